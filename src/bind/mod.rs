@@ -1,0 +1,1 @@
+//! The rooms: what a script sees.

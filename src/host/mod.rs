@@ -1,0 +1,1 @@
+//! The Rhai host: opens in a mode, builds the engine, runs scripts.

@@ -1,0 +1,1 @@
+//! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.

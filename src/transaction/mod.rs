@@ -1,0 +1,1 @@
+//! The door: nothing changes the machine but what goes through here.
