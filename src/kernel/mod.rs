@@ -1,1 +1,3 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
+
+pub mod xtables;

@@ -1,7 +1,12 @@
 //! Pure types: parse, print, compare. No I/O, no Rhai; every layer may use them, they use none.
 
+pub mod family;
 pub mod fault;
+pub mod iptables;
+pub mod near;
 pub mod origin;
 
+pub use family::Family;
 pub use fault::{Fault, Kind};
+pub use near::nearest;
 pub use origin::{Frame, Origin, Position};

@@ -1,0 +1,75 @@
+//! netfilter's tables of rules, through the tools and the sockets that Linux has for them.
+
+use crate::model::iptables::{ChainName, Patch, Ruleset, RunId, Table, Words};
+use crate::model::{Family, Fault};
+
+/// Which of the two implementations of iptables holds the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// nf_tables, `iptables-nft`.
+    Nft,
+    /// The older x_tables, `iptables-legacy`.
+    Legacy,
+}
+
+/// A rule to be made canonical: the words, in the chain in which they are to stand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ask {
+    /// The family.
+    pub family: Family,
+    /// The table.
+    pub table: Table,
+    /// The chain, because some targets are valid in some hooks only.
+    pub chain: ChainName,
+    /// The words as they were given.
+    pub words: Words,
+}
+
+/// What the oracle says of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The kernel takes it, and lists it like this.
+    Canonical(Words),
+    /// The tool or the kernel refuses it, in these words.
+    Refused(String),
+    /// The scratch namespace lacks something that the host may have (an ipset, a cgroup); only the live write can tell.
+    Unknown(String),
+}
+
+/// A refusal of a whole update: nothing of the table at fault was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, with the words of the tool or the kernel.
+    pub fault: Fault,
+    /// The entry of the wanted ruleset that was refused, where it is known.
+    pub entry: Option<(Family, u64)>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { fault, entry: None }
+    }
+}
+
+/// What finds the patches for the present rulesets (one a family, in the order asked for) and journals them.
+///
+/// It may be called again with fresher rulesets, if somebody else changed them before the patches could be written.
+pub type Plan<'a> = dyn FnMut(&[Ruleset]) -> Result<Vec<Patch>, Fault> + 'a;
+
+/// The tables of rules of one network namespace.
+pub trait Xtables: Send {
+    /// Tells which runs the journal knows: only their tags count.
+    fn know(&mut self, runs: std::collections::HashSet<RunId>);
+
+    /// Reads all tables of a family, with counters. A table that the kernel does not have is given as empty.
+    fn read(&mut self, family: Family) -> Result<Ruleset, Fault>;
+
+    /// Reads the present rulesets, lets `plan` find the patches, and writes them: all of a family's table, or nothing of it.
+    fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal>;
+
+    /// Asks for the canonical form of rules. `chains` are the user-defined chains that there are, by table, as jump targets.
+    fn canonical(&mut self, asks: &[Ask], chains: &[(Family, Table, ChainName)]) -> Result<Vec<Verdict>, Fault>;
+
+    /// Sets the counters of a chain, or of one rule of it (its place from 1), to zero.
+    fn zero(&mut self, family: Family, table: Table, chain: &ChainName, place: Option<usize>) -> Result<(), Fault>;
+}

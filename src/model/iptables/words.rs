@@ -1,0 +1,184 @@
+//! One rule as argument words, with the quoting of iptables-restore(8).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Fault;
+
+/// The argument words of a rule, kept as one line in the quoting of iptables-restore(8).
+///
+/// One line and not a list, because a host can hold a hundred thousand rules and most of them are only compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Words(Arc<str>);
+
+impl Words {
+    /// The most bytes of one word: iptables-restore reads each into a buffer of 1024.
+    pub const MAX_WORD: usize = 1023;
+    /// The most words of a rule: iptables-restore keeps 255 arguments, some of which are fyke's own.
+    pub const MAX_WORDS: usize = 240;
+
+    /// Takes a line of iptables-save(8) as it is, without `-A CHAIN`.
+    pub fn listed(line: &str) -> Self {
+        Self(line.into())
+    }
+
+    /// Joins words that are given one by one; each stays one word, whatever is in it.
+    pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Self {
+        let mut line = String::new();
+        for word in words {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            quote(word.as_ref(), &mut line);
+        }
+        Self(line.into())
+    }
+
+    /// Splits a line as a shell does: blanks separate, single and double quotes and backslashes protect; nothing is expanded.
+    pub fn parse(line: &str) -> Result<Self, Fault> {
+        let unclosed = |quote: char| Fault::input(format!("read the rule {line:?}"), format!("a quote {quote} is not closed"));
+        let mut words: Vec<String> = Vec::new();
+        let mut word: Option<String> = None;
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                ' ' | '\t' => words.extend(word.take()),
+                '\'' | '"' => {
+                    let into = word.get_or_insert_default();
+                    loop {
+                        match chars.next().ok_or_else(|| unclosed(c))? {
+                            end if end == c => break,
+                            '\\' if c == '"' => into.push(chars.next().ok_or_else(|| unclosed(c))?),
+                            other => into.push(other),
+                        }
+                    }
+                }
+                '\\' => {
+                    let next = chars.next().ok_or_else(|| Fault::input(format!("read the rule {line:?}"), "it ends in a backslash"))?;
+                    word.get_or_insert_default().push(next);
+                }
+                other => word.get_or_insert_default().push(other),
+            }
+        }
+        words.extend(word);
+        Ok(Self::join(words))
+    }
+
+    /// Gives the line.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Splits the line into its words, by the rules of iptables-restore: a closing quote ends a word.
+    pub fn split(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut rest = self.0.trim_start();
+        while !rest.is_empty() {
+            let mut word = String::new();
+            let mut chars = rest.char_indices();
+            let mut end = rest.len();
+            while let Some((at, c)) = chars.next() {
+                if c == ' ' || c == '\t' {
+                    end = at;
+                    break;
+                }
+                if c != '"' {
+                    word.push(c);
+                    continue;
+                }
+                while let Some((at, c)) = chars.next() {
+                    match c {
+                        '"' => {
+                            end = at + 1;
+                            break;
+                        }
+                        '\\' => word.extend(chars.next().map(|(_, c)| c)),
+                        other => word.push(other),
+                    }
+                }
+                break;
+            }
+            words.push(word);
+            rest = rest[end..].trim_start();
+        }
+        words
+    }
+
+    /// Gives the chain or target that the rule jumps or goes to.
+    pub fn target(&self) -> Option<String> {
+        let words = self.split();
+        let at = words.iter().rposition(|word| ["-j", "-g", "--jump", "--goto"].contains(&word.as_str()))?;
+        words.into_iter().nth(at + 1)
+    }
+
+    /// Gives the rule with a jump to `from` turned into a jump to `to`, as the kernel does when a chain is renamed.
+    pub fn retarget(&self, from: &str, to: &str) -> Self {
+        let mut words = self.split();
+        for at in 1..words.len() {
+            if words[at] == from && ["-j", "-g", "--jump", "--goto"].contains(&words[at - 1].as_str()) {
+                words[at] = to.to_owned();
+            }
+        }
+        Self::join(words)
+    }
+}
+
+/// Appends a word, quoted where iptables-restore needs it.
+fn quote(word: &str, line: &mut String) {
+    let plain = !word.is_empty() && !word.contains([' ', '\t', '"', '\'', '\\']);
+    if plain {
+        line.push_str(word);
+        return;
+    }
+    line.push('"');
+    for c in word.chars() {
+        if matches!(c, '"' | '\\' | '\'') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line.push('"');
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_is_split_as_a_shell_splits_it() {
+        let words = Words::parse(r#"-m comment --comment 'it is "so"' -p  tcp --x "a \" b" c\ d ''"#).unwrap();
+        assert_eq!(words.split(), ["-m", "comment", "--comment", "it is \"so\"", "-p", "tcp", "--x", "a \" b", "c d", ""]);
+        assert_eq!(words.as_str(), r#"-m comment --comment "it is \"so\"" -p tcp --x "a \" b" "c d" """#);
+    }
+
+    #[test]
+    fn an_open_quote_is_refused() {
+        assert!(Words::parse("-m comment --comment \"x").is_err());
+        assert!(Words::parse("-m comment --comment x\\").is_err());
+    }
+
+    #[test]
+    fn the_target_is_the_last_jump() {
+        assert_eq!(Words::parse("-p tcp -j LOG --log-prefix '-j '").unwrap().target().as_deref(), Some("LOG"));
+        assert_eq!(Words::parse("-p tcp").unwrap().target(), None);
+        assert_eq!(Words::parse("-g A -m comment --comment A").unwrap().retarget("A", "B").as_str(), "-g B -m comment --comment A");
+    }
+
+    proptest! {
+        #[test]
+        fn joined_words_come_apart_unchanged(words in proptest::collection::vec("[^\\x00-\\x1f\\x7f]{0,12}", 0..8)) {
+            prop_assert_eq!(Words::join(&words).split(), words.clone());
+            prop_assert_eq!(Words::parse(Words::join(&words).as_str()).unwrap().split(), words);
+        }
+    }
+}
