@@ -1,6 +1,8 @@
 //! netfilter's tables of rules, through the tools and the sockets that Linux has for them.
 
-use crate::model::iptables::{ChainName, Patch, Ruleset, RunId, Table, Words};
+use std::collections::HashSet;
+
+use crate::model::iptables::{ChainRef, Patch, Ruleset, RunId, Words};
 use crate::model::{Family, Fault};
 
 /// Which of the two implementations of iptables holds the rules.
@@ -15,12 +17,8 @@ pub enum Backend {
 /// A rule to be made canonical: the words, in the chain in which they are to stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {
-    /// The family.
-    pub family: Family,
-    /// The table.
-    pub table: Table,
     /// The chain, because some targets are valid in some hooks only.
-    pub chain: ChainName,
+    pub chain: ChainRef,
     /// The words as they were given.
     pub words: Words,
 }
@@ -56,20 +54,23 @@ impl From<Fault> for Refusal {
 /// It may be called again with fresher rulesets, if somebody else changed them before the patches could be written.
 pub type Plan<'a> = dyn FnMut(&[Ruleset]) -> Result<Vec<Patch>, Fault> + 'a;
 
-/// The tables of rules of one network namespace.
-pub trait Xtables: Send {
+/// The tables of rules of one network namespace, to read. A plan holds nothing more.
+pub trait Source: Send {
     /// Tells which runs the journal knows: only their tags count.
-    fn know(&mut self, runs: std::collections::HashSet<RunId>);
+    fn know(&mut self, runs: &HashSet<RunId>);
 
     /// Reads all tables of a family, with counters. A table that the kernel does not have is given as empty.
     fn read(&mut self, family: Family) -> Result<Ruleset, Fault>;
 
+    /// Asks for the canonical form of rules. `chains` are the user-defined chains that there are, as jump targets.
+    fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault>;
+}
+
+/// The tables of rules of one network namespace, to read and to write.
+pub trait Xtables: Source {
     /// Reads the present rulesets, lets `plan` find the patches, and writes them: all of a family's table, or nothing of it.
     fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal>;
 
-    /// Asks for the canonical form of rules. `chains` are the user-defined chains that there are, by table, as jump targets.
-    fn canonical(&mut self, asks: &[Ask], chains: &[(Family, Table, ChainName)]) -> Result<Vec<Verdict>, Fault>;
-
     /// Sets the counters of a chain, or of one rule of it (its place from 1), to zero.
-    fn zero(&mut self, family: Family, table: Table, chain: &ChainName, place: Option<usize>) -> Result<(), Fault>;
+    fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault>;
 }
