@@ -1,3 +1,15 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod recent;
+pub mod shadow;
+pub mod store;
 pub mod xtables;
+
+/// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
+pub trait Kernel: Send {
+    /// The tables of rules.
+    fn xtables(&mut self) -> &mut dyn xtables::Xtables;
+
+    /// The lists of remembered sources of the `recent` match.
+    fn recent(&mut self) -> &mut dyn recent::Recent;
+}

@@ -1,11 +1,13 @@
 //! Pure types: parse, print, compare. No I/O, no Rhai; every layer may use them, they use none.
 
+pub mod change;
 pub mod family;
 pub mod fault;
 pub mod iptables;
 pub mod near;
 pub mod origin;
 
+pub use change::{Change, Drift, Object, Place, Report, State};
 pub use family::Family;
 pub use fault::{Fault, Kind};
 pub use near::nearest;

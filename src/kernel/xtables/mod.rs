@@ -64,6 +64,11 @@ pub trait Source: Send {
 
     /// Asks for the canonical form of rules. `chains` are the user-defined chains that there are, as jump targets.
     fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault>;
+
+    /// Tells whether a write finds out by itself what the kernel refuses; where it does not, the oracle is asked first.
+    fn judges(&self) -> bool {
+        true
+    }
 }
 
 /// The tables of rules of one network namespace, to read and to write.

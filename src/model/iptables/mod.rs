@@ -1,6 +1,7 @@
 //! The nouns of iptables(8): tables, chains, rules, and whole rulesets with the difference between two of them.
 
 pub mod chain;
+pub mod change;
 pub mod intent;
 pub mod patch;
 pub mod rule;
@@ -11,10 +12,11 @@ pub mod tag;
 pub mod words;
 
 pub use chain::{ChainName, ChainRef, Policy};
+pub use change::{Revert, Reverted};
 pub use intent::{Edit, Intent};
 pub use patch::{Added, ChainPatch, Patch, Removed, TablePatch};
 pub use rule::{Counters, Rule};
 pub use ruleset::{Chain, Entry, Ruleset, TableState};
 pub use table::Table;
-pub use tag::{RunId, Tag};
+pub use tag::{Owner, RunId, Tag};
 pub use words::Words;

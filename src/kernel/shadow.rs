@@ -1,0 +1,135 @@
+//! A kernel in memory: over Linux for plans, over nothing for tests. It holds no handle that could write.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::Kernel;
+use super::recent::{self, Recent};
+use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
+use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
+use crate::model::{Family, Fault, Kind};
+
+/// What a shadow lies over.
+pub trait Below: Send {
+    /// The tables of rules, to read.
+    fn xtables(&mut self) -> &mut dyn Source;
+
+    /// The lists of remembered sources; only its reading half is used.
+    fn recent(&mut self) -> &mut dyn Recent;
+}
+
+/// A kernel in memory.
+#[derive(Default)]
+pub struct Shadow {
+    below: Option<Box<dyn Below>>,
+    rulesets: BTreeMap<Family, Ruleset>,
+    known: HashSet<RunId>,
+}
+
+impl Shadow {
+    /// Lays a shadow over a kernel that can only be read.
+    pub fn over(below: Box<dyn Below>) -> Self {
+        Self { below: Some(below), ..Self::default() }
+    }
+
+    /// Lays a shadow over nothing: a fresh namespace.
+    pub fn over_nothing() -> Self {
+        Self::default()
+    }
+
+    /// Gives a ruleset to look at or to change, as another program would.
+    pub fn ruleset(&mut self, family: Family) -> Result<&mut Ruleset, Fault> {
+        let fresh = match (self.rulesets.contains_key(&family), &mut self.below) {
+            (true, _) | (false, None) => Ruleset::empty(family),
+            (false, Some(below)) => below.xtables().read(family)?,
+        };
+        Ok(self.rulesets.entry(family).or_insert(fresh))
+    }
+
+    /// Numbers the entries from 1 and forgets tags that do not count, as a listing does.
+    fn relist(&self, set: &Ruleset) -> Ruleset {
+        let mut listed = set.clone();
+        let mut id = 0;
+        for entry in listed.tables.values_mut().flat_map(|t| t.chains.values_mut()).flat_map(|c| &mut c.rules) {
+            id += 1;
+            let foreign = entry.rule.tag.as_ref().is_some_and(|tag| !self.known.contains(&tag.run));
+            let rule =
+                if foreign { Arc::new(Rule::listed(&entry.rule.line(), entry.rule.counters, &|_| false)) } else { entry.rule.clone() };
+            *entry = Entry { id, rule };
+        }
+        listed
+    }
+}
+
+impl Kernel for Shadow {
+    fn xtables(&mut self) -> &mut dyn Xtables {
+        self
+    }
+
+    fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+}
+
+impl Source for Shadow {
+    fn know(&mut self, runs: &HashSet<RunId>) {
+        self.known.clone_from(runs);
+        if let Some(below) = &mut self.below {
+            below.xtables().know(runs);
+        }
+    }
+
+    fn read(&mut self, family: Family) -> Result<Ruleset, Fault> {
+        self.ruleset(family)?;
+        Ok(self.relist(&self.rulesets[&family]))
+    }
+
+    fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
+        match &mut self.below {
+            Some(below) => below.xtables().canonical(asks, chains),
+            None => Ok(asks.iter().map(|ask| Verdict::Canonical(ask.words.clone())).collect()),
+        }
+    }
+
+    fn judges(&self) -> bool {
+        false
+    }
+}
+
+impl Xtables for Shadow {
+    fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal> {
+        let mut present = families.iter().map(|family| self.read(*family)).collect::<Result<Vec<_>, _>>()?;
+        for patch in plan(&present)? {
+            if let Some(set) = present.iter_mut().find(|set| set.family == patch.family) {
+                patch.apply(set);
+            }
+        }
+        self.rulesets.extend(present.into_iter().map(|set| (set.family, set)));
+        Ok(())
+    }
+
+    fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault> {
+        let chain = self.ruleset(chain.family)?.get_mut(chain.table, &chain.chain)?;
+        let rules = chain.rules.iter_mut().enumerate().filter(|(at, _)| place.is_none_or(|place| place == at + 1));
+        for (_, entry) in rules.filter(|(_, entry)| entry.rule.counters.is_some()) {
+            entry.rule = Arc::new(Rule { counters: Some(Counters::default()), ..(*entry.rule).clone() });
+        }
+        Ok(())
+    }
+}
+
+impl Recent for Shadow {
+    fn lists(&mut self) -> Result<Vec<String>, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Vec::new()), |below| below.recent().lists())
+    }
+
+    fn read(&mut self, list: &str) -> Result<Vec<recent::Source>, Fault> {
+        let missing = || Fault::new(Kind::NotFound, format!("read the recent list {list:?}"), "there is no such list");
+        self.below.as_mut().ok_or_else(missing)?.recent().read(list)
+    }
+
+    /// Does nothing: what packets and people put into a list is not planned.
+    fn edit(&mut self, _: &str, _: &recent::Edit) -> Result<(), Fault> {
+        Ok(())
+    }
+}

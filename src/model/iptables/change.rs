@@ -1,0 +1,306 @@
+//! From a patch to the journal's changes, and from those back to the ruleset before them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{Chain, ChainName, ChainPatch, ChainRef, Entry, Patch, Policy, Rule, Ruleset, Table, TablePatch, Tag};
+use crate::model::change::{Change, Drift, Object, Place, State};
+
+impl Patch {
+    /// Lists the changes that the patch makes to `present`, with the states that undo them, in chain order.
+    ///
+    /// `origin` gives the script position of a change by the number of its entry; chains and policies are asked for with their name.
+    pub fn changes(&self, present: &Ruleset) -> Vec<(Change, Option<u64>)> {
+        self.tables.iter().flat_map(|table| table.changes(present)).collect()
+    }
+
+    /// Does to a ruleset what the patch says: the shadow of what the kernel does.
+    pub fn apply(&self, to: &mut Ruleset) {
+        for patch in &self.tables {
+            for (from, name) in &patch.renamed {
+                // A refused rename cannot come from a patch between two rulesets.
+                let _ = to.rename_chain(patch.table, from, name);
+            }
+            let state = to.tables.entry(patch.table).or_default();
+            state.registered |= patch.unregistered;
+            for name in &patch.new_chains {
+                state.chains.entry(name.clone()).or_insert_with(|| Chain { registered: true, ..Chain::default() });
+            }
+            for name in &patch.unregistered_chains {
+                state.chains.entry(name.clone()).or_default().registered = true;
+            }
+            for (name, _, policy) in &patch.policies {
+                state.chains.entry(name.clone()).or_default().policy = Some(*policy);
+            }
+            for chain in &patch.chains {
+                let rules = &mut state.chains.entry(chain.chain.clone()).or_default().rules;
+                for added in &chain.added {
+                    rules.insert(added.at.min(rules.len()), Entry { id: added.id, rule: added.rule.clone() });
+                }
+                let gone: HashSet<u64> = chain.removed.iter().map(|removed| removed.id).collect();
+                rules.retain(|entry| !gone.contains(&entry.id));
+            }
+            for (name, _) in &patch.gone_chains {
+                state.chains.remove(name);
+            }
+            for name in &patch.unused_chains {
+                state.chains.entry(name.clone()).or_default().registered = false;
+            }
+            state.registered &= !patch.unused;
+        }
+    }
+}
+
+impl TablePatch {
+    fn changes(&self, present: &Ruleset) -> Vec<(Change, Option<u64>)> {
+        let at = |chain: &ChainName| ChainRef::new(present.family, self.table, chain.clone());
+        let mut changes = Vec::new();
+        let mut push = |object, before, after, id| changes.push((Change::new(object, before, after), id));
+        if self.unregistered {
+            push(Object::Table(present.family, self.table), None, Some(State::Present), None);
+        }
+        for chain in &self.unregistered_chains {
+            push(Object::BaseChain(at(chain)), None, Some(State::Present), None);
+        }
+        for (from, to) in &self.renamed {
+            push(Object::ChainName(at(to)), Some(State::Name(from.clone())), Some(State::Name(to.clone())), None);
+        }
+        for chain in &self.new_chains {
+            push(Object::Chain(at(chain)), None, Some(State::Present), None);
+        }
+        for (chain, before, after) in &self.policies {
+            push(Object::Policy(at(chain)), Some(State::Policy(*before)), Some(State::Policy(*after)), None);
+        }
+        for chain in &self.chains {
+            let was = self.renamed.iter().find(|(_, to)| *to == chain.chain).map_or(&chain.chain, |(from, _)| from);
+            let rules = present.find(self.table, was).map_or(&[][..], |chain| &chain.rules);
+            chain.changes(at(&chain.chain), rules, &mut push);
+        }
+        for (chain, rules) in &self.gone_chains {
+            for (number, rule) in rules.iter().enumerate() {
+                let above = rules[..number].last().map(|rule| rule.fingerprint());
+                let place = Place { number: number + 1, above: above.into_iter().collect(), ..Place::default() };
+                push(Object::Rule(at(chain)), Some(State::Rule((**rule).clone(), place)), None, None);
+            }
+            push(Object::Chain(at(chain)), Some(State::Present), None, None);
+        }
+        changes
+    }
+}
+
+impl ChainPatch {
+    fn changes(&self, at: ChainRef, present: &[Entry], push: &mut impl FnMut(Object, Option<State>, Option<State>, Option<u64>)) {
+        for added in &self.added {
+            let place = Place { number: added.at + 1, ..Place::default() };
+            push(Object::Rule(at.clone()), None, Some(State::Rule((*added.rule).clone(), place)), Some(added.id));
+        }
+        if self.removed.is_empty() {
+            return;
+        }
+        let prints: Vec<u64> = present.iter().map(|entry| entry.rule.fingerprint()).collect();
+        let mut twins: HashMap<u64, usize> = HashMap::new();
+        for print in &prints {
+            *twins.entry(*print).or_default() += 1;
+        }
+        for removed in &self.removed {
+            if let Some(count) = twins.get_mut(&removed.rule.fingerprint()) {
+                *count -= 1;
+            }
+        }
+        for removed in &self.removed {
+            let place = Place {
+                number: removed.was + 1,
+                above: prints[..removed.was].iter().rev().take(Place::NEIGHBOURS).copied().collect(),
+                below: prints[removed.was + 1..].iter().take(Place::NEIGHBOURS).copied().collect(),
+                twins: twins.get(&removed.rule.fingerprint()).copied().unwrap_or(0),
+            };
+            push(Object::Rule(at.clone()), Some(State::Rule((*removed.rule).clone(), place)), None, Some(removed.id));
+        }
+    }
+}
+
+/// Puts back what one batch of changes did, object by object, in a copy of the present ruleset.
+pub struct Revert<'a> {
+    set: &'a mut Ruleset,
+    next_id: u64,
+    drift: Vec<Drift>,
+    renamed: Vec<(Table, ChainName, ChainName)>,
+}
+
+/// What putting back found, and which chains got their old names back.
+pub struct Reverted {
+    /// What is not as the journal says.
+    pub drift: Vec<Drift>,
+    /// Table, present name, former name.
+    pub renamed: Vec<(Table, ChainName, ChainName)>,
+}
+
+impl<'a> Revert<'a> {
+    /// Puts back those of the changes that are about the family of `set`. Doing it twice is the same as doing it once.
+    pub fn batch(set: &'a mut Ruleset, changes: &[Change]) -> Reverted {
+        let next_id = set.tables.values().flat_map(|t| t.chains.values()).flat_map(|c| &c.rules).map(|e| e.id).max().unwrap_or(0) + 1;
+        let family = set.family;
+        let mut revert = Self { set, next_id, drift: Vec::new(), renamed: Vec::new() };
+        let mine: Vec<&Change> = changes.iter().filter(|change| change.object.family() == family).collect();
+        // First what others may need (chains), then what may need it (rules), last what nothing needs any more.
+        mine.iter().for_each(|change| revert.chain_back(change));
+        revert.rules_out(&mine);
+        mine.iter().for_each(|change| revert.policy(change));
+        revert.rules_back(&mine);
+        mine.iter().rev().for_each(|change| revert.chain_away(change));
+        mine.iter().rev().for_each(|change| revert.name(change));
+        mine.iter().rev().for_each(|change| revert.registration(change));
+        Reverted { drift: revert.drift, renamed: revert.renamed }
+    }
+
+    fn report(&mut self, object: &Object, left: bool, why: impl Into<String>) {
+        self.drift.push(Drift { object: object.clone(), why: why.into(), left });
+    }
+
+    fn chain_back(&mut self, change: &Change) {
+        if let (Object::Chain(at), Some(State::Present), None) = (&change.object, &change.before, &change.after) {
+            // If it is there already, then it came back in an undo that was cut short, or somebody else made it: its rules decide.
+            let _ = self.set.new_chain(at.table, &at.chain);
+        }
+    }
+
+    /// Takes out the rules that the batch put in: each is known by its tag, wherever it stands now.
+    fn rules_out(&mut self, changes: &[&Change]) {
+        let mut tags: HashMap<&Tag, &Object> = HashMap::new();
+        for change in changes {
+            if let (Object::Rule(_), None, Some(State::Rule(Rule { tag: Some(tag), .. }, _))) =
+                (&change.object, &change.before, &change.after)
+            {
+                tags.insert(tag, &change.object);
+            }
+        }
+        for chain in self.set.tables.values_mut().flat_map(|table| table.chains.values_mut()) {
+            chain.rules.retain(|entry| entry.rule.tag.as_ref().is_none_or(|tag| tags.remove(tag).is_none()));
+        }
+        for object in tags.into_values() {
+            self.report(object, false, "somebody else has taken it out already");
+        }
+    }
+
+    fn policy(&mut self, change: &Change) {
+        let (Object::Policy(at), Some(State::Policy(before)), Some(State::Policy(after))) = (&change.object, &change.before, &change.after)
+        else {
+            return;
+        };
+        match self.set.find(at.table, &at.chain).and_then(|chain| chain.policy) {
+            Some(now) if now == *before => {}
+            Some(now) if now == *after => drop(self.set.set_policy(at.table, &at.chain, *before)),
+            _ => self.report(&change.object, true, format!("it is not {after} any more")),
+        }
+    }
+
+    /// Puts the rules back that the batch took out, in chain order, each next to a neighbour that is still there.
+    fn rules_back(&mut self, changes: &[&Change]) {
+        let mut lacking: HashMap<(&ChainRef, u64), usize> = HashMap::new();
+        let removed: Vec<(&Change, &ChainRef, &Rule, &Place)> = changes
+            .iter()
+            .filter_map(|change| match (&change.object, &change.before, &change.after) {
+                (Object::Rule(at), Some(State::Rule(rule, place)), None) => Some((*change, at, rule, place)),
+                _ => None,
+            })
+            .collect();
+        for (_, at, rule, place) in &removed {
+            *lacking.entry((at, rule.fingerprint())).or_insert(place.twins) += 1;
+        }
+        for ((at, print), count) in &mut lacking {
+            let there =
+                self.set.find(at.table, &at.chain).map_or(0, |chain| chain.rules.iter().filter(|e| e.rule.fingerprint() == *print).count());
+            *count = count.saturating_sub(there);
+        }
+        for (change, at, rule, place) in removed {
+            let Some(count) = lacking.get_mut(&(at, rule.fingerprint())).filter(|count| **count > 0) else { continue };
+            *count -= 1;
+            let Some(chain) = self.set.find_mut(at.table, &at.chain) else {
+                self.report(&change.object, true, format!("its chain is gone; the rule was: {}", rule.words));
+                continue;
+            };
+            match gap(chain, place) {
+                Some(gap) => {
+                    chain.rules.insert(gap, Entry { id: self.next_id, rule: Arc::new(rule.clone()) });
+                    self.next_id += 1;
+                }
+                None => self.report(
+                    &change.object,
+                    true,
+                    format!("its neighbours are gone or changed their order; the rule was: {}", rule.words),
+                ),
+            }
+        }
+    }
+
+    fn chain_away(&mut self, change: &Change) {
+        let (Object::Chain(at), None, Some(State::Present)) = (&change.object, &change.before, &change.after) else { return };
+        if self.set.find(at.table, &at.chain).is_none() {
+            return;
+        }
+        if let Err(fault) = self.set.delete_chain(at.table, &at.chain) {
+            self.report(&change.object, true, format!("somebody else uses it: {}", fault.why));
+        }
+    }
+
+    fn name(&mut self, change: &Change) {
+        let (Object::ChainName(at), Some(State::Name(before)), Some(State::Name(after))) = (&change.object, &change.before, &change.after)
+        else {
+            return;
+        };
+        if self.set.find(at.table, after).is_none() {
+            if self.set.find(at.table, before).is_none() {
+                self.report(&change.object, true, "the chain is gone");
+            }
+            return;
+        }
+        match self.set.rename_chain(at.table, after, before) {
+            Ok(()) => self.renamed.push((at.table, after.clone(), before.clone())),
+            Err(fault) => self.report(&change.object, true, fault.why),
+        }
+    }
+
+    /// Lets go of tables and built-in chains that the batch made nf_tables register, if nothing is in them.
+    fn registration(&mut self, change: &Change) {
+        match (&change.object, &change.before) {
+            (Object::BaseChain(at), None) => {
+                if let Some(chain) =
+                    self.set.find_mut(at.table, &at.chain).filter(|c| c.rules.is_empty() && c.policy == Some(Policy::Accept))
+                {
+                    chain.registered = false;
+                }
+            }
+            (Object::Table(_, table), None) => {
+                if let Some(state) =
+                    self.set.tables.get_mut(table).filter(|t| t.chains.values().all(|chain| chain.policy.is_some() && !chain.registered))
+                {
+                    state.registered = false;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Finds the place of a rule among its surviving neighbours: an index to insert at, or nothing where that would be a guess.
+fn gap(chain: &Chain, place: &Place) -> Option<usize> {
+    let prints: Vec<u64> = chain.rules.iter().map(|entry| entry.rule.fingerprint()).collect();
+    let find = |neighbours: &[u64]| -> Option<Vec<usize>> {
+        let all = |print: &u64| prints.iter().enumerate().filter(|(_, p)| *p == print).map(|(at, _)| at).collect::<Vec<_>>();
+        neighbours.iter().map(all).find(|at| !at.is_empty())
+    };
+    match (find(&place.above), find(&place.below)) {
+        // It stood alone, and nobody has come since.
+        (None, None) => (place.above.is_empty() && place.below.is_empty() && prints.is_empty()).then_some(0),
+        (Some(above), None) => single(&above).map(|at| at + 1),
+        (None, Some(below)) => single(&below),
+        (Some(above), Some(below)) => match above.iter().find(|at| below.contains(&(*at + 1))) {
+            Some(at) => Some(at + 1),
+            None => single(&above).zip(single(&below)).filter(|(above, below)| above < below).map(|(above, _)| above + 1),
+        },
+    }
+}
+
+fn single(places: &[usize]) -> Option<usize> {
+    (places.len() == 1).then(|| places[0])
+}
