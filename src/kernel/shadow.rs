@@ -98,7 +98,7 @@ impl Source for Shadow {
 
 impl Xtables for Shadow {
     fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal> {
-        let mut present = families.iter().map(|family| self.read(*family)).collect::<Result<Vec<_>, _>>()?;
+        let mut present = families.iter().map(|family| Source::read(self, *family)).collect::<Result<Vec<_>, _>>()?;
         for patch in plan(&present)? {
             if let Some(set) = present.iter_mut().find(|set| set.family == patch.family) {
                 patch.apply(set);
