@@ -80,6 +80,11 @@ impl Store {
             .ready(path, version)
     }
 
+    /// Tells whether there is a file at a path.
+    pub fn exists(path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
+    }
+
     /// Opens a database in memory, for tests and for embedding without a journal.
     pub fn in_memory(schema: &str, version: i64) -> Result<Self, Fault> {
         let path = Path::new(":memory:");

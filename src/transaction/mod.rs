@@ -1,1 +1,359 @@
 //! The door: nothing changes the machine but what goes through here.
+//!
+//! A script's changes are queued ([`Door::change`]) and reads are answered with the queue on top ([`Door::read`]). A flush journals the
+//! difference and writes it, all at once; counters, acts, `commit` and the end of the script flush. What the door takes and gives is plain
+//! data, so that a door can one day stand in another process.
+
+pub mod journal;
+mod overlay;
+#[cfg(test)]
+mod tests;
+pub mod undo;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use self::journal::{Batch, Context, Journal, RunKind, RunRecord, RunState, Shelf};
+use self::overlay::Overlay;
+use crate::kernel::Kernel;
+use crate::kernel::recent::{self, Source as RecentSource};
+use crate::kernel::xtables::Refusal;
+use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, RunId, Table};
+use crate::model::{Change, Family, Fault, Kind, Object, Origin, Report};
+
+/// What can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// One chain with its rules.
+    Chain(ChainRef),
+    /// The names of the chains of a table.
+    Chains(Family, Table),
+    /// One chain with its counters: the changes queued so far are written first.
+    Counted(ChainRef),
+    /// The names of the lists of remembered sources.
+    RecentLists,
+    /// A list of remembered sources.
+    Recent(String),
+}
+
+/// What a query gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// A chain.
+    Chain(Chain),
+    /// Names of chains.
+    Chains(Vec<ChainName>),
+    /// Names of lists.
+    RecentLists(Vec<String>),
+    /// The sources in a list.
+    Recent(Vec<RecentSource>),
+}
+
+/// What is done and cannot be lifted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Sets the counters of a chain, or of one rule of it, to zero.
+    Zero(ChainRef, Option<usize>),
+    /// Changes a list of remembered sources.
+    Recent(String, recent::Edit),
+}
+
+/// What a door needs to be opened.
+pub struct Setup {
+    /// The kernel: live for a run, a shadow for a plan.
+    pub kernel: Box<dyn Kernel>,
+    /// Where the journal is kept.
+    pub journal: Shelf,
+    /// Where earlier runs are looked up; a plan reads what it does not write.
+    pub past: Shelf,
+    /// Who runs what, where.
+    pub context: Context,
+    /// Forty random bits.
+    pub random: u64,
+    /// The time in seconds since 1970.
+    pub now: fn() -> i64,
+    /// What is told the id of the run before the first change: the page that the guardian reads.
+    pub begun: Box<dyn FnMut(&RunId) + Send>,
+}
+
+/// The one way to the kernel, shared by everything in a script that holds a handle.
+#[derive(Clone)]
+pub struct Door(Arc<Mutex<Transaction>>);
+
+impl Door {
+    /// Opens the door.
+    pub fn open(setup: Setup) -> Self {
+        Self(Arc::new(Mutex::new(Transaction::new(setup))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Transaction> {
+        // A panic in a native function ends the run, and the rollback still has to come through here.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets whose changes these are; to be called before the first of them.
+    pub fn set_owner(&self, owner: crate::model::iptables::Owner, hash: &str) {
+        let mut transaction = self.lock();
+        transaction.context.owner = owner.clone();
+        transaction.context.hash = hash.to_owned();
+        transaction.overlay = Overlay::new(owner, transaction.run.clone());
+    }
+
+    /// Reads something, with everything that is queued on top.
+    pub fn read(&self, query: Query) -> Result<Reading, Fault> {
+        self.lock().read(query)
+    }
+
+    /// Queues a change.
+    pub fn change(&self, intent: Intent, origin: Origin) -> Result<(), Fault> {
+        self.lock().change(intent, origin)
+    }
+
+    /// Does something that cannot be lifted, after everything that is queued.
+    pub fn act(&self, act: Act, origin: Origin) -> Result<(), Fault> {
+        self.lock().act(&act, &origin)
+    }
+
+    /// Writes everything that is queued.
+    pub fn commit(&self) -> Result<(), Fault> {
+        self.lock().flush()
+    }
+
+    /// Ends the run well: writes what is queued, takes out what it replaces, and closes its entry in the journal.
+    pub fn finish(&self) -> Result<Report, Fault> {
+        self.lock().finish()
+    }
+
+    /// Ends the run by lifting everything that it did.
+    pub fn rollback(&self) -> Result<Report, Fault> {
+        self.lock().rollback()
+    }
+}
+
+struct Transaction {
+    kernel: Box<dyn Kernel>,
+    overlay: Overlay,
+    shelf: Shelf,
+    past: Shelf,
+    journal: Option<Journal>,
+    ready: bool,
+    context: Context,
+    run: RunId,
+    now: fn() -> i64,
+    begun: Box<dyn FnMut(&RunId) + Send>,
+    batches: i64,
+    report: Report,
+}
+
+impl Transaction {
+    fn new(setup: Setup) -> Self {
+        let run = RunId::from_bits(setup.random);
+        Self {
+            overlay: Overlay::new(setup.context.owner.clone(), run.clone()),
+            kernel: setup.kernel,
+            shelf: setup.journal,
+            past: setup.past,
+            journal: None,
+            ready: false,
+            context: setup.context,
+            run,
+            now: setup.now,
+            begun: setup.begun,
+            batches: 0,
+            report: Report::default(),
+        }
+    }
+
+    /// Tells the kernel, once, which tags count.
+    fn get_ready(&mut self) -> Result<(), Fault> {
+        if !self.ready {
+            let mut known = match Journal::open_existing(&self.past)? {
+                Some(past) => past.known(&self.context.boot, self.context.namespace)?,
+                None => Default::default(),
+            };
+            known.insert(self.run.clone());
+            self.kernel.xtables().know(&known);
+            self.ready = true;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, query: Query) -> Result<Reading, Fault> {
+        self.get_ready()?;
+        if let Query::Counted(_) = query {
+            self.flush()?;
+        }
+        match query {
+            Query::Chain(at) | Query::Counted(at) => {
+                self.overlay.make_ready(&at, self.kernel.xtables())?;
+                Ok(Reading::Chain(self.overlay.ruleset(at.family, self.kernel.xtables())?.get(at.table, &at.chain)?.clone()))
+            }
+            Query::Chains(family, table) => {
+                let set = self.overlay.ruleset(family, self.kernel.xtables())?;
+                Ok(Reading::Chains(set.table(table).into_iter().flat_map(|table| table.chains.keys().cloned()).collect()))
+            }
+            Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
+            Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+        }
+    }
+
+    fn change(&mut self, intent: Intent, origin: Origin) -> Result<(), Fault> {
+        self.get_ready()?;
+        if let Edit::EnsureChain(chain) = &intent.edit {
+            self.own(&ChainRef::new(intent.family, intent.table, chain.clone()))?;
+        }
+        self.overlay.queue(intent, origin, self.kernel.xtables())
+    }
+
+    /// Refuses a chain that is there and that this recipe did not make.
+    fn own(&mut self, at: &ChainRef) -> Result<(), Fault> {
+        if !self.overlay.is_in_kernel(at, self.kernel.xtables())? {
+            return Ok(());
+        }
+        let object = Object::Chain(at.clone());
+        let maker = |journal: &Journal| journal.maker(&object, &self.context.boot, self.context.namespace);
+        let mut found = self.journal.as_ref().map(maker).transpose()?.flatten();
+        if found.is_none() {
+            found = Journal::open_existing(&self.past)?.as_ref().map(maker).transpose()?.flatten();
+        }
+        let fault = |why: String| Err(Fault::new(Kind::Exists, format!("make the chain {at}"), why));
+        match found {
+            Some(maker) if maker == self.context.owner => Ok(()),
+            Some(maker) => fault(format!("it belongs to {maker}")),
+            None => fault("somebody else made one of that name".into()),
+        }
+    }
+
+    fn act(&mut self, act: &Act, origin: &Origin) -> Result<(), Fault> {
+        self.get_ready()?;
+        self.flush()?;
+        let what = match act {
+            Act::Zero(chain, None) => format!("zeroed the counters of {chain}"),
+            Act::Zero(chain, Some(place)) => format!("zeroed the counters of rule {place} of {chain}"),
+            Act::Recent(list, recent::Edit::Add(address)) => format!("added {address} to the recent list {list}"),
+            Act::Recent(list, recent::Edit::Remove(address)) => format!("removed {address} from the recent list {list}"),
+            Act::Recent(list, recent::Edit::Clear) => format!("cleared the recent list {list}"),
+        };
+        self.begin()?;
+        let run = self.run.clone();
+        self.journal()?.act(&run, &what, origin)?;
+        match act {
+            Act::Zero(chain, place) => self.kernel.xtables().zero(chain, *place)?,
+            Act::Recent(list, edit) => self.kernel.recent().edit(list, edit)?,
+        }
+        self.report.acts.push(what);
+        Ok(())
+    }
+
+    fn journal(&mut self) -> Result<&mut Journal, Fault> {
+        match &mut self.journal {
+            Some(journal) => Ok(journal),
+            closed => Ok(closed.insert(Journal::open(&self.shelf)?)),
+        }
+    }
+
+    /// Enters the run into the journal, and tells the guardian, before anything is touched.
+    fn begin(&mut self) -> Result<(), Fault> {
+        if self.report.run.is_none() {
+            let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
+            self.journal()?.begin(&run, RunKind::Run, None, &context, now)?;
+            (self.begun)(&run);
+            self.report.run = Some(run);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        if self.overlay.is_clean() {
+            return Ok(());
+        }
+        let written = self.write();
+        self.overlay.flushed();
+        written
+    }
+
+    fn write(&mut self) -> Result<(), Fault> {
+        if self.kernel.xtables().judges() {
+            self.overlay.settle(self.kernel.xtables())?;
+        } else {
+            self.overlay.vet(self.kernel.xtables())?;
+        }
+        let batch = self.batches + 1;
+        // The kernel lends its rulesets to the plan, which needs everything else.
+        let mut kernel = std::mem::replace(&mut self.kernel, Box::new(crate::kernel::shadow::Shadow::over_nothing()));
+        let families = self.overlay.families();
+        let mut changes = Vec::new();
+        let outcome = kernel.xtables().update(&families, &mut |present| {
+            let (patches, found) = self.overlay.patches(present)?;
+            if !found.is_empty() {
+                self.begin()?;
+                let run = self.run.clone();
+                self.journal()?.intend(&run, batch, &found)?;
+                self.batches = batch;
+            }
+            changes = found;
+            Ok(patches)
+        });
+        self.kernel = kernel;
+        if self.batches < batch {
+            return outcome.map_err(|refusal| self.located(refusal));
+        }
+        let run = self.run.clone();
+        match outcome {
+            Ok(()) => {
+                self.report.changes.append(&mut changes);
+                self.journal()?.done(&run, batch)
+            }
+            Err(refusal) => {
+                let fault = self.located(refusal);
+                // One table may have taken its part before another refused: a refused batch leaves nothing behind.
+                match self.lift_batch(batch) {
+                    Ok(()) => Err(fault),
+                    Err(later) => Err(fault.followed_by([later])),
+                }
+            }
+        }
+    }
+
+    fn lift_batch(&mut self, number: i64) -> Result<(), Fault> {
+        let run = self.run.clone();
+        let batches = self.journal()?.batches(&run)?;
+        for batch in batches.iter().filter(|batch| batch.number == number) {
+            undo::revert(self.kernel.xtables(), &batch.changes, &mut |_| Ok(()))?;
+            self.journal()?.lifted(&run, number)?;
+        }
+        Ok(())
+    }
+
+    fn located(&self, refusal: Refusal) -> Fault {
+        match refusal.entry.and_then(|(_, id)| self.overlay.origin_of(id)) {
+            Some(origin) => refusal.fault.at(origin),
+            None => refusal.fault,
+        }
+    }
+
+    fn finish(&mut self) -> Result<Report, Fault> {
+        if self.ready {
+            self.overlay.retire(self.kernel.xtables())?;
+            self.flush()?;
+        }
+        if let Some(run) = self.report.run.clone() {
+            self.journal()?.set_state(&run, RunState::Done)?;
+        }
+        Ok(std::mem::take(&mut self.report))
+    }
+
+    fn rollback(&mut self) -> Result<Report, Fault> {
+        self.overlay.flushed();
+        let Some(run) = self.report.run.clone() else { return Ok(Report::default()) };
+        let (context, now) = (self.context.clone(), (self.now)());
+        self.journal()?;
+        let Some(journal) = &mut self.journal else { return Ok(Report::default()) };
+        undo::lift(self.kernel.as_mut(), journal, &run, &context, now, RunState::RolledBack)
+    }
+}
+
+impl From<Vec<Change>> for Report {
+    fn from(changes: Vec<Change>) -> Self {
+        Self { changes, ..Self::default() }
+    }
+}

@@ -11,7 +11,12 @@ impl Patch {
     ///
     /// `origin` gives the script position of a change by the number of its entry; chains and policies are asked for with their name.
     pub fn changes(&self, present: &Ruleset) -> Vec<(Change, Option<u64>)> {
-        self.tables.iter().flat_map(|table| table.changes(present)).collect()
+        // A rename comes first, and the other changes are told in the new names.
+        let mut present = std::borrow::Cow::Borrowed(present);
+        for (table, from, to) in self.tables.iter().flat_map(|t| t.renamed.iter().map(move |(from, to)| (t.table, from, to))) {
+            let _ = present.to_mut().rename_chain(table, from, to);
+        }
+        self.tables.iter().flat_map(|table| table.changes(&present)).collect()
     }
 
     /// Does to a ruleset what the patch says: the shadow of what the kernel does.
@@ -72,14 +77,12 @@ impl TablePatch {
             push(Object::Policy(at(chain)), Some(State::Policy(*before)), Some(State::Policy(*after)), None);
         }
         for chain in &self.chains {
-            let was = self.renamed.iter().find(|(_, to)| *to == chain.chain).map_or(&chain.chain, |(from, _)| from);
-            let rules = present.find(self.table, was).map_or(&[][..], |chain| &chain.rules);
+            let rules = present.find(self.table, &chain.chain).map_or(&[][..], |chain| &chain.rules);
             chain.changes(at(&chain.chain), rules, &mut push);
         }
         for (chain, rules) in &self.gone_chains {
             for (number, rule) in rules.iter().enumerate() {
-                let above = rules[..number].last().map(|rule| rule.fingerprint());
-                let place = Place { number: number + 1, above: above.into_iter().collect(), ..Place::default() };
+                let place = Place { number: number + 1, ..Place::default() };
                 push(Object::Rule(at(chain)), Some(State::Rule((**rule).clone(), place)), None, None);
             }
             push(Object::Chain(at(chain)), Some(State::Present), None, None);
@@ -97,21 +100,20 @@ impl ChainPatch {
         if self.removed.is_empty() {
             return;
         }
-        let prints: Vec<u64> = present.iter().map(|entry| entry.rule.fingerprint()).collect();
+        // Neighbours that go in the same batch come back in the same undo; the place is told by those that stay.
+        let gone: HashSet<u64> = self.removed.iter().map(|removed| removed.id).collect();
+        let staying: Vec<(usize, u64)> =
+            present.iter().enumerate().filter(|(_, e)| !gone.contains(&e.id)).map(|(at, e)| (at, e.rule.fingerprint())).collect();
         let mut twins: HashMap<u64, usize> = HashMap::new();
-        for print in &prints {
+        for (_, print) in &staying {
             *twins.entry(*print).or_default() += 1;
         }
         for removed in &self.removed {
-            if let Some(count) = twins.get_mut(&removed.rule.fingerprint()) {
-                *count -= 1;
-            }
-        }
-        for removed in &self.removed {
+            let (above, below) = staying.split_at(staying.partition_point(|(at, _)| *at < removed.was));
             let place = Place {
                 number: removed.was + 1,
-                above: prints[..removed.was].iter().rev().take(Place::NEIGHBOURS).copied().collect(),
-                below: prints[removed.was + 1..].iter().take(Place::NEIGHBOURS).copied().collect(),
+                above: above.iter().rev().take(Place::NEIGHBOURS).map(|(_, print)| *print).collect(),
+                below: below.iter().take(Place::NEIGHBOURS).map(|(_, print)| *print).collect(),
                 twins: twins.get(&removed.rule.fingerprint()).copied().unwrap_or(0),
             };
             push(Object::Rule(at.clone()), Some(State::Rule((*removed.rule).clone(), place)), None, Some(removed.id));
@@ -212,6 +214,7 @@ impl<'a> Revert<'a> {
                 self.set.find(at.table, &at.chain).map_or(0, |chain| chain.rules.iter().filter(|e| e.rule.fingerprint() == *print).count());
             *count = count.saturating_sub(there);
         }
+        let mut last: Option<(&ChainRef, &Place, u64)> = None;
         for (change, at, rule, place) in removed {
             let Some(count) = lacking.get_mut(&(at, rule.fingerprint())).filter(|count| **count > 0) else { continue };
             *count -= 1;
@@ -219,9 +222,14 @@ impl<'a> Revert<'a> {
                 self.report(&change.object, true, format!("its chain is gone; the rule was: {}", rule.words));
                 continue;
             };
-            match gap(chain, place) {
+            // Rules that stood side by side come back side by side.
+            let beside = last
+                .filter(|(last_at, last_place, _)| *last_at == at && last_place.above == place.above && last_place.below == place.below);
+            let beside = beside.and_then(|(.., id)| chain.rules.iter().rposition(|entry| entry.id == id)).map(|index| index + 1);
+            match beside.or_else(|| gap(chain, rule, place)) {
                 Some(gap) => {
                     chain.rules.insert(gap, Entry { id: self.next_id, rule: Arc::new(rule.clone()) });
+                    last = Some((at, place, self.next_id));
                     self.next_id += 1;
                 }
                 None => self.report(
@@ -283,24 +291,33 @@ impl<'a> Revert<'a> {
 }
 
 /// Finds the place of a rule among its surviving neighbours: an index to insert at, or nothing where that would be a guess.
-fn gap(chain: &Chain, place: &Place) -> Option<usize> {
-    let prints: Vec<u64> = chain.rules.iter().map(|entry| entry.rule.fingerprint()).collect();
-    let find = |neighbours: &[u64]| -> Option<Vec<usize>> {
-        let all = |print: &u64| prints.iter().enumerate().filter(|(_, p)| *p == print).map(|(at, _)| at).collect::<Vec<_>>();
-        neighbours.iter().map(all).find(|at| !at.is_empty())
-    };
-    match (find(&place.above), find(&place.below)) {
-        // It stood alone, and nobody has come since.
-        (None, None) => (place.above.is_empty() && place.below.is_empty() && prints.is_empty()).then_some(0),
-        (Some(above), None) => single(&above).map(|at| at + 1),
-        (None, Some(below)) => single(&below),
-        (Some(above), Some(below)) => match above.iter().find(|at| below.contains(&(*at + 1))) {
-            Some(at) => Some(at + 1),
-            None => single(&above).zip(single(&below)).filter(|(above, below)| above < below).map(|(above, _)| above + 1),
-        },
+///
+/// Of all gaps between the neighbours it takes the one around which the most of them stand as they stood; if two gaps are equally good, it
+/// takes neither, unless only rules equal to this one lie between them.
+fn gap(chain: &Chain, rule: &Rule, place: &Place) -> Option<usize> {
+    let neighbours: HashSet<u64> = place.above.iter().chain(&place.below).copied().collect();
+    let prints = chain.rules.iter().map(|entry| entry.rule.fingerprint()).enumerate();
+    let there: Vec<(usize, u64)> = prints.filter(|(_, print)| neighbours.contains(print)).collect();
+    if there.is_empty() {
+        // It stood alone and nobody has come since, or all who stood around it are gone.
+        return (neighbours.is_empty() && chain.rules.is_empty()).then_some(0);
     }
-}
-
-fn single(places: &[usize]) -> Option<usize> {
-    (places.len() == 1).then(|| places[0])
+    let alive: HashSet<u64> = there.iter().map(|(_, print)| *print).collect();
+    let surviving = |list: &[u64]| list.iter().filter(|print| alive.contains(print)).copied().collect::<Vec<u64>>();
+    let (above, below) = (surviving(&place.above), surviving(&place.below));
+    let matching = |a: &mut dyn Iterator<Item = u64>, b: &[u64]| a.zip(b).take_while(|(a, b)| a == *b).count();
+    let score = |split: usize| {
+        let up = matching(&mut there[..split].iter().rev().map(|(_, print)| *print), &above);
+        let down = matching(&mut there[split..].iter().map(|(_, print)| *print), &below);
+        (up + down, up)
+    };
+    let scores: Vec<(usize, usize)> = (0..=there.len()).map(score).collect();
+    let best = scores.iter().map(|(sum, _)| *sum).max().filter(|sum| *sum > 0)?;
+    let mut splits = (0..scores.len()).filter(|split| scores[*split].0 == best);
+    let (first, last) = (splits.next()?, splits.next_back());
+    let equal_between = |last: usize| there[first..last].iter().all(|(_, print)| *print == rule.fingerprint());
+    if last.is_some_and(|last| !equal_between(last)) {
+        return None;
+    }
+    Some(if scores[first].1 > 0 { there[first - 1].0 + 1 } else { there.get(first).map_or(chain.rules.len(), |(at, _)| *at) })
 }
