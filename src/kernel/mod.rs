@@ -1,5 +1,7 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod errno;
+pub mod process;
 pub mod recent;
 pub mod shadow;
 pub mod store;
