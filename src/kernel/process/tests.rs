@@ -1,5 +1,5 @@
 //! Every way in which a runner can end, each in a forked copy of the test: `guarded` wants a process with one thread.
-#![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
+#![allow(unsafe_code, clippy::unwrap_used, clippy::panic, clippy::zombie_processes)]
 
 use std::fs::File;
 use std::io::{Read, Write, pipe};
