@@ -2,10 +2,12 @@
 
 pub mod errno;
 pub mod identity;
+pub mod lock;
 pub mod netns;
 pub mod process;
 pub mod recent;
 pub mod shadow;
+pub mod state;
 pub mod store;
 pub mod tool;
 pub mod xtables;
