@@ -1,8 +1,15 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod errno;
+pub mod identity;
+pub mod lock;
+pub mod netns;
+pub mod process;
 pub mod recent;
 pub mod shadow;
+pub mod state;
 pub mod store;
+pub mod tool;
 pub mod xtables;
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.

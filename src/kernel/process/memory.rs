@@ -1,0 +1,43 @@
+//! The allocator of the program: the system's, which tells the guardian when a runner's memory is used up.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use super::page::Cause;
+use super::runner::leave;
+
+/// The system's allocator, but a runner that gets no more memory ends with its last words instead of an abort.
+///
+/// The program sets it as its global allocator; an embedding program need not.
+#[derive(Clone, Copy, Debug)]
+pub struct Capped;
+
+fn checked(start: *mut u8) -> *mut u8 {
+    if start.is_null() {
+        leave(Cause::Memory);
+    }
+    start
+}
+
+// SAFETY: every call goes to the system's allocator unchanged, under the caller's own promises.
+unsafe impl GlobalAlloc for Capped {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as promised by the caller.
+        checked(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as promised by the caller.
+        checked(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as promised by the caller.
+        checked(unsafe { System.realloc(start, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(start, layout) }
+    }
+}

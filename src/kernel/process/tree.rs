@@ -1,0 +1,50 @@
+//! The end of everything that a runner started.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// Longer than any process takes to die that can die at all; one in uninterruptible sleep is found by the run lock that it still holds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Kills and reaps all descendants of this process, which has to be a child subreaper: what loses its parent becomes our child, so
+/// killing children until there are none reaches all of them. A pid cannot be reused under us, because only we can reap it.
+pub(super) fn fell() {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE && reap() {
+        for child in children() {
+            let _ = kill(child, Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Reaps what is dead, and tells whether there are children left.
+fn reap() -> bool {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => return true,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Lists the children of this process. /proc/self/task/*/children would be shorter, but depends on CONFIG_PROC_CHILDREN.
+fn children() -> Vec<Pid> {
+    let own = std::process::id().to_string();
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| parent(*pid).as_deref() == Some(&own)).map(Pid::from_raw).collect()
+}
+
+/// Reads the parent from proc_pid_stat(5): the second field after the last parenthesis, since a program's name may contain any byte.
+fn parent(pid: i32) -> Option<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    stat[stat.rfind(')')? + 1..].split_whitespace().nth(1).map(str::to_owned)
+}

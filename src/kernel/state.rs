@@ -1,0 +1,90 @@
+//! Where fyke keeps what it has to remember until the next boot.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, geteuid};
+
+use super::errno;
+use crate::model::{Fault, Kind};
+
+const OF_ROOT: &str = "/run/fyke";
+
+/// Gives the state directory, made if need be: /run/fyke for root, the runtime directory of the session for anybody else.
+pub fn state_dir() -> Result<PathBuf, Fault> {
+    let user = geteuid();
+    if user.is_root() {
+        return private_folder(Path::new(OF_ROOT), user);
+    }
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let candidates = session.into_iter().chain([PathBuf::from(format!("/run/user/{user}"))]);
+    match candidates.into_iter().find(|path| open(path).is_ok_and(|folder| check(&folder, user, 0o077).is_ok())) {
+        Some(runtime) => private_folder(&runtime.join("fyke"), user),
+        None => Err(Fault::new(
+            Kind::Permission,
+            "keep a journal",
+            format!("neither XDG_RUNTIME_DIR nor /run/user/{user} is a folder that belongs to you alone"),
+        )
+        .hint("without a journal nothing is changed; try --sandbox")),
+    }
+}
+
+/// Makes a folder that only its user can write to, or finds that it is one. A symbolic link in its place is refused.
+pub fn private_folder(path: &Path, user: Uid) -> Result<PathBuf, Fault> {
+    let tried = || format!("keep a journal in {}", path.display());
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(errno::fault(tried(), error)),
+        _ => {}
+    }
+    let folder = open(path).map_err(|error| errno::fault(tried(), error))?;
+    check(&folder, user, 0o022).map_err(|why| Fault::new(Kind::Permission, tried(), why).hint("see who made it, and remove it"))?;
+    Ok(path.to_owned())
+}
+
+/// Opens a folder, and nothing else: not what a symbolic link points to.
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY).open(path)
+}
+
+fn check(folder: &File, user: Uid, forbidden: u32) -> Result<(), String> {
+    let about = folder.metadata().map_err(|error| error.to_string())?;
+    if about.uid() != user.as_raw() {
+        return Err(format!("it belongs to user {}", about.uid()));
+    }
+    if about.mode() & forbidden != 0 {
+        return Err(format!("others may write to it (mode {:o})", about.mode() & 0o7777));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn only_a_private_folder_will_do() {
+        let base = std::env::temp_dir().join(format!("fyke-state-{}", std::process::id()));
+        fs::create_dir(&base).unwrap();
+        let (path, user) = (base.join("fyke"), geteuid());
+        let why = |user| private_folder(&path, user).map_err(|fault| (fault.kind, fault.why));
+        let refused = |text: &str| Err((Kind::Permission, text.to_owned()));
+        assert_eq!(why(user), Ok(path.clone()));
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        assert_eq!(why(user), Ok(path.clone()));
+        assert_eq!(why(Uid::from_raw(4711)), refused(&format!("it belongs to user {user}")));
+        fs::set_permissions(&path, Permissions::from_mode(0o720)).unwrap();
+        assert_eq!(why(user), refused("others may write to it (mode 720)"));
+        fs::remove_dir(&path).unwrap();
+        symlink("/tmp", &path).unwrap();
+        assert_eq!(why(user), Err((Kind::System, "Not a directory".into())));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert_eq!(why(user), Err((Kind::System, "Not a directory".into())));
+        fs::remove_dir_all(&base).unwrap();
+    }
+}

@@ -1,0 +1,222 @@
+//! External programs, run safely: found on a fixed path, one word per argument, a fixed environment, bounded output and time.
+
+mod spawn;
+mod wait;
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{Seek, Write, pipe};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use self::spawn::Program;
+use self::wait::Running;
+use super::{errno, identity};
+use crate::model::{Fault, Kind};
+
+const SEARCH_PATH: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An external program that may be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    path: PathBuf,
+}
+
+impl Tool {
+    /// Finds a program by name on the fixed search path. For root it counts only if nobody else could have put it there.
+    pub fn find(name: &str) -> Result<Tool, Fault> {
+        let tried = format!("find the program {name}");
+        if name.is_empty() || name.contains(['/', '\0']) {
+            return Err(Fault::input(tried, "it is looked for by its plain name"));
+        }
+        let candidates = SEARCH_PATH.map(|folder| Path::new(folder).join(name));
+        let Some((path, about)) = candidates.into_iter().find_map(|path| Some((fs::metadata(&path).ok()?, path)).map(|(a, p)| (p, a)))
+        else {
+            return Err(Fault::new(Kind::Unsupported, tried, format!("it is not in {}", SEARCH_PATH.join(", "))));
+        };
+        let foreign = about.uid() != 0 || about.mode() & 0o022 != 0;
+        if foreign && identity::is_root_of_the_host() {
+            let why = format!("{} belongs to, or can be written by, somebody other than root", path.display());
+            return Err(Fault::new(Kind::Permission, tried, why));
+        }
+        Ok(Tool { path })
+    }
+
+    /// Gives its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives its plain name.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// One run of a tool, described.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    tool: &'a Tool,
+    args: Vec<OsString>,
+    stdin: &'a [u8],
+    env: Vec<(&'a str, OsString)>,
+    netns: Option<BorrowedFd<'a>>,
+    timeout: Duration,
+    interruptible: bool,
+}
+
+impl<'a> Request<'a> {
+    /// Describes a run without arguments and input, in the present network namespace, that may take 30 s.
+    pub fn new(tool: &'a Tool) -> Self {
+        Self { tool, args: Vec::new(), stdin: &[], env: Vec::new(), netns: None, timeout: TIMEOUT, interruptible: false }
+    }
+
+    /// Adds an argument: one word, whatever is in it.
+    #[must_use]
+    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.args.push(word.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, words: impl IntoIterator<Item: AsRef<OsStr>>) -> Self {
+        self.args.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
+    /// Gives it something to read.
+    #[must_use]
+    pub fn stdin(mut self, bytes: &'a [u8]) -> Self {
+        self.stdin = bytes;
+        self
+    }
+
+    /// Adds a variable to its environment, which otherwise holds a fixed PATH and LC_ALL=C only.
+    #[must_use]
+    pub fn env(mut self, name: &'a str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name, value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs it in another network namespace.
+    #[must_use]
+    pub fn netns(mut self, netns: BorrowedFd<'a>) -> Self {
+        self.netns = Some(netns);
+        self
+    }
+
+    /// Bounds its time; after it the tool is killed.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Kills it when the run is asked to stop. Not for a tool that writes to the kernel: those are short, and a rollback needs them, too.
+    #[must_use]
+    pub fn interruptible(mut self) -> Self {
+        self.interruptible = true;
+        self
+    }
+
+    /// Runs it and waits for its end.
+    pub fn run(&self) -> Result<Output, Fault> {
+        let mut running = self.start()?;
+        wait::wait(&mut [&mut running]);
+        running.result()
+    }
+
+    fn tried(&self) -> String {
+        format!("run {}", self.tool.name())
+    }
+
+    fn start(&self) -> Result<Running<'_>, Fault> {
+        let fail = |error: std::io::Error| errno::fault(self.tried(), error);
+        let word = |word: &OsStr| {
+            CString::new(word.as_bytes()).map_err(|_| Fault::input(self.tried(), format!("the word {word:?} has a NUL byte in it")))
+        };
+        let stdin = self.input().map_err(fail)?;
+        let (stdout_read, stdout) = pipe().map_err(fail)?;
+        let (stderr_read, stderr) = pipe().map_err(fail)?;
+        let (stdout, stderr) = (OwnedFd::from(stdout), OwnedFd::from(stderr));
+        let path = word(self.tool.path.as_os_str())?;
+        // By their own names the multi-call binaries of iptables know what they are.
+        let args = [Ok(path.clone())].into_iter().chain(self.args.iter().map(|arg| word(arg))).collect::<Result<_, _>>()?;
+        let fixed = [("PATH", OsString::from(SEARCH_PATH.join(":"))), ("LC_ALL", "C".into())];
+        let env = fixed.iter().chain(&self.env).map(|(name, value)| {
+            let mut pair = OsString::from(name);
+            pair.push("=");
+            pair.push(value);
+            word(&pair)
+        });
+        let env = env.collect::<Result<_, _>>()?;
+        let program = Program { path, args, env, stdio: [&stdin, &stdout, &stderr], netns: self.netns.map(|fd| fd.as_raw_fd()) };
+        let child = spawn::spawn(&program).map_err(|error| fail(error.into()))?;
+        Running::new(self, child, stdout_read.into(), stderr_read.into()).map_err(|error| fail(error.into()))
+    }
+
+    /// Puts the input into a file in memory: unlike a pipe, nobody has to feed it.
+    fn input(&self) -> std::io::Result<OwnedFd> {
+        if self.stdin.is_empty() {
+            return Ok(File::open("/dev/null")?.into());
+        }
+        let mut file = File::from(memfd_create(c"stdin", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(self.stdin)?;
+        file.rewind()?;
+        Ok(file.into())
+    }
+}
+
+/// How a tool ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this exit code.
+    Code(u8),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// What a tool said, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended.
+    pub end: End,
+    /// What it wrote to its standard output.
+    pub stdout: Vec<u8>,
+    /// The beginning of what it wrote to its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Tells whether it ended with 0.
+    pub fn success(&self) -> bool {
+        self.end == End::Code(0)
+    }
+
+    /// Gives what it wrote to its standard error as text, or how it ended when it wrote nothing.
+    pub fn complaint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        match (text.trim(), self.end) {
+            ("", End::Code(code)) => format!("it ended with code {code}, and no word"),
+            ("", End::Signal(signal)) => format!("it was killed by signal {signal}"),
+            (text, _) => text.to_owned(),
+        }
+    }
+}
+
+/// Runs several tools at the same time, one for each IP family perhaps, and gives their results in the same order.
+pub fn run_all(requests: &[Request<'_>]) -> Vec<Result<Output, Fault>> {
+    let mut started: Vec<Result<Running<'_>, Fault>> = requests.iter().map(Request::start).collect();
+    wait::wait(&mut started.iter_mut().flatten().collect::<Vec<_>>());
+    started.into_iter().map(|running| running.and_then(Running::result)).collect()
+}
+
+#[cfg(test)]
+mod tests;
