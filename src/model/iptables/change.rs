@@ -215,6 +215,7 @@ impl<'a> Revert<'a> {
             *count = count.saturating_sub(there);
         }
         let mut last: Option<(&ChainRef, &Place, u64)> = None;
+        let first_back = self.next_id;
         for (change, at, rule, place) in removed {
             let Some(count) = lacking.get_mut(&(at, rule.fingerprint())).filter(|count| **count > 0) else { continue };
             *count -= 1;
@@ -226,7 +227,7 @@ impl<'a> Revert<'a> {
             let beside = last
                 .filter(|(last_at, last_place, _)| *last_at == at && last_place.above == place.above && last_place.below == place.below);
             let beside = beside.and_then(|(.., id)| chain.rules.iter().rposition(|entry| entry.id == id)).map(|index| index + 1);
-            match beside.or_else(|| gap(chain, rule, place)) {
+            match beside.or_else(|| gap(chain, rule, place, first_back)) {
                 Some(gap) => {
                     chain.rules.insert(gap, Entry { id: self.next_id, rule: Arc::new(rule.clone()) });
                     last = Some((at, place, self.next_id));
@@ -293,10 +294,12 @@ impl<'a> Revert<'a> {
 /// Finds the place of a rule among its surviving neighbours: an index to insert at, or nothing where that would be a guess.
 ///
 /// Of all gaps between the neighbours it takes the one around which the most of them stand as they stood; if two gaps are equally good, it
-/// takes neither, unless only rules equal to this one lie between them.
-fn gap(chain: &Chain, rule: &Rule, place: &Place) -> Option<usize> {
+/// takes neither, unless only rules equal to this one lie between them. Entries from number `first_back` on have come back in this undo, in
+/// chain order: they are nobody's neighbours, and the rule goes behind them.
+fn gap(chain: &Chain, rule: &Rule, place: &Place, first_back: u64) -> Option<usize> {
     let neighbours: HashSet<u64> = place.above.iter().chain(&place.below).copied().collect();
-    let prints = chain.rules.iter().map(|entry| entry.rule.fingerprint()).enumerate();
+    let prints =
+        chain.rules.iter().enumerate().filter(|(_, entry)| entry.id < first_back).map(|(at, entry)| (at, entry.rule.fingerprint()));
     let there: Vec<(usize, u64)> = prints.filter(|(_, print)| neighbours.contains(print)).collect();
     if there.is_empty() {
         // It stood alone and nobody has come since, or all who stood around it are gone.
@@ -319,5 +322,9 @@ fn gap(chain: &Chain, rule: &Rule, place: &Place) -> Option<usize> {
     if last.is_some_and(|last| !equal_between(last)) {
         return None;
     }
-    Some(if scores[first].1 > 0 { there[first - 1].0 + 1 } else { there.get(first).map_or(chain.rules.len(), |(at, _)| *at) })
+    if scores[first].1 == 0 {
+        return Some(there.get(first).map_or(chain.rules.len(), |(at, _)| *at));
+    }
+    let behind = there[first - 1].0 + 1;
+    Some(behind + chain.rules[behind..].iter().take_while(|entry| entry.id >= first_back).count())
 }
