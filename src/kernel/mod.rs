@@ -1,5 +1,6 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod files;
 pub mod recent;
 pub mod shadow;
 pub mod store;
