@@ -16,8 +16,9 @@ pub use self::journal::{Batch, Context, Journal, RunKind, RunRecord, RunState, S
 use self::overlay::Overlay;
 use crate::kernel::Kernel;
 use crate::kernel::recent::{self, Source as RecentSource};
+use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Refusal;
-use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, RunId, Table};
+use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, Owner, RunId, Table};
 use crate::model::{Change, Family, Fault, Kind, Object, Origin, Report};
 
 /// What can be read.
@@ -85,13 +86,29 @@ impl Door {
         Self(Arc::new(Mutex::new(Transaction::new(setup))))
     }
 
+    /// Opens a door to a fresh namespace that is in memory only, with its journal.
+    pub fn over_nothing() -> Self {
+        let context = Context {
+            owner: Owner::default(),
+            hash: String::new(),
+            user: String::new(),
+            command: String::new(),
+            pid: std::process::id(),
+            boot: String::new(),
+            namespace: 0,
+        };
+        let kernel = Box::new(Shadow::over_nothing());
+        let (journal, past) = (Shelf::Memory, Shelf::Memory);
+        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun: Box::new(|_| {}) })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Transaction> {
         // A panic in a native function ends the run, and the rollback still has to come through here.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets whose changes these are; to be called before the first of them.
-    pub fn set_owner(&self, owner: crate::model::iptables::Owner, hash: &str) {
+    pub fn set_owner(&self, owner: Owner, hash: &str) {
         let mut transaction = self.lock();
         transaction.context.owner = owner.clone();
         transaction.context.hash = hash.to_owned();
@@ -279,7 +296,7 @@ impl Transaction {
         }
         let batch = self.batches + 1;
         // The kernel lends its rulesets to the plan, which needs everything else.
-        let mut kernel = std::mem::replace(&mut self.kernel, Box::new(crate::kernel::shadow::Shadow::over_nothing()));
+        let mut kernel = std::mem::replace(&mut self.kernel, Box::new(Shadow::over_nothing()));
         let families = self.overlay.families();
         let mut changes = Vec::new();
         let outcome = kernel.xtables().update(&families, &mut |present| {
