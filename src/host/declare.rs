@@ -3,8 +3,8 @@
 use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
 
 use super::engine::EXPR_DEPTHS;
-use super::nearest::did_you_mean;
 use super::value::Value;
+use crate::model::near::did_you_mean;
 use crate::model::{Fault, Origin};
 
 /// The options that a declaration may have.

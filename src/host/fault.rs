@@ -6,10 +6,10 @@ use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType}
 
 use super::Library;
 use super::engine::Stop;
-use super::nearest::did_you_mean;
 use super::reflect;
 use super::value::Value;
 use crate::bind::call;
+use crate::model::near::did_you_mean;
 use crate::model::source::Sources;
 use crate::model::{Fault, Frame, Kind, Origin, Position};
 

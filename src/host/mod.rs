@@ -5,7 +5,6 @@ pub mod embedded;
 pub mod engine;
 pub mod fault;
 mod guard;
-pub mod nearest;
 pub mod params;
 pub mod recipe;
 pub mod reflect;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::declare::Param;
-use super::nearest::did_you_mean;
 use super::recipe::{Interface, tag_safe};
 use super::value::Value;
 use crate::model::Fault;
+use crate::model::near::did_you_mean;
 
 /// The values of a recipe's parameters for one run.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::declare::{self, Param};
 use super::embedded::RECIPES;
 use super::fault;
-use super::nearest::did_you_mean;
 use crate::kernel::files;
+use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Fault, Kind};
 

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
 use super::embedded::{Embedded, STDLIB};
-use super::nearest::did_you_mean;
 use super::recipe::Recipe;
 use super::reflect::Known;
 use super::{fault, guard};
 use crate::bind::call;
 use crate::kernel::files;
+use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, Source, Sources, decode};
 use crate::model::{Fault, Kind};
 

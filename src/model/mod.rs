@@ -1,10 +1,12 @@
 //! Pure types: parse, print, compare. No I/O, no Rhai; every layer may use them, they use none.
 
 pub mod change;
+pub mod duration;
 pub mod family;
 pub mod fault;
 pub mod iptables;
 pub mod near;
+pub mod net;
 pub mod origin;
 pub mod source;
 

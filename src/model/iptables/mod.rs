@@ -1,5 +1,6 @@
 //! The nouns of iptables(8): tables, chains, rules, and whole rulesets with the difference between two of them.
 
+pub mod border;
 pub mod chain;
 pub mod change;
 pub mod intent;
@@ -7,6 +8,7 @@ pub mod patch;
 pub mod rule;
 pub mod ruleset;
 pub mod save;
+pub mod spec;
 pub mod table;
 pub mod tag;
 pub mod words;
