@@ -3,9 +3,11 @@
 pub mod errno;
 pub mod identity;
 pub mod lock;
+pub mod netlink;
 pub mod netns;
 pub mod process;
 pub mod recent;
+pub mod sandbox;
 pub mod shadow;
 pub mod state;
 pub mod store;
