@@ -2,13 +2,15 @@
 #![allow(unsafe_code, clippy::unwrap_used, clippy::panic, clippy::zombie_processes)]
 
 use std::fs::File;
-use std::io::{Read, Write, pipe};
+use std::io::{Read, Write, pipe, stdin};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::pty::{ForkptyResult, forkpty};
 use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::termios::{LocalFlags, SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
@@ -18,6 +20,8 @@ use super::*;
 struct Job {
     guardian: Pid,
     report: File,
+    /// The keyboard's side of its terminal, when it has one.
+    keys: Option<File>,
 }
 
 /// What came of it: the report of `after`, and the exit code of the guardian.
@@ -25,21 +29,34 @@ type Result = (String, i32);
 
 fn start(limits: Limits, runner: impl FnOnce(&'static Page, &mut File) -> u8) -> Job {
     let (read, write) = pipe().unwrap();
-    let mut report = File::from(OwnedFd::from(write));
     // SAFETY: the child goes on with one thread; no lock that it uses is held by another thread of the test program.
     match unsafe { fork() }.unwrap() {
-        ForkResult::Parent { child } => Job { guardian: child, report: File::from(OwnedFd::from(read)) },
-        ForkResult::Child => {
-            let mut shared = report.try_clone().unwrap();
-            let after = |page: &Page, ending: &Ending| {
-                write!(report, "{ending:?} {:?}", page.open_run()).unwrap();
-                ending.exit_code()
-            };
-            let code = guarded(&limits, |page| runner(page, &mut shared), after).unwrap_or(99);
-            // SAFETY: ends the copy without the test program's own clean-up.
-            unsafe { libc::_exit(i32::from(code)) }
-        }
+        ForkResult::Parent { child } => Job { guardian: child, report: File::from(OwnedFd::from(read)), keys: None },
+        ForkResult::Child => guardian(limits, File::from(OwnedFd::from(write)), runner),
     }
+}
+
+/// The same in the foreground of a terminal of its own.
+fn start_in_terminal(limits: Limits, runner: impl FnOnce(&'static Page, &mut File) -> u8) -> Job {
+    let (read, write) = pipe().unwrap();
+    // SAFETY: as above.
+    match unsafe { forkpty(None, None) }.unwrap() {
+        ForkptyResult::Parent { child, master } => {
+            Job { guardian: child, report: File::from(OwnedFd::from(read)), keys: Some(File::from(master)) }
+        }
+        ForkptyResult::Child => guardian(limits, File::from(OwnedFd::from(write)), runner),
+    }
+}
+
+fn guardian(limits: Limits, mut report: File, runner: impl FnOnce(&'static Page, &mut File) -> u8) -> ! {
+    let mut shared = report.try_clone().unwrap();
+    let after = |page: &Page, ending: &Ending| {
+        write!(report, "{ending:?} {:?}", page.open_run()).unwrap();
+        ending.exit_code()
+    };
+    let code = guarded(&limits, |page| runner(page, &mut shared), after).unwrap_or(99);
+    // SAFETY: ends the copy without the test program's own clean-up.
+    unsafe { libc::_exit(i32::from(code)) }
 }
 
 impl Job {
@@ -188,6 +205,46 @@ fn a_request_interrupts_the_script_thread_in_a_system_call() {
     std::thread::sleep(Duration::from_millis(100));
     kill(job.guardian, Signal::SIGTERM).unwrap();
     assert_eq!(job.end(), is("Exited(9) None", 9));
+}
+
+#[test]
+fn the_keys_of_the_terminal_stop_a_run_but_not_its_rollback() {
+    let mut job = start_in_terminal(Limits::default(), |page, report| {
+        page.begin("r1").unwrap();
+        obedient(page, report);
+        page.roll_back();
+        // A tool of the rollback, in the middle of which the second Ctrl-C arrives.
+        let sh = crate::kernel::tool::Tool::find("sh").unwrap();
+        let tool = crate::kernel::tool::Request::new(&sh).args(["-c", "sleep 0.3; echo finished"]);
+        report.write_all(b"rolling back\n").unwrap();
+        let output = tool.run().unwrap();
+        page.settle();
+        if output.stdout == b"finished\n" { 130 } else { 1 }
+    });
+    for said in ["ready", "rolling back"] {
+        assert_eq!(job.ready(), said);
+        std::thread::sleep(Duration::from_millis(50));
+        job.keys.as_mut().unwrap().write_all(b"\x03").unwrap();
+    }
+    assert_eq!(job.end(), is("Exited(130) None", 130));
+}
+
+#[test]
+fn a_terminal_that_a_dead_runner_left_raw_is_put_right() {
+    let mut job = start_in_terminal(Limits::default(), |_, report| {
+        let mut modes = tcgetattr(stdin()).unwrap();
+        cfmakeraw(&mut modes);
+        tcsetattr(stdin(), SetArg::TCSANOW, &modes).unwrap();
+        report.write_all(b"raw\n").unwrap();
+        std::process::abort()
+    });
+    let modes = |job: &Job| tcgetattr(job.keys.as_ref().unwrap()).unwrap().local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO);
+    job.ready();
+    let mut last = [0; 64];
+    let count = job.report.read(&mut last).unwrap();
+    assert_eq!(std::str::from_utf8(&last[..count]), Ok("Killed(6) None"));
+    assert!(modes(&job), "a shell could be used again");
+    waitpid(job.guardian, None).unwrap();
 }
 
 fn stubborn(_: &'static Page) -> u8 {

@@ -1,0 +1,3 @@
+//! The netlink families, a file each.
+
+pub mod route;
