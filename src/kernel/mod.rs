@@ -4,6 +4,7 @@ pub mod errno;
 pub mod files;
 pub mod identity;
 pub mod lock;
+pub mod netlink;
 pub mod netns;
 pub mod process;
 pub mod recent;
