@@ -1,3 +1,103 @@
-//! The netlink families, a file each.
+//! Netlink (RFC 3549, netlink(7)): a socket, messages and their attributes, blocking and without a reactor.
 
+pub mod message;
+pub mod nftables;
 pub mod route;
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use netlink_sys::{Socket as Raw, SocketAddr};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use message::{Answer, answers};
+
+/// The bytes that one datagram of the kernel has at most; a dump is cut into pieces of at most 32 KiB.
+const DATAGRAM: usize = 64 * 1024;
+
+/// A netlink socket of the network namespace in which the thread was that opened it.
+pub struct Socket {
+    raw: Raw,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+/// How a dump ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dump {
+    /// It is complete and consistent.
+    Whole,
+    /// Something was changed meanwhile (NLM_F_DUMP_INTR): entries can be missing or stand twice.
+    Torn,
+}
+
+impl Socket {
+    /// Opens a socket of a netlink protocol, with the kernel's own words in its errors.
+    pub fn open(protocol: libc::c_int) -> io::Result<Self> {
+        let mut raw = Raw::new(protocol as isize)?;
+        raw.bind(&SocketAddr::new(0, 0))?;
+        // Both are conveniences: a kernel without them answers with numbers only.
+        let _ = raw.set_ext_ack(true);
+        let _ = raw.set_cap_ack(true);
+        Ok(Self { raw, sequence: 0, buffer: vec![0; DATAGRAM] })
+    }
+
+    /// Bounds the wait for an answer.
+    pub fn set_timeout(&self, bound: Duration) -> io::Result<()> {
+        let bound = TimeVal::microseconds(i64::try_from(bound.as_micros()).unwrap_or(i64::MAX));
+        Ok(setsockopt(&self.raw, sockopt::ReceiveTimeout, &bound)?)
+    }
+
+    /// Gives the next sequence number, by which an answer is known as the answer to its question.
+    pub fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// Sends messages in one datagram.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > 64 * 1024 {
+            // The bound of root only; where it is refused, the send itself will say so.
+            let _ = setsockopt(&self.raw, sockopt::SndBufForce, &(bytes.len() * 2));
+        }
+        self.raw.send_to(bytes, &SocketAddr::new(0, 0), 0).map(drop)
+    }
+
+    /// Receives one datagram and gives each of its messages to `each`.
+    pub fn receive(&mut self, each: &mut dyn FnMut(Answer<'_>) -> io::Result<()>) -> io::Result<()> {
+        loop {
+            match recv(self.raw.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC) {
+                Ok(len) if len > self.buffer.len() => return Err(io::Error::other("an answer of the kernel is too long")),
+                Ok(len) => return answers(&self.buffer[..len]).try_for_each(each),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Sends a question for a list, and gives each entry (its message type and its body) to `each`.
+    pub fn dump(&mut self, question: &[u8], sequence: u32, each: &mut dyn FnMut(u16, &[u8])) -> io::Result<Dump> {
+        self.send(question)?;
+        let (mut done, mut end) = (false, Dump::Whole);
+        while !done {
+            self.receive(&mut |answer| {
+                if answer.sequence != sequence {
+                    return Ok(());
+                }
+                if answer.torn {
+                    end = Dump::Torn;
+                }
+                match answer.status() {
+                    Some(Ok(())) => done = true,
+                    Some(Err(refused)) => return Err(refused.error()),
+                    None => each(answer.kind, answer.body),
+                }
+                Ok(())
+            })?;
+        }
+        Ok(end)
+    }
+}

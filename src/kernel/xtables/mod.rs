@@ -1,5 +1,18 @@
 //! netfilter's tables of rules, through the tools and the sockets that Linux has for them.
 
+pub mod backend;
+mod legacy;
+pub mod live;
+mod lock;
+mod lost;
+mod nft;
+mod places;
+mod programs;
+mod restore;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use crate::model::iptables::{ChainRef, Patch, Ruleset, RunId, Words};

@@ -1,0 +1,62 @@
+//! Which of the two implementations is the one to use.
+
+use std::fs;
+
+use super::programs::find;
+use super::{Backend, legacy, nft};
+use crate::kernel::netlink::nftables::Nftables;
+use crate::model::{Fault, Kind};
+
+/// The backend that is used, and whether the other one holds rules as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The backend.
+    pub backend: Backend,
+    /// Whether both hold rules and nobody said which one is meant: then nothing may be written.
+    pub ambiguous: bool,
+}
+
+impl Choice {
+    /// Takes the backend that was asked for, else the one that holds rules, else what `iptables` is.
+    pub fn make(asked: Option<Backend>) -> Result<Self, Fault> {
+        let certain = |backend| Ok(Self { backend, ambiguous: false });
+        if let Some(backend) = asked {
+            return certain(backend);
+        }
+        match (holds_nft()?, legacy::in_use()?) {
+            (true, false) => certain(Backend::Nft),
+            (false, true) => certain(Backend::Legacy),
+            (false, false) => certain(Self::installed()?),
+            (true, true) => Ok(Self { backend: Self::installed()?, ambiguous: true }),
+        }
+    }
+
+    /// Tells which backend `iptables` is on this host, by where its link leads.
+    pub fn installed() -> Result<Backend, Fault> {
+        let program = find("iptables").or_else(|| find("iptables-nft")).or_else(|| find("iptables-legacy"));
+        let missing =
+            || Fault::new(Kind::Unsupported, "use iptables", "it is not installed").hint("on Debian it is the package `iptables`");
+        let target = fs::canonicalize(program.ok_or_else(missing)?)
+            .map_err(|error| Fault::new(Kind::System, "find out which backend iptables uses", error.to_string()))?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        Ok(if name.contains("nft") { Backend::Nft } else { Backend::Legacy })
+    }
+
+    /// Refuses to write where nobody said which backend is meant.
+    pub fn may_write(self) -> Result<(), Fault> {
+        if !self.ambiguous {
+            return Ok(());
+        }
+        Err(Fault::input("choose where to write rules", "both backends of iptables, nf_tables and legacy, hold rules")
+            .hint("say which one is meant: `--backend nft` or `--backend legacy`; `fyke doctor` shows both"))
+    }
+}
+
+/// Tells whether nf_tables holds rules of iptables. A kernel without nf_tables holds none.
+fn holds_nft() -> Result<bool, Fault> {
+    let held = Nftables::open().and_then(|mut socket| nft::in_use(&mut socket));
+    match held.map_err(|error| nft::socket_fault("look for rules in nf_tables", &error)) {
+        Err(fault) if fault.kind == Kind::Unsupported => Ok(false),
+        other => other,
+    }
+}

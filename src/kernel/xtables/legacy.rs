@@ -1,0 +1,121 @@
+//! iptables on the older x_tables, through `iptables-legacy-save` and `iptables-legacy-restore` under the lock of x_tables.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use super::lock::XtablesLock;
+use super::programs::{Call, Programs};
+use super::restore::{Script, tell_written};
+use super::scratch::Oracle;
+use super::{Ask, Backend, Plan, Refusal, Verdict};
+use crate::model::iptables::{ChainName, ChainRef, Patch, Ruleset, Table, Tag, save};
+use crate::model::{Family, Fault, Kind};
+
+/// The tables of legacy iptables, of one network namespace.
+pub(super) struct Legacy {
+    programs: Programs,
+}
+
+impl Legacy {
+    /// Makes ready for the network namespace of the calling thread.
+    pub(super) fn new() -> Self {
+        Self { programs: Programs::new(Backend::Legacy) }
+    }
+
+    /// Reads all tables of a family, with counters.
+    pub(super) fn read(&self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<Ruleset, Fault> {
+        let mut ruleset = Ruleset::empty(family);
+        // Listing a table that is not registered would register it for good.
+        let calls: Vec<Call> = registered(family)?.into_iter().map(|table| Call::save_table(family, table)).collect();
+        for said in self.programs.run(&calls)? {
+            if !said.well() {
+                return Err(said.fault(format!("read the {family} tables")));
+            }
+            save::read(&mut ruleset, &said.output, known)?;
+        }
+        Ok(ruleset)
+    }
+
+    /// Does what `plan` finds, under the lock.
+    pub(super) fn update(
+        &self,
+        families: &[Family],
+        known: &dyn Fn(&Tag) -> bool,
+        plan: &mut Plan<'_>,
+        oracle: &mut Oracle,
+    ) -> Result<(), Refusal> {
+        let _lock = XtablesLock::take()?;
+        let present = families.iter().map(|family| self.read(*family, known)).collect::<Result<Vec<_>, _>>()?;
+        let patches = plan(&present)?;
+        let scripts: Vec<Script> = patches.iter().map(Script::whole).filter(|script| script.commits() > 0).collect();
+        let calls: Vec<Call> = scripts.iter().map(|script| Call::restore(script.family(), script.text().to_owned())).collect();
+        let said = self.programs.run(&calls)?;
+        let (mut failed, mut written) = (None, Vec::new());
+        for (at, (script, said)) in scripts.iter().zip(&said).enumerate() {
+            let tables = if said.well() { script.tables() } else { script.committed_before(said) };
+            written.extend(tables.into_iter().map(|table| (script.family(), table)));
+            if !said.well() {
+                failed.get_or_insert(at);
+            }
+        }
+        let Some(at) = failed else { return Ok(()) };
+        let mut refusal = scripts[at].refusal(&said[at]);
+        if refusal.entry.is_none() && refusal.fault.kind == Kind::Refused {
+            let family = scripts[at].family();
+            if let Some(patch) = patches.iter().find(|patch| patch.family == family) {
+                let present = present.iter().find(|set| set.family == family);
+                refusal = culprit(patch, present, &written, oracle)?.unwrap_or(refusal);
+            }
+        }
+        tell_written(&mut refusal, &written);
+        Err(refusal)
+    }
+}
+
+/// Finds the rule that is at fault where the complaint names nothing but the COMMIT line: the oracle tries each.
+fn culprit(patch: &Patch, present: Option<&Ruleset>, written: &[(Family, Table)], oracle: &mut Oracle) -> Result<Option<Refusal>, Fault> {
+    for table in patch.tables.iter().filter(|table| !written.contains(&(patch.family, table.table))) {
+        let point = |chain: &ChainName| ChainRef::new(patch.family, table.table, chain.clone());
+        let added: Vec<_> = table.chains.iter().flat_map(|chain| chain.added.iter().map(|added| (&chain.chain, added))).collect();
+        let asks: Vec<Ask> = added.iter().map(|(chain, added)| Ask { chain: point(chain), words: added.rule.words.clone() }).collect();
+        let there = present.and_then(|present| present.table(table.table)).into_iter().flat_map(|state| state.chains.keys());
+        let named = table.renamed.iter().map(|(_, to)| to);
+        let chains: Vec<ChainRef> = there.chain(&table.new_chains).chain(named).map(point).collect();
+        for ((chain, added), verdict) in added.iter().zip(oracle.canonical(&asks, &chains)?) {
+            if let Verdict::Refused(why) | Verdict::Unknown(why) = verdict {
+                let fault = Fault::new(Kind::Refused, format!("add a rule to {}", point(chain)), why);
+                return Ok(Some(Refusal { fault, entry: Some((patch.family, added.id)) }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Gives the tables that the kernel has for a family. To read this list registers none.
+fn registered(family: Family) -> Result<Vec<Table>, Fault> {
+    let path = match family {
+        // /proc/net is the namespace of the process; that of the thread is what counts.
+        Family::V4 => "/proc/thread-self/net/ip_tables_names",
+        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
+    };
+    match fs::read_to_string(path) {
+        Ok(names) => Ok(Table::ALL.into_iter().filter(|table| names.lines().any(|name| name == table.name())).collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(Fault::new(Kind::Permission, format!("read {path}"), error.to_string())
+                .hint("run as root, or with `--sandbox` in a throw-away namespace"))
+        }
+        Err(error) => Err(Fault::new(Kind::System, format!("read {path}"), error.to_string())),
+    }
+}
+
+/// Tells whether legacy iptables holds rules, user-defined chains or dropping policies.
+pub(super) fn in_use() -> Result<bool, Fault> {
+    for family in Family::BOTH {
+        // Most hosts have no table registered, and this ends here.
+        if !registered(family)?.is_empty() && !Legacy::new().read(family, &|_| false)?.same(&Ruleset::empty(family)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,144 @@
+//! Rules of nf_tables by their numbers: which to take out, and whether what was put in stands where it should.
+//!
+//! A number is never used again within a table, nor is the number of a table: what has the numbers of the listing for which a patch was made
+//! is what the patch is about, whatever happened since.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::kernel::netlink::nftables::{Listing, Order, Ordered, Table};
+use crate::model::iptables::{ChainName, ChainPatch, Patch, Policy, TablePatch};
+
+/// One table of a patch, in the listing for which the patch was made and in the present one.
+struct Site<'a> {
+    patch: &'a TablePatch,
+    name: &'static str,
+    before: Option<&'a Table>,
+    now: Option<&'a Table>,
+}
+
+/// Pairs the tables of a patch with their listings.
+fn sites<'a>(patch: &'a Patch, before: &'a Listing, now: &'a Listing) -> impl Iterator<Item = Site<'a>> {
+    patch.tables.iter().map(|patch| {
+        let name = patch.table.name();
+        Site { patch, name, before: before.tables.get(name), now: now.tables.get(name) }
+    })
+}
+
+impl Site<'_> {
+    /// Gives the numbers of the rules that a chain had when the patch was made.
+    fn before(&self, chain: &ChainName) -> Vec<u64> {
+        handles(self.before, chain)
+    }
+
+    /// Gives the numbers of the rules that a chain has now.
+    fn now(&self, chain: &ChainName) -> BTreeSet<u64> {
+        handles(self.now, chain).into_iter().collect()
+    }
+
+    fn has(&self, chain: &ChainName) -> bool {
+        self.now.is_some_and(|table| table.chains.contains_key(chain.as_str()))
+    }
+
+    /// Gives the numbers that the patch takes out of a chain, as far as they are there.
+    fn removed(&self, chain: &ChainPatch) -> Vec<u64> {
+        let (before, now) = (self.before(&chain.chain), self.now(&chain.chain));
+        let numbers = chain.removed.iter().filter_map(|removed| before.get(removed.was).copied());
+        numbers.filter(|number| now.contains(number)).collect()
+    }
+
+    fn removals(&self) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for chain in &self.patch.chains {
+            orders.extend(self.removed(chain).into_iter().map(|number| Order::DeleteRule(chain.chain.to_string(), number)));
+        }
+        let gone: Vec<_> = self.patch.gone_chains.iter().map(|(chain, _)| chain).filter(|chain| self.has(chain)).collect();
+        for chain in &gone {
+            // A rule that came in later is nobody's to delete: it stays, and the kernel then refuses to delete the chain.
+            let known: BTreeSet<u64> = self.before(chain).into_iter().collect();
+            if self.now(chain).is_subset(&known) {
+                orders.push(Order::EmptyChain(chain.to_string()));
+            }
+        }
+        orders.extend(gone.iter().map(|chain| Order::DeleteChain(chain.to_string())));
+        let needless: Vec<_> = self.patch.unused_chains.iter().filter(|chain| self.has(chain) && self.empties(chain)).collect();
+        orders.extend(needless.iter().map(|chain| Order::DeleteChain(chain.to_string())));
+        let leaves = |name: &String| gone.iter().chain(&needless).any(|chain| chain.as_str() == name);
+        if self.patch.unused && self.now.is_some_and(|table| table.chains.keys().all(leaves)) {
+            orders.push(Order::DeleteTable);
+        }
+        orders
+    }
+
+    /// Tells whether the patch takes every rule out of a chain.
+    fn empties(&self, chain: &ChainName) -> bool {
+        let removed = self.patch.chains.iter().find(|patch| patch.chain == *chain).map_or(0, |patch| self.removed(patch).len());
+        self.now(chain).len() == removed
+    }
+
+    /// Finds the rules that the patch put into a chain: the tag and the number.
+    fn added(&self, chain: &ChainPatch) -> BTreeMap<String, u64> {
+        let tags: BTreeSet<String> = chain.added.iter().filter_map(|added| Some(added.rule.tag.as_ref()?.to_string())).collect();
+        let rules = self.now.and_then(|table| table.chains.get(chain.chain.as_str())).into_iter().flat_map(|chain| &chain.rules);
+        let tagged = rules.filter_map(|rule| Some((rule.comment.as_deref()?.to_owned(), rule.handle)));
+        tagged.filter(|(comment, _)| tags.contains(comment)).collect()
+    }
+
+    /// Tells whether every rule that was put into a chain has the right rules before and after it.
+    fn right(&self, chain: &ChainPatch) -> bool {
+        let numbers = self.added(chain);
+        let mut merged: Vec<Option<u64>> = self.before(&chain.chain).into_iter().map(Some).collect();
+        for added in &chain.added {
+            let number = added.rule.tag.as_ref().and_then(|tag| numbers.get(&tag.to_string()));
+            merged.insert(added.at.min(merged.len()), number.copied());
+        }
+        // What is gone has no place. What is left must stand in the order of the merged chain, whatever else stands in between.
+        let places: BTreeMap<u64, usize> = handles(self.now, &chain.chain).into_iter().zip(0..).collect();
+        merged.iter().flatten().filter_map(|number| places.get(number)).is_sorted()
+    }
+
+    fn withdrawal(&self) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for chain in &self.patch.chains {
+            orders.extend(self.added(chain).into_values().map(|number| Order::DeleteRule(chain.chain.to_string(), number)));
+        }
+        let made: Vec<_> = self.patch.new_chains.iter().filter(|chain| self.has(chain)).collect();
+        orders.extend(made.iter().map(|chain| Order::EmptyChain(chain.to_string())));
+        orders.extend(made.iter().map(|chain| Order::DeleteChain(chain.to_string())));
+        for (chain, was, _) in &self.patch.policies {
+            orders.push(Order::SetPolicy(chain.to_string(), *was == Policy::Drop));
+        }
+        orders
+    }
+}
+
+/// Finds the orders that take out what a patch takes out and what is still there.
+pub(super) fn removals(patch: &Patch, before: &Listing, now: &Listing) -> Vec<Ordered> {
+    let order = |site: Site<'_>| {
+        // Another table of the same name has other rules, even if their numbers are the same.
+        let same = site.before.map(|table| table.handle) == site.now.map(|table| table.handle);
+        let orders = if same { site.removals() } else { Vec::new() };
+        orders.into_iter().map(move |order| Ordered { family: patch.family, table: site.name, order })
+    };
+    sites(patch, before, now).flat_map(order).collect()
+}
+
+/// Tells whether everything that a patch put in stands where it should, seen from the rules around it.
+pub(super) fn right(patch: &Patch, before: &Listing, now: &Listing) -> bool {
+    sites(patch, before, now).all(|site| site.patch.chains.iter().all(|chain| site.right(chain)))
+}
+
+/// Finds the orders that take back what a patch put in.
+pub(super) fn withdrawal(patch: &Patch, before: &Listing, now: &Listing) -> Vec<Ordered> {
+    let order = |site: Site<'_>| site.withdrawal().into_iter().map(move |order| Ordered { family: patch.family, table: site.name, order });
+    sites(patch, before, now).flat_map(order).collect()
+}
+
+/// Tells whether what a patch puts in can be told apart from what others put in.
+pub(super) fn tagged(patch: &Patch) -> bool {
+    let chains = patch.tables.iter().flat_map(|table| &table.chains);
+    chains.flat_map(|chain| &chain.added).all(|added| added.rule.tag.is_some())
+}
+
+fn handles(table: Option<&Table>, chain: &ChainName) -> Vec<u64> {
+    table.and_then(|table| table.chains.get(chain.as_str())).into_iter().flat_map(|chain| &chain.rules).map(|rule| rule.handle).collect()
+}

@@ -1,0 +1,227 @@
+//! Patches as the text of iptables-restore(8), and its complaints as refusals of entries.
+
+use std::fmt::Write;
+
+use super::Refusal;
+use super::programs::Said;
+use crate::model::Family;
+use crate::model::iptables::{Added, ChainName, Counters, Patch, Rule, Table, TablePatch, Words};
+
+/// The text of a restore, with what each of its lines is about.
+#[derive(Debug)]
+pub(super) struct Script {
+    family: Family,
+    text: String,
+    lines: Vec<Line>,
+    commits: u32,
+}
+
+/// What a line is about.
+#[derive(Clone, Debug)]
+enum Line {
+    Table(Table),
+    Chain(Table, ChainName),
+    Rule(Table, ChainName, Option<u64>),
+    Commit(Table),
+}
+
+impl Script {
+    /// Begins an empty text.
+    pub(super) fn new(family: Family) -> Self {
+        Self { family, text: String::new(), lines: Vec::new(), commits: 0 }
+    }
+
+    /// Gives the family.
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Gives the text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Counts the tables that are committed, each by itself.
+    pub(super) fn commits(&self) -> u32 {
+        self.commits
+    }
+
+    /// Writes everything that a patch adds: chains, policies, rules. nf_tables takes nothing more by this way.
+    pub(super) fn additions(patch: &Patch) -> Self {
+        let mut script = Self::new(patch.family);
+        for table in patch.tables.iter().filter(|table| adds(table)) {
+            script.open(table.table);
+            script.add(table);
+            script.commit(table.table);
+        }
+        script
+    }
+
+    /// Writes a whole patch: what it adds, then what it takes out, by number.
+    pub(super) fn whole(patch: &Patch) -> Self {
+        let mut script = Self::new(patch.family);
+        for table in patch.tables.iter().filter(|table| adds(table) || takes(table)) {
+            script.open(table.table);
+            for (from, to) in &table.renamed {
+                script.chain(table.table, from, format_args!("-E {from} {to}"));
+            }
+            script.add(table);
+            script.take(table);
+            script.commit(table.table);
+        }
+        script
+    }
+
+    /// Begins a table.
+    pub(super) fn open(&mut self, table: Table) {
+        self.line(Line::Table(table), format_args!("*{table}"));
+    }
+
+    /// Ends a table, and has it written.
+    pub(super) fn commit(&mut self, table: Table) {
+        self.commits += 1;
+        self.line(Line::Commit(table), format_args!("COMMIT"));
+    }
+
+    /// Makes a user-defined chain. `:CHAIN -` would empty one that is there already, even with --noflush.
+    pub(super) fn new_chain(&mut self, table: Table, chain: &ChainName) {
+        self.chain(table, chain, format_args!("-N {chain}"));
+    }
+
+    /// Appends words to a chain; a complaint about them is told by their number.
+    pub(super) fn append(&mut self, table: Table, chain: &ChainName, words: &str, id: u64) {
+        self.line(Line::Rule(table, chain.clone(), Some(id)), format_args!("-A {chain} {words}"));
+    }
+
+    fn add(&mut self, patch: &TablePatch) {
+        let table = patch.table;
+        for chain in &patch.new_chains {
+            self.new_chain(table, chain);
+        }
+        for (chain, _, policy) in &patch.policies {
+            self.chain(table, chain, format_args!("-P {chain} {policy}"));
+        }
+        for chain in &patch.chains {
+            for added in &chain.added {
+                self.rule(table, &chain.chain, added);
+            }
+        }
+    }
+
+    fn rule(&mut self, table: Table, chain: &ChainName, added: &Added) {
+        self.lines.push(Line::Rule(table, chain.clone(), Some(added.id)));
+        if added.last {
+            self.put(format_args!("-A {chain}"));
+        } else {
+            self.put(format_args!("-I {chain} {}", added.at + 1));
+        }
+        self.put(format_args!(" {}", written(&added.rule)));
+        self.text.push('\n');
+    }
+
+    fn take(&mut self, patch: &TablePatch) {
+        let table = patch.table;
+        for chain in &patch.chains {
+            // From the highest number down, so that none of them moves before its turn.
+            for removed in chain.removed.iter().rev() {
+                let line = Line::Rule(table, chain.chain.clone(), None);
+                self.line(line, format_args!("-D {} {}", chain.chain, removed.at + 1));
+            }
+        }
+        for (chain, _) in &patch.gone_chains {
+            self.chain(table, chain, format_args!("-F {chain}"));
+        }
+        for (chain, _) in &patch.gone_chains {
+            self.chain(table, chain, format_args!("-X {chain}"));
+        }
+    }
+
+    fn chain(&mut self, table: Table, chain: &ChainName, text: std::fmt::Arguments<'_>) {
+        self.line(Line::Chain(table, chain.clone()), text);
+    }
+
+    fn line(&mut self, line: Line, text: std::fmt::Arguments<'_>) {
+        self.lines.push(line);
+        self.put(text);
+        self.text.push('\n');
+    }
+
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing into a String cannot fail.
+        let _ = self.text.write_fmt(text);
+    }
+
+    /// Finds the number of the entry that a complaint is about, as far as the complaint tells.
+    pub(super) fn blamed(&self, said: &Said) -> Option<u64> {
+        match self.named(said)? {
+            Line::Rule(_, _, id) => *id,
+            _ => None,
+        }
+    }
+
+    /// Finds the line that a complaint is about.
+    fn named(&self, said: &Said) -> Option<&Line> {
+        let missing = said.complaint.split_once("Chain '").and_then(|(_, rest)| rest.split_once("' does not exist"));
+        if let Some((chain, _)) = missing {
+            // iptables-nft looks for the targets of jumps at the end, and then names a line of its own counting.
+            let jumps = |line: &str| line.contains(chain) && Words::listed(line).target().as_deref() == Some(chain);
+            let (_, line) = self.text.lines().zip(&self.lines).find(|(text, _)| jumps(text))?;
+            return Some(line);
+        }
+        self.lines.get(said.line()?.checked_sub(1)?)
+    }
+
+    /// Makes a refusal of a complaint.
+    pub(super) fn refusal(&self, said: &Said) -> Refusal {
+        let named = self.named(said);
+        let family = self.family;
+        let tried = match named {
+            Some(Line::Rule(table, chain, Some(_))) => format!("add a rule to {table}/{chain} ({family})"),
+            Some(Line::Rule(table, chain, None)) => format!("delete a rule of {table}/{chain} ({family})"),
+            Some(Line::Chain(table, chain)) => format!("change the chain {table}/{chain} ({family})"),
+            Some(Line::Table(table) | Line::Commit(table)) => format!("change the table {table} ({family})"),
+            None => format!("change the {family} tables"),
+        };
+        Refusal { fault: said.fault(tried), entry: self.blamed(said).map(|id| (family, id)) }
+    }
+
+    /// Gives the tables that are written.
+    pub(super) fn tables(&self) -> Vec<Table> {
+        tables(&self.lines)
+    }
+
+    /// Gives the tables that were written before the one in which a complaint arose.
+    pub(super) fn committed_before(&self, said: &Said) -> Vec<Table> {
+        let upto = said.line().map_or(0, |line| line.saturating_sub(1)).min(self.lines.len());
+        tables(&self.lines[..upto])
+    }
+}
+
+/// Finds the tables that some lines commit.
+fn tables(lines: &[Line]) -> Vec<Table> {
+    lines.iter().filter_map(|line| if let Line::Commit(table) = line { Some(*table) } else { None }).collect()
+}
+
+/// Adds to a refusal what was written before it arose.
+pub(super) fn tell_written(refusal: &mut Refusal, written: &[(Family, Table)]) {
+    if !written.is_empty() {
+        let names: Vec<String> = written.iter().map(|(family, table)| format!("{table} ({family})")).collect();
+        refusal.fault.why.push_str(&format!("; {} had been written before", names.join(", ")));
+    }
+}
+
+/// Gives a rule as iptables-restore takes it: its counters, its words, its tag.
+fn written(rule: &Rule) -> String {
+    match rule.counters.filter(|counters| *counters != Counters::default()) {
+        Some(Counters { packets, bytes }) => format!("-c {packets} {bytes} {}", rule.line()),
+        None => rule.line(),
+    }
+}
+
+fn adds(patch: &TablePatch) -> bool {
+    !(patch.new_chains.is_empty() && patch.policies.is_empty() && patch.chains.iter().all(|chain| chain.added.is_empty()))
+}
+
+fn takes(patch: &TablePatch) -> bool {
+    !(patch.renamed.is_empty() && patch.gone_chains.is_empty() && patch.chains.iter().all(|chain| chain.removed.is_empty()))
+}
