@@ -1,1 +1,32 @@
 //! The rooms: what a script sees.
+//!
+//! A room is a Rhai module, registered from its `#[export_module(manifest)]` so that a start costs nothing for functions that are not called.
+//! A new room is one line in [`ROOMS`].
+
+pub mod call;
+pub mod recipe;
+pub mod session;
+pub mod sys;
+
+use rhai::Module;
+use rhai::plugin::exported_manifest;
+
+pub use session::Session;
+
+/// A room: a name that scripts put before `::`, and its functions.
+pub struct Room {
+    /// The name, as in `iptables::table(..)`.
+    pub name: &'static str,
+    /// What the room is about, one line.
+    pub summary: &'static str,
+    /// Makes the module.
+    pub module: fn() -> Module,
+}
+
+/// All rooms, in the order of the reference.
+pub const ROOMS: &[Room] = &[];
+
+/// Gives the functions that scripts call without a room's name.
+pub fn globals() -> [Module; 2] {
+    [Module::from_manifest(exported_manifest!(recipe::functions)), Module::from_manifest(exported_manifest!(sys::functions))]
+}

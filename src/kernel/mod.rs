@@ -1,6 +1,7 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
 pub mod errno;
+pub mod files;
 pub mod identity;
 pub mod lock;
 pub mod netns;

@@ -6,6 +6,7 @@ pub mod fault;
 pub mod iptables;
 pub mod near;
 pub mod origin;
+pub mod source;
 
 pub use change::{Change, Drift, Object, Place, Report, State};
 pub use family::Family;

@@ -1,0 +1,82 @@
+//! What a native function knows about the run that calls it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use rhai::Dynamic;
+
+use crate::model::source::Sources;
+use crate::model::{Fault, Position};
+use crate::transaction::Door;
+
+/// Waits for a duration, or ends earlier with a fault.
+pub type Pause = dyn Fn(Duration) -> Result<(), Fault> + Send + Sync;
+
+/// Takes a line that a script prints.
+pub type Sink = dyn Fn(&str) + Send + Sync;
+
+/// The run that a native function is called in; the engine's tag holds it, and a clone is the same run.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    door: Door,
+    sources: Arc<RwLock<Sources>>,
+    pause: Box<Pause>,
+    log: Box<Sink>,
+    call: Mutex<Call>,
+}
+
+/// The recipe that runs, with the parameters that were given to it.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The name of the recipe; empty for a one-liner.
+    pub recipe: String,
+    /// The values of its key parameters, joined; empty without any.
+    pub instance: String,
+    /// The parameters that have another value than their default.
+    pub given: BTreeMap<String, Dynamic>,
+    /// The code of the script's own `exit(n)`.
+    pub exit: Option<u8>,
+}
+
+impl Session {
+    /// Makes a session of a door, the sources of the run, and the ways to wait and to log.
+    pub fn new(door: Door, sources: Arc<RwLock<Sources>>, pause: Box<Pause>, log: Box<Sink>) -> Self {
+        Self(Arc::new(Inner { door, sources, pause, log, call: Mutex::default() }))
+    }
+
+    /// Gives the door.
+    pub fn door(&self) -> &Door {
+        &self.0.door
+    }
+
+    /// Gives the recipe that runs.
+    pub fn call(&self) -> MutexGuard<'_, Call> {
+        self.0.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits, as far as the mode of the run waits at all.
+    pub fn pause(&self, duration: Duration) -> Result<(), Fault> {
+        (self.0.pause)(duration)
+    }
+
+    /// Writes a line to the log of the run.
+    pub fn log(&self, line: &str) {
+        (self.0.log)(line);
+    }
+
+    /// Turns a position that Rhai gives into a position in a file.
+    pub fn position(&self, at: rhai::Position) -> Option<Position> {
+        let sources = self.0.sources.read().unwrap_or_else(PoisonError::into_inner);
+        sources.position(u32::try_from(at.line()?).ok()?, u32::try_from(at.position().unwrap_or(1)).ok()?)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("call", &self.0.call).finish_non_exhaustive()
+    }
+}

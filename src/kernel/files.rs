@@ -1,0 +1,86 @@
+//! Reading the files that a user names, whatever they turn out to be.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::model::{Fault, Kind};
+
+/// Reads a regular file of at most `max` bytes; refuses directories, devices, pipes and sockets without waiting for them.
+pub fn read_bounded(path: &Path, max: usize) -> Result<Vec<u8>, Fault> {
+    let tried = || format!("read {}", path.display());
+    // Without O_NONBLOCK the open of a pipe waits for its writer.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(path).map_err(|e| io_fault(tried(), &e))?;
+    let kind = file.metadata().map_err(|e| io_fault(tried(), &e))?.file_type();
+    if !kind.is_file() {
+        let what = match kind {
+            k if k.is_dir() => "a directory",
+            k if k.is_fifo() => "a pipe",
+            k if k.is_char_device() || k.is_block_device() => "a device",
+            _ => "no regular file",
+        };
+        return Err(Fault::input(tried(), format!("it is {what}")));
+    }
+    bounded(file, max, tried)
+}
+
+/// Reads at most `max` bytes from standard input, to its end.
+pub fn read_stdin(max: usize) -> Result<Vec<u8>, Fault> {
+    bounded(io::stdin().lock(), max, || "read standard input".to_owned())
+}
+
+/// Finds the real path of a file: absolute, without links and dots.
+pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
+    path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))
+}
+
+/// Tells whether a path exists, whatever it is.
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn bounded(from: impl Read, max: usize, tried: impl Fn() -> String) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    from.take(max as u64 + 1).read_to_end(&mut bytes).map_err(|e| io_fault(tried(), &e))?;
+    if bytes.len() > max {
+        return Err(Fault::input(tried(), format!("it has more than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn io_fault(tried: String, error: &io::Error) -> Fault {
+    let (kind, why) = match error.kind() {
+        io::ErrorKind::NotFound => (Kind::NotFound, "there is no such file".to_owned()),
+        io::ErrorKind::PermissionDenied => (Kind::Permission, "permission denied".to_owned()),
+        io::ErrorKind::InvalidInput => (Kind::Input, "it is no file name".to_owned()),
+        io::ErrorKind::NotADirectory => (Kind::NotFound, "a part of its path is no directory".to_owned()),
+        _ => (Kind::System, error.to_string()),
+    };
+    Fault::new(kind, tried, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let why = |path: &str| read_bounded(Path::new(path), 100).unwrap_err().why;
+        assert_eq!(why("/nowhere/at/all"), "there is no such file");
+        assert_eq!(why("/"), "it is a directory");
+        assert_eq!(why("/dev/zero"), "it is a device");
+        let dir = std::env::temp_dir().join(format!("fyke-files-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let pipe = dir.join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(why(pipe.to_str().unwrap()), "it is a pipe");
+        let file = dir.join("file");
+        std::fs::write(&file, [b'x'; 101]).unwrap();
+        assert_eq!(why(file.to_str().unwrap()), "it has more than 100 bytes");
+        assert_eq!(read_bounded(&file, 101).unwrap().len(), 101);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
