@@ -1,1 +1,173 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
+
+pub mod declare;
+pub mod embedded;
+pub mod engine;
+pub mod fault;
+mod guard;
+pub mod nearest;
+pub mod params;
+pub mod recipe;
+pub mod reflect;
+mod resolve;
+pub mod value;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+use rhai::{AST, Dynamic, Engine, Scope};
+
+use crate::bind::Session;
+use crate::bind::session::{Call, Pause, Sink};
+use crate::model::Fault;
+use crate::model::source::Sources;
+use crate::transaction::Door;
+
+pub use declare::Param;
+pub use engine::{Ask, Limits, Output, Stop};
+pub use params::Arguments;
+pub use recipe::{Header, Interface, Recipe, Risk};
+pub use resolve::Library;
+pub use value::Value;
+
+use engine::Watch;
+
+/// What a host is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The script runs, and `sleep` waits.
+    Run,
+    /// The script runs against a shadow, and nothing waits.
+    Plan,
+    /// Nothing runs.
+    Check,
+}
+
+/// Everything that a host needs from outside.
+pub struct Setup {
+    /// What it is opened for.
+    pub mode: Mode,
+    /// What a script may use up.
+    pub limits: Limits,
+    /// The door to the kernel.
+    pub door: Door,
+    /// Asks whether the script must stop.
+    pub stop: Arc<Ask>,
+    /// When the time is over.
+    pub deadline: Option<Instant>,
+    /// Where `print` goes.
+    pub output: Output,
+    /// Where `log` goes.
+    pub log: Box<Sink>,
+    /// How `sleep` waits in a run; it must end early when the script must stop.
+    pub pause: Option<Box<Pause>>,
+}
+
+impl Setup {
+    /// Makes a setup with default limits, no deadline, and output that goes nowhere.
+    pub fn new(mode: Mode, door: Door) -> Self {
+        let output = Output { sink: Arc::new(|_| {}), escape: false };
+        Self { mode, limits: Limits::default(), door, stop: Arc::new(|| None), deadline: None, output, log: Box::new(|_| {}), pause: None }
+    }
+}
+
+/// An interpreter for one run.
+pub struct Host {
+    engine: Engine,
+    session: Session,
+    library: Arc<Library>,
+    scope: Scope<'static>,
+}
+
+impl Host {
+    /// Opens a host.
+    pub fn open(setup: Setup) -> Self {
+        let library = Arc::new(Library::default());
+        let watch = Watch { stop: setup.stop, deadline: setup.deadline, flooded: Arc::new(AtomicBool::new(false)) };
+        let pause = match (setup.mode, setup.pause) {
+            (Mode::Run, Some(pause)) => pause,
+            (Mode::Run, None) => waiting(watch.clone()),
+            _ => Box::new(|_| Ok(())),
+        };
+        let session = Session::new(setup.door, library.sources.clone(), pause, setup.log);
+        let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
+        engine.set_module_resolver(resolve::Resolver(library.clone()));
+        Self { engine, session, library, scope: Scope::new() }
+    }
+
+    /// Runs a recipe with the arguments after its name. The caller finishes or rolls back the door.
+    pub fn run(&mut self, recipe: &Recipe, words: &[String]) -> Result<Value, Fault> {
+        self.library.begin(recipe)?;
+        let ast = self.library.compile(&self.engine, &recipe.file, &recipe.text)?;
+        let mut declared = declare::declared(&ast, &|at| self.origin(at));
+        if !declared.faults.is_empty() {
+            return Err(declared.faults.swap_remove(0));
+        }
+        let interface = Interface { header: recipe.header()?, params: declared.params };
+        let arguments = params::parse(&recipe.name, &interface, words)?;
+        let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
+        *self.session.call() = Call { recipe: recipe.name.clone(), instance: arguments.instance, given, exit: None };
+        let mut scope = Scope::new();
+        let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
+        // What the script left behind is dropped before its result is looked at: nested values take time.
+        drop(scope);
+        result
+    }
+
+    /// Evaluates a text. Variables stay for the next one.
+    pub fn eval(&mut self, text: &str) -> Result<Value, Fault> {
+        let recipe = Recipe::inline("<eval>", text);
+        self.library.begin(&recipe)?;
+        let ast = self.library.compile(&self.engine, &recipe.file, &recipe.text)?;
+        let mut scope = std::mem::take(&mut self.scope);
+        let result = self.evaluate(&mut scope, &ast, "evaluate the expression");
+        self.scope = scope;
+        result
+    }
+
+    fn evaluate(&self, scope: &mut Scope, ast: &AST, tried: &str) -> Result<Value, Fault> {
+        let result = self.engine.eval_ast_with_scope::<Dynamic>(scope, ast);
+        let value = result.map_err(|e| fault::of_running(*e, tried, &self.engine, &self.library))?;
+        Value::take(&self.engine, &value)
+    }
+
+    fn origin(&self, at: rhai::Position) -> crate::model::Origin {
+        fault::in_run(&self.sources(), at).unwrap_or_else(|| crate::model::Origin::at("(native)", 1, 1))
+    }
+
+    /// Gives the code of the script's own `exit(n)`, if it ended so.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.session.call().exit
+    }
+
+    /// Gives the recipe that ran last, with its instance.
+    pub fn call(&self) -> Call {
+        self.session.call().clone()
+    }
+
+    /// Gives the sources of the run, to show the line of a fault.
+    pub fn sources(&self) -> RwLockReadGuard<'_, Sources> {
+        self.library.sources.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits in short steps, so that signals and the deadline end the wait.
+fn waiting(watch: Watch) -> Box<Pause> {
+    const STEP: Duration = Duration::from_millis(20);
+    Box::new(move |duration| {
+        let end = Instant::now() + duration;
+        loop {
+            if let Some(stop) = watch.stopped() {
+                return Err(stop.fault("sleep"));
+            }
+            match end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                Some(left) => std::thread::sleep(left.min(STEP)),
+                None => return Ok(()),
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

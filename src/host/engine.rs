@@ -1,0 +1,163 @@
+//! The engine: what the language may use up, and what it may not do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use rhai::packages::{Package, StandardPackage};
+use rhai::{Dynamic, Engine, OptimizationLevel};
+
+use super::value::escaped;
+use crate::bind::session::Sink;
+use crate::bind::{self, Session};
+use crate::model::{Fault, Kind};
+
+/// How deep expressions may nest at the top level and in functions; set, because Rhai's own figures differ between debug and release.
+pub(super) const EXPR_DEPTHS: (usize, usize) = (64, 32);
+
+/// What a script may use up. Time is bounded by the deadline, memory by the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Steps of the interpreter.
+    pub operations: u64,
+    /// Calls inside of calls.
+    pub call_levels: usize,
+    /// Bytes of a string.
+    pub string: usize,
+    /// Elements of an array, and bytes of a blob.
+    pub array: usize,
+    /// Entries of a map.
+    pub map: usize,
+    /// Imported modules.
+    pub modules: usize,
+    /// Variables at a time.
+    pub variables: usize,
+    /// Functions of a source.
+    pub functions: usize,
+    /// Bytes that a script may print.
+    pub output: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            operations: 500_000_000,
+            call_levels: 64,
+            string: 16 << 20,
+            array: 1_000_000,
+            map: 100_000,
+            modules: 256,
+            variables: 10_000,
+            functions: 5_000,
+            output: 16 << 20,
+        }
+    }
+}
+
+/// Why a script is stopped from outside; it cannot catch this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A signal asked for it.
+    Interrupted(i32),
+    /// The time is over.
+    Deadline,
+    /// It printed more than it may.
+    Output,
+}
+
+impl Stop {
+    /// Gives the fault that the script ends with.
+    pub fn fault(self, tried: &str) -> Fault {
+        let (kind, why) = match self {
+            Stop::Interrupted(signal) => (Kind::Interrupted, format!("signal {signal} stopped it")),
+            Stop::Deadline => (Kind::Limit, "its time is over".to_owned()),
+            Stop::Output => (Kind::Limit, "it printed more than it may".to_owned()),
+        };
+        Fault::new(kind, tried, why)
+    }
+}
+
+/// Asks whether the script must stop.
+pub type Ask = dyn Fn() -> Option<Stop> + Send + Sync;
+
+/// Watches a run: signals, the deadline, the amount of output.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub(super) stop: Arc<Ask>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) flooded: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// Tells whether the script must stop now.
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
+        match () {
+            () if self.flooded.load(Ordering::Relaxed) => Some(Stop::Output),
+            () => (self.stop)().or_else(|| late().then_some(Stop::Deadline)),
+        }
+    }
+}
+
+/// Where a script's `print` goes.
+#[derive(Clone)]
+pub struct Output {
+    /// Takes one line, without its end.
+    pub sink: Arc<Sink>,
+    /// Whether control characters and marks that reorder text are shown escaped, as a terminal needs it.
+    pub escape: bool,
+}
+
+/// Builds the engine of a run.
+pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Session) -> Engine {
+    let mut engine = Engine::new_raw();
+    StandardPackage::new_lazy().register_into_engine(&mut engine);
+    register(&mut engine);
+    // Nothing is folded or removed: the tree that `check` walks is the tree that runs, and an optimizer has removed statements before
+    // (rhai #1126).
+    engine.set_optimization_level(OptimizationLevel::None);
+    engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
+    engine.disable_symbol("eval");
+    engine.set_default_tag(Dynamic::from(session.clone()));
+    set_limits(&mut engine, limits);
+
+    let watching = watch.clone();
+    // The clock is asked every 64 steps: it costs as much as a step.
+    engine.on_progress(move |steps| if steps % 64 == 0 { watching.stopped().map(Dynamic::from) } else { None });
+    let print = printer(output.clone(), limits.output, watch.flooded.clone());
+    let debug = print.clone();
+    engine.on_print(move |text| print(text));
+    engine.on_debug(move |text, _, at| match session.position(at) {
+        Some(at) => debug(&format!("{at}: {text}")),
+        None => debug(text),
+    });
+    engine
+}
+
+/// Registers the rooms and the functions without a room.
+pub(super) fn register(engine: &mut Engine) {
+    for module in bind::globals() {
+        engine.register_global_module(module.into());
+    }
+    for room in bind::ROOMS {
+        engine.register_static_module(room.name, (room.module)().into());
+    }
+}
+
+fn set_limits(engine: &mut Engine, limits: &Limits) {
+    engine.set_max_operations(limits.operations).set_max_call_levels(limits.call_levels);
+    engine.set_max_string_size(limits.string).set_max_array_size(limits.array).set_max_map_size(limits.map);
+    engine.set_max_modules(limits.modules).set_max_variables(limits.variables).set_max_functions(limits.functions);
+    engine.set_max_expr_depths(EXPR_DEPTHS.0, EXPR_DEPTHS.1);
+    engine.set_max_strings_interned(1024);
+}
+
+fn printer(output: Output, most: usize, flooded: Arc<AtomicBool>) -> impl Fn(&str) + Clone + Send + Sync {
+    let printed = Arc::new(AtomicUsize::new(0));
+    move |text: &str| {
+        if printed.fetch_add(text.len() + 1, Ordering::Relaxed) >= most {
+            return flooded.store(true, Ordering::Relaxed);
+        }
+        if output.escape { (output.sink)(&escaped(text)) } else { (output.sink)(text) }
+    }
+}

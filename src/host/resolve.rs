@@ -1,0 +1,203 @@
+//! Imports: `std:NAME` from the binary, files from the recipe's own folder tree, nothing else.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
+
+use super::embedded::{Embedded, STDLIB};
+use super::nearest::did_you_mean;
+use super::recipe::Recipe;
+use super::reflect::Known;
+use super::{fault, guard};
+use crate::bind::call;
+use crate::kernel::files;
+use crate::model::source::{MAX_BYTES, Source, Sources, decode};
+use crate::model::{Fault, Kind};
+
+/// How many imports may nest.
+const DEEPEST: usize = 32;
+
+type SharedModule = Shared<Module>;
+
+/// All sources of a run, and the modules that were made of them.
+#[derive(Debug, Default)]
+pub struct Library {
+    pub(super) sources: Arc<RwLock<Sources>>,
+    pub(super) known: OnceLock<Vec<Known>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The recipe's own folder, as it was named and as it really is; nothing for a recipe that is no file.
+    root: Option<(PathBuf, PathBuf)>,
+    /// Where the sources lie that are files, by name.
+    files: HashMap<String, PathBuf>,
+    /// The modules that are ready.
+    modules: HashMap<Key, SharedModule>,
+    /// What is being loaded just now, outermost first, each with its name.
+    loading: Vec<(Key, String)>,
+}
+
+/// What makes a module the same module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Std(String),
+    File(PathBuf),
+}
+
+impl Library {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins with a recipe: imports are looked up beside it.
+    pub(super) fn begin(&self, recipe: &Recipe) -> Result<(), Fault> {
+        let mut state = self.state();
+        state.loading.clear();
+        state.root = None;
+        if let Some(path) = &recipe.path {
+            let real = files::canonical(path)?;
+            let folder = |p: &Path| p.parent().map(Path::to_path_buf).unwrap_or_default();
+            state.root = Some((folder(path), folder(&real)));
+            state.files.insert(recipe.file.clone(), real.clone());
+            state.loading.push((Key::File(real), recipe.file.clone()));
+        }
+        Ok(())
+    }
+
+    /// Adds a text to the run and compiles it.
+    pub(super) fn compile(&self, engine: &Engine, name: &str, text: &str) -> Result<AST, Fault> {
+        let source: Source = self.sources.write().unwrap_or_else(PoisonError::into_inner).add(name, text)?;
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let mut ast = engine.compile(source.padded()).map_err(|e| fault::of_compiling(&sources, name, &e))?;
+        ast.set_source(name);
+        let known = || self.known.get_or_init(|| super::reflect::own(engine)).as_slice();
+        match guard::replaced(&ast, &known, &|at| fault::in_run(&sources, at)) {
+            Some(fault) => Err(fault),
+            None => Ok(ast),
+        }
+    }
+
+    /// Finds what an import at a position means: what makes it unique, its name, and its text.
+    pub(super) fn find(&self, path: &str, at: Position) -> Result<(Key, String), Fault> {
+        if let Some(name) = path.strip_prefix("std:") {
+            return Ok((Key::Std(name.to_owned()), path.to_owned()));
+        }
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let importer = fault::in_run(&sources, at).map_or_else(String::new, |o| o.at.file.to_string());
+        let state = self.state();
+        let tried = || format!("import {path:?}");
+        let Some(((named, root), from)) = state.root.as_ref().zip(state.files.get(&importer)) else {
+            return Err(Fault::input(tried(), format!("{importer} lies in no folder")).hint("only std: modules can be imported here"));
+        };
+        let outside = || Fault::input(tried(), format!("it is outside of the recipe's folder {}", root.display()));
+        if path.is_empty() || path.contains('\0') {
+            return Err(Fault::input(tried(), "it is no file name"));
+        }
+        let file = if path.ends_with(".rhai") { path.to_owned() } else { format!("{path}.rhai") };
+        let asked = plain(&from.parent().unwrap_or(root).join(file));
+        if !asked.starts_with(root) {
+            return Err(outside());
+        }
+        let real = files::canonical(&asked).map_err(|f| Fault { tried: tried(), ..f })?;
+        let beneath = real.strip_prefix(root).map_err(|_| outside())?;
+        let name = named.join(beneath).display().to_string();
+        Ok((Key::File(real), name))
+    }
+
+    /// Reads the text of a module.
+    pub(super) fn read(&self, key: &Key, name: &str) -> Result<String, Fault> {
+        match key {
+            Key::Std(module) => standard(STDLIB, module),
+            Key::File(path) => {
+                self.state().files.insert(name.to_owned(), path.clone());
+                decode(name, &files::read_bounded(path, MAX_BYTES)?)
+            }
+        }
+    }
+
+    /// Marks a module as being loaded, unless it is so already: then the imports form a cycle.
+    pub(super) fn enter(&self, key: &Key, name: &str) -> Result<(), Fault> {
+        let mut state = self.state();
+        if let Some(first) = state.loading.iter().position(|(k, _)| k == key) {
+            let mut chain: Vec<_> = state.loading[first..].iter().map(|(_, n)| n.as_str()).collect();
+            chain.push(name);
+            return Err(Fault::input(format!("import {name:?}"), format!("the imports form a cycle: {}", chain.join(" -> "))));
+        }
+        if state.loading.len() >= DEEPEST {
+            return Err(Fault::new(Kind::Limit, format!("import {name:?}"), format!("more than {DEEPEST} imports nest")));
+        }
+        state.loading.push((key.clone(), name.to_owned()));
+        Ok(())
+    }
+
+    /// Takes the mark away again.
+    pub(super) fn leave(&self) {
+        self.state().loading.pop();
+    }
+
+    fn load(&self, engine: &Engine, global: &mut GlobalRuntimeState, path: &str, at: Position) -> Result<SharedModule, Box<EvalAltResult>> {
+        let sources = || self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let raise = |f: Fault| call::error(if f.origin.is_none() { Fault { origin: fault::in_run(&sources(), at), ..f } } else { f }, at);
+        let (key, name) = self.find(path, at).map_err(raise)?;
+        if let Some(module) = self.state().modules.get(&key) {
+            return Ok(module.clone());
+        }
+        self.enter(&key, &name).map_err(raise)?;
+        let module = self.read(&key, &name).and_then(|text| self.compile(engine, &name, &text)).map_err(raise).and_then(|ast| {
+            // Its own scope: a module sees nothing of its importer.
+            Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast)
+                .map_err(|e| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), e, at)))
+        });
+        self.leave();
+        let module: SharedModule = module?.into();
+        self.state().modules.insert(key, module.clone());
+        Ok(module)
+    }
+}
+
+fn standard(library: &[Embedded], module: &str) -> Result<String, Fault> {
+    if let Some((_, text)) = library.iter().find(|(name, _)| *name == module) {
+        return Ok((*text).to_owned());
+    }
+    let fault = Fault::new(Kind::NotFound, format!("import \"std:{module}\""), "the standard library has no such module");
+    Err(match did_you_mean(module, library.iter().map(|(name, _)| *name)) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    })
+}
+
+/// Takes `.` and `..` out of an absolute path by its words alone.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, part| {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+        path
+    })
+}
+
+/// The library as the engine wants it.
+pub(super) struct Resolver(pub(super) Arc<Library>);
+
+impl ModuleResolver for Resolver {
+    fn resolve_raw(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        _: &mut Scope,
+        path: &str,
+        at: Position,
+    ) -> Result<SharedModule, Box<EvalAltResult>> {
+        self.0.load(engine, global, path, at)
+    }
+
+    fn resolve(&self, engine: &Engine, _: Option<&str>, path: &str, at: Position) -> Result<SharedModule, Box<EvalAltResult>> {
+        self.0.load(engine, &mut engine.new_global_runtime_state(), path, at)
+    }
+}

@@ -1,0 +1,190 @@
+//! Plain values: what a script gives back, and what a parameter may be.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use rhai::{Array, Blob, Dynamic, Engine, Map, Scope};
+use serde::Serialize;
+
+use crate::model::{Fault, Kind};
+
+/// How deep a result may nest: deeper ones are the work of a mistake, and walking them could exhaust the stack.
+const DEEPEST: usize = 64;
+
+/// A value without any tie to the interpreter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Nothing, `()`; `null` in JSON.
+    Unit,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction; `null` in JSON when it is not finite.
+    Float(f64),
+    /// A string or a character.
+    Text(String),
+    /// An array, or the bytes of a blob.
+    List(Vec<Value>),
+    /// A map.
+    Map(BTreeMap<String, Value>),
+}
+
+impl Value {
+    /// Takes a value over from the interpreter. A type of fyke's own becomes what its `to_map` gives, else what it prints.
+    pub fn take(engine: &Engine, value: &Dynamic) -> Result<Self, Fault> {
+        Self::take_at(engine, value, 0)
+    }
+
+    fn take_at(engine: &Engine, value: &Dynamic, depth: usize) -> Result<Self, Fault> {
+        if depth > DEEPEST {
+            return Err(Fault::new(Kind::Limit, "show the result", format!("it nests deeper than {DEEPEST}")));
+        }
+        if let Some(list) = value.read_lock::<Array>() {
+            return list.iter().map(|v| Self::take_at(engine, v, depth + 1)).collect::<Result<_, _>>().map(Value::List);
+        }
+        if let Some(map) = value.read_lock::<Map>() {
+            let entry = |(k, v): (&_, _)| -> Result<_, Fault> { Ok((str::to_owned(k), Self::take_at(engine, v, depth + 1)?)) };
+            return map.iter().map(|(k, v)| entry((k.as_str(), v))).collect::<Result<_, _>>().map(Value::Map);
+        }
+        if let Some(bytes) = value.read_lock::<Blob>() {
+            return Ok(Value::List(bytes.iter().map(|b| Value::Int(i64::from(*b))).collect()));
+        }
+        Ok(match Self::scalar(value) {
+            Some(scalar) => scalar,
+            None => match method(engine, value, "to_map") {
+                Some(map) => Self::take_at(engine, &map, depth + 1)?,
+                None => Value::Text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string())),
+            },
+        })
+    }
+
+    fn scalar(value: &Dynamic) -> Option<Self> {
+        Some(match value {
+            v if v.is_unit() => Value::Unit,
+            v if v.is_bool() => Value::Bool(v.as_bool().ok()?),
+            v if v.is_int() => Value::Int(v.as_int().ok()?),
+            v if v.is_float() => Value::Float(v.as_float().ok()?),
+            v if v.is_string() => Value::Text(v.as_immutable_string_ref().ok()?.to_string()),
+            v if v.is_char() => Value::Text(v.as_char().ok()?.to_string()),
+            _ => return None,
+        })
+    }
+
+    /// Takes a literal of a source over; nothing when it is no literal of these types.
+    pub(super) fn literal(value: &Dynamic) -> Option<Self> {
+        if let Some(list) = value.read_lock::<Array>() {
+            return list.iter().map(Self::literal).collect::<Option<_>>().map(Value::List);
+        }
+        if let Some(map) = value.read_lock::<Map>() {
+            return map.iter().map(|(k, v)| Some((k.to_string(), Self::literal(v)?))).collect::<Option<_>>().map(Value::Map);
+        }
+        Self::scalar(value)
+    }
+
+    /// Gives the value to the interpreter.
+    pub(super) fn to_dynamic(&self) -> Dynamic {
+        match self {
+            Value::Unit => Dynamic::UNIT,
+            Value::Bool(b) => (*b).into(),
+            Value::Int(i) => (*i).into(),
+            Value::Float(f) => (*f).into(),
+            Value::Text(s) => s.as_str().into(),
+            Value::List(list) => Dynamic::from_array(list.iter().map(Self::to_dynamic).collect()),
+            Value::Map(map) => Dynamic::from_map(map.iter().map(|(k, v)| (k.as_str().into(), v.to_dynamic())).collect()),
+        }
+    }
+
+    /// Names the type as scripts know it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Unit => "nothing",
+            Value::Bool(_) => "boolean",
+            Value::Int(_) => "integer",
+            Value::Float(_) => "number",
+            Value::Text(_) => "string",
+            Value::List(_) => "array",
+            Value::Map(_) => "map",
+        }
+    }
+
+    /// Gives the value as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or(serde_json::Value::Null)
+    }
+
+    /// Writes the value as a literal of the language, strings quoted.
+    pub fn quoted(&self) -> String {
+        match self {
+            Value::Text(s) => format!("{s:?}"),
+            Value::List(list) => format!("[{}]", joined(list.iter().map(Self::quoted))),
+            Value::Map(map) => format!("#{{{}}}", joined(map.iter().map(|(k, v)| format!("{k}: {}", v.quoted())))),
+            Value::Unit => "()".to_owned(),
+            scalar => scalar.to_string(),
+        }
+    }
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Prints the value plainly: a string as it is, nothing for nothing, the rest as a literal.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Unit => Ok(()),
+            Value::Bool(b) => write!(f, "{b}"),
+            Value::Int(i) => write!(f, "{i}"),
+            Value::Float(n) => write!(f, "{n:?}"),
+            Value::Text(s) => f.write_str(s),
+            other => f.write_str(&other.quoted()),
+        }
+    }
+}
+
+fn method(engine: &Engine, value: &Dynamic, name: &str) -> Option<Dynamic> {
+    let mut scope = Scope::new();
+    scope.push_dynamic("value", value.clone());
+    engine.eval_with_scope::<Dynamic>(&mut scope, &format!("value.{name}()")).ok()
+}
+
+/// Escapes what could play tricks on a terminal: control characters but newline and tab, and the marks that reorder text.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let reorders = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if reorders || (c.is_control() && c != '\n' && c != '\t') {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_print_and_become_json() {
+        let engine = Engine::new();
+        let value = |script: &str| Value::take(&engine, &engine.eval::<Dynamic>(script).unwrap()).unwrap();
+        assert_eq!(value("\"a b\"").to_string(), "a b");
+        assert_eq!(value("()").to_string(), "");
+        assert_eq!(value("1.0").to_string(), "1.0");
+        assert_eq!(value("#{b: [1, 'x'], a: \"q\"}").to_string(), "#{a: \"q\", b: [1, \"x\"]}");
+        assert_eq!(value("#{b: [1, ()]}").json().to_string(), "{\"b\":[1,null]}");
+        assert_eq!(value("blob(2, 7)"), Value::List(vec![Value::Int(7), Value::Int(7)]));
+        let deep = engine.eval::<Dynamic>("let a = []; for i in 0..100 { a = [a]; } a").unwrap();
+        assert_eq!(Value::take(&engine, &deep).unwrap_err().kind, Kind::Limit);
+    }
+
+    #[test]
+    fn tricks_are_escaped() {
+        assert_eq!(escaped("a\x1b[2J\u{202e}b\tc\n\0"), "a\\u{1b}[2J\\u{202e}b\tc\n\\u{0}");
+        assert_eq!(escaped("größe 日本"), "größe 日本");
+    }
+}
