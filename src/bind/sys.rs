@@ -14,9 +14,9 @@ const LONGEST: f64 = 366.0 * 24.0 * 3600.0;
 #[allow(missing_docs, unreachable_pub)]
 #[export_module(manifest)]
 pub mod functions {
-    /// Waits.
+    /// Waits for a duration.
     ///
-    /// - `duration`: a string with a unit (`"500ms"`, `"1s"`, `"2min"`, `"1h"`), or a number of seconds
+    /// - `duration`: a number with a unit: `"500ms"`, `"1s"`, `"2min"`, `"1h"`, `"1d"`
     ///
     /// What was queued before is written first. A plan does not wait. Ctrl-C and the deadline end the wait.
     ///
@@ -24,7 +24,7 @@ pub mod functions {
     /// Nothing.
     ///
     /// # Fails
-    /// `input`: the duration is negative, not a number, longer than a year, or has no known unit.
+    /// `input`: the duration is negative, not a number, or longer than a year, or has no known unit.
     ///
     /// # Example
     /// ```rhai
@@ -34,9 +34,52 @@ pub mod functions {
     /// # Source
     /// nanosleep(2)
     #[rhai_fn(return_raw, volatile)]
-    pub fn sleep(ctx: NativeCallContext, duration: Dynamic) -> Answer<()> {
-        let waited = seconds(&duration).and_then(|d| call::session(&ctx).map(|s| s.pause(d)).unwrap_or(Ok(())));
-        waited.map_err(|f| call::fault(&ctx, f))
+    pub fn sleep(ctx: NativeCallContext, duration: &str) -> Answer<()> {
+        wait(&ctx, duration, parse(duration.trim()).ok_or("a duration is a number with ms, s, min, h or d"))
+    }
+
+    /// Waits for a number of seconds.
+    ///
+    /// - `seconds`: a whole number
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// `input`: the duration is negative, not a number, or longer than a year.
+    ///
+    /// # Example
+    /// ```rhai
+    /// sleep(0);
+    /// ```
+    ///
+    /// # Source
+    /// nanosleep(2)
+    #[rhai_fn(name = "sleep", return_raw, volatile)]
+    pub fn sleep_whole(ctx: NativeCallContext, seconds: i64) -> Answer<()> {
+        wait(&ctx, &seconds.to_string(), Ok(seconds as f64))
+    }
+
+    /// Waits for a number of seconds.
+    ///
+    /// - `seconds`: a number, fractions allowed
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// `input`: the duration is negative, not a number, or longer than a year.
+    ///
+    /// # Example
+    /// ```rhai
+    /// sleep(0.001);
+    /// ```
+    ///
+    /// # Source
+    /// nanosleep(2)
+    #[rhai_fn(name = "sleep", return_raw, volatile)]
+    pub fn sleep_fraction(ctx: NativeCallContext, seconds: f64) -> Answer<()> {
+        wait(&ctx, &seconds.to_string(), Ok(seconds))
     }
 
     /// Gives the time of the wall clock in seconds since 1970, with fractions.
@@ -91,7 +134,7 @@ pub mod functions {
     /// fyke
     #[rhai_fn(return_raw, volatile)]
     pub fn exit(ctx: NativeCallContext) -> Answer<()> {
-        exit_with(ctx, 0)
+        exit_with(ctx, 0.into())
     }
 
     /// Ends the script with an exit code for the shell.
@@ -112,9 +155,9 @@ pub mod functions {
     /// # Source
     /// exit(3)
     #[rhai_fn(name = "exit", return_raw, volatile)]
-    pub fn exit_with(ctx: NativeCallContext, code: i64) -> Answer<()> {
-        let code = match u8::try_from(code) {
-            Ok(code @ (0 | 64..=113)) => code,
+    pub fn exit_with(ctx: NativeCallContext, code: Dynamic) -> Answer<()> {
+        let code = match code.as_int().map(u8::try_from) {
+            Ok(Ok(code @ (0 | 64..=113))) => code,
             _ => {
                 let fault = Fault::input(format!("exit with {code}"), "a script may exit with 0 and with 64 to 113");
                 return Err(call::fault(&ctx, fault));
@@ -125,29 +168,22 @@ pub mod functions {
     }
 }
 
-/// Reads a duration: a number of seconds, or a number with a unit.
-fn seconds(value: &Dynamic) -> Result<Duration, Fault> {
-    let refuse = |why: &str| Err(Fault::input(format!("sleep for {value}"), why));
-    let number = if let Ok(whole) = value.as_int() {
-        whole as f64
-    } else if let Ok(number) = value.as_float() {
-        number
-    } else if let Ok(text) = value.as_immutable_string_ref() {
-        match parse(text.trim()) {
-            Some(number) => number,
-            None => return refuse("a duration is a number with ms, s, min, h or d"),
-        }
-    } else {
-        return refuse("a duration is a number of seconds or a string with a unit");
-    };
-    match number {
-        n if n.is_nan() => refuse("it is not a number"),
-        n if n < 0.0 => refuse("it is negative"),
-        n if n > LONGEST => refuse("it is longer than a year"),
+/// Waits for a number of seconds, if it is one.
+fn wait(ctx: &NativeCallContext, shown: &str, seconds: Result<f64, &'static str>) -> Answer<()> {
+    let duration = seconds.and_then(bounded).map_err(|why| call::fault(ctx, Fault::input(format!("sleep for {shown}"), why)))?;
+    call::session(ctx)?.pause(duration).map_err(|f| call::fault(ctx, f))
+}
+
+fn bounded(seconds: f64) -> Result<Duration, &'static str> {
+    match seconds {
+        n if n.is_nan() => Err("it is not a number"),
+        n if n < 0.0 => Err("it is negative"),
+        n if n > LONGEST => Err("it is longer than a year"),
         n => Ok(Duration::from_secs_f64(n)),
     }
 }
 
+/// Reads a number with a unit as seconds.
 fn parse(text: &str) -> Option<f64> {
     let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -169,17 +205,15 @@ mod tests {
 
     #[test]
     fn durations() {
-        let ok = |v: Dynamic| seconds(&v).unwrap().as_secs_f64();
-        assert_eq!(ok("1s".into()), 1.0);
-        assert_eq!(ok("250ms".into()), 0.25);
-        assert_eq!(ok("1.5min".into()), 90.0);
-        assert_eq!(ok(2.into()), 2.0);
-        assert_eq!(ok(0.5.into()), 0.5);
-        for bad in ["-1s", "1 parsec", "", "nan", "inf"] {
-            assert!(seconds(&bad.into()).is_err(), "{bad}");
+        assert_eq!(parse("1s"), Some(1.0));
+        assert_eq!(parse("250 ms"), Some(0.25));
+        assert_eq!(parse("1.5min"), Some(90.0));
+        for bad in ["1 parsec", "", "nan", "inf", "s"] {
+            assert_eq!(parse(bad), None, "{bad}");
         }
-        assert_eq!(seconds(&f64::NAN.into()).unwrap_err().why, "it is not a number");
-        assert_eq!(seconds(&(-1).into()).unwrap_err().to_string(), "cannot sleep for -1: it is negative");
-        assert!(seconds(&true.into()).is_err());
+        assert_eq!(bounded(0.5), Ok(Duration::from_millis(500)));
+        assert_eq!(bounded(-0.5), Err("it is negative"));
+        assert_eq!(bounded(f64::NAN), Err("it is not a number"));
+        assert_eq!(bounded(f64::INFINITY), Err("it is longer than a year"));
     }
 }

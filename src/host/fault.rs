@@ -99,7 +99,7 @@ fn described(error: EvalAltResult, tried: &str, engine: &Engine, sources: &Sourc
         E::ErrorStackOverflow(_) => limit("its calls nest too deep").hint("is there a recursion without an end?"),
         E::ErrorTooManyModules(_) => limit("it imports too many modules"),
         E::ErrorTooManyVariables(_) => limit("it has too many variables at a time"),
-        E::ErrorDataTooLarge(what, _) => limit(&format!("{} is larger than a script may make it", what.to_lowercase())),
+        E::ErrorDataTooLarge(what, _) => limit(&format!("{} grew larger than a script may make it", container(&what))),
         E::ErrorMismatchOutputType(wanted, got, _) | E::ErrorMismatchDataType(wanted, got, _) => {
             script(format!("a value is {} where {} is wanted", reflect::script_type(&got), reflect::script_type(&wanted)))
         }
@@ -183,12 +183,21 @@ fn syntax(kind: &ParseErrorType, text: &str, name: &str) -> Fault {
             let hint = did_you_mean(module, rooms);
             fault.hint(hint.unwrap_or_else(|| format!("import it: import \"std:{module}\" as {module};")))
         }
-        P::Reserved(word) if word == "eval" => input("`eval` is not available in recipes".to_owned()),
+        P::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => input("`eval` is not available in recipes".to_owned()),
         P::ExprTooDeep => input("an expression is too complex".to_owned()).hint("take it apart with `let`"),
-        P::LiteralTooLarge(what, most) => input(format!("{} is larger than {most}", what.to_lowercase())),
+        P::LiteralTooLarge(what, most) => input(format!("{} is larger than {most}", container(what))),
         P::BadInput(LexError::UnexpectedInput(found)) => input(unexpected(found)),
         P::BadInput(LexError::UnterminatedString) => input("a string is not closed".to_owned()),
         other => input(lower_first(&other.to_string())),
+    }
+}
+
+/// Names what is too large; Rhai says "Length of string" or "Size of array/BLOB".
+fn container(what: &str) -> &'static str {
+    match what {
+        w if w.contains("tring") => "a string",
+        w if w.contains("map") => "a map",
+        _ => "an array",
     }
 }
 
@@ -197,7 +206,7 @@ fn unexpected(found: &str) -> String {
         Some(c) if !c.is_ascii() => {
             format!("the character {:?} (U+{:04X}) cannot stand here; names are ASCII letters, digits and `_`", c, c as u32)
         }
-        _ => format!("unexpected {found:?}"),
+        _ => format!("unexpected `{found}`"),
     }
 }
 

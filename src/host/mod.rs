@@ -99,7 +99,7 @@ impl Host {
     /// Runs a recipe with the arguments after its name. The caller finishes or rolls back the door.
     pub fn run(&mut self, recipe: &Recipe, words: &[String]) -> Result<Value, Fault> {
         self.library.begin(recipe)?;
-        let ast = self.library.compile(&self.engine, &recipe.file, &recipe.text)?;
+        let ast = self.library.compile(&self.engine, &Scope::new(), &recipe.file, &recipe.text)?;
         let mut declared = declare::declared(&ast, &|at| self.origin(at));
         if !declared.faults.is_empty() {
             return Err(declared.faults.swap_remove(0));
@@ -119,7 +119,7 @@ impl Host {
     pub fn eval(&mut self, text: &str) -> Result<Value, Fault> {
         let recipe = Recipe::inline("<eval>", text);
         self.library.begin(&recipe)?;
-        let ast = self.library.compile(&self.engine, &recipe.file, &recipe.text)?;
+        let ast = self.library.compile(&self.engine, &self.scope, &recipe.file, &recipe.text)?;
         let mut scope = std::mem::take(&mut self.scope);
         let result = self.evaluate(&mut scope, &ast, "evaluate the expression");
         self.scope = scope;

@@ -2,7 +2,7 @@
 
 /// Finds the known name that is most like a given one, if any is like it at all.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (word.chars().count() / 3).clamp(1, 3);
+    let most = (word.chars().count() / 3).clamp(1, 2);
     known
         .into_iter()
         .filter(|name| *name != word)

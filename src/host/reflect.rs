@@ -79,7 +79,7 @@ pub(super) fn script_type(rust: &str) -> String {
     // The path of a type says nothing to a script, but the angle brackets of a generic one do.
     let bare = if rust.contains('<') { rust } else { rust.rsplit("::").next().unwrap_or(rust) };
     match bare {
-        "str" | "String" | "ImmutableString" | "&str | ImmutableString | String" => "string",
+        "str" | "String" | "ImmutableString" | "str | ImmutableString | String" => "string",
         "i64" | "INT" | "i32" | "u8" | "u32" | "usize" => "int",
         "f64" | "FLOAT" => "float",
         "Dynamic" | "RhaiResult" | "?" | "_" => "any",

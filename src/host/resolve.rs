@@ -68,11 +68,11 @@ impl Library {
         Ok(())
     }
 
-    /// Adds a text to the run and compiles it.
-    pub(super) fn compile(&self, engine: &Engine, name: &str, text: &str) -> Result<AST, Fault> {
+    /// Adds a text to the run and compiles it; it sees the variables of the scope.
+    pub(super) fn compile(&self, engine: &Engine, scope: &Scope, name: &str, text: &str) -> Result<AST, Fault> {
         let source: Source = self.sources.write().unwrap_or_else(PoisonError::into_inner).add(name, text)?;
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
-        let mut ast = engine.compile(source.padded()).map_err(|e| fault::of_compiling(&sources, name, &e))?;
+        let mut ast = engine.compile_with_scope(scope, source.padded()).map_err(|e| fault::of_compiling(&sources, name, &e))?;
         ast.set_source(name);
         let known = || self.known.get_or_init(|| super::reflect::own(engine)).as_slice();
         match guard::replaced(&ast, &known, &|at| fault::in_run(&sources, at)) {
@@ -147,11 +147,12 @@ impl Library {
             return Ok(module.clone());
         }
         self.enter(&key, &name).map_err(raise)?;
-        let module = self.read(&key, &name).and_then(|text| self.compile(engine, &name, &text)).map_err(raise).and_then(|ast| {
-            // Its own scope: a module sees nothing of its importer.
-            Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast)
-                .map_err(|e| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), e, at)))
-        });
+        let module =
+            self.read(&key, &name).and_then(|text| self.compile(engine, &Scope::new(), &name, &text)).map_err(raise).and_then(|ast| {
+                // Its own scope: a module sees nothing of its importer.
+                Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast)
+                    .map_err(|e| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), e, at)))
+            });
         self.leave();
         let module: SharedModule = module?.into();
         self.state().modules.insert(key, module.clone());

@@ -99,8 +99,8 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<String, Fault> {
         return Err(Fault::input(tried(), format!("it has a NUL byte (byte offset {offset})")));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // A comment of the same width keeps the columns of the first line.
-    Ok(text.strip_prefix("#!").map_or_else(|| text.to_owned(), |rest| format!("//{rest}")))
+    // A comment keeps the numbers of the lines; three slashes would make it a doc comment.
+    Ok(text.strip_prefix("#!").map_or_else(|| text.to_owned(), |rest| format!("// {rest}")))
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn text_is_told_from_bytes() {
         assert_eq!(decode("a", b"\xef\xbb\xbfprint(1);").unwrap(), "print(1);");
-        assert_eq!(decode("a", b"#!/usr/bin/env fyke\nx").unwrap(), "///usr/bin/env fyke\nx");
+        assert_eq!(decode("a", b"#!/usr/bin/env fyke\nx").unwrap(), "// /usr/bin/env fyke\nx");
         assert_eq!(decode("a", b"let a = \"\xff\"").unwrap_err().why, "it is not UTF-8 (byte offset 9)");
         assert_eq!(decode("a", b"\xff\xfea\0").unwrap_err().why, "it is UTF-16 (byte offset 0)");
         assert_eq!(decode("a", b"ab\0").unwrap_err().why, "it has a NUL byte (byte offset 2)");
