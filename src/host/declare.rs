@@ -2,8 +2,8 @@
 
 use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
 
+use super::did_you_mean;
 use super::engine::EXPR_DEPTHS;
-use super::nearest::did_you_mean;
 use super::value::Value;
 use crate::model::{Fault, Origin};
 

@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
 use super::Library;
+use super::did_you_mean;
 use super::engine::Stop;
-use super::nearest::did_you_mean;
 use super::reflect;
 use super::value::Value;
 use crate::bind::call;
@@ -139,7 +139,7 @@ fn unknown_function(signature: &str, tried: &str, engine: &Engine, text: &str) -
     let why = format!("there is no function {name}({})", types.join(", "));
     let fault = Fault::new(Kind::Script, tried, why);
     if !same.is_empty() {
-        let takes: Vec<_> = same.iter().take(4).map(|k| k.signature.clone()).collect();
+        let takes: Vec<_> = same.iter().take(4).map(|k| k.signature()).collect();
         return fault.hint(format!("there is {}", takes.join(", ")));
     }
     let names = words_after(text, &["fn"]);
