@@ -78,4 +78,26 @@ pub mod functions {
     pub fn instance(ctx: NativeCallContext) -> Answer<ImmutableString> {
         Ok(call::session(&ctx)?.call().instance.as_str().into())
     }
+
+    /// Writes everything that is queued, now; inside of a `try` a refusal can be caught.
+    ///
+    /// Without it changes are written at the end of the script, before a `sleep`, and before something that cannot be lifted.
+    ///
+    /// # Changes
+    /// What was queued.
+    ///
+    /// # Fails
+    /// `refused`: the kernel or a tool refused a change; the position is that of the call that queued it.
+    ///
+    /// # Example
+    /// ```rhai
+    /// commit();
+    /// ```
+    ///
+    /// # Source
+    /// fyke
+    #[rhai_fn(return_raw, volatile)]
+    pub fn commit(ctx: NativeCallContext) -> Answer<()> {
+        call::door(&ctx)?.commit().map_err(|f| call::fault(&ctx, f))
+    }
 }

@@ -171,7 +171,8 @@ pub mod functions {
 /// Waits for a number of seconds, if it is one.
 fn wait(ctx: &NativeCallContext, shown: &str, seconds: Result<f64, &'static str>) -> Answer<()> {
     let duration = seconds.and_then(bounded).map_err(|why| call::fault(ctx, Fault::input(format!("sleep for {shown}"), why)))?;
-    call::session(ctx)?.pause(duration).map_err(|f| call::fault(ctx, f))
+    let session = call::session(ctx)?;
+    session.door().commit().and_then(|()| session.pause(duration)).map_err(|f| call::fault(ctx, f))
 }
 
 fn bounded(seconds: f64) -> Result<Duration, &'static str> {

@@ -108,8 +108,8 @@ pub struct Output {
     pub escape: bool,
 }
 
-/// Builds the engine of a run.
-pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Session) -> Engine {
+/// Makes an engine that knows the language and the rooms, but no run.
+pub(super) fn language(limits: &Limits) -> Engine {
     let mut engine = Engine::new_raw();
     StandardPackage::new_lazy().register_into_engine(&mut engine);
     register(&mut engine);
@@ -118,9 +118,14 @@ pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Se
     engine.set_optimization_level(OptimizationLevel::None);
     engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
     engine.disable_symbol("eval");
-    engine.set_default_tag(Dynamic::from(session.clone()));
     set_limits(&mut engine, limits);
+    engine
+}
 
+/// Builds the engine of a run.
+pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Session) -> Engine {
+    let mut engine = language(limits);
+    engine.set_default_tag(Dynamic::from(session.clone()));
     let watching = watch.clone();
     // The clock is asked every 64 steps: it costs as much as a step.
     engine.on_progress(move |steps| if steps % 64 == 0 { watching.stopped().map(Dynamic::from) } else { None });

@@ -139,7 +139,7 @@ fn unknown_function(signature: &str, tried: &str, engine: &Engine, text: &str) -
     let why = format!("there is no function {name}({})", types.join(", "));
     let fault = Fault::new(Kind::Script, tried, why);
     if !same.is_empty() {
-        let takes: Vec<_> = same.iter().take(4).map(|k| k.signature.clone()).collect();
+        let takes: Vec<_> = same.iter().take(4).map(|k| k.signature()).collect();
         return fault.hint(format!("there is {}", takes.join(", ")));
     }
     let names = words_after(text, &["fn"]);

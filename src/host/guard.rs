@@ -2,7 +2,7 @@
 
 use rhai::{AST, ASTNode, Position, Stmt};
 
-use super::reflect::Known;
+use super::reflect::Function;
 use crate::bind;
 use crate::model::{Fault, Origin};
 
@@ -13,7 +13,7 @@ const LANGUAGE: [&str; 8] = ["print", "debug", "type_of", "call", "curry", "is_s
 ///
 /// A script function goes before a native one: `fn append(rule)` would catch every `chain.append(rule)`, so methods are looked at by the number
 /// of their parameters with and without the receiver.
-pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [Known], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
+pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [Function], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
     let mut found = None;
     ast.walk(&mut |path: &[ASTNode]| {
         if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()
@@ -30,9 +30,9 @@ pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [Known], at: &dyn 
     let taken = |name: &str, params: usize| {
         LANGUAGE.contains(&name)
             || bind::ROOMS.iter().any(|room| room.name == name)
-            || known()
-                .iter()
-                .any(|k| k.name == name && (k.room.is_empty() || k.method) && (!k.method || k.arity == params || k.arity == params + 1))
+            || known().iter().any(|k| {
+                k.name == name && (k.room.is_empty() || k.method) && (!k.method || k.params.len() == params || k.params.len() == params + 1)
+            })
     };
     let defined = ast.iter_functions().filter(|f| !f.name.starts_with("anon$")).find(|f| taken(f.name, f.params.len()))?;
     let fault = Fault::input(format!("define the function `{}`", defined.name), "fyke has a function or a room of this name");

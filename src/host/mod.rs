@@ -1,5 +1,6 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
 
+pub mod check;
 pub mod declare;
 pub mod embedded;
 pub mod engine;
@@ -9,6 +10,7 @@ pub mod params;
 pub mod recipe;
 pub mod reflect;
 mod resolve;
+mod spelling;
 pub mod value;
 
 use std::sync::atomic::AtomicBool;
@@ -19,10 +21,12 @@ use rhai::{AST, Dynamic, Engine, Scope};
 
 use crate::bind::Session;
 use crate::bind::session::{Call, Pause, Sink};
-use crate::model::Fault;
+use crate::model::iptables::Owner;
 use crate::model::source::Sources;
+use crate::model::{Fault, Origin};
 use crate::transaction::Door;
 
+pub use check::{Finding, Severity};
 pub use declare::Param;
 pub use engine::{Ask, Limits, Output, Stop};
 pub use params::Arguments;
@@ -39,8 +43,6 @@ pub enum Mode {
     Run,
     /// The script runs against a shadow, and nothing waits.
     Plan,
-    /// Nothing runs.
-    Check,
 }
 
 /// Everything that a host needs from outside.
@@ -87,7 +89,7 @@ impl Host {
         let pause = match (setup.mode, setup.pause) {
             (Mode::Run, Some(pause)) => pause,
             (Mode::Run, None) => waiting(watch.clone()),
-            _ => Box::new(|_| Ok(())),
+            (Mode::Plan, _) => Box::new(|_| Ok(())),
         };
         let session = Session::new(setup.door, library.sources.clone(), pause, setup.log);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
@@ -105,8 +107,10 @@ impl Host {
         }
         let interface = Interface { header: recipe.header()?, params: declared.params };
         let arguments = params::parse(&recipe.name, &interface, words)?;
+        let owner = Owner::new(&recipe.name, &arguments.instance);
         let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
-        *self.session.call() = Call { recipe: recipe.name.clone(), instance: arguments.instance, given, exit: None };
+        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
+        self.session.door().set_owner(owner, &recipe.hash);
         let mut scope = Scope::new();
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.
@@ -131,8 +135,8 @@ impl Host {
         Value::take(&self.engine, &value)
     }
 
-    fn origin(&self, at: rhai::Position) -> crate::model::Origin {
-        fault::in_run(&self.sources(), at).unwrap_or_else(|| crate::model::Origin::at("(native)", 1, 1))
+    fn origin(&self, at: rhai::Position) -> Origin {
+        fault::in_run(&self.sources(), at).unwrap_or_else(|| Origin::at("(native)", 1, 1))
     }
 
     /// Gives the code of the script's own `exit(n)`, if it ended so.

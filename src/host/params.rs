@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::declare::Param;
-use super::recipe::{Interface, tag_safe};
+use super::recipe::Interface;
 use super::value::Value;
 use crate::model::Fault;
 use crate::model::near::did_you_mean;
@@ -114,7 +114,7 @@ fn instance(params: &[Param], given: &BTreeMap<String, Value>) -> String {
         Value::List(list) => list.iter().map(Value::to_string).collect::<Vec<_>>().join("."),
         other => other.to_string(),
     });
-    words.filter(|w| !w.is_empty()).map(|w| tag_safe(&w)).collect::<Vec<_>>().join(".")
+    words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(given("").unwrap().instance, "22");
         assert!(given("--help").unwrap().help);
         assert_eq!(given("--log=no").unwrap().given["log"], Value::Bool(false));
-        assert_eq!(given("--interface a/b").unwrap().instance, "22.a_b");
+        assert_eq!(given("--interface a/b").unwrap().instance, "22.a/b");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::model::{Fault, Kind};
 /// A recipe as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
-    /// The name by which its rules are tagged: of a file its name without folder and extension.
+    /// The name, by which its rules are tagged: of a file its name without folder and extension.
     pub name: String,
     /// The file as the user named it, as positions show it.
     pub file: String,
@@ -48,8 +48,8 @@ impl Recipe {
     pub fn read(file: &str) -> Result<Self, Fault> {
         let path = PathBuf::from(file);
         let text = decode(file, &files::read_bounded(&path, MAX_BYTES)?)?;
-        let stem = path.file_stem().map_or_else(|| "recipe".into(), |s| s.to_string_lossy());
-        Ok(Self::new(&tag_safe(&stem), file, Some(path), text))
+        let stem = path.file_stem().map_or_else(|| "recipe".to_owned(), |s| s.to_string_lossy().into_owned());
+        Ok(Self::new(&stem, file, Some(path), text))
     }
 
     /// Makes a recipe of a text that is no file.
@@ -90,12 +90,6 @@ fn unknown(word: &str) -> Fault {
     let hint = did_you_mean(word, RECIPES.iter().map(|(name, _)| *name));
     let hint = hint.unwrap_or_else(|| format!("`fyke list` shows the built-in recipes; a file is given as a path: ./{word}"));
     Fault::input(format!("find the recipe {word:?}"), "there is no built-in recipe and no file of this name").hint(hint)
-}
-
-/// Keeps of a name what may stand in a rule's comment without quoting.
-pub fn tag_safe(name: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "_.:-".contains(c) { c } else { '_' };
-    name.chars().map(safe).collect()
 }
 
 /// Everything about a recipe that can be told without running it.

@@ -1,69 +1,143 @@
-//! What the registered functions say about themselves; nothing here runs unless somebody asks.
+//! What the registered functions say about themselves: for help, completion, "did you mean", and the reference. Nothing here runs unless
+//! somebody asks.
 
-use rhai::{Engine, FnAccess, FnNamespace, FuncInfo};
+use std::collections::BTreeMap;
+use std::fmt::Write;
 
-/// A function that is registered.
+use rhai::{Engine, FnAccess, FnNamespace, FuncInfo, is_valid_identifier};
+
+use super::declare;
+use super::embedded::STDLIB;
+use super::engine;
+use crate::bind::ROOMS;
+
+/// A function that scripts can call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// The room; empty for functions without one.
+pub struct Function {
+    /// The room, or `std:NAME` of a module; empty for functions without one.
     pub room: String,
     /// The name.
     pub name: String,
-    /// How many parameters it has, the receiver of a method among them.
-    pub arity: usize,
-    /// Whether it can be called without its room, as methods are.
+    /// The parameters with their types, the receiver of a method among them.
+    pub params: Vec<(String, String)>,
+    /// The type of what it gives; empty for nothing.
+    pub returns: String,
+    /// Whether it is a method, called on its first parameter.
     pub method: bool,
-    /// The signature in the types of scripts.
-    pub signature: String,
+    /// Whether it is a property, read without parentheses.
+    pub property: bool,
     /// The doc comment, as markdown.
     pub doc: String,
 }
 
-impl Known {
+impl Function {
     /// Gives the name with its room.
     pub fn qualified(&self) -> String {
-        if self.room.is_empty() { self.name.clone() } else { format!("{}::{}", self.room, self.name) }
+        if self.room.is_empty() { self.name.clone() } else { format!("{}::{}", self.room.trim_start_matches("std:"), self.name) }
+    }
+
+    /// Gives the signature as one writes the call, in the types of scripts.
+    pub fn signature(&self) -> String {
+        let typed = |(name, of): &(String, String)| if of.is_empty() { name.clone() } else { format!("{name}: {of}") };
+        let (head, rest) = match self.params.split_first() {
+            Some(((receiver, _), rest)) if self.method || self.property => (format!("{receiver}.{}", self.name), rest),
+            _ => (self.qualified(), self.params.as_slice()),
+        };
+        let params = if self.property { String::new() } else { format!("({})", rest.iter().map(typed).collect::<Vec<_>>().join(", ")) };
+        let returns = if self.returns.is_empty() { String::new() } else { format!(" -> {}", self.returns) };
+        format!("{head}{params}{returns}")
+    }
+
+    /// Gives the first line of the doc.
+    pub fn summary(&self) -> &str {
+        self.doc.lines().next().unwrap_or_default()
+    }
+
+    /// Gives the example: the first block of rhai in the doc.
+    pub fn example(&self) -> Option<&str> {
+        let (_, rest) = self.doc.split_once("```rhai\n")?;
+        rest.split_once("```").map(|(example, _)| example)
     }
 }
 
-/// Collects the functions of fyke itself.
-pub(super) fn own(engine: &Engine) -> Vec<Known> {
-    engine.collect_fn_metadata(None, |info| known_of(&info), false)
+/// Lists the functions of fyke: those without a room, those of the rooms, those of the standard library.
+pub fn functions() -> Vec<Function> {
+    let mut engine = Engine::new_raw();
+    engine::register(&mut engine);
+    let mut all = own(&engine);
+    all.extend(STDLIB.iter().flat_map(|(name, text)| script_functions(&format!("std:{name}"), text)));
+    all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len()));
+    all
 }
 
-/// Collects all functions, those of the language among them.
-pub(super) fn known(engine: &Engine) -> Vec<Known> {
-    engine.collect_fn_metadata(None, |info| known_of(&info), true)
+/// Finds the functions of a name, with or without its room: `iptables::table`, `table`, `append`.
+pub fn find(name: &str) -> Vec<Function> {
+    functions().into_iter().filter(|f| f.name == name || f.qualified() == name).collect()
 }
 
-fn known_of(info: &FuncInfo) -> Option<Known> {
+/// Collects the functions of fyke that an engine has.
+pub(super) fn own(engine: &Engine) -> Vec<Function> {
+    engine.collect_fn_metadata(None, |info| function(&info), false)
+}
+
+/// Collects all functions that an engine has, those of the language among them.
+pub(super) fn known(engine: &Engine) -> Vec<Function> {
+    engine.collect_fn_metadata(None, |info| function(&info), true)
+}
+
+fn function(info: &FuncInfo) -> Option<Function> {
     let meta = info.metadata;
     if meta.access == FnAccess::Private {
         return None;
     }
     let room = info.namespace.to_string();
-    Some(Known {
-        arity: meta.num_params,
-        method: !room.is_empty() && meta.namespace == FnNamespace::Global,
-        signature: signature(&meta.name, meta.params_info.iter().map(AsRef::as_ref), &meta.return_type),
-        doc: String::new(),
-        name: meta.name.to_string(),
+    let name = meta.name.as_str();
+    let property = name.strip_prefix("get$");
+    // Operators, setters and indexers are no functions that one calls.
+    if !is_valid_identifier(property.unwrap_or(name)) {
+        return None;
+    }
+    let param = |info: &str| match info.split_once(':') {
+        Some((name, of)) => (name.trim().trim_start_matches('_').to_owned(), script_type(of)),
+        None => ("_".to_owned(), script_type(info)),
+    };
+    let mut params: Vec<_> = meta.params_info.iter().map(|p| param(p)).collect();
+    params.resize(meta.num_params, ("_".to_owned(), "any".to_owned()));
+    Some(Function {
+        method: !room.is_empty() && meta.namespace == FnNamespace::Global && !params.is_empty(),
+        property: property.is_some(),
+        name: property.unwrap_or(name).to_owned(),
+        returns: Some(script_type(&meta.return_type)).filter(|r| r != "()").unwrap_or_default(),
+        doc: markdown(meta.comments.iter().map(AsRef::as_ref)),
+        params,
         room,
     })
 }
 
-fn signature<'a>(name: &str, params: impl Iterator<Item = &'a str>, returns: &str) -> String {
-    let params: Vec<String> = params
-        .map(|p| match p.split_once(':') {
-            Some((name, of)) => format!("{}: {}", name.trim().trim_start_matches('_'), script_type(of.trim())),
-            None => script_type(p),
-        })
-        .collect();
-    let returns = match script_type(returns) {
-        r if r == "()" || r.is_empty() => String::new(),
-        r => format!(" -> {r}"),
+fn script_functions(room: &str, text: &str) -> Vec<Function> {
+    let Ok(ast) = declare::parser().compile(text) else {
+        return Vec::new();
     };
-    format!("{name}({}){returns}", params.join(", "))
+    let public = ast.iter_functions().filter(|f| f.access == FnAccess::Public && !f.name.starts_with("anon$"));
+    let function = |f: rhai::ScriptFnMetadata| Function {
+        room: room.to_owned(),
+        name: f.name.to_owned(),
+        params: f.params.iter().map(|p| ((*p).to_owned(), String::new())).collect(),
+        returns: String::new(),
+        method: false,
+        property: false,
+        doc: markdown(f.comments.iter().copied()),
+    };
+    public.map(function).collect()
+}
+
+/// Takes the slashes off doc comments.
+fn markdown<'a>(comments: impl Iterator<Item = &'a str>) -> String {
+    let lines = comments.flat_map(str::lines).map(|line| {
+        let line = line.trim_start().trim_start_matches("///");
+        line.strip_prefix(' ').unwrap_or(line).trim_end()
+    });
+    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 /// Names a Rust type as scripts know it.
@@ -74,9 +148,9 @@ pub(super) fn script_type(rust: &str) -> String {
         return script_type(answer);
     }
     if let Some(result) = inside("Result") {
-        return script_type(split_type(result));
+        return script_type(first_argument(result));
     }
-    // The path of a type says nothing to a script, but the angle brackets of a generic one do.
+    // The path of a type says nothing to a script.
     let bare = if rust.contains('<') { rust } else { rust.rsplit("::").next().unwrap_or(rust) };
     match bare {
         "str" | "String" | "ImmutableString" | "str | ImmutableString | String" => "string",
@@ -92,12 +166,89 @@ pub(super) fn script_type(rust: &str) -> String {
     .to_owned()
 }
 
-/// Takes the first of two type arguments.
-fn split_type(arguments: &str) -> &str {
+/// Takes the first of several type arguments.
+fn first_argument(arguments: &str) -> &str {
     let mut depth = 0_i32;
     let end = arguments.find(|c: char| {
         depth += i32::from(c == '<') - i32::from(c == '>');
         c == ',' && depth == 0
     });
     end.map_or(arguments, |end| &arguments[..end])
+}
+
+/// Writes the reference: file names and markdown, one page a room.
+pub fn reference() -> Vec<(String, String)> {
+    let mut pages: BTreeMap<String, Vec<Function>> = BTreeMap::new();
+    for function in functions() {
+        pages.entry(function.room.clone()).or_default().push(function);
+    }
+    let mut index = "# Reference\n\nGenerated from the doc comments (`make docs`).\n\n| page | about |\n|---|---|\n".to_owned();
+    let mut files = Vec::new();
+    for (room, functions) in &pages {
+        let file = if room.is_empty() { "functions.md".to_owned() } else { format!("{}.md", room.replace(':', "-")) };
+        let about = about(room);
+        let title = if room.is_empty() { "Functions without a room" } else { room };
+        let _ = writeln!(index, "| [{title}]({file}) | {about} |");
+        let mut page = format!("# {title}\n\n{about}\n");
+        for function in functions {
+            // Headings of the doc comment come below that of the function.
+            let doc = function.doc.replace("\n# ", "\n### ");
+            let _ = write!(page, "\n## `{}`\n\n{doc}\n", function.signature());
+        }
+        files.push((file, page));
+    }
+    files.insert(0, ("README.md".to_owned(), index));
+    files
+}
+
+fn about(room: &str) -> String {
+    if room.is_empty() {
+        return "What every script can call.".to_owned();
+    }
+    if let Some((_, text)) = STDLIB.iter().find(|(name, _)| room.strip_prefix("std:") == Some(name)) {
+        return text.parse::<super::Header>().map(|h| h.summary).unwrap_or_default();
+    }
+    ROOMS.iter().find(|r| r.name == room).map_or_else(String::new, |r| r.summary.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_in_the_types_of_scripts() {
+        assert_eq!(script_type("&mut Map"), "map");
+        assert_eq!(script_type("Result<Array, Box<EvalAltResult>>"), "array");
+        assert_eq!(script_type("Answer<ImmutableString>"), "string");
+        assert_eq!(script_type("fyke::bind::iptables::Chain"), "Chain");
+        let sleeps: Vec<_> = find("sleep").iter().map(Function::signature).collect();
+        assert_eq!(sleeps.len(), 3);
+        assert!(sleeps.contains(&"sleep(duration: string)".to_owned()), "{sleeps:?}");
+        assert_eq!(find("now")[0].signature(), "now() -> float");
+        assert_eq!(find("instance")[0].signature(), "instance() -> string");
+    }
+
+    #[test]
+    fn every_function_is_documented() {
+        for f in functions() {
+            let verb = f.summary().split(' ').next().unwrap_or_default();
+            assert!(
+                verb.ends_with('s') && f.summary().ends_with(['.', ':']),
+                "{}: its first line is no sentence: {:?}",
+                f.signature(),
+                f.summary()
+            );
+            assert!(f.example().is_some_and(|e| !e.trim().is_empty()), "{} has no example", f.signature());
+            for section in ["# Changes", "# Source"] {
+                assert!(f.room.starts_with("std:") || f.doc.contains(section), "{} lacks {section}", f.signature());
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_has_a_page_for_each_room() {
+        let pages = reference();
+        assert_eq!(pages[0].0, "README.md");
+        assert!(pages[1].1.contains("## `param(name: string, value: any, text: string) -> any`"), "{}", pages[1].1);
+    }
 }

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use rhai::{Array, Blob, Dynamic, Engine, Map, Scope};
 use serde::Serialize;
 
+use super::spelling;
 use crate::model::{Fault, Kind};
 
 /// How deep a result may nest: deeper ones are the work of a mistake, and walking them could exhaust the stack.
@@ -154,7 +155,7 @@ fn method(engine: &Engine, value: &Dynamic, name: &str) -> Option<Dynamic> {
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let reorders = spelling::reorders(c);
         if reorders || (c.is_control() && c != '\n' && c != '\t') {
             let _ = write!(out, "\\u{{{:x}}}", c as u32);
         } else {
