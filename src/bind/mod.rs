@@ -4,6 +4,7 @@
 //! A new room is one line in [`ROOMS`].
 
 pub mod call;
+pub mod iptables;
 pub mod recipe;
 pub mod session;
 pub mod sys;
@@ -24,7 +25,10 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub const ROOMS: &[Room] = &[];
+pub const ROOMS: &[Room] = &[
+    Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
+    Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
+];
 
 /// Gives the functions that scripts call without a room's name.
 pub fn globals() -> [Module; 2] {

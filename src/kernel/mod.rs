@@ -15,10 +15,12 @@ pub mod store;
 pub mod tool;
 pub mod xtables;
 
+use crate::model::Fault;
+
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
 pub trait Kernel: Send {
     /// The tables of rules.
-    fn xtables(&mut self) -> &mut dyn xtables::Xtables;
+    fn xtables(&mut self) -> Result<&mut dyn xtables::Xtables, Fault>;
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;

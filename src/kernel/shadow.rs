@@ -12,7 +12,7 @@ use crate::model::{Family, Fault, Kind};
 /// What a shadow lies over.
 pub trait Below: Send {
     /// The tables of rules, to read.
-    fn xtables(&mut self) -> &mut dyn Source;
+    fn xtables(&mut self) -> Result<&mut dyn Source, Fault>;
 
     /// The lists of remembered sources; only its reading half is used.
     fn recent(&mut self) -> &mut dyn Recent;
@@ -41,7 +41,7 @@ impl Shadow {
     pub fn ruleset(&mut self, family: Family) -> Result<&mut Ruleset, Fault> {
         let fresh = match (self.rulesets.contains_key(&family), &mut self.below) {
             (true, _) | (false, None) => Ruleset::empty(family),
-            (false, Some(below)) => below.xtables().read(family)?,
+            (false, Some(below)) => below.xtables()?.read(family)?,
         };
         Ok(self.rulesets.entry(family).or_insert(fresh))
     }
@@ -62,8 +62,8 @@ impl Shadow {
 }
 
 impl Kernel for Shadow {
-    fn xtables(&mut self) -> &mut dyn Xtables {
-        self
+    fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
+        Ok(self)
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
@@ -74,8 +74,9 @@ impl Kernel for Shadow {
 impl Source for Shadow {
     fn know(&mut self, runs: &HashSet<RunId>) {
         self.known.clone_from(runs);
-        if let Some(below) = &mut self.below {
-            below.xtables().know(runs);
+        // Where the tables cannot be opened, the next read says so.
+        if let Some(Ok(tables)) = self.below.as_mut().map(|below| below.xtables()) {
+            tables.know(runs);
         }
     }
 
@@ -86,7 +87,7 @@ impl Source for Shadow {
 
     fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
         match &mut self.below {
-            Some(below) => below.xtables().canonical(asks, chains),
+            Some(below) => below.xtables()?.canonical(asks, chains),
             None => Ok(asks.iter().map(|ask| Verdict::Canonical(ask.words.clone())).collect()),
         }
     }

@@ -18,7 +18,7 @@ use crate::kernel::Kernel;
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Refusal;
-use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, Owner, RunId, Table};
+use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, Owner, Rule, RunId, Table, Words};
 use crate::model::{Change, Family, Fault, Kind, Object, Origin, Report};
 
 /// What can be read.
@@ -26,6 +26,8 @@ use crate::model::{Change, Family, Fault, Kind, Object, Origin, Report};
 pub enum Query {
     /// One chain with its rules.
     Chain(ChainRef),
+    /// The first rule of a chain that equals some words.
+    Find(ChainRef, Words),
     /// The names of the chains of a table.
     Chains(Family, Table),
     /// One chain with its counters: the changes queued so far are written first.
@@ -41,6 +43,8 @@ pub enum Query {
 pub enum Reading {
     /// A chain.
     Chain(Chain),
+    /// The place of a rule, from 1, and the rule.
+    Place(Option<(usize, Arc<Rule>)>),
     /// Names of chains.
     Chains(Vec<ChainName>),
     /// Names of lists.
@@ -188,7 +192,7 @@ impl Transaction {
                 None => Default::default(),
             };
             known.insert(self.run.clone());
-            self.kernel.xtables().know(&known);
+            self.kernel.xtables()?.know(&known);
             self.ready = true;
         }
         Ok(())
@@ -201,11 +205,18 @@ impl Transaction {
         }
         match query {
             Query::Chain(at) | Query::Counted(at) => {
-                self.overlay.make_ready(&at, self.kernel.xtables())?;
-                Ok(Reading::Chain(self.overlay.ruleset(at.family, self.kernel.xtables())?.get(at.table, &at.chain)?.clone()))
+                self.overlay.make_ready(&at, self.kernel.xtables()?)?;
+                Ok(Reading::Chain(self.overlay.ruleset(at.family, self.kernel.xtables()?)?.get(at.table, &at.chain)?.clone()))
+            }
+            Query::Find(at, words) => {
+                self.overlay.make_ready(&at, self.kernel.xtables()?)?;
+                let words = self.overlay.canonical_of(&at, &words, self.kernel.xtables()?)?;
+                let chain = self.overlay.ruleset(at.family, self.kernel.xtables()?)?.get(at.table, &at.chain)?;
+                let found = chain.rules.iter().position(|entry| entry.rule.words == words);
+                Ok(Reading::Place(found.map(|index| (index + 1, chain.rules[index].rule.clone()))))
             }
             Query::Chains(family, table) => {
-                let set = self.overlay.ruleset(family, self.kernel.xtables())?;
+                let set = self.overlay.ruleset(family, self.kernel.xtables()?)?;
                 Ok(Reading::Chains(set.table(table).into_iter().flat_map(|table| table.chains.keys().cloned()).collect()))
             }
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
@@ -218,12 +229,12 @@ impl Transaction {
         if let Edit::EnsureChain(chain) = &intent.edit {
             self.own(&ChainRef::new(intent.family, intent.table, chain.clone()))?;
         }
-        self.overlay.queue(intent, origin, self.kernel.xtables())
+        self.overlay.queue(intent, origin, self.kernel.xtables()?)
     }
 
     /// Refuses a chain that is there and that this recipe did not make.
     fn own(&mut self, at: &ChainRef) -> Result<(), Fault> {
-        if !self.overlay.is_in_kernel(at, self.kernel.xtables())? {
+        if !self.overlay.is_in_kernel(at, self.kernel.xtables()?)? {
             return Ok(());
         }
         let object = Object::Chain(at.clone());
@@ -254,7 +265,7 @@ impl Transaction {
         let run = self.run.clone();
         self.journal()?.act(&run, &what, origin)?;
         match act {
-            Act::Zero(chain, place) => self.kernel.xtables().zero(chain, *place)?,
+            Act::Zero(chain, place) => self.kernel.xtables()?.zero(chain, *place)?,
             Act::Recent(list, edit) => self.kernel.recent().edit(list, edit)?,
         }
         self.report.acts.push(what);
@@ -289,17 +300,17 @@ impl Transaction {
     }
 
     fn write(&mut self) -> Result<(), Fault> {
-        if self.kernel.xtables().judges() {
-            self.overlay.settle(self.kernel.xtables())?;
+        if self.kernel.xtables()?.judges() {
+            self.overlay.settle(self.kernel.xtables()?)?;
         } else {
-            self.overlay.vet(self.kernel.xtables())?;
+            self.overlay.vet(self.kernel.xtables()?)?;
         }
         let batch = self.batches + 1;
         // The kernel lends its rulesets to the plan, which needs everything else.
         let mut kernel = std::mem::replace(&mut self.kernel, Box::new(Shadow::over_nothing()));
         let families = self.overlay.families();
         let mut changes = Vec::new();
-        let outcome = kernel.xtables().update(&families, &mut |present| {
+        let outcome = kernel.xtables()?.update(&families, &mut |present| {
             let (patches, found) = self.overlay.patches(present)?;
             if !found.is_empty() {
                 self.begin()?;
@@ -335,7 +346,7 @@ impl Transaction {
         let run = self.run.clone();
         let batches = self.journal()?.batches(&run)?;
         for batch in batches.iter().filter(|batch| batch.number == number) {
-            undo::revert(self.kernel.xtables(), &batch.changes, &mut |_| Ok(()))?;
+            undo::revert(self.kernel.xtables()?, &batch.changes, &mut |_| Ok(()))?;
             self.journal()?.lifted(&run, number)?;
         }
         Ok(())
@@ -350,7 +361,7 @@ impl Transaction {
 
     fn finish(&mut self) -> Result<Report, Fault> {
         if self.ready {
-            self.overlay.retire(self.kernel.xtables())?;
+            self.overlay.retire(self.kernel.xtables()?)?;
             self.flush()?;
         }
         if let Some(run) = self.report.run.clone() {

@@ -108,6 +108,14 @@ impl Overlay {
         self.make_canonical(at, kernel)
     }
 
+    /// Gives the words that the kernel would list for a rule in a chain.
+    pub(super) fn canonical_of(&mut self, at: &ChainRef, words: &Words, kernel: &mut dyn Source) -> Result<Words, Fault> {
+        if !self.listed(at).contains(words) {
+            self.ask(vec![Ask { chain: at.clone(), words: words.clone() }], kernel)?;
+        }
+        self.canonical(at, words)
+    }
+
     /// Tells whether the kernel has a chain, whatever is queued.
     pub(super) fn is_in_kernel(&mut self, at: &ChainRef, kernel: &mut dyn Source) -> Result<bool, Fault> {
         self.load(at.family, kernel)?;

@@ -18,8 +18,8 @@ use crate::model::iptables::{Entry, Owner, Policy, Rule, Ruleset, Words};
 struct World(Arc<Mutex<Shadow>>);
 
 impl Kernel for World {
-    fn xtables(&mut self) -> &mut dyn Xtables {
-        self
+    fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
+        Ok(self)
     }
 
     fn recent(&mut self) -> &mut dyn Recent {

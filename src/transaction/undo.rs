@@ -50,11 +50,11 @@ pub fn lift(
     if !open.is_empty() {
         let mut known = journal.known(&context.boot, context.namespace)?;
         known.insert(run.clone());
-        kernel.xtables().know(&known);
+        kernel.xtables()?.know(&known);
         journal.begin(&id, RunKind::Undo, Some(run), context, now)?;
     }
     for (number, batch) in (1..).zip(&open) {
-        match revert(kernel.xtables(), &batch.changes, &mut |made| journal.intend(&id, number, made)) {
+        match revert(kernel.xtables()?, &batch.changes, &mut |made| journal.intend(&id, number, made)) {
             Ok((made, drift)) => {
                 // What an unfinished batch did not get done, nobody has taken away.
                 let drift = drift.into_iter().filter(|drift| batch.done || drift.left);
