@@ -1,0 +1,62 @@
+//! The network namespace in which fyke runs.
+
+use super::Kernel;
+use super::recent::{Procfs, Recent};
+use super::shadow::Below;
+use super::xtables::live::{Live as Tables, Reader};
+use super::xtables::{Backend, Source, Xtables};
+use crate::model::Fault;
+
+/// Linux, to read and to write. What it needs of it is opened at the first use.
+pub struct Live {
+    backend: Option<Backend>,
+    tables: Option<Tables>,
+    recent: Procfs,
+}
+
+impl Live {
+    /// Makes a kernel of the namespace of the calling thread.
+    pub fn new(backend: Option<Backend>) -> Self {
+        Self { backend, tables: None, recent: Procfs }
+    }
+}
+
+impl Kernel for Live {
+    fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
+        match &mut self.tables {
+            Some(tables) => Ok(tables),
+            closed => Ok(closed.insert(Tables::open(self.backend)?)),
+        }
+    }
+
+    fn recent(&mut self) -> &mut dyn Recent {
+        &mut self.recent
+    }
+}
+
+/// Linux, to read only: what a plan lies over.
+pub struct LiveReader {
+    backend: Option<Backend>,
+    tables: Option<Reader>,
+    recent: Procfs,
+}
+
+impl LiveReader {
+    /// Makes a kernel of the namespace of the calling thread that can only be read.
+    pub fn new(backend: Option<Backend>) -> Self {
+        Self { backend, tables: None, recent: Procfs }
+    }
+}
+
+impl Below for LiveReader {
+    fn xtables(&mut self) -> Result<&mut dyn Source, Fault> {
+        match &mut self.tables {
+            Some(tables) => Ok(tables),
+            closed => Ok(closed.insert(Reader::open(self.backend)?)),
+        }
+    }
+
+    fn recent(&mut self) -> &mut dyn Recent {
+        &mut self.recent
+    }
+}
