@@ -13,6 +13,7 @@ pub mod shadow;
 pub mod state;
 pub mod store;
 pub mod tool;
+pub mod xt_recent;
 pub mod xtables;
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
