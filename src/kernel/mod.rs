@@ -13,6 +13,7 @@ pub mod shadow;
 pub mod state;
 pub mod store;
 pub mod tool;
+pub mod xt_recent;
 pub mod xtables;
 
 use crate::model::Fault;
