@@ -6,10 +6,28 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::kernel::shadow::Shadow;
 use crate::model::Kind;
+use crate::transaction;
+
+/// A door to a kernel in memory.
+fn door() -> Door {
+    let context = transaction::Context {
+        owner: Owner::default(),
+        hash: String::new(),
+        user: "tester".into(),
+        command: "test".into(),
+        pid: 1,
+        boot: "boot".into(),
+        namespace: 1,
+    };
+    let (journal, past) = (transaction::Shelf::Memory, transaction::Shelf::Memory);
+    let kernel = Box::new(Shadow::over_nothing());
+    Door::open(transaction::Setup { kernel, journal, past, context, random: 1, now: || 0, begun: Box::new(|_| {}) })
+}
 
 fn host() -> Host {
-    Host::open(Setup::new(Mode::Run, Door))
+    Host::open(Setup::new(Mode::Run, door()))
 }
 
 fn eval(text: &str) -> Result<Value, Fault> {
@@ -141,15 +159,15 @@ fn native_faults_are_caught_as_maps_and_thrown_again_whole() {
 #[test]
 fn sleeps_are_refused_or_cut() {
     assert_eq!(fault("sleep(0.0 / 0.0)").why, "it is not a number");
-    let mut setup = Setup::new(Mode::Run, Door);
+    let mut setup = Setup::new(Mode::Run, door());
     setup.deadline = Some(Instant::now() + Duration::from_millis(50));
     let began = Instant::now();
     let fault = Host::open(setup).eval("try { sleep(3600) } catch {} loop {}").unwrap_err();
-    assert_eq!((fault.kind, fault.why.as_str()), (Kind::Limit, "its time is over"));
+    assert_eq!((fault.kind, fault.why.as_str()), (Kind::Limit, "the deadline is over"));
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(Host::open(Setup::new(Mode::Plan, Door)).eval("sleep(3600)").is_ok());
-    let mut setup = Setup::new(Mode::Run, Door);
-    setup.stop = Arc::new(|| Some(Stop::Interrupted(2)));
+    assert!(Host::open(Setup::new(Mode::Plan, door())).eval("sleep(3600)").is_ok());
+    let mut setup = Setup::new(Mode::Run, door());
+    setup.stop = Arc::new(|| Some(Fault::new(Kind::Interrupted, "run", "interrupted")));
     assert_eq!(Host::open(setup).eval("loop {}").unwrap_err().kind, Kind::Interrupted);
 }
 
@@ -157,7 +175,7 @@ fn sleeps_are_refused_or_cut() {
 fn output_is_bounded_and_escaped() {
     let printed = Arc::new(Mutex::new(String::new()));
     let into = printed.clone();
-    let mut setup = Setup::new(Mode::Run, Door);
+    let mut setup = Setup::new(Mode::Run, door());
     setup.output = Output { sink: Arc::new(move |line| into.lock().unwrap().push_str(line)), escape: true };
     setup.limits.output = 1000;
     let fault = Host::open(setup).eval("print(\"\\x1b[2J\u{202e}\"); loop { print(\"xxxxxxxxxxxxxxxx\"); }").unwrap_err();
@@ -300,7 +318,7 @@ fn hostile_scripts_end_as_faults() {
     for path in names {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let ran = std::thread::Builder::new().stack_size(256 << 20).spawn(move || {
-            let mut setup = Setup::new(Mode::Run, Door);
+            let mut setup = Setup::new(Mode::Run, door());
             setup.deadline = Some(Instant::now() + Duration::from_secs(1));
             Recipe::read(path.to_str().unwrap()).and_then(|recipe| Host::open(setup).run(&recipe, &[]))
         });
@@ -330,7 +348,7 @@ fn the_language_is_whole() {
         }
         let text = script.to_owned();
         let ran = std::thread::Builder::new().stack_size(64 << 20).spawn(move || {
-            let mut setup = Setup::new(Mode::Run, Door);
+            let mut setup = Setup::new(Mode::Run, door());
             setup.deadline = Some(Instant::now() + Duration::from_secs(5));
             Host::open(setup).eval(&text).map(|v| v.json()).map_err(|f| told(&f))
         });
