@@ -17,6 +17,9 @@ pub type Pause = dyn Fn(Duration) -> Result<(), Fault> + Send + Sync;
 /// Takes a line that a script prints.
 pub type Sink = dyn Fn(&str) + Send + Sync;
 
+/// Takes the line and column that the script is at, in the counting of the run.
+pub type Mark = dyn Fn(u32, u32) + Send + Sync;
+
 /// The run that a native function is called in; the engine's tag holds it, and a clone is the same run.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
@@ -24,9 +27,18 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     door: Door,
     sources: Arc<RwLock<Sources>>,
-    pause: Box<Pause>,
-    log: Box<Sink>,
+    hooks: Hooks,
     call: Mutex<Call>,
+}
+
+/// What the host does for native functions.
+pub struct Hooks {
+    /// Waits.
+    pub pause: Box<Pause>,
+    /// Writes to the log.
+    pub log: Box<Sink>,
+    /// Is told where the script is.
+    pub mark: Box<Mark>,
 }
 
 /// The recipe that runs, with the parameters that were given to it.
@@ -43,9 +55,9 @@ pub struct Call {
 }
 
 impl Session {
-    /// Makes a session of a door, the sources of the run, and the ways to wait and to log.
-    pub fn new(door: Door, sources: Arc<RwLock<Sources>>, pause: Box<Pause>, log: Box<Sink>) -> Self {
-        Self(Arc::new(Inner { door, sources, pause, log, call: Mutex::default() }))
+    /// Makes a session of a door and the sources of the run.
+    pub fn new(door: Door, sources: Arc<RwLock<Sources>>, hooks: Hooks) -> Self {
+        Self(Arc::new(Inner { door, sources, hooks, call: Mutex::default() }))
     }
 
     /// Gives the door.
@@ -60,18 +72,20 @@ impl Session {
 
     /// Waits, as far as the mode of the run waits at all.
     pub fn pause(&self, duration: Duration) -> Result<(), Fault> {
-        (self.0.pause)(duration)
+        (self.0.hooks.pause)(duration)
     }
 
     /// Writes a line to the log of the run.
     pub fn log(&self, line: &str) {
-        (self.0.log)(line);
+        (self.0.hooks.log)(line);
     }
 
-    /// Turns a position that Rhai gives into a position in a file.
+    /// Turns a position that Rhai gives into a position in a file, and notes that the script is there.
     pub fn position(&self, at: rhai::Position) -> Option<Position> {
+        let (line, column) = (u32::try_from(at.line()?).ok()?, u32::try_from(at.position().unwrap_or(1)).ok()?);
+        (self.0.hooks.mark)(line, column);
         let sources = self.0.sources.read().unwrap_or_else(PoisonError::into_inner);
-        sources.position(u32::try_from(at.line()?).ok()?, u32::try_from(at.position().unwrap_or(1)).ok()?)
+        sources.position(line, column)
     }
 }
 

@@ -7,7 +7,7 @@ use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Ident, Position, Scope, Stmt}
 
 use super::engine::{self, Limits};
 use super::recipe::{Header, Recipe, Risk};
-use super::reflect::{self, Function};
+use super::reflect::{self, FunctionDoc};
 use super::resolve::{Key, Library};
 use super::{declare, fault, spelling};
 use crate::bind::ROOMS;
@@ -55,7 +55,7 @@ type Exports = Vec<(String, usize)>;
 struct Checker<'a> {
     engine: &'a Engine,
     library: &'a Library,
-    known: Vec<Function>,
+    known: Vec<FunctionDoc>,
     modules: HashMap<Key, Exports>,
     used: BTreeSet<&'static str>,
     findings: Vec<Finding>,
@@ -245,7 +245,7 @@ impl<'a> Checker<'a> {
         self.judge(&format!(".{name}"), name, &found, &[arity], at);
     }
 
-    fn native(&self, which: impl Fn(&Function) -> bool) -> impl Iterator<Item = (String, usize)> {
+    fn native(&self, which: impl Fn(&FunctionDoc) -> bool) -> impl Iterator<Item = (String, usize)> {
         self.known.iter().filter(move |f| which(f)).map(|f| (f.name.clone(), f.params.len()))
     }
 

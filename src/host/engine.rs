@@ -54,31 +54,8 @@ impl Default for Limits {
     }
 }
 
-/// Why a script is stopped from outside; it cannot catch this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// A signal asked for it.
-    Interrupted(i32),
-    /// The time is over.
-    Deadline,
-    /// It printed more than it may.
-    Output,
-}
-
-impl Stop {
-    /// Gives the fault that the script ends with.
-    pub fn fault(self, tried: &str) -> Fault {
-        let (kind, why) = match self {
-            Stop::Interrupted(signal) => (Kind::Interrupted, format!("signal {signal} stopped it")),
-            Stop::Deadline => (Kind::Limit, "its time is over".to_owned()),
-            Stop::Output => (Kind::Limit, "it printed more than it may".to_owned()),
-        };
-        Fault::new(kind, tried, why)
-    }
-}
-
-/// Asks whether the script must stop.
-pub type Ask = dyn Fn() -> Option<Stop> + Send + Sync;
+/// Asks whether the script must stop; the fault says why. The script cannot catch it.
+pub type Ask = dyn Fn() -> Option<Fault> + Send + Sync;
 
 /// Watches a run: signals, the deadline, the amount of output.
 #[derive(Clone)]
@@ -90,12 +67,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Tells whether the script must stop now.
-    pub(super) fn stopped(&self) -> Option<Stop> {
-        let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
-        match () {
-            () if self.flooded.load(Ordering::Relaxed) => Some(Stop::Output),
-            () => (self.stop)().or_else(|| late().then_some(Stop::Deadline)),
+    pub(super) fn stopped(&self) -> Option<Fault> {
+        let limit = |why| Some(Fault::new(Kind::Limit, "run the script", why));
+        if self.flooded.load(Ordering::Relaxed) {
+            return limit("it printed more than it may");
         }
+        let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
+        (self.stop)().or_else(|| if late() { limit("the deadline is over") } else { None })
     }
 }
 

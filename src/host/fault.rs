@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
 use super::Library;
-use super::engine::Stop;
 use super::reflect;
 use super::value::Value;
 use crate::bind::call;
@@ -87,7 +86,10 @@ fn described(error: EvalAltResult, tried: &str, engine: &Engine, sources: &Sourc
     let text = || at.and_then(|a| sources.named(&a.file)).map_or("", |s| &*s.text);
     match error {
         E::ErrorRuntime(value, _) => thrown(&value, tried, engine),
-        E::ErrorTerminated(token, _) => token.try_cast::<Stop>().unwrap_or(Stop::Deadline).fault(tried),
+        E::ErrorTerminated(token, _) => match token.try_cast::<Fault>() {
+            Some(fault) => Fault { tried: tried.to_owned(), ..fault },
+            None => limit("it was stopped"),
+        },
         E::ErrorParsing(kind, _) => syntax(&kind, text(), tried.strip_prefix("run ").unwrap_or(tried)),
         E::ErrorFunctionNotFound(signature, _) => unknown_function(&signature, tried, engine, text()),
         E::ErrorVariableNotFound(name, _) => undefined(script(format!("the variable `{name}` is not defined")), &name, text()),

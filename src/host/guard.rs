@@ -2,7 +2,7 @@
 
 use rhai::{AST, ASTNode, Position, Stmt};
 
-use super::reflect::Function;
+use super::reflect::FunctionDoc;
 use crate::bind;
 use crate::model::{Fault, Origin};
 
@@ -13,7 +13,7 @@ const LANGUAGE: [&str; 8] = ["print", "debug", "type_of", "call", "curry", "is_s
 ///
 /// A script function goes before a native one: `fn append(rule)` would catch every `chain.append(rule)`, so methods are looked at by the number
 /// of their parameters with and without the receiver.
-pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [Function], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
+pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [FunctionDoc], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
     let mut found = None;
     ast.walk(&mut |path: &[ASTNode]| {
         if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 use rhai::{AST, Dynamic, Engine, Scope};
 
 use crate::bind::Session;
-use crate::bind::session::{Call, Pause, Sink};
+use crate::bind::session::{Call, Hooks, Mark, Pause, Sink};
+use crate::kernel::process::signals;
 use crate::model::iptables::Owner;
 use crate::model::source::Sources;
 use crate::model::{Fault, Origin};
@@ -28,7 +29,7 @@ use crate::transaction::Door;
 
 pub use check::{Finding, Severity};
 pub use declare::Param;
-pub use engine::{Ask, Limits, Output, Stop};
+pub use engine::{Ask, Limits, Output};
 pub use params::Arguments;
 pub use recipe::{Header, Interface, Recipe, Risk};
 pub use resolve::Library;
@@ -55,8 +56,10 @@ pub struct Setup {
     pub door: Door,
     /// Asks whether the script must stop.
     pub stop: Arc<Ask>,
-    /// When the time is over.
+    /// When the time is over, where no guardian watches the clock.
     pub deadline: Option<Instant>,
+    /// Is told the line, in the counting of the run, and the column of every native call that asks for its origin.
+    pub mark: Box<Mark>,
     /// Where `print` goes.
     pub output: Output,
     /// Where `log` goes.
@@ -66,10 +69,20 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Makes a setup with default limits, no deadline, and output that goes nowhere.
+    /// Makes a setup with default limits that heeds signals, has no deadline, and whose output goes nowhere.
     pub fn new(mode: Mode, door: Door) -> Self {
         let output = Output { sink: Arc::new(|_| {}), escape: false };
-        Self { mode, limits: Limits::default(), door, stop: Arc::new(|| None), deadline: None, output, log: Box::new(|_| {}), pause: None }
+        Self {
+            mode,
+            limits: Limits::default(),
+            door,
+            stop: Arc::new(|| signals::pending().map(|stop| stop.fault("run the script"))),
+            deadline: None,
+            mark: Box::new(|_, _| {}),
+            output,
+            log: Box::new(|_| {}),
+            pause: None,
+        }
     }
 }
 
@@ -91,7 +104,7 @@ impl Host {
             (Mode::Run, None) => waiting(watch.clone()),
             (Mode::Plan, _) => Box::new(|_| Ok(())),
         };
-        let session = Session::new(setup.door, library.sources.clone(), pause, setup.log);
+        let session = Session::new(setup.door, library.sources.clone(), Hooks { pause, log: setup.log, mark: setup.mark });
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
         Self { engine, session, library, scope: Scope::new() }
@@ -162,10 +175,10 @@ fn waiting(watch: Watch) -> Box<Pause> {
         let end = Instant::now() + duration;
         loop {
             if let Some(stop) = watch.stopped() {
-                return Err(stop.fault("sleep"));
+                return Err(Fault { tried: "sleep on".to_owned(), ..stop });
             }
             match end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-                Some(left) => std::thread::sleep(left.min(STEP)),
+                Some(left) => signals::sleep(left.min(STEP)).map_err(|stop| stop.fault("sleep on"))?,
                 None => return Ok(()),
             }
         }

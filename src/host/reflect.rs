@@ -13,7 +13,7 @@ use crate::bind::ROOMS;
 
 /// A function that scripts can call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
+pub struct FunctionDoc {
     /// The room, or `std:NAME` of a module; empty for functions without one.
     pub room: String,
     /// The name.
@@ -30,7 +30,7 @@ pub struct Function {
     pub doc: String,
 }
 
-impl Function {
+impl FunctionDoc {
     /// Gives the name with its room.
     pub fn qualified(&self) -> String {
         if self.room.is_empty() { self.name.clone() } else { format!("{}::{}", self.room.trim_start_matches("std:"), self.name) }
@@ -61,7 +61,7 @@ impl Function {
 }
 
 /// Lists the functions of fyke: those without a room, those of the rooms, those of the standard library.
-pub fn functions() -> Vec<Function> {
+pub fn functions() -> Vec<FunctionDoc> {
     let mut engine = Engine::new_raw();
     engine::register(&mut engine);
     let mut all = own(&engine);
@@ -71,21 +71,21 @@ pub fn functions() -> Vec<Function> {
 }
 
 /// Finds the functions of a name, with or without its room: `iptables::table`, `table`, `append`.
-pub fn find(name: &str) -> Vec<Function> {
+pub fn find(name: &str) -> Vec<FunctionDoc> {
     functions().into_iter().filter(|f| f.name == name || f.qualified() == name).collect()
 }
 
 /// Collects the functions of fyke that an engine has.
-pub(super) fn own(engine: &Engine) -> Vec<Function> {
+pub(super) fn own(engine: &Engine) -> Vec<FunctionDoc> {
     engine.collect_fn_metadata(None, |info| function(&info), false)
 }
 
 /// Collects all functions that an engine has, those of the language among them.
-pub(super) fn known(engine: &Engine) -> Vec<Function> {
+pub(super) fn known(engine: &Engine) -> Vec<FunctionDoc> {
     engine.collect_fn_metadata(None, |info| function(&info), true)
 }
 
-fn function(info: &FuncInfo) -> Option<Function> {
+fn function(info: &FuncInfo) -> Option<FunctionDoc> {
     let meta = info.metadata;
     if meta.access == FnAccess::Private {
         return None;
@@ -103,7 +103,7 @@ fn function(info: &FuncInfo) -> Option<Function> {
     };
     let mut params: Vec<_> = meta.params_info.iter().map(|p| param(p)).collect();
     params.resize(meta.num_params, ("_".to_owned(), "any".to_owned()));
-    Some(Function {
+    Some(FunctionDoc {
         method: !room.is_empty() && meta.namespace == FnNamespace::Global && !params.is_empty(),
         property: property.is_some(),
         name: property.unwrap_or(name).to_owned(),
@@ -114,12 +114,12 @@ fn function(info: &FuncInfo) -> Option<Function> {
     })
 }
 
-fn script_functions(room: &str, text: &str) -> Vec<Function> {
+fn script_functions(room: &str, text: &str) -> Vec<FunctionDoc> {
     let Ok(ast) = declare::parser().compile(text) else {
         return Vec::new();
     };
     let public = ast.iter_functions().filter(|f| f.access == FnAccess::Public && !f.name.starts_with("anon$"));
-    let function = |f: rhai::ScriptFnMetadata| Function {
+    let function = |f: rhai::ScriptFnMetadata| FunctionDoc {
         room: room.to_owned(),
         name: f.name.to_owned(),
         params: f.params.iter().map(|p| ((*p).to_owned(), String::new())).collect(),
@@ -178,7 +178,7 @@ fn first_argument(arguments: &str) -> &str {
 
 /// Writes the reference: file names and markdown, one page a room.
 pub fn reference() -> Vec<(String, String)> {
-    let mut pages: BTreeMap<String, Vec<Function>> = BTreeMap::new();
+    let mut pages: BTreeMap<String, Vec<FunctionDoc>> = BTreeMap::new();
     for function in functions() {
         pages.entry(function.room.clone()).or_default().push(function);
     }
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(script_type("Result<Array, Box<EvalAltResult>>"), "array");
         assert_eq!(script_type("Answer<ImmutableString>"), "string");
         assert_eq!(script_type("fyke::bind::iptables::Chain"), "Chain");
-        let sleeps: Vec<_> = find("sleep").iter().map(Function::signature).collect();
+        let sleeps: Vec<_> = find("sleep").iter().map(FunctionDoc::signature).collect();
         assert_eq!(sleeps.len(), 3);
         assert!(sleeps.contains(&"sleep(duration: string)".to_owned()), "{sleeps:?}");
         assert_eq!(find("now")[0].signature(), "now() -> float");

@@ -8,7 +8,7 @@ use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolve
 
 use super::embedded::{Embedded, STDLIB};
 use super::recipe::Recipe;
-use super::reflect::Function;
+use super::reflect::FunctionDoc;
 use super::{fault, guard};
 use crate::bind::call;
 use crate::kernel::files;
@@ -25,7 +25,7 @@ type SharedModule = Shared<Module>;
 #[derive(Debug, Default)]
 pub struct Library {
     pub(super) sources: Arc<RwLock<Sources>>,
-    pub(super) known: OnceLock<Vec<Function>>,
+    pub(super) known: OnceLock<Vec<FunctionDoc>>,
     state: Mutex<State>,
 }
 

@@ -145,11 +145,11 @@ fn sleeps_are_refused_or_cut() {
     setup.deadline = Some(Instant::now() + Duration::from_millis(50));
     let began = Instant::now();
     let fault = Host::open(setup).eval("try { sleep(3600) } catch {} loop {}").unwrap_err();
-    assert_eq!((fault.kind, fault.why.as_str()), (Kind::Limit, "its time is over"));
+    assert_eq!((fault.kind, fault.why.as_str()), (Kind::Limit, "the deadline is over"));
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(Host::open(Setup::new(Mode::Plan, Door::over_nothing())).eval("sleep(3600)").is_ok());
     let mut setup = Setup::new(Mode::Run, Door::over_nothing());
-    setup.stop = Arc::new(|| Some(Stop::Interrupted(2)));
+    setup.stop = Arc::new(|| Some(Fault::new(Kind::Interrupted, "run", "interrupted")));
     assert_eq!(Host::open(setup).eval("loop {}").unwrap_err().kind, Kind::Interrupted);
 }
 

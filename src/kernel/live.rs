@@ -1,8 +1,9 @@
 //! The network namespace in which fyke runs.
 
 use super::Kernel;
-use super::recent::{Procfs, Recent};
+use super::recent::Recent;
 use super::shadow::Below;
+use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
 use crate::model::Fault;
@@ -11,13 +12,13 @@ use crate::model::Fault;
 pub struct Live {
     backend: Option<Backend>,
     tables: Option<Tables>,
-    recent: Procfs,
+    recent: XtRecent,
 }
 
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, recent: Procfs }
+        Self { backend, tables: None, recent: XtRecent }
     }
 }
 
@@ -35,20 +36,20 @@ impl Kernel for Live {
 }
 
 /// Linux, to read only: what a plan lies over.
-pub struct LiveReader {
+pub struct Present {
     backend: Option<Backend>,
     tables: Option<Reader>,
-    recent: Procfs,
+    recent: XtRecent,
 }
 
-impl LiveReader {
+impl Present {
     /// Makes a kernel of the namespace of the calling thread that can only be read.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, recent: Procfs }
+        Self { backend, tables: None, recent: XtRecent }
     }
 }
 
-impl Below for LiveReader {
+impl Below for Present {
     fn xtables(&mut self) -> Result<&mut dyn Source, Fault> {
         match &mut self.tables {
             Some(tables) => Ok(tables),

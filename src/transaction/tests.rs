@@ -84,7 +84,7 @@ impl World {
             namespace: 1,
         };
         let (kernel, past) = (Box::new(self.clone()), journal.clone());
-        Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| {}) })
+        Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| Ok(())) })
     }
 }
 
