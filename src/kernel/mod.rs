@@ -11,6 +11,7 @@ pub mod recent;
 pub mod sandbox;
 pub mod shadow;
 pub mod state;
+pub mod stdio;
 pub mod store;
 pub mod tool;
 pub mod xtables;

@@ -73,7 +73,7 @@ pub struct Setup {
     /// The time in seconds since 1970.
     pub now: fn() -> i64,
     /// What is told the id of the run before the first change: the page that the guardian reads.
-    pub begun: Box<dyn FnMut(&RunId) + Send>,
+    pub begun: Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>,
 }
 
 /// The one way to the kernel, shared by everything in a script that holds a handle.
@@ -99,7 +99,7 @@ impl Door {
         };
         let kernel = Box::new(Shadow::over_nothing());
         let (journal, past) = (Shelf::Memory, Shelf::Memory);
-        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun: Box::new(|_| {}) })
+        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun: Box::new(|_| Ok(())) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Transaction> {
@@ -156,7 +156,7 @@ struct Transaction {
     context: Context,
     run: RunId,
     now: fn() -> i64,
-    begun: Box<dyn FnMut(&RunId) + Send>,
+    begun: Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>,
     batches: i64,
     report: Report,
 }
@@ -272,8 +272,8 @@ impl Transaction {
     fn begin(&mut self) -> Result<(), Fault> {
         if self.report.run.is_none() {
             let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
+            (self.begun)(&run)?;
             self.journal()?.begin(&run, RunKind::Run, None, &context, now)?;
-            (self.begun)(&run);
             self.report.run = Some(run);
         }
         Ok(())

@@ -153,18 +153,18 @@ fn relies<'a>(later: &Change, run: &RunId, mut earlier: impl Iterator<Item = &'a
     earlier.any(|change| matches!(&change.object, Object::Chain(made) if made == at && change.before.is_none()))
 }
 
-/// Lifts every run of this namespace whose process is gone, or just one of them. `alive` tells whether a process still runs.
+/// Lifts every run of this namespace that nobody runs any more. `alive` tells whether somebody still does.
 pub fn recover(
     kernel: &mut dyn Kernel,
     journal: &mut Journal,
     context: &Context,
     now: i64,
-    alive: &dyn Fn(u32) -> bool,
+    alive: &dyn Fn(&RunId) -> bool,
 ) -> Result<Vec<Report>, Fault> {
     let left: Vec<RunRecord> =
         journal.runs(&context.boot, context.namespace)?.into_iter().filter(|run| run.state == RunState::Running).collect();
     let (mut reports, mut faults) = (Vec::new(), Vec::new());
-    for run in left.iter().rev().filter(|run| !alive(run.context.pid)) {
+    for run in left.iter().rev().filter(|run| !alive(&run.id)) {
         match run.kind {
             // What an interrupted undo was about to lift is still open, and is lifted anew on its own account.
             RunKind::Undo => journal.set_state(&run.id, RunState::Stuck)?,
