@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::programs::find;
 use super::{Backend, legacy, nft};
 use crate::kernel::netlink::nftables::Nftables;
+use crate::kernel::tool::Tool;
 use crate::model::{Fault, Kind};
 
 /// The backend that is used, and whether the other one holds rules as well.
@@ -33,10 +33,8 @@ impl Choice {
 
     /// Tells which backend `iptables` is on this host, by where its link leads.
     pub fn installed() -> Result<Backend, Fault> {
-        let program = find("iptables").or_else(|| find("iptables-nft")).or_else(|| find("iptables-legacy"));
-        let missing =
-            || Fault::new(Kind::Unsupported, "use iptables", "it is not installed").hint("on Debian it is the package `iptables`");
-        let target = fs::canonicalize(program.ok_or_else(missing)?)
+        let program = Tool::find("iptables").map_err(|fault| fault.hint("on Debian it is in the package `iptables`"))?;
+        let target = fs::canonicalize(program.path())
             .map_err(|error| Fault::new(Kind::System, "find out which backend iptables uses", error.to_string()))?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         Ok(if name.contains("nft") { Backend::Nft } else { Backend::Legacy })

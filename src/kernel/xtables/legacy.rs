@@ -26,8 +26,8 @@ impl Legacy {
     pub(super) fn read(&self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<Ruleset, Fault> {
         let mut ruleset = Ruleset::empty(family);
         // Listing a table that is not registered would register it for good.
-        let calls: Vec<Call> = registered(family)?.into_iter().map(|table| Call::save_table(family, table)).collect();
-        for said in self.programs.run(&calls)? {
+        let calls: Vec<Call<'_>> = registered(family)?.into_iter().map(|table| Call::save_table(family, table)).collect();
+        for said in self.programs.run(&calls, None)? {
             if !said.well() {
                 return Err(said.fault(format!("read the {family} tables")));
             }
@@ -48,8 +48,8 @@ impl Legacy {
         let present = families.iter().map(|family| self.read(*family, known)).collect::<Result<Vec<_>, _>>()?;
         let patches = plan(&present)?;
         let scripts: Vec<Script> = patches.iter().map(Script::whole).filter(|script| script.commits() > 0).collect();
-        let calls: Vec<Call> = scripts.iter().map(|script| Call::restore(script.family(), script.text().to_owned())).collect();
-        let said = self.programs.run(&calls)?;
+        let calls: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
+        let said = self.programs.run(&calls, None)?;
         let (mut failed, mut written) = (None, Vec::new());
         for (at, (script, said)) in scripts.iter().zip(&said).enumerate() {
             let tables = if said.well() { script.tables() } else { script.committed_before(said) };

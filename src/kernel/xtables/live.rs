@@ -111,7 +111,7 @@ impl Xtables for Live {
         let _lock = (self.0.choice.backend == Backend::Legacy).then(XtablesLock::take).transpose()?;
         let mut args = vec!["-t".to_owned(), chain.table.to_string(), "-Z".to_owned(), chain.chain.to_string()];
         args.extend(place.map(|place| place.to_string()));
-        let said = Programs::new(self.0.choice.backend).run_one(&Call::command(chain.family, args))?;
+        let said = Programs::new(self.0.choice.backend).run_one(&Call::command(chain.family, args), None)?;
         if said.well() { Ok(()) } else { Err(said.fault(format!("zero the counters of {chain}"))) }
     }
 }

@@ -100,7 +100,7 @@ impl Nft {
             let mut ruleset = skeleton(family, &listing);
             // An empty host is not worth a process.
             if listing.tables.values().flat_map(|table| table.chains.values()).any(|chain| !chain.rules.is_empty()) {
-                let said = self.programs.run_one(&Call::save(family))?;
+                let said = self.programs.run_one(&Call::save(family), None)?;
                 if !said.well() {
                     return Err(said.fault(format!("read the {family} tables")));
                 }
@@ -179,8 +179,8 @@ impl Nft {
     }
 
     fn restore(&self, scripts: &[Script]) -> Result<(), Refusal> {
-        let calls: Vec<Call> = scripts.iter().map(|script| Call::restore(script.family(), script.text().to_owned())).collect();
-        let said = self.programs.run(&calls)?;
+        let calls: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
+        let said = self.programs.run(&calls, None)?;
         let (mut refusal, mut written) = (None, Vec::new());
         for (script, said) in scripts.iter().zip(&said) {
             let tables = if said.well() { script.tables() } else { script.committed_before(said) };

@@ -1,42 +1,39 @@
 //! The programs of iptables: how they are called, and what their complaints mean.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::Backend;
+use crate::kernel::netns::Netns;
+use crate::kernel::tool::{End, Output, Request, Tool, run_all};
 use crate::model::iptables::Table;
 use crate::model::{Family, Fault, Kind};
 
-/// The longest complaint that is passed on; nft and iptables can repeat a line of any length.
+/// The longest complaint that is passed on; iptables can repeat a word of any length.
 const COMPLAINT: usize = 600;
+/// A hundred thousand rules take seconds; what takes longer than this hangs.
+const BOUND: Duration = Duration::from_secs(120);
 
 /// One call of a program.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
+pub(super) struct Call<'a> {
     /// The family, which chooses `iptables` or `ip6tables`.
-    pub(super) family: Family,
-    /// What stands behind the backend: `restore`, `save`, or nothing.
-    pub(super) verb: &'static str,
-    /// The arguments.
-    pub(super) args: Vec<String>,
-    /// What it reads.
-    pub(super) input: String,
+    family: Family,
+    /// What stands behind the backend: `-restore`, `-save`, or nothing.
+    verb: &'static str,
+    args: Vec<String>,
+    input: &'a str,
 }
 
-impl Call {
+impl<'a> Call<'a> {
     /// Makes a call of `iptables-restore --noflush`.
-    pub(super) fn restore(family: Family, input: String) -> Self {
+    pub(super) fn restore(family: Family, input: &'a str) -> Self {
         Self { family, verb: "-restore", args: vec!["--noflush".into()], input }
     }
 
     /// Makes a call of `iptables-save -c`.
     pub(super) fn save(family: Family) -> Self {
-        Self { family, verb: "-save", args: vec!["-c".into()], input: String::new() }
+        Self { family, verb: "-save", args: vec!["-c".into()], input: NOTHING }
     }
 
     /// Makes a call of `iptables-save -c` for one table.
@@ -45,16 +42,19 @@ impl Call {
     }
 
     /// Makes a call of `iptables` itself.
-    pub(super) fn command(family: Family, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { family, verb: "", args: args.into_iter().map(Into::into).collect(), input: String::new() }
+    pub(super) fn command(family: Family, args: Vec<String>) -> Self {
+        Self { family, verb: "", args, input: NOTHING }
     }
 }
+
+/// What a program reads that reads nothing: not an empty file, because its standard input is its lock as well.
+const NOTHING: &str = "\n";
 
 /// What a program said.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
-    /// Its exit status; none where a signal ended it.
-    pub(super) status: Option<i32>,
+    /// Its exit status.
+    pub(super) status: u8,
     /// Its output.
     pub(super) output: String,
     /// Its complaints.
@@ -62,7 +62,7 @@ pub(super) struct Said {
 }
 
 /// The programs of one backend.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Programs {
     backend: Backend,
 }
@@ -73,72 +73,44 @@ impl Programs {
         Self { backend }
     }
 
-    /// Runs calls side by side, in the network namespace of the calling thread.
-    pub(super) fn run(&self, calls: &[Call]) -> Result<Vec<Said>, Fault> {
-        let running: Vec<_> = calls.iter().map(|call| self.start(call)).collect();
-        running.into_iter().map(|running| running?.finish()).collect()
+    /// Runs calls side by side, in the network namespace of the calling thread or in another one.
+    pub(super) fn run(self, calls: &[Call<'_>], netns: Option<&Netns>) -> Result<Vec<Said>, Fault> {
+        let tools = calls.iter().map(|call| self.tool(call)).collect::<Result<Vec<_>, _>>()?;
+        let requests: Vec<Request<'_>> = calls.iter().zip(&tools).map(|(call, tool)| request(call, tool, netns)).collect();
+        run_all(&requests).into_iter().zip(&tools).map(|(output, tool)| said(output?, tool)).collect()
     }
 
     /// Runs one call.
-    pub(super) fn run_one(&self, call: &Call) -> Result<Said, Fault> {
-        self.start(call)?.finish()
+    pub(super) fn run_one(self, call: &Call<'_>, netns: Option<&Netns>) -> Result<Said, Fault> {
+        let tool = self.tool(call)?;
+        said(request(call, &tool, netns).run()?, &tool)
     }
 
-    fn start(&self, call: &Call) -> Result<Running, Fault> {
-        let name = format!("{}{}{}", call.family.command(), self.backend.suffix(), call.verb);
-        let tried = format!("run {name}");
-        let system = |error: std::io::Error| Fault::new(Kind::System, format!("run {name}"), error.to_string());
-        let path = find(&name).ok_or_else(|| {
-            Fault::new(Kind::Unsupported, tried, "the program is not installed").hint("on Debian it is in the package `iptables`")
-        })?;
-        let input = scrap(&name).map_err(system)?;
-        let (mut output, mut complaint) = (scrap(&name).map_err(system)?, scrap(&name).map_err(system)?);
-        let mut file = input.try_clone().map_err(system)?;
-        file.write_all(call.input.as_bytes()).and_then(|()| file.rewind()).map_err(system)?;
-        let mut command = Command::new(path);
-        command.args(&call.args).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
-        // fyke itself holds /run/xtables.lock. What the programs lock instead is their own standard input.
-        command.env("XTABLES_LOCKFILE", "/proc/self/fd/0");
-        let descriptor = |file: &mut File| file.try_clone().map(|file| Stdio::from(OwnedFd::from(file))).map_err(system);
-        command.stdin(OwnedFd::from(input)).stdout(descriptor(&mut output)?).stderr(descriptor(&mut complaint)?);
-        let child = command.spawn().map_err(system)?;
-        Ok(Running { name, child, output, complaint })
+    fn tool(self, call: &Call<'_>) -> Result<Tool, Fault> {
+        let found = Tool::find(&format!("{}{}{}", call.family.command(), self.backend.suffix(), call.verb));
+        found.map_err(|fault| match fault.kind {
+            Kind::Unsupported => fault.hint("on Debian it is in the package `iptables`"),
+            _ => fault,
+        })
     }
 }
 
-/// A program that runs.
-struct Running {
-    name: String,
-    child: Child,
-    output: File,
-    complaint: File,
-}
-
-impl Running {
-    fn finish(mut self) -> Result<Said, Fault> {
-        let system = |error: std::io::Error| Fault::new(Kind::System, format!("run {}", self.name), error.to_string());
-        let status = self.child.wait().map_err(system)?;
-        let read = |file: &mut File| {
-            let mut text = Vec::new();
-            file.rewind().and_then(|()| file.read_to_end(&mut text)).map_err(system)?;
-            Ok::<_, Fault>(String::from_utf8(text).unwrap_or_else(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()))
-        };
-        let said = Said { status: status.code(), output: read(&mut self.output)?, complaint: read(&mut self.complaint)? };
-        match said.status {
-            None => Err(Fault::new(Kind::System, format!("run {}", self.name), format!("it was ended: {status}"))),
-            Some(_) => Ok(said),
-        }
+fn request<'a>(call: &'a Call<'_>, tool: &'a Tool, netns: Option<&'a Netns>) -> Request<'a> {
+    // fyke itself holds /run/xtables.lock. What the programs lock instead is their own standard input.
+    let request = Request::new(tool).args(&call.args).stdin(call.input.as_bytes()).env("XTABLES_LOCKFILE", "/proc/self/fd/0");
+    let request = request.timeout(BOUND);
+    match netns {
+        Some(netns) => request.netns(netns.as_fd()),
+        None => request,
     }
 }
 
-/// Makes a file in memory. Unlike a pipe it never makes one program wait for another.
-fn scrap(name: &str) -> std::io::Result<File> {
-    Ok(File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?))
-}
-
-/// Finds a program where the system keeps its own, never along the user's PATH.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
-    ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file())
+fn said(output: Output, tool: &Tool) -> Result<Said, Fault> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
+    match output.end {
+        End::Code(status) => Ok(Said { status, output: text(output.stdout), complaint: text(output.stderr) }),
+        End::Signal(_) => Err(Fault::new(Kind::System, format!("run {}", tool.name()), output.complaint())),
+    }
 }
 
 impl Backend {
@@ -154,12 +126,12 @@ impl Backend {
 impl Said {
     /// Tells whether the program did what it was told.
     pub(super) fn well(&self) -> bool {
-        self.status == Some(0)
+        self.status == 0
     }
 
     /// Tells whether the words were not even understood, so that the kernel was not asked.
     pub(super) fn parsing(&self) -> bool {
-        self.status == Some(2)
+        self.status == 2
     }
 
     /// Gives the number of the line that the complaint names.
@@ -176,7 +148,7 @@ impl Said {
         let lines: Vec<&str> = self.complaint.lines().map(strip).filter(noise).collect();
         let mut why = lines.join("; ");
         if why.is_empty() {
-            why = format!("it ended with status {}", self.status.unwrap_or(-1));
+            why = format!("it ended with status {}", self.status);
         }
         if let Some((cut, _)) = why.char_indices().nth(COMPLAINT) {
             why.truncate(cut);
@@ -224,7 +196,7 @@ mod tests {
     use super::*;
 
     fn said(complaint: &str) -> Said {
-        Said { status: Some(1), output: String::new(), complaint: complaint.into() }
+        Said { status: 1, output: String::new(), complaint: complaint.into() }
     }
 
     #[test]

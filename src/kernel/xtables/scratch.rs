@@ -4,11 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use nix::sched::{CloneFlags, unshare};
-
 use super::programs::{Call, Programs, Said};
 use super::restore::Script;
 use super::{Ask, Verdict, lost};
+use crate::kernel::netns::Netns;
 use crate::model::iptables::{ChainName, ChainRef, Ruleset, Table, Words, save};
 use crate::model::{Family, Fault, Kind};
 
@@ -34,7 +33,7 @@ enum Outcome {
 
 /// One round of questions.
 struct Questions<'a> {
-    programs: &'a Programs,
+    programs: Programs,
     asks: &'a [&'a Ask],
     chains: &'a [ChainRef],
 }
@@ -57,7 +56,7 @@ impl Oracle {
             });
             seen.insert(at, number);
         }
-        let verdicts = Questions { programs: &self.programs, asks: &open, chains }.answer()?;
+        let verdicts = Questions { programs: self.programs, asks: &open, chains }.answer()?;
         for (ask, verdict) in open.iter().zip(&verdicts) {
             if let Verdict::Canonical(words) = verdict {
                 self.accepted.insert((*ask).clone(), words.clone());
@@ -87,7 +86,7 @@ impl Questions<'_> {
             for trial in round {
                 if now.iter().any(|other| other.family == trial.family) { trials.push_back(trial) } else { now.push(trial) }
             }
-            let outcomes = in_scratch(|| self.try_all(&now))??;
+            let outcomes = self.try_all(&now, &Netns::create()?)?;
             for (trial, outcome) in now.into_iter().zip(outcomes) {
                 trials.extend(self.judge(trial, outcome, &mut verdicts)?);
             }
@@ -95,20 +94,20 @@ impl Questions<'_> {
         Ok(verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(|| Verdict::Unknown("it was not tried".into()))).collect())
     }
 
-    /// Runs one trial a family, in the present namespace.
-    fn try_all(&self, trials: &[Trial]) -> Result<Vec<Outcome>, Fault> {
+    /// Runs one trial a family in a scratch namespace.
+    fn try_all(&self, trials: &[Trial], scratch: &Netns) -> Result<Vec<Outcome>, Fault> {
         let scripts: Vec<Script> = trials.iter().map(|trial| self.script(trial)).collect();
-        let restores: Vec<Call> = scripts.iter().map(|script| Call::restore(script.family(), script.text().to_owned())).collect();
-        let said = self.programs.run(&restores)?;
-        let saves: Vec<Call> =
+        let restores: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
+        let said = self.programs.run(&restores, Some(scratch))?;
+        let saves: Vec<Call<'_>> =
             trials.iter().zip(&said).filter(|(_, said)| said.well()).map(|(trial, _)| Call::save(trial.family)).collect();
-        let mut saved = self.programs.run(&saves)?.into_iter();
+        let mut saved = self.programs.run(&saves, Some(scratch))?.into_iter();
         let mut outcomes = Vec::new();
         for ((trial, script), said) in trials.iter().zip(&scripts).zip(said) {
             outcomes.push(if said.well() {
                 Outcome::Listed(listed(trial.family, &saved.next().unwrap_or_default())?)
             } else {
-                let said = if script.blamed(&said).is_none() { self.alone(trial, said)? } else { said };
+                let said = if script.blamed(&said).is_none() { self.alone(trial, said, scratch)? } else { said };
                 let blamed = script.blamed(&said).map(|id| id as usize);
                 Outcome::Refused(said, blamed)
             });
@@ -117,14 +116,14 @@ impl Questions<'_> {
     }
 
     /// Asks again by a command for one rule where a restore names no reason: the command has the kernel's error.
-    fn alone(&self, trial: &Trial, said: Said) -> Result<Said, Fault> {
+    fn alone(&self, trial: &Trial, said: Said, scratch: &Netns) -> Result<Said, Fault> {
         let [at] = trial.asks[..] else { return Ok(said) };
         let Ask { chain, words } = self.asks[at];
         let mut args = vec!["-t".to_owned(), chain.table.to_string(), "-A".to_owned(), chain.chain.to_string()];
         args.extend(words.split());
         let chains = self.chains_only(trial);
-        self.programs.run_one(&Call::restore(trial.family, chains.text().to_owned()))?;
-        let again = self.programs.run_one(&Call::command(trial.family, args))?;
+        self.programs.run_one(&Call::restore(trial.family, chains.text()), Some(scratch))?;
+        let again = self.programs.run_one(&Call::command(trial.family, args), Some(scratch))?;
         Ok(if again.well() { said } else { again })
     }
 
@@ -222,21 +221,6 @@ impl Questions<'_> {
         }
         true
     }
-}
-
-/// Runs something in a new network namespace, which is gone afterwards.
-fn in_scratch<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fault> {
-    let tried = "make a scratch network namespace";
-    let scratch = || {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
-            nix::errno::Errno::EPERM => Fault::new(Kind::Permission, tried, "the kernel asks for CAP_SYS_ADMIN")
-                .hint("run as root, or with `--sandbox` in a throw-away namespace"),
-            errno => Fault::new(Kind::System, tried, errno.desc()),
-        })?;
-        Ok(work())
-    };
-    // On a thread of its own, because a namespace once entered is not left again.
-    std::thread::scope(|scope| scope.spawn(scratch).join()).unwrap_or_else(|_| Err(Fault::new(Kind::System, tried, "its thread panicked")))
 }
 
 /// Reads the rules of a listing, by chain.
