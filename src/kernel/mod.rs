@@ -14,6 +14,7 @@ pub mod state;
 pub mod stdio;
 pub mod store;
 pub mod tool;
+pub mod xt_recent;
 pub mod xtables;
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
