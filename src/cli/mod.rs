@@ -8,13 +8,16 @@ mod check;
 mod completions;
 mod eval;
 mod help;
+mod history;
 mod list;
 mod man;
 mod place;
 mod plan;
+mod recover;
 mod run;
 mod session;
 mod show;
+mod undo;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -56,7 +59,10 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Help(topic) => help::run(screen, topic),
         Verb::Completions(completions) => completions::run(screen, completions),
         Verb::Man(folder) => man::run(&folder.folder),
-        _ => Ok(0),
+        Verb::History(history) => history::run(screen, options, history),
+        Verb::Undo(words) => undo::run(screen, options, words),
+        Verb::Recover => recover::run(screen, options),
+        Verb::Doctor => Ok(0),
     }
 }
 

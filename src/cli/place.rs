@@ -4,11 +4,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::args::Options;
+use super::args::{self, Options};
 use super::{show, word};
 use crate::host::Mode;
+use crate::kernel::live::{Live, Present};
 use crate::kernel::netns::{self, Netns};
 use crate::kernel::shadow::Shadow;
+use crate::kernel::xtables::Backend;
 use crate::kernel::{Kernel, identity, sandbox, state};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
@@ -48,19 +50,19 @@ impl Place {
         }
     }
 
-    /// Opens the kernel of this namespace, to read and to write.
-    pub(crate) fn live(&self, _options: &Options) -> Result<Box<dyn Kernel>, Fault> {
-        Ok(Box::new(Shadow::over_nothing()))
+    /// Gives the kernel of this namespace, to read and to write.
+    pub(crate) fn live(options: &Options) -> Box<dyn Kernel> {
+        Box::new(Live::new(backend(options)))
     }
 
     /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.
-    pub(crate) fn door(&self, options: &Options, mode: Mode, owner: Owner, hash: &str, mut begun: Begun) -> Result<Door, Fault> {
+    pub(crate) fn door(&self, options: &Options, mode: Mode, owner: Owner, hash: &str, mut begun: Begun) -> Door {
         let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
-            Mode::Run => (self.live(options)?, self.shelf()),
-            Mode::Plan => (Box::new(Shadow::over_nothing()), Shelf::Memory),
+            Mode::Run => (Self::live(options), self.shelf()),
+            Mode::Plan => (Box::new(Shadow::over(Box::new(Present::new(backend(options))))), Shelf::Memory),
         };
         let begun = move |run: &RunId| if mode == Mode::Run { begun(run) } else { Ok(()) };
-        Ok(Door::open(Setup {
+        Door::open(Setup {
             kernel,
             journal,
             past: self.shelf(),
@@ -69,7 +71,7 @@ impl Place {
             random: RandomState::new().hash_one(std::process::id()),
             now,
             begun: Box::new(begun),
-        }))
+        })
     }
 
     /// Tells who runs what, for the head of a run in the journal.
@@ -87,6 +89,13 @@ impl Place {
             namespace: self.namespace,
         }
     }
+}
+
+fn backend(options: &Options) -> Option<Backend> {
+    options.backend.map(|backend| match backend {
+        args::Backend::Nft => Backend::Nft,
+        args::Backend::Legacy => Backend::Legacy,
+    })
 }
 
 /// Gives the time of the wall clock, in seconds since 1970.

@@ -81,21 +81,18 @@ impl<'a> Session<'a> {
             page.begin(run.as_str())
         };
         let (owner, hash) = self.owner();
-        let door = match self.place.door(self.options, self.mode, owner, hash, Box::new(begun)) {
-            Ok(door) => door,
-            Err(fault) => return self.fail(page, None, fault, &Sources::default()),
-        };
+        let door = self.place.door(self.options, self.mode, owner, hash, Box::new(begun));
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
         let (value, unknown) = match ended.result {
             Ok(value) => (value, None),
             Err(fault) if self.mode == Mode::Plan && fault.kind == Kind::Unknown => (Value::Unit, Some(fault)),
-            Err(fault) => return self.fail(page, Some(&door), fault, &ended.sources),
+            Err(fault) => return self.fail(page, &door, fault, &ended.sources),
         };
         let report = match door.finish() {
             Ok(report) => report,
-            Err(fault) => return self.fail(page, Some(&door), fault, &ended.sources),
+            Err(fault) => return self.fail(page, &door, fault, &ended.sources),
         };
         page.settle();
         lock.lock().unwrap_or_else(PoisonError::into_inner).take().map(RunLock::remove);
@@ -135,10 +132,10 @@ impl<'a> Session<'a> {
     }
 
     /// Lifts what a failed script changed, and says what failed.
-    fn fail(&self, page: &Page, door: Option<&Door>, fault: Fault, sources: &Sources) -> u8 {
+    fn fail(&self, page: &Page, door: &Door, fault: Fault, sources: &Sources) -> u8 {
         page.roll_back();
         let begun = page.open_run().is_some();
-        let lifted = door.filter(|_| begun).map_or(Ok(Report::default()), Door::rollback);
+        let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
         page.settle();
         let mut code = match signals::pending() {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
@@ -178,7 +175,7 @@ impl<'a> Session<'a> {
     /// Lifts the run of a dead runner from the journal, once nothing that it started can write any more.
     fn lift(&self, run: &str) -> Result<(), Fault> {
         let lock = RunLock::take(&self.place.state.clone()?, run, PATIENCE)?;
-        let mut kernel = self.place.live(self.options)?;
+        let mut kernel = Place::live(self.options);
         let mut journal = Journal::open(&self.place.shelf())?;
         let (owner, hash) = self.owner();
         let context = self.place.context(owner, hash);
@@ -213,6 +210,24 @@ impl<'a> Session<'a> {
             Script::Text(_) => (Owner::new("eval", ""), ""),
         }
     }
+}
+
+/// Does work that is no script under a guardian, so that an interrupt or the death of a terminal cannot tear it.
+pub(crate) fn guarded(screen: &Screen, work: impl FnOnce() -> Result<u8, Fault>) -> Result<u8, Fault> {
+    let limits = Limits::default();
+    let tell = |fault: &Fault, code: u8| {
+        screen.fault(fault, code, &|_| None);
+        code
+    };
+    let runner = |page: &Page| {
+        // Asked to end, it gets the time that a rollback gets: it is one.
+        page.roll_back();
+        let code = work().unwrap_or_else(|fault| tell(&fault, exit_code(&fault, false)));
+        page.settle();
+        code
+    };
+    let after = |_: &Page, ending: &Ending| ending.fault(&limits).map_or(ending.exit_code(), |fault| tell(&fault, ending.exit_code()));
+    process::guarded(&limits, runner, after)
 }
 
 /// Says to the host what the process was told.

@@ -159,7 +159,7 @@ pub fn recover(
     journal: &mut Journal,
     context: &Context,
     now: i64,
-    alive: &dyn Fn(&RunId) -> bool,
+    alive: &mut dyn FnMut(&RunId) -> bool,
 ) -> Result<Vec<Report>, Fault> {
     let left: Vec<RunRecord> =
         journal.runs(&context.boot, context.namespace)?.into_iter().filter(|run| run.state == RunState::Running).collect();

@@ -67,6 +67,22 @@ pub(crate) fn done(report: &Report, paint: Paint) -> String {
     text
 }
 
+/// Says what was lifted of a run; with `all`, every change.
+pub(crate) fn lifted(report: &Report, all: bool, paint: Paint) -> String {
+    let run = report.run.as_ref().map(|run| format!(" {run}")).unwrap_or_default();
+    let mut text = format!("lifted{run}: {}\n", summary(&report.changes));
+    if all {
+        text.push_str(&diff(&report.changes, paint));
+    }
+    for act in &report.acts {
+        text.push_str(&format!("! {act}, which cannot be lifted\n"));
+    }
+    for drift in &report.drift {
+        text.push_str(&format!("{} {}: {}\n", paint.yellow("! drift:"), drift.object, escaped(&drift.why)));
+    }
+    text
+}
+
 /// Counts the changes that are worth a line to a person.
 pub(crate) fn visible(changes: &[Change]) -> usize {
     changes.iter().filter(|change| change.is_visible()).count()
