@@ -1,6 +1,92 @@
 //! The command line: one file a verb.
+//!
+//! A verb gives its exit code, or the fault that kept it from its work. Only [`show`] prints.
+
+mod args;
+mod cat;
+mod check;
+mod completions;
+mod eval;
+mod help;
+mod history;
+mod list;
+mod man;
+mod place;
+mod plan;
+mod recover;
+mod run;
+mod session;
+mod show;
+mod undo;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Line, Verb, When};
+use show::Screen;
+
+use crate::host::Recipe;
+use crate::kernel::identity;
+use crate::model::{Fault, Kind};
 
 /// Reads the arguments, runs the verb, gives the exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => return show::usage(&error, When::Auto),
+    };
+    let screen = Screen::new(&line.options);
+    let code = dispatch(&screen, &line).unwrap_or_else(|fault| {
+        let code = exit_code(&fault, false);
+        screen.fault(&fault, code, &|_| None);
+        code
+    });
+    code.into()
+}
+
+fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
+    identity::refuse_borrowed_rights()?;
+    let options = &line.options;
+    match &line.verb {
+        Verb::Run(words) => run::run(screen, options, words),
+        Verb::Plan(plan) => plan::run(screen, options, plan),
+        Verb::Eval(eval) => eval::run(screen, options, eval),
+        Verb::Check(recipes) => check::run(screen, recipes),
+        Verb::List(list) => list::run(screen, list),
+        Verb::Cat(recipe) => cat::run(screen, recipe),
+        Verb::Help(topic) => help::run(screen, topic),
+        Verb::Completions(completions) => completions::run(screen, completions),
+        Verb::Man(folder) => man::run(&folder.folder),
+        Verb::History(history) => history::run(screen, options, history),
+        Verb::Undo(words) => undo::run(screen, options, words),
+        Verb::Recover => recover::run(screen, options),
+        Verb::Doctor => Ok(0),
+    }
+}
+
+/// Gives the exit code of a fault. Bad input before which nothing was begun is told apart from a run that failed and was rolled back.
+fn exit_code(fault: &Fault, begun: bool) -> u8 {
+    match fault.kind {
+        Kind::Input | Kind::NotFound if !begun => 2,
+        kind => kind.exit_code(),
+    }
+}
+
+/// Takes a word of the command line as text.
+fn word(word: &OsStr) -> Result<&str, Fault> {
+    word.to_str().ok_or_else(|| Fault::input(format!("take the argument {word:?}"), "it is not UTF-8"))
+}
+
+/// Finds the recipe that the first word names, and takes the rest as its own words.
+fn recipe_of(words: &[OsString]) -> Result<(Recipe, Vec<String>), Fault> {
+    let words: Vec<&str> = words.iter().map(|own| word(own)).collect::<Result<_, _>>()?;
+    let (recipe, own) = words.split_first().ok_or_else(|| Fault::input("run a recipe", "none is named"))?;
+    Ok((Recipe::find(recipe)?, own.iter().map(|own| (*own).to_owned()).collect()))
+}
+
+/// Tells whether a recipe is asked for its help; the one word that no recipe may have for itself.
+fn wants_help(words: &[String]) -> bool {
+    words.iter().any(|word| word == "--help")
 }

@@ -32,6 +32,11 @@ pub fn read_stdin(max: usize) -> Result<Vec<u8>, Fault> {
     bounded(io::stdin().lock(), max, || "read standard input".to_owned())
 }
 
+/// Writes a file, making it or taking the place of what it held.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    std::fs::write(path, bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
 /// Finds the real path of a file: absolute, without links and dots.
 pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))

@@ -12,6 +12,7 @@ pub mod recent;
 pub mod sandbox;
 pub mod shadow;
 pub mod state;
+pub mod stdio;
 pub mod store;
 pub mod tool;
 pub mod xt_recent;

@@ -1,0 +1,67 @@
+# The front door. `make` alone shows what can be asked for.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# An ordinary user of Debian has no sbin in the PATH, and the tests start iptables and ip by name.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+PREFIX ?= /usr/local
+BIN := $(or $(CARGO_TARGET_DIR),target)/release/fyke
+
+# program:package, what the tests and the demonstration use on Debian
+NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:iputils-ping strace:strace
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+try: needs ## See a port being rate-limited by packets in a throw-away namespace, and the run undone
+	@cargo run --locked --quiet --release --example try
+
+test: needs format lint unit deny ## Check everything: format, lints, tests, documentation, licences
+
+format: ## Check the format of the sources
+	cargo fmt --check
+
+lint: ## Check the lints
+	cargo clippy --locked --all-targets -- -D warnings
+
+unit: ## Run the tests and the examples of the documentation
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else \
+	  echo "cargo-nextest is not installed: cargo test runs the same tests, in one process a binary"; cargo test --locked --lib --bins --tests; fi
+	cargo test --locked --doc
+
+deny: ## Check licences and sources of the dependencies
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; else \
+	  echo "skipped: licences (cargo-deny is not installed: cargo install --locked cargo-deny)"; fi
+
+bench: needs ## Measure against the tools that fyke replaces, into docs/benchmarks.md
+	cargo bench --locked
+
+docs: ## Write docs/reference anew from the sources
+	FYKE_BLESS=1 cargo test --locked --test main reference
+
+build: ## Build the program
+	cargo build --locked --release
+
+man: build ## Write the man pages into target/man
+	@mkdir -p target/man
+	$(BIN) man target/man
+
+install: man ## Install program, man pages and completions under PREFIX (/usr/local)
+	install -Dm755 $(BIN) $(DESTDIR)$(PREFIX)/bin/fyke
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m644 target/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fyke
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fyke
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fyke.fish
+
+needs:
+	@missing=(); for need in $(NEEDS); do command -v "$${need%%:*}" >/dev/null || missing+=("$${need##*:}"); done; \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ]; then echo "missing packages; as root: apt-get install $${missing[*]}" >&2; exit 1; fi; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; apt-get install -y -qq --no-install-recommends "$${missing[@]}"
+
+.PHONY: help try test format lint unit deny bench docs build man install needs

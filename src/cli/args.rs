@@ -1,0 +1,328 @@
+//! The words of the command line. fyke's own flags stand before the recipe; what follows the recipe's name is the recipe's.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
+6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
+
+/// Run, plan and lift network recipes
+///
+/// fyke runs recipes that change the network configuration of a Linux host. What a recipe changes is journaled before the kernel is touched,
+/// so that it can be planned, shown, and lifted again.
+#[derive(Debug, Parser)]
+#[command(name = "fyke", version, disable_help_subcommand = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// The flags that every verb takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true, help_heading = "Output")]
+    pub(crate) color: When,
+    /// Say more: what is done, and how long it takes
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub(crate) verbose: bool,
+    /// Work in this network namespace
+    #[arg(long, global = true, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath, help_heading = "Where")]
+    pub(crate) netns: Option<OsString>,
+    /// Work in a throw-away network of its own; no root needed, nothing remains
+    #[arg(long, global = true, conflicts_with = "netns", help_heading = "Where")]
+    pub(crate) sandbox: bool,
+    /// Use this implementation of iptables
+    #[arg(long, global = true, value_name = "BACKEND", help_heading = "Where")]
+    pub(crate) backend: Option<Backend>,
+    /// End the script after this time and lift what it did; 0 for never
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Where")]
+    pub(crate) timeout: Timeout,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The implementation of iptables to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// nf_tables, iptables-nft(8)
+    Nft,
+    /// x_tables, iptables-legacy(8)
+    Legacy,
+}
+
+/// A bound of time; none is no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeout(pub(crate) Option<Duration>);
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a recipe
+    ///
+    /// Runs a recipe against the live kernel. A recipe that fails, is interrupted or reaches the time limit is rolled back.
+    #[command(after_help = "Examples:
+  fyke run ssh-rate-limit --port 2222
+  fyke run ./my.rhai
+  fyke --sandbox run ssh-rate-limit
+  fyke run ssh-rate-limit --help")]
+    Run(Words),
+    /// Show what a recipe would change, and change nothing
+    ///
+    /// Runs a recipe against a shadow of the kernel and shows the difference. A plan holds nothing that could write.
+    #[command(after_help = "Examples:
+  fyke plan ssh-rate-limit --port 2222
+  fyke plan --commands ssh-rate-limit
+  fyke plan --exit-code ./my.rhai || echo it would change something")]
+    Plan(Plan),
+    /// Run one line of script and print its value
+    ///
+    /// Runs one expression, or a few statements. What it changes is journaled, as with `run`.
+    #[command(after_help = "Examples:
+  fyke eval 'iptables::table(\"filter\").chain(\"INPUT\").list()'
+  fyke --json eval '6 * 7'")]
+    Eval(Eval),
+    /// Find the faults of a recipe without running it
+    ///
+    /// Parses a recipe, resolves its imports, and looks for unknown functions, wrong numbers of arguments and undeclared needs.
+    #[command(after_help = "Examples:
+  fyke check ./my.rhai")]
+    Check(Recipes),
+    /// List the built-in recipes
+    #[command(after_help = "Examples:
+  fyke list")]
+    List(List),
+    /// Print a recipe, to copy and edit
+    #[command(after_help = "Examples:
+  fyke cat ssh-rate-limit > mine.rhai")]
+    Cat(Recipe),
+    /// Explain a recipe or a function
+    #[command(after_help = "Examples:
+  fyke help
+  fyke help ssh-rate-limit
+  fyke help iptables::table")]
+    Help(Topic),
+    /// List the runs that the journal knows
+    #[command(after_help = "Examples:
+  fyke history
+  fyke history last")]
+    History(History),
+    /// Lift a run: take back what it changed
+    ///
+    /// Takes back what a run changed and is still as the run left it. What somebody else changed since is reported, not touched.
+    #[command(after_help = "Examples:
+  fyke undo last
+  fyke undo k3v9x2ab")]
+    Undo(Run),
+    /// Finish what a killed run left half done
+    #[command(after_help = "Examples:
+  fyke recover")]
+    Recover,
+    /// Say what this kernel and this user can do, and the cure for what is missing
+    #[command(after_help = "Examples:
+  fyke doctor
+  fyke --sandbox doctor")]
+    Doctor,
+    /// Print the completions for a shell
+    #[command(after_help = "Examples:
+  source <(fyke completions bash)")]
+    Completions(Completions),
+    /// Write the man pages into a folder
+    #[command(after_help = "Examples:
+  fyke man /usr/local/share/man/man1")]
+    Man(Folder),
+}
+
+/// A recipe with its own parameters.
+#[derive(Args, Debug)]
+pub(crate) struct Words {
+    /// A path, `-` for standard input, or the name of a built-in recipe; then the recipe's own parameters (`--help` lists them)
+    #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_names = ["RECIPE", "PARAMETER"], value_hint = ValueHint::AnyPath)]
+    pub(crate) words: Vec<OsString>,
+}
+
+/// What `plan` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// Print the commands that would do the same
+    #[arg(long)]
+    pub(crate) commands: bool,
+    /// Exit with 6 when something would change
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    #[command(flatten)]
+    pub(crate) recipe: Words,
+}
+
+/// What `eval` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Eval {
+    /// The script, or `-` for standard input
+    pub(crate) script: OsString,
+}
+
+/// One recipe.
+#[derive(Args, Debug)]
+pub(crate) struct Recipe {
+    /// A path, `-` for standard input, or the name of a built-in recipe
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) recipe: OsString,
+}
+
+/// Some recipes.
+#[derive(Args, Debug)]
+pub(crate) struct Recipes {
+    /// Paths, `-` for standard input, or names of built-in recipes
+    #[arg(required = true, value_name = "RECIPE", value_hint = ValueHint::AnyPath)]
+    pub(crate) recipes: Vec<OsString>,
+}
+
+/// What `list` takes.
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Print the names only, one a line (for completions)
+    #[arg(long, hide = true)]
+    pub(crate) names: bool,
+}
+
+/// What `help` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Topic {
+    /// A recipe, a function, a room or a verb of the command line
+    pub(crate) topic: Option<String>,
+}
+
+/// What `history` takes.
+#[derive(Args, Debug)]
+pub(crate) struct History {
+    /// A run, by its id or as `last`: show what it changed
+    pub(crate) run: Option<String>,
+}
+
+/// One run.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The id of a run, or `last`
+    pub(crate) run: String,
+}
+
+/// What `completions` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// The shells that have completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// bash(1)
+    Bash,
+    /// zsh(1)
+    Zsh,
+    /// fish(1)
+    Fish,
+}
+
+/// A folder.
+#[derive(Args, Debug)]
+pub(crate) struct Folder {
+    /// The folder; it is there already
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+}
+
+/// Gives the declaration of the whole command line, for completions and man pages.
+pub(crate) fn command() -> clap::Command {
+    Line::command()
+}
+
+/// Reads a bound of time: `90s`, `10m`, `1h30m`, `500ms`, or `0` for none.
+fn duration(text: &str) -> Result<Timeout, String> {
+    const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    if text == "0" {
+        return Ok(Timeout(None));
+    }
+    let refuse = || "a duration is a number with ms, s, m or h, as in 90s or 1h30m; 0 is no limit".to_owned();
+    let (mut rest, mut total) = (text, 0_u64);
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let letters = rest[digits..].len() - rest[digits..].trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
+        let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale).ok_or_else(refuse)?;
+        let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).ok_or_else(refuse)?;
+        total = total.checked_add(part).ok_or_else(refuse)?;
+        rest = &rest[digits + letters..];
+    }
+    // A deadline beyond the lifetime of the machine is a slip, and would overflow the clock.
+    let most = Duration::from_secs(365 * 86_400);
+    let bound = Duration::from_millis(total);
+    if bound.is_zero() || bound > most { Err(refuse()) } else { Ok(Timeout(Some(bound))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &[&str]) -> Line {
+        Line::try_parse_from(std::iter::once("fyke").chain(words.iter().copied())).unwrap()
+    }
+
+    fn words(line: Line) -> Vec<OsString> {
+        match line.verb {
+            Verb::Run(words) => words.words,
+            Verb::Plan(plan) => plan.recipe.words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_recipe_is_the_recipes() {
+        for own in [&["--json"][..], &["--help"], &["--port", "22"], &["-v"], &["--", "-x"], &["--timeout=x", "--color"]] {
+            let all: Vec<&str> = ["run", "x.rhai"].iter().chain(own).copied().collect();
+            let line = line(&all);
+            assert!(!line.options.json && !line.options.verbose);
+            assert_eq!(words(line), all[1..]);
+        }
+    }
+
+    #[test]
+    fn own_flags_stand_before_or_after_the_verb() {
+        assert!(line(&["--json", "run", "x"]).options.json);
+        assert!(line(&["run", "--json", "x"]).options.json);
+        assert!(Line::try_parse_from(["fyke", "run", "--nonsense", "x"]).is_err());
+        assert_eq!(words(line(&["run", "--", "-x", "--port", "1"])), ["-x", "--port", "1"]);
+        assert_eq!(words(line(&["plan", "--exit-code", "-", "--exit-code"])), ["-", "--exit-code"]);
+    }
+
+    #[test]
+    fn durations_are_read_strictly() {
+        let ms = |text| duration(text).unwrap().0.map(|d| d.as_millis());
+        assert_eq!((ms("0"), ms("90s"), ms("1h30m"), ms("1s500ms")), (None, Some(90_000), Some(5_400_000), Some(1_500)));
+        for bad in ["", "-5s", "5", "5 minutes", "1h-1m", "NaN", "9223372036854775807m", "1e400s", "0s", "10000h", "s", "٣s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `fyke help`: a recipe, a verb, a room or a function, explained.
+
+use serde_json::{Value, json};
+
+use super::args::{self, Topic};
+use super::show::{self, Screen};
+use crate::host::Recipe;
+use crate::host::reflect::{self, FunctionDoc};
+use crate::model::{Fault, nearest};
+
+/// Prints what there is to know about a topic; without one, the help of the whole program.
+pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
+    let Some(topic) = options.topic.as_deref() else {
+        return screen.print(&args::command().render_long_help().to_string()).map(|()| 0);
+    };
+    if topic.contains('/') || topic.ends_with(".rhai") {
+        return recipe(screen, &Recipe::find(topic)?);
+    }
+    if let Some(found) = Recipe::built_in().find(|recipe| recipe.name == topic) {
+        return recipe(screen, &found);
+    }
+    let functions = reflect::functions();
+    let of_room = |function: &&FunctionDoc| function.room == topic;
+    let named = |function: &&FunctionDoc| function.name == topic || function.qualified() == topic;
+    if functions.iter().any(|function| named(&function)) {
+        let found: Vec<&FunctionDoc> = functions.iter().filter(named).collect();
+        return explain(screen, &found, show::function);
+    }
+    if functions.iter().any(|function| of_room(&function)) {
+        let found: Vec<&FunctionDoc> = functions.iter().filter(of_room).collect();
+        return explain(screen, &found, |function, paint, _| format!("{}  {}\n", paint.bold(&function.signature()), function.summary()));
+    }
+    match args::command().find_subcommand_mut(topic) {
+        Some(verb) => screen.print(&verb.clone().bin_name(format!("fyke {topic}")).render_long_help().to_string()).map(|()| 0),
+        None => Err(unknown(topic, &functions)),
+    }
+}
+
+/// Prints the help of a recipe, with its parameters.
+pub(crate) fn recipe(screen: &Screen, recipe: &Recipe) -> Result<u8, Fault> {
+    let interface = recipe.interface()?;
+    if screen.json {
+        screen.document(&show::recipe::json(&recipe.name, &interface))?;
+    } else {
+        screen.print_text(&show::recipe::recipe(&recipe.name, &interface, screen.paint, screen.width()))?;
+    }
+    Ok(0)
+}
+
+fn explain(screen: &Screen, functions: &[&FunctionDoc], text: impl Fn(&FunctionDoc, show::Paint, usize) -> String) -> Result<u8, Fault> {
+    if screen.json {
+        return screen.document(&functions.iter().map(|function| document(function)).collect::<Vec<_>>()).map(|()| 0);
+    }
+    let texts: Vec<String> = functions.iter().map(|function| text(function, screen.paint, screen.width())).collect();
+    screen.print(&texts.concat()).map(|()| 0)
+}
+
+fn document(function: &FunctionDoc) -> Value {
+    json!({ "name": function.qualified(), "signature": function.signature(), "method": function.method, "doc": function.doc })
+}
+
+fn unknown(topic: &str, functions: &[FunctionDoc]) -> Fault {
+    let recipes: Vec<String> = Recipe::built_in().map(|recipe| recipe.name).collect();
+    let names = functions.iter().flat_map(|function| [function.name.clone(), function.qualified(), function.room.clone()]);
+    let names: Vec<String> = recipes.into_iter().chain(names).filter(|name| !name.is_empty()).collect();
+    let hint = nearest(topic, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
+    Fault::input(format!("explain {topic:?}"), "there is no recipe, room, function or verb of this name")
+        .hint(hint.unwrap_or_else(|| "`fyke list` shows the recipes, `fyke help` the verbs".to_owned()))
+}

@@ -1,0 +1,104 @@
+//! Where a run happens and who it is: the network namespace, the journal, the kernel.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::args::{self, Options};
+use super::{show, word};
+use crate::host::Mode;
+use crate::kernel::live::{Live, Present};
+use crate::kernel::netns::{self, Netns};
+use crate::kernel::shadow::Shadow;
+use crate::kernel::xtables::Backend;
+use crate::kernel::{Kernel, identity, sandbox, state};
+use crate::model::Fault;
+use crate::model::iptables::{Owner, RunId};
+use crate::transaction::{Context, Door, Setup, Shelf};
+
+/// The namespace that this process is in, and what belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The state directory; without one nothing is changed, and this says why.
+    pub(crate) state: Result<PathBuf, Fault>,
+    /// The id of this boot.
+    pub(crate) boot: String,
+    /// The cookie of the network namespace.
+    pub(crate) namespace: u64,
+}
+
+/// What is told the id of a run before its first change.
+pub(crate) type Begun = Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>;
+
+impl Place {
+    /// Goes where the options say. To be called once, before any thread exists and before anything else is opened.
+    pub(crate) fn enter(options: &Options) -> Result<Self, Fault> {
+        if options.sandbox {
+            sandbox::enter()?;
+        }
+        if let Some(name) = &options.netns {
+            Netns::open(word(name)?)?.enter()?;
+        }
+        Ok(Self { state: state::state_dir(), boot: netns::boot_id()?, namespace: netns::cookie()? })
+    }
+
+    /// Gives the shelf that the journal is kept on.
+    pub(crate) fn shelf(&self) -> Shelf {
+        match &self.state {
+            Ok(folder) => Shelf::File(folder.join("journal")),
+            Err(fault) => Shelf::Refused(fault.clone()),
+        }
+    }
+
+    /// Gives the kernel of this namespace, to read and to write.
+    pub(crate) fn live(options: &Options) -> Box<dyn Kernel> {
+        Box::new(Live::new(backend(options)))
+    }
+
+    /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.
+    pub(crate) fn door(&self, options: &Options, mode: Mode, owner: Owner, hash: &str, mut begun: Begun) -> Door {
+        let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
+            Mode::Run => (Self::live(options), self.shelf()),
+            Mode::Plan => (Box::new(Shadow::over(Box::new(Present::new(backend(options))))), Shelf::Memory),
+        };
+        let begun = move |run: &RunId| if mode == Mode::Run { begun(run) } else { Ok(()) };
+        Door::open(Setup {
+            kernel,
+            journal,
+            past: self.shelf(),
+            context: self.context(owner, hash),
+            // The hasher's keys come from the kernel's random numbers.
+            random: RandomState::new().hash_one(std::process::id()),
+            now,
+            begun: Box::new(begun),
+        })
+    }
+
+    /// Tells who runs what, for the head of a run in the journal.
+    pub(crate) fn context(&self, owner: Owner, hash: &str) -> Context {
+        let who = identity::user();
+        let user = who.behind.map_or_else(|| who.name.clone(), |behind| format!("{} ({behind})", who.name));
+        let command: Vec<String> = identity::command_line().iter().map(|word| show::shell(word)).collect();
+        Context {
+            owner,
+            hash: hash.to_owned(),
+            user,
+            command: command.join(" "),
+            pid: std::process::id(),
+            boot: self.boot.clone(),
+            namespace: self.namespace,
+        }
+    }
+}
+
+fn backend(options: &Options) -> Option<Backend> {
+    options.backend.map(|backend| match backend {
+        args::Backend::Nft => Backend::Nft,
+        args::Backend::Legacy => Backend::Legacy,
+    })
+}
+
+/// Gives the time of the wall clock, in seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
+}

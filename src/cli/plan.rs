@@ -1,0 +1,52 @@
+//! `fyke plan`: what a recipe would change.
+
+use serde_json::json;
+
+use super::args::{Options, Plan};
+use super::session::{Outcome, Script, Session};
+use super::show::{Screen, changes};
+use super::{recipe_of, wants_help};
+use crate::host::Mode;
+use crate::kernel::identity;
+use crate::model::{Fault, Kind};
+
+/// Runs a recipe against a shadow of the kernel, and shows what it would change there.
+pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8, Fault> {
+    let (recipe, words) = recipe_of(&plan.recipe.words)?;
+    if wants_help(&words) {
+        return super::help::recipe(screen, &recipe);
+    }
+    let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words))?;
+    if !identity::has_net_admin() {
+        let why = "reading the rules of this network namespace takes CAP_NET_ADMIN";
+        return Err(Fault::new(Kind::Permission, format!("plan {}", recipe.name), why)
+            .hint("run it as root, or in a network of your own: fyke --sandbox plan ..."));
+    }
+    session.run(|outcome| tell(screen, plan, outcome))
+}
+
+fn tell(screen: &Screen, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {
+    let found = &outcome.report.changes;
+    let code = if plan.exit_code && changes::visible(found) > 0 { Kind::Drift.exit_code() } else { 0 };
+    let until = outcome.unknown.as_ref().and_then(|fault| fault.origin.as_ref()).map(|origin| origin.at.to_string());
+    if screen.json {
+        let mut document = json!({
+            "complete": outcome.unknown.is_none(), "known_until": until, "changes": changes::json(found), "acts": outcome.report.acts, "exit": code,
+        });
+        if plan.commands {
+            document["commands"] = changes::commands(found).lines().collect();
+        }
+        return screen.document(&document).map(|()| code);
+    }
+    if plan.commands {
+        screen.print(&changes::commands(found))?;
+    } else {
+        screen.print(&changes::diff(found, screen.paint))?;
+        outcome.report.acts.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
+        screen.print(&format!("{}\n", changes::summary(found)))?;
+    }
+    if let Some(fault) = &outcome.unknown {
+        screen.note(&format!("the plan is known up to {}: {}", until.unwrap_or_else(|| "here".to_owned()), fault.why));
+    }
+    Ok(code)
+}

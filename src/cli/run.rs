@@ -1,0 +1,36 @@
+//! `fyke run`: a recipe against the live kernel.
+
+use serde_json::json;
+
+use super::args::{Options, Words};
+use super::session::{Outcome, Script, Session};
+use super::show::{self, Screen, changes};
+use super::{recipe_of, wants_help};
+use crate::host::Mode;
+use crate::model::Fault;
+
+/// Runs a recipe, and says what it changed and how to lift it.
+pub(crate) fn run(screen: &Screen, options: &Options, words: &Words) -> Result<u8, Fault> {
+    let (recipe, words) = recipe_of(&words.words)?;
+    if wants_help(&words) {
+        return super::help::recipe(screen, &recipe);
+    }
+    Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words))?.run(|outcome| tell(screen, outcome))
+}
+
+/// Prints the value of a script, and says what it changed.
+pub(crate) fn tell(screen: &Screen, outcome: &Outcome) -> Result<u8, Fault> {
+    let report = &outcome.report;
+    let code = outcome.exit.unwrap_or(0);
+    if screen.json {
+        screen.document(&json!({
+            "run": report.run, "value": outcome.value, "changes": changes::json(&report.changes), "acts": report.acts,
+            "drift": report.drift, "exit": code,
+        }))?;
+        return Ok(code);
+    }
+    // The way back first: it must be told even when nobody reads the result.
+    screen.note(&changes::done(report, screen.notes));
+    screen.print_text(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
+    Ok(code)
+}

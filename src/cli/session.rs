@@ -1,0 +1,230 @@
+//! One script from its start to its end: two processes, a host, a door, and what is said about it afterwards.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::args::Options;
+use super::exit_code;
+use super::place::Place;
+use super::show::Screen;
+use crate::bind::session::Pause;
+use crate::host::{self, Host, Mode, Output, Recipe, Value};
+use crate::kernel::lock::RunLock;
+use crate::kernel::process::{self, Ending, Limits, Page, signals};
+use crate::model::iptables::{Owner, RunId};
+use crate::model::source::Sources;
+use crate::model::{Fault, Kind, Origin, Report};
+use crate::transaction::{Door, Journal, RunState, undo};
+
+/// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
+const STACK: usize = 64 << 20;
+
+/// How long the guardian waits for a tool that survived its runner.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Script<'a> {
+    /// A recipe, with the words after its name.
+    Recipe(&'a Recipe, &'a [String]),
+    /// The text of a one-liner.
+    Text(&'a str),
+}
+
+/// What came of a script that ended well.
+pub(crate) struct Outcome {
+    /// Its value.
+    pub(crate) value: Value,
+    /// What it changed.
+    pub(crate) report: Report,
+    /// In a plan: what could not be known, and where the plan ends for it.
+    pub(crate) unknown: Option<Fault>,
+    /// The code of the script's own `exit(n)`.
+    pub(crate) exit: Option<u8>,
+}
+
+/// What the script's thread leaves behind.
+struct Ended {
+    result: Result<Value, Fault>,
+    exit: Option<u8>,
+    sources: Sources,
+}
+
+/// One run of a script.
+pub(crate) struct Session<'a> {
+    screen: &'a Screen,
+    options: &'a Options,
+    mode: Mode,
+    script: Script<'a>,
+    place: Place,
+}
+
+impl<'a> Session<'a> {
+    /// Goes to the place where the script is to run.
+    pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>) -> Result<Self, Fault> {
+        Ok(Self { screen, options, mode, script, place: Place::enter(options)? })
+    }
+
+    /// Runs the script under a guardian. `tell` says what came of it, when it ended well, and gives the exit code.
+    pub(crate) fn run(&self, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> Result<u8, Fault> {
+        let limits = Limits { deadline: self.options.timeout.0, ..Limits::default() };
+        process::guarded(&limits, |page| self.runner(page, tell), |page, ending| self.guardian(&limits, page, ending))
+    }
+
+    /// The work of the runner: the script, then the end of its changes, then the news.
+    fn runner(&self, page: &'static Page, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> u8 {
+        let lock = Arc::new(Mutex::new(None));
+        let (held, state) = (lock.clone(), self.place.state.clone());
+        let begun = move |run: &RunId| -> Result<(), Fault> {
+            let taken = RunLock::take(&state.clone()?, run.as_str(), Duration::ZERO)?;
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+            page.begin(run.as_str())
+        };
+        let (owner, hash) = self.owner();
+        let door = self.place.door(self.options, self.mode, owner, hash, Box::new(begun));
+        let lost = Arc::new(Mutex::new(None));
+        let ended = process::with_big_stack(STACK, || self.script(door.clone(), &lost));
+        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
+        let (value, unknown) = match ended.result {
+            Ok(value) => (value, None),
+            Err(fault) if self.mode == Mode::Plan && fault.kind == Kind::Unknown => (Value::Unit, Some(fault)),
+            Err(fault) => return self.fail(page, &door, fault, &ended.sources),
+        };
+        let report = match door.finish() {
+            Ok(report) => report,
+            Err(fault) => return self.fail(page, &door, fault, &ended.sources),
+        };
+        page.settle();
+        lock.lock().unwrap_or_else(PoisonError::into_inner).take().map(RunLock::remove);
+        let outcome = Outcome { value, report, unknown, exit: ended.exit };
+        let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
+            Ok(code) => code,
+            // The changes are in force: only the news of them did not get through.
+            Err(fault) => {
+                self.screen.fault(&fault, 1, &|_| None);
+                1
+            }
+        }
+    }
+
+    /// Runs the script, on the thread that has the stack for it.
+    fn script(&self, door: Door, lost: &Arc<Mutex<Option<Fault>>>) -> Ended {
+        let mut setup = host::Setup::new(self.mode, door);
+        setup.pause =
+            (self.mode == Mode::Run).then(|| -> Box<Pause> { Box::new(|time| signals::sleep(time).map_err(|stop| stop.fault("sleep"))) });
+        let (screen, lost) = (self.screen.clone(), lost.clone());
+        let print = move |line: &str| {
+            if let Err(fault) = screen.print_of_script(line) {
+                lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+            }
+        };
+        setup.output = Output { sink: Arc::new(print), escape: self.screen.escapes() };
+        let screen = self.screen.clone();
+        setup.log = Box::new(move |line| screen.log(line));
+        let mut host = Host::open(setup);
+        let result = match self.script {
+            Script::Recipe(recipe, words) => host.run(recipe, words),
+            Script::Text(text) => host.eval(text),
+        };
+        Ended { result, exit: host.exit_code(), sources: host.sources().clone() }
+    }
+
+    /// Lifts what a failed script changed, and says what failed.
+    fn fail(&self, page: &Page, door: &Door, fault: Fault, sources: &Sources) -> u8 {
+        page.roll_back();
+        let begun = page.open_run().is_some();
+        let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
+        page.settle();
+        let mut code = match signals::pending() {
+            Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
+            _ => exit_code(&fault, begun),
+        };
+        let later: Vec<Fault> = match lifted {
+            Ok(report) => report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect(),
+            Err(later) => vec![later],
+        };
+        if !later.is_empty() {
+            code = Kind::Incomplete.exit_code();
+        }
+        self.screen.fault(&fault.followed_by(later), code, &|at| sources.line(at).map(str::to_owned));
+        code
+    }
+
+    /// The work of the guardian when the runner has ended: nothing, if it ended in order; else what the runner can no longer do.
+    fn guardian(&self, limits: &Limits, page: &Page, ending: &Ending) -> u8 {
+        let fault = ending.fault(limits);
+        let lifted = page.open_run().map_or(Ok(()), |run| self.lift(&run));
+        let code = if lifted.is_ok() { ending.exit_code() } else { Kind::Incomplete.exit_code() };
+        let fault = match (fault, lifted) {
+            (Some(fault), lifted) => fault.followed_by(lifted.err()),
+            (None, Err(fault)) => fault,
+            (None, Ok(())) => return code,
+        };
+        let sources = self.sources();
+        let at = page.position().and_then(|(line, column)| sources.position(line, column));
+        let fault = match at {
+            Some(at) => fault.at(Origin { at, frames: [].into() }),
+            None => fault,
+        };
+        self.screen.fault(&fault, code, &|at| sources.line(at).map(str::to_owned));
+        code
+    }
+
+    /// Lifts the run of a dead runner from the journal, once nothing that it started can write any more.
+    fn lift(&self, run: &str) -> Result<(), Fault> {
+        let lock = RunLock::take(&self.place.state.clone()?, run, PATIENCE)?;
+        let mut kernel = Place::live(self.options);
+        let mut journal = Journal::open(&self.place.shelf())?;
+        let (owner, hash) = self.owner();
+        let context = self.place.context(owner, hash);
+        let report = undo::lift(kernel.as_mut(), &mut journal, &run.parse()?, &context, super::place::now(), RunState::RolledBack)?;
+        lock.remove();
+        let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
+        match left.is_empty() {
+            true => Ok(()),
+            false => {
+                Err(Fault::new(Kind::Incomplete, format!("lift all of run {run}"), "some of it is not as the run left it")
+                    .followed_by(left))
+            }
+        }
+    }
+
+    /// Gives the sources as far as they are known without the runner: the recipe itself, which is always the first.
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        let (name, text) = match self.script {
+            Script::Recipe(recipe, _) => (recipe.file.as_str(), recipe.text.as_str()),
+            Script::Text(text) => ("<eval>", text),
+        };
+        // One that is too long was refused before it could run.
+        let _ = sources.add(name, text);
+        sources
+    }
+
+    /// Tells whose changes these are, before the recipe's key parameters are known.
+    fn owner(&self) -> (Owner, &str) {
+        match self.script {
+            Script::Recipe(recipe, _) => (Owner::new(&recipe.name, ""), &recipe.hash),
+            Script::Text(_) => (Owner::new("eval", ""), ""),
+        }
+    }
+}
+
+/// Does work that is no script under a guardian, so that an interrupt or the death of a terminal cannot tear it.
+pub(crate) fn guarded(screen: &Screen, work: impl FnOnce() -> Result<u8, Fault>) -> Result<u8, Fault> {
+    let limits = Limits::default();
+    let tell = |fault: &Fault, code: u8| {
+        screen.fault(fault, code, &|_| None);
+        code
+    };
+    let runner = |page: &Page| {
+        // Asked to end, it gets the time that a rollback gets: it is one.
+        page.roll_back();
+        let code = work().unwrap_or_else(|fault| tell(&fault, exit_code(&fault, false)));
+        page.settle();
+        code
+    };
+    let after = |_: &Page, ending: &Ending| ending.fault(&limits).map_or(ending.exit_code(), |fault| tell(&fault, ending.exit_code()));
+    process::guarded(&limits, runner, after)
+}

@@ -1,0 +1,165 @@
+//! The only place that prints. Standard output has what was asked for; standard error has everything else.
+
+pub(crate) mod changes;
+mod fault;
+mod function;
+mod markdown;
+mod paint;
+pub(crate) mod recipe;
+mod table;
+mod value;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::args::{Options, When};
+use crate::host::value::escaped;
+use crate::kernel::stdio;
+use crate::model::{Fault, Kind, Position};
+
+pub(crate) use changes::shell;
+pub(crate) use function::function;
+pub(crate) use markdown::markdown;
+pub(crate) use paint::Paint;
+pub(crate) use table::Table;
+pub(crate) use value::value;
+
+/// Gives the text of a source line, where it is known.
+pub(crate) type Lines<'a> = &'a dyn Fn(&Position) -> Option<String>;
+
+/// The columns that help and faults are fitted to where there is no terminal.
+const WIDTH: usize = 100;
+
+/// Standard output and standard error, and what is known of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Screen {
+    /// Whether one JSON document is wanted on standard output.
+    pub(crate) json: bool,
+    /// Whether more is to be said on standard error.
+    pub(crate) verbose: bool,
+    /// How to paint what goes to standard output.
+    pub(crate) paint: Paint,
+    /// How to paint what goes to standard error.
+    pub(crate) notes: Paint,
+    terminal: bool,
+    columns: Option<usize>,
+}
+
+impl Screen {
+    /// Looks at the streams and at what the user wants of them.
+    pub(crate) fn new(options: &Options) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        Self {
+            json: options.json,
+            verbose: options.verbose,
+            paint: Paint::new(colours(options.color, terminal)),
+            notes: Paint::new(colours(options.color, io::stderr().is_terminal())),
+            terminal,
+            columns: if terminal { columns.or_else(stdio::columns) } else { None },
+        }
+    }
+
+    /// Gives the columns to fit text to.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.unwrap_or(WIDTH)
+    }
+
+    /// Gives the columns that a table must be fitted to: those of a terminal; what goes to a file or a pipe is not cut.
+    pub(crate) fn bound(&self) -> Option<usize> {
+        self.columns
+    }
+
+    /// Prints text of our own as it is.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Fault> {
+        let lost = |why: String| Fault::new(Kind::System, "write to standard output", why);
+        if stdio::output_was_closed() && !text.is_empty() {
+            return Err(lost("it is closed".to_owned()));
+        }
+        write(text).map_err(|error| lost(error.to_string()))
+    }
+
+    /// Prints a line of somebody else's text; on a terminal it cannot play tricks.
+    pub(crate) fn print_line(&self, text: &str) -> Result<(), Fault> {
+        self.print_text(&format!("{text}\n"))
+    }
+
+    /// Prints somebody else's text, line ends and all; on a terminal it cannot play tricks.
+    pub(crate) fn print_text(&self, text: &str) -> Result<(), Fault> {
+        if self.terminal { self.print(&escaped(text)) } else { self.print(text) }
+    }
+
+    /// Tells whether what a script prints goes to a terminal, where it must not play tricks.
+    pub(crate) fn escapes(&self) -> bool {
+        if self.json { io::stderr().is_terminal() } else { self.terminal }
+    }
+
+    /// Prints a line of a script. With `--json`, standard output belongs to the one document.
+    pub(crate) fn print_of_script(&self, line: &str) -> Result<(), Fault> {
+        if self.json {
+            self.note(line);
+            return Ok(());
+        }
+        self.print(&format!("{line}\n"))
+    }
+
+    /// Shows a line that a script logs.
+    pub(crate) fn log(&self, line: &str) {
+        self.note(&escaped(line));
+    }
+
+    /// Prints the one JSON document.
+    pub(crate) fn document(&self, document: &impl Serialize) -> Result<(), Fault> {
+        let text = serde_json::to_string_pretty(document)
+            .map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
+        self.print(&format!("{text}\n"))
+    }
+
+    /// Says something beside the result. That nobody listens is no fault.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Shows a fault with its source line, or as JSON on standard output.
+    pub(crate) fn fault(&self, fault: &Fault, exit: u8, line: Lines) {
+        if !self.json || self.document(&json!({ "fault": fault, "exit": exit })).is_err() {
+            self.note(&fault::text(fault, true, line, self.notes.on, self.width()));
+        }
+    }
+
+    /// Shows a finding of `check`, an error or a warning.
+    pub(crate) fn finding(&self, finding: &Fault, error: bool, line: Lines) {
+        self.note(&fault::text(finding, error, line, self.notes.on, self.width()));
+    }
+}
+
+/// Prints what clap has to say, help and version to standard output and a misuse to standard error, and gives the exit code.
+pub(crate) fn usage(error: &clap::Error, color: When) -> ExitCode {
+    let text = error.render();
+    let painted = |terminal| if colours(color, terminal) { text.ansi().to_string() } else { text.to_string() };
+    if error.use_stderr() {
+        let _ = io::stderr().write_all(painted(io::stderr().is_terminal()).as_bytes());
+        return 2.into();
+    }
+    let text = painted(io::stdout().is_terminal());
+    u8::from(stdio::output_was_closed() || write(&text).is_err()).into()
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn colours(when: When, terminal: bool) -> bool {
+    let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => terminal && !refused() && !dumb(),
+    }
+}
