@@ -4,7 +4,7 @@
 pub type Embedded = (&'static str, &'static str);
 
 /// The recipes of `scripts/`, by name.
-pub const RECIPES: &[Embedded] = &[];
+pub const RECIPES: &[Embedded] = &[("ssh-rate-limit", include_str!("../../scripts/ssh-rate-limit.rhai"))];
 
 /// The modules of `stdlib/`, imported as `std:NAME`.
-pub const STDLIB: &[Embedded] = &[];
+pub const STDLIB: &[Embedded] = &[("firewall", include_str!("../../stdlib/firewall.rhai"))];

@@ -119,6 +119,32 @@ pub mod functions {
         Ok(Words::join(words.map_err(|f| call::fault(&ctx, f))?).as_str().into())
     }
 
+    /// Makes the name of a chain for this instance of the recipe: two protected ports have two chains.
+    ///
+    /// - `base`: letters, digits and `_.:-`
+    ///
+    /// A name that would have more than 28 bytes is cut and ends in a hash.
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// `input`: a chain cannot have this name.
+    ///
+    /// # Example
+    /// ```rhai
+    /// iptables::table("filter").ensure_chain(chain_name("LOGDROP"));
+    /// ```
+    ///
+    /// # Source
+    /// fyke
+    #[rhai_fn(global, return_raw, volatile)]
+    pub fn chain_name(ctx: NativeCallContext, base: &str) -> Answer<ImmutableString> {
+        let instance = call::session(&ctx)?.call().instance.clone();
+        let name = ChainName::of_instance(base, &instance).map_err(|f| call::fault(&ctx, f))?;
+        Ok(name.as_str().into())
+    }
+
     /// Gives the name of the table.
     ///
     /// # Example

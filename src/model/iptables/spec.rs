@@ -49,7 +49,6 @@ const KEYS: &[&str] = &[
     "words",
     "comment",
     "jump",
-    "goto",
     "log_prefix",
     "log_level",
     "reject_with",
@@ -153,11 +152,7 @@ impl Writer {
                 self.push(["-m", "comment", "--comment", &comment]);
                 Ok(())
             }
-            "jump" | "goto" => {
-                let target = plain(key, text(key, value)?)?;
-                self.push([if key == "jump" { "-j" } else { "-g" }, &target]);
-                Ok(())
-            }
+            "jump" => self.value("-j", &plain(key, text(key, value)?)?),
             "log_prefix" => self.value("--log-prefix", &bounded(key, text(key, value)?, 29)?),
             "log_level" => self.value("--log-level", &plain(key, &word(key, value)?)?),
             "reject_with" => self.value("--reject-with", &plain(key, text(key, value)?)?),
