@@ -293,8 +293,8 @@ fn a_rollback_that_began_in_time_gets_more_time() {
 #[test]
 fn a_runner_that_lost_its_guardian_hears_of_it() {
     let mut job = start(Limits::default(), |page, report| {
-        writeln!(report, "{}", getpid()).unwrap();
         let guardian = getppid();
+        report.write_all(b"ready\n").unwrap();
         let code = sleep(Duration::from_secs(60)).err().map_or(0, Stop::exit_code);
         write!(report, "{code} {} {:?}", getppid() != guardian, page.phase()).unwrap();
         0
