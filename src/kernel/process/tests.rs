@@ -51,7 +51,7 @@ fn start_in_terminal(limits: Limits, runner: impl FnOnce(&'static Page, &mut Fil
 fn guardian(limits: Limits, mut report: File, runner: impl FnOnce(&'static Page, &mut File) -> u8) -> ! {
     let mut shared = report.try_clone().unwrap();
     let after = |page: &Page, ending: &Ending| {
-        write!(report, "{ending:?} {:?}", page.open_run()).unwrap();
+        report.write_all(format!("{ending:?} {:?}", page.open_run()).as_bytes()).unwrap();
         ending.exit_code()
     };
     let code = guarded(&limits, |page| runner(page, &mut shared), after).unwrap_or(99);
