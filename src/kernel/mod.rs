@@ -1,5 +1,7 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+#[cfg(test)]
+mod aside;
 pub mod errno;
 pub mod files;
 pub mod identity;

@@ -154,26 +154,29 @@ pub fn sleep(time: Duration) -> Result<(), Stop> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::kernel::aside::aside;
     use nix::sys::signal::raise;
 
-    #[test]
-    fn the_first_request_counts_and_cuts_a_sleep_short() -> Result<(), Fault> {
-        listen()?;
+    fn asked_twice() -> String {
+        listen().unwrap();
         assert_eq!(pending(), None);
         assert_eq!(sleep(Duration::from_millis(20)), Ok(()));
         let sleeper = std::thread::spawn(|| (sleep(Duration::from_secs(60)), Instant::now()));
         std::thread::sleep(Duration::from_millis(50));
         let asked = Instant::now();
-        assert_eq!(raise(Signal::SIGTERM), Ok(()));
-        assert_eq!(raise(Signal::SIGINT), Ok(()));
-        let (result, woken) = sleeper.join().unwrap_or((Ok(()), asked));
-        assert_eq!(result, Err(Stop::Terminate));
+        raise(Signal::SIGTERM).unwrap();
+        raise(Signal::SIGINT).unwrap();
+        let (result, woken) = sleeper.join().unwrap();
+        assert_eq!((result, pending()), (Err(Stop::Terminate), Some(Stop::Terminate)));
         assert!(woken - asked < Duration::from_millis(500), "{:?}", woken - asked);
-        assert_eq!(pending(), Some(Stop::Terminate));
-        let fault = check("go on").err().map(|fault| fault.to_string());
-        assert_eq!(fault.as_deref(), Some("cannot go on: asked to terminate (SIGTERM)"));
-        Ok(())
+        check("go on").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_first_request_counts_and_cuts_a_sleep_short() {
+        assert_eq!(aside(asked_twice), "cannot go on: asked to terminate (SIGTERM)");
     }
 }

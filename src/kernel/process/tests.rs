@@ -51,7 +51,7 @@ fn start_in_terminal(limits: Limits, runner: impl FnOnce(&'static Page, &mut Fil
 fn guardian(limits: Limits, mut report: File, runner: impl FnOnce(&'static Page, &mut File) -> u8) -> ! {
     let mut shared = report.try_clone().unwrap();
     let after = |page: &Page, ending: &Ending| {
-        write!(report, "{ending:?} {:?}", page.open_run()).unwrap();
+        report.write_all(format!("{ending:?} {:?}", page.open_run()).as_bytes()).unwrap();
         ending.exit_code()
     };
     let code = guarded(&limits, |page| runner(page, &mut shared), after).unwrap_or(99);
@@ -293,8 +293,8 @@ fn a_rollback_that_began_in_time_gets_more_time() {
 #[test]
 fn a_runner_that_lost_its_guardian_hears_of_it() {
     let mut job = start(Limits::default(), |page, report| {
-        writeln!(report, "{}", getpid()).unwrap();
         let guardian = getppid();
+        report.write_all(b"ready\n").unwrap();
         let code = sleep(Duration::from_secs(60)).err().map_or(0, Stop::exit_code);
         write!(report, "{code} {} {:?}", getppid() != guardian, page.phase()).unwrap();
         0

@@ -125,7 +125,7 @@ unsafe fn enter(orders: &Orders) -> bool {
         }
         for (resource, (soft, hard)) in orders.limits.into_iter().flatten() {
             let limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
-            fine = fine && libc::setrlimit(*resource as libc::__rlimit_resource_t, &raw const limit) == 0;
+            fine = fine && libc::setrlimit(*resource as _, &raw const limit) == 0;
         }
         if let Some(netns) = orders.netns {
             fine = fine && libc::setns(netns, libc::CLONE_NEWNET) == 0;
