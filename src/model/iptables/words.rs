@@ -75,13 +75,14 @@ impl Words {
     /// Splits the line into its words, by the rules of iptables-restore: a closing quote ends a word.
     pub fn split(&self) -> Vec<String> {
         let mut words = Vec::new();
-        let mut rest = self.0.trim_start();
+        let blank = [' ', '\t'];
+        let mut rest = self.0.trim_start_matches(blank);
         while !rest.is_empty() {
             let mut word = String::new();
             let mut chars = rest.char_indices();
             let mut end = rest.len();
             while let Some((at, c)) = chars.next() {
-                if c == ' ' || c == '\t' {
+                if blank.contains(&c) {
                     end = at;
                     break;
                 }
@@ -102,7 +103,7 @@ impl Words {
                 break;
             }
             words.push(word);
-            rest = rest[end..].trim_start();
+            rest = rest[end..].trim_start_matches(blank);
         }
         words
     }
