@@ -49,9 +49,8 @@ impl Shadow {
     /// Numbers the entries from 1 and forgets tags that do not count, as a listing does.
     fn relist(&self, set: &Ruleset) -> Ruleset {
         let mut listed = set.clone();
-        let mut id = 0;
-        for entry in listed.tables.values_mut().flat_map(|t| t.chains.values_mut()).flat_map(|c| &mut c.rules) {
-            id += 1;
+        let entries = listed.tables.values_mut().flat_map(|t| t.chains.values_mut()).flat_map(|c| &mut c.rules);
+        for (id, entry) in (1..).zip(entries) {
             let foreign = entry.rule.tag.as_ref().is_some_and(|tag| !self.known.contains(&tag.run));
             let rule =
                 if foreign { Arc::new(Rule::listed(&entry.rule.line(), entry.rule.counters, &|_| false)) } else { entry.rule.clone() };

@@ -1,6 +1,7 @@
 //! The room `iptables`: tables, chains, rules and lists of remembered sources, after iptables(8) and iptables-extensions(8).
 
 pub mod chain;
+pub mod edit;
 mod given;
 pub mod recent;
 pub mod rule;
@@ -13,6 +14,7 @@ use rhai::plugin::exported_manifest;
 pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(table::functions));
     module.combine(Module::from_manifest(exported_manifest!(chain::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(edit::functions)));
     module.combine(Module::from_manifest(exported_manifest!(rule::functions)));
     module.combine(Module::from_manifest(exported_manifest!(recent::functions)));
     module

@@ -36,7 +36,7 @@ fn address(ctx: &NativeCallContext, text: &str) -> Answer<IpAddr> {
     text.parse().map_err(|_| call::fault(ctx, fault()))
 }
 
-#[allow(missing_docs, unreachable_pub)]
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
     pub type Recent = super::Recent;

@@ -40,7 +40,7 @@ impl Table {
     }
 }
 
-#[allow(missing_docs, unreachable_pub)]
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
     pub type Table = super::Table;
@@ -372,7 +372,7 @@ pub mod functions {
     }
 }
 
-#[allow(missing_docs, unreachable_pub)]
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod ipv6 {
     /// Gives a table of IPv6.

@@ -3,11 +3,13 @@
 //! Appends, inserts and everything about chains are done at once. What needs the canonical form of a rule (`ensure`, `absent`) waits, so
 //! that ten thousand of them ask the oracle once.
 
+mod ensure;
+mod oracle;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::kernel::xtables::{Ask, Source, Verdict};
-use crate::model::iptables::intent::Position;
 use crate::model::iptables::{ChainName, ChainRef, Edit, Entry, Intent, Owner, Patch, Rule, Ruleset, RunId, Table, Tag, Words};
 use crate::model::{Change, Family, Fault, Kind, Object, Origin};
 
@@ -53,7 +55,7 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    pub(super) fn new(owner: Owner, run: RunId) -> Self {
+    pub(in crate::transaction) fn new(owner: Owner, run: RunId) -> Self {
         Self {
             owner,
             run,
@@ -75,17 +77,17 @@ impl Overlay {
     }
 
     /// Tells whether a flush would have nothing to do.
-    pub(super) fn is_clean(&self) -> bool {
-        self.queue.is_empty() && !(self.retiring && !self.ensured.is_empty())
+    pub(in crate::transaction) fn is_clean(&self) -> bool {
+        self.queue.is_empty() && (!self.retiring || self.ensured.is_empty())
     }
 
     /// Gives the families that have been read.
-    pub(super) fn families(&self) -> Vec<Family> {
+    pub(in crate::transaction) fn families(&self) -> Vec<Family> {
         self.base.keys().copied().collect()
     }
 
     /// Reads a family, if that has not been done.
-    pub(super) fn load(&mut self, family: Family, kernel: &mut dyn Source) -> Result<(), Fault> {
+    pub(in crate::transaction) fn load(&mut self, family: Family, kernel: &mut dyn Source) -> Result<(), Fault> {
         if !self.base.contains_key(&family) {
             let set = kernel.read(family)?;
             self.wanted.insert(family, set.clone());
@@ -95,35 +97,20 @@ impl Overlay {
     }
 
     /// Gives a ruleset with everything that is queued.
-    pub(super) fn ruleset(&mut self, family: Family, kernel: &mut dyn Source) -> Result<&Ruleset, Fault> {
+    pub(in crate::transaction) fn ruleset(&mut self, family: Family, kernel: &mut dyn Source) -> Result<&Ruleset, Fault> {
         self.load(family, kernel)?;
         self.settle(kernel)?;
         self.set(family).map(|set| &*set)
     }
 
-    /// Makes a chain fit to be shown: its rules are given in their canonical words.
-    pub(super) fn make_ready(&mut self, at: &ChainRef, kernel: &mut dyn Source) -> Result<(), Fault> {
-        self.load(at.family, kernel)?;
-        self.settle(kernel)?;
-        self.make_canonical(at, kernel)
-    }
-
-    /// Gives the words that the kernel would list for a rule in a chain.
-    pub(super) fn canonical_of(&mut self, at: &ChainRef, words: &Words, kernel: &mut dyn Source) -> Result<Words, Fault> {
-        if !self.listed(at).contains(words) {
-            self.ask(vec![Ask { chain: at.clone(), words: words.clone() }], kernel)?;
-        }
-        self.canonical(at, words)
-    }
-
     /// Tells whether the kernel has a chain, whatever is queued.
-    pub(super) fn is_in_kernel(&mut self, at: &ChainRef, kernel: &mut dyn Source) -> Result<bool, Fault> {
+    pub(in crate::transaction) fn is_in_kernel(&mut self, at: &ChainRef, kernel: &mut dyn Source) -> Result<bool, Fault> {
         self.load(at.family, kernel)?;
         Ok(self.base.get(&at.family).is_some_and(|set| set.find(at.table, &at.chain).is_some()))
     }
 
     /// Queues an intent. Strict checks are made now; what the oracle must tell is found out later.
-    pub(super) fn queue(&mut self, intent: Intent, origin: Origin, kernel: &mut dyn Source) -> Result<(), Fault> {
+    pub(in crate::transaction) fn queue(&mut self, intent: Intent, origin: Origin, kernel: &mut dyn Source) -> Result<(), Fault> {
         self.load(intent.family, kernel)?;
         let waits = match &intent.edit {
             Edit::Ensure(chain, ..) | Edit::Absent(chain, _) => {
@@ -160,7 +147,7 @@ impl Overlay {
     }
 
     /// Does everything that waits, in order.
-    pub(super) fn settle(&mut self, kernel: &mut dyn Source) -> Result<(), Fault> {
+    pub(in crate::transaction) fn settle(&mut self, kernel: &mut dyn Source) -> Result<(), Fault> {
         if self.waiting == self.queue.len() {
             return Ok(());
         }
@@ -175,95 +162,6 @@ impl Overlay {
             }
         }
         Ok(())
-    }
-
-    /// Asks the oracle for the rules of some intents and for the raw rules of their chains, all in one.
-    fn learn(&mut self, intents: &[&Intent], kernel: &mut dyn Source) -> Result<(), Fault> {
-        let mut asks: Vec<Ask> = Vec::new();
-        let mut listed: BTreeMap<ChainRef, HashSet<Words>> = BTreeMap::new();
-        for intent in intents {
-            let chain = ChainRef::new(intent.family, intent.table, intent.edit.chain().clone());
-            let rules: &[Words] = match &intent.edit {
-                Edit::Ensure(_, rules, _) => rules,
-                Edit::Absent(_, words) | Edit::Delete(_, words) => std::slice::from_ref(words),
-                _ => continue,
-            };
-            let listed = listed.entry(chain.clone()).or_insert_with(|| self.listed(&chain));
-            let unknown = rules.iter().filter(|words| !listed.contains(words));
-            asks.extend(unknown.map(|words| Ask { chain: chain.clone(), words: words.clone() }));
-        }
-        // An empty chain equals nothing, whatever the words mean: `ensure` there is an append, and the write itself is the judge.
-        asks.retain(|ask| !kernel.judges() || !self.is_empty(&ask.chain));
-        self.ask(asks, kernel)?;
-        for chain in listed.into_keys() {
-            self.make_canonical(&chain, kernel)?;
-        }
-        Ok(())
-    }
-
-    /// Asks the oracle what the memory does not hold yet.
-    fn ask(&mut self, mut asks: Vec<Ask>, kernel: &mut dyn Source) -> Result<(), Fault> {
-        asks.retain(|ask| !self.memo.contains_key(ask));
-        let mut seen = HashSet::new();
-        asks.retain(|ask| seen.insert(ask.clone()));
-        if asks.is_empty() {
-            return Ok(());
-        }
-        let own = |set: &Ruleset| -> Vec<ChainRef> {
-            let chains = set.tables.iter().flat_map(|(table, state)| state.chains.iter().map(move |(name, chain)| (*table, name, chain)));
-            chains.filter(|(.., chain)| chain.policy.is_none()).map(|(table, name, _)| set.point(table, name)).collect()
-        };
-        let chains: Vec<ChainRef> = self.wanted.values().flat_map(own).collect();
-        let verdicts = kernel.canonical(&asks, &chains)?;
-        self.memo.extend(asks.into_iter().zip(verdicts));
-        Ok(())
-    }
-
-    /// Gives the words that stand in a chain: a rule in just these words is canonical already.
-    fn listed(&self, at: &ChainRef) -> HashSet<Words> {
-        let chain = self.wanted.get(&at.family).and_then(|set| set.find(at.table, &at.chain));
-        let rules = chain.map_or(&[][..], |chain| &chain.rules);
-        rules.iter().filter(|entry| !self.raw.contains(&entry.id)).map(|entry| entry.rule.words.clone()).collect()
-    }
-
-    fn is_empty(&self, at: &ChainRef) -> bool {
-        let chain = self.wanted.get(&at.family).and_then(|set| set.find(at.table, &at.chain));
-        chain.is_none_or(|chain| chain.rules.is_empty())
-            && !self.queue[self.waiting..]
-                .iter()
-                .any(|queued| queued.intent.edit.chain() == &at.chain && matches!(queued.intent.edit, Edit::Append(..)))
-    }
-
-    /// Gives the raw rules of a chain their canonical words.
-    fn make_canonical(&mut self, at: &ChainRef, kernel: &mut dyn Source) -> Result<(), Fault> {
-        let raw: Vec<(u64, Words)> = match self.wanted.get(&at.family).and_then(|set| set.find(at.table, &at.chain)) {
-            Some(chain) if !self.raw.is_empty() => {
-                chain.rules.iter().filter(|entry| self.raw.contains(&entry.id)).map(|entry| (entry.id, entry.rule.words.clone())).collect()
-            }
-            _ => return Ok(()),
-        };
-        self.ask(raw.iter().map(|(_, words)| Ask { chain: at.clone(), words: words.clone() }).collect(), kernel)?;
-        for (id, words) in raw {
-            let canonical = self.canonical(at, &words).map_err(|fault| match self.by.get(&id) {
-                Some(by) => fault.at(self.queue[*by].origin.clone()),
-                None => fault,
-            })?;
-            self.raw.remove(&id);
-            let rules = &mut self.set(at.family)?.get_mut(at.table, &at.chain)?.rules;
-            if let Some(entry) = rules.iter_mut().find(|entry| entry.id == id).filter(|entry| entry.rule.words != canonical) {
-                entry.rule = Arc::new(Rule { words: canonical, ..(*entry.rule).clone() });
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the canonical form that the oracle has told, the words themselves where it was not asked or does not know.
-    fn canonical(&self, at: &ChainRef, words: &Words) -> Result<Words, Fault> {
-        match self.memo.get(&Ask { chain: at.clone(), words: words.clone() }) {
-            Some(Verdict::Canonical(canonical)) => Ok(canonical.clone()),
-            Some(Verdict::Refused(why)) => Err(Fault::new(Kind::Refused, format!("use the rule `{words}` in {at}"), why.clone())),
-            Some(Verdict::Unknown(_)) | None => Ok(words.clone()),
-        }
     }
 
     fn set(&mut self, family: Family) -> Result<&mut Ruleset, Fault> {
@@ -391,116 +289,9 @@ impl Overlay {
         self.set(at.family)?.delete_chain(at.table, &at.chain)
     }
 
-    /// Sees to it that a chain has some rules: takes those that are there, puts the others next to them.
-    fn ensure(&mut self, at: &ChainRef, rules: &[Words], position: Position, by: usize) -> Result<(), Fault> {
-        let mut after = 0;
-        let mut claimed: HashSet<u64> = HashSet::new();
-        for words in rules {
-            let canonical = self.canonical(at, words)?;
-            let raw = kernel_will_judge(&self.memo, at, words);
-            let chain = self.set(at.family)?.get(at.table, &at.chain)?;
-            let equal = |entry: &&Entry| entry.rule.words == canonical && !claimed.contains(&entry.id);
-            let found = match position {
-                Position::Last => chain.rules.iter().find(equal),
-                // Before it may stand what is fyke's own: two recipes that both want to be first would push each other away for ever.
-                Position::First => chain
-                    .rules
-                    .iter()
-                    .take_while(|entry| entry.rule.tag.is_some() || claimed.contains(&entry.id) || equal(entry))
-                    .find(equal),
-            };
-            let id = match found.map(|entry| entry.id) {
-                Some(id) => id,
-                None => {
-                    let index = self.place_for(at, position, after, &canonical, by)?;
-                    self.put(at, index, canonical, raw, by)?
-                }
-            };
-            claimed.insert(id);
-            let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-            after = rules.iter().position(|entry| entry.id == id).map_or(rules.len(), |index| index + 1);
-            let tag = rules.get(after - 1).and_then(|entry| entry.rule.tag.as_ref()).map(Tag::to_string);
-            self.ensured.entry(at.clone()).or_default().extend(tag);
-        }
-        self.ensured.entry(at.clone()).or_default();
-        Ok(())
-    }
-
-    /// Finds the index for a rule that `ensure` has to put in, and makes way for it.
-    fn place_for(&mut self, at: &ChainRef, position: Position, after: usize, words: &Words, by: usize) -> Result<usize, Fault> {
-        let (owner, run) = (self.owner.clone(), self.run.clone());
-        let out_of_date = |entry: &Entry| entry.rule.tag.as_ref().is_some_and(|tag| tag.owner == owner && tag.run != run);
-        if position == Position::First {
-            // A rule of ours that somebody has got in front of is moved, not doubled.
-            let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-            if let Some(late) = rules.iter().position(|entry| entry.rule.words == *words && out_of_date(entry)) {
-                self.take(at, late, by)?;
-            }
-            return Ok(after);
-        }
-        if after > 0 {
-            return Ok(after);
-        }
-        // A rule of an earlier run with other values gives its place to its successor.
-        let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-        Ok(rules.iter().position(out_of_date).unwrap_or(rules.len()))
-    }
-
-    /// Takes out what earlier runs of this instance left in the chains that this run has ensured.
-    pub(super) fn retire(&mut self, kernel: &mut dyn Source) -> Result<(), Fault> {
-        for at in self.ensured.keys().cloned().collect::<Vec<_>>() {
-            self.load(at.family, kernel)?;
-        }
-        self.settle(kernel)?;
-        self.retiring = true;
-        self.take_out_of_date();
-        Ok(())
-    }
-
-    fn take_out_of_date(&mut self) {
-        for (at, kept) in self.ensured.clone() {
-            let (owner, run) = (self.owner.clone(), self.run.clone());
-            let Some(chain) = self.wanted.get_mut(&at.family).and_then(|set| set.find_mut(at.table, &at.chain)) else { continue };
-            let late = |entry: &Entry| {
-                entry.rule.tag.as_ref().is_some_and(|tag| tag.owner == owner && tag.run != run && !kept.contains(&tag.to_string()))
-            };
-            let gone: Vec<u64> = chain.rules.iter().filter(|entry| late(entry)).map(|entry| entry.id).collect();
-            if gone.is_empty() {
-                continue;
-            }
-            chain.rules.retain(|entry| !late(entry));
-            let by = self.by_chain.get(&at).copied();
-            self.by.extend(gone.into_iter().filter_map(|id| by.map(|by| (id, by))));
-        }
-    }
-
-    /// Gives every raw rule its canonical words, so that what the kernel refuses is found before a write that cannot judge.
-    pub(super) fn vet(&mut self, kernel: &mut dyn Source) -> Result<(), Fault> {
-        self.settle(kernel)?;
-        let raw = &self.raw;
-        let chains: Vec<ChainRef> = self
-            .wanted
-            .values()
-            .flat_map(|set| {
-                set.tables
-                    .iter()
-                    .flat_map(move |(table, state)| state.chains.iter().map(move |(name, chain)| (set.point(*table, name), chain)))
-            })
-            .filter(|(_, chain)| chain.rules.iter().any(|entry| raw.contains(&entry.id)))
-            .map(|(at, _)| at)
-            .collect();
-        let asks = chains.iter().flat_map(|at| {
-            let rules = self.wanted.get(&at.family).and_then(|set| set.find(at.table, &at.chain)).map_or(&[][..], |chain| &chain.rules);
-            let raw = rules.iter().filter(|entry| self.raw.contains(&entry.id));
-            raw.map(|entry| Ask { chain: at.clone(), words: entry.rule.words.clone() }).collect::<Vec<_>>()
-        });
-        self.ask(asks.collect(), kernel)?;
-        chains.iter().try_for_each(|at| self.make_canonical(at, kernel))
-    }
-
     /// Finds the patches from the present rulesets to the wanted ones, and the changes for the journal. If the present is not what was
     /// read, everything queued is done again on it.
-    pub(super) fn patches(&mut self, present: &[Ruleset]) -> Result<(Vec<Patch>, Vec<Change>), Fault> {
+    pub(in crate::transaction) fn patches(&mut self, present: &[Ruleset]) -> Result<(Vec<Patch>, Vec<Change>), Fault> {
         if present.iter().any(|set| self.base.get(&set.family).is_none_or(|base| !unchanged(base, set))) {
             self.rebase(present)?;
         }
@@ -526,7 +317,7 @@ impl Overlay {
     }
 
     /// Gives the script position that put an entry in.
-    pub(super) fn origin_of(&self, id: u64) -> Option<Origin> {
+    pub(in crate::transaction) fn origin_of(&self, id: u64) -> Option<Origin> {
         self.by.get(&id).and_then(|by| self.queue.get(*by)).map(|queued| queued.origin.clone())
     }
 
@@ -557,7 +348,7 @@ impl Overlay {
     }
 
     /// Forgets the queue after a flush; the next read asks the kernel.
-    pub(super) fn flushed(&mut self) {
+    pub(in crate::transaction) fn flushed(&mut self) {
         self.forget_applied();
         self.queue.clear();
         self.waiting = 0;
@@ -565,11 +356,6 @@ impl Overlay {
         self.base.clear();
         self.wanted.clear();
     }
-}
-
-/// Tells whether the words of a rule go to the kernel as the script gave them.
-fn kernel_will_judge(memo: &HashMap<Ask, Verdict>, at: &ChainRef, words: &Words) -> bool {
-    !matches!(memo.get(&Ask { chain: at.clone(), words: words.clone() }), Some(Verdict::Canonical(_)))
 }
 
 /// Tells whether a ruleset is still the one that was read, number for number.
