@@ -31,7 +31,7 @@ impl Legacy {
             if !said.well() {
                 return Err(said.fault(format!("read the {family} tables")));
             }
-            save::read(&mut ruleset, &said.output, known)?;
+            save::read(&mut ruleset, said.listing(family)?, known)?;
         }
         Ok(ruleset)
     }

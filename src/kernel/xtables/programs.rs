@@ -123,6 +123,20 @@ impl Said {
         self.status == 0
     }
 
+    /// Gives the output of iptables-save, if each rule of it is on one line. A comment can hold a line break, and then the rest of the rule
+    /// reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
+    pub(super) fn listing(&self, family: Family) -> Result<&str, Fault> {
+        match self.output.lines().find(|line| !closed(line)) {
+            None => Ok(&self.output),
+            Some(line) => Err(Fault::new(
+                Kind::Unsupported,
+                format!("read the {family} tables"),
+                format!("a rule has a line break in it, which iptables-save cannot word: {line}"),
+            )
+            .hint("delete that rule by its number, see `iptables -L --line-numbers`")),
+        }
+    }
+
     /// Tells whether the words were not even understood, so that the kernel was not asked.
     pub(super) fn parsing(&self) -> bool {
         self.status == 2
@@ -130,10 +144,11 @@ impl Said {
 
     /// Gives the number of the line that the complaint names.
     pub(super) fn line(&self) -> Option<usize> {
-        let at = self.complaint.find("line ").map(|at| at + 5);
-        let at = self.complaint.find("at line: ").map(|at| at + 9).or(at)?;
-        let digits: String = self.complaint[at..].chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
+        let number = |line: &str| {
+            let rest = line.strip_prefix("Error occurred at line: ").or_else(|| unnamed(line).strip_prefix("line "))?;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        self.complaint.lines().find_map(number)
     }
 
     /// Gives the complaint without what only a reader of iptables' own messages needs: its name, line numbers, the pointer to its help,
@@ -167,7 +182,7 @@ impl Said {
                 .hint("it takes CAP_NET_ADMIN: run as root, or with `--sandbox` in a throw-away namespace")
         } else if has("holding the xtables lock") {
             Fault::new(Kind::Busy, tried, why)
-        } else if has("Table does not exist") || has("table `") && has("can't initialize") {
+        } else if has("Table does not exist") || has("unable to initialize table") {
             Fault::new(Kind::Unsupported, tried, why)
                 .hint("the kernel lacks the module of this table (iptable_filter, iptable_nat and the like)")
         } else if why.starts_with("the kernel") {
@@ -176,6 +191,20 @@ impl Said {
             Fault::new(Kind::Refused, tried, why)
         }
     }
+}
+
+/// Tells whether every quote of a line is closed.
+fn closed(line: &str) -> bool {
+    let mut bytes = line.bytes();
+    let mut open = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => open = !open,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    !open
 }
 
 /// Gives an error of the kernel in the same words for every program.
@@ -187,21 +216,23 @@ fn kernel_words(line: &str) -> String {
 
 /// Takes the names of program, version and line off a line of complaint.
 fn strip(line: &str) -> &str {
-    let mut rest = line.trim();
-    for names in ["iptables", "ip6tables"] {
-        if let Some(after) = rest.strip_prefix(names) {
-            rest = after.split_once(": ").map_or(if after.ends_with(':') { "" } else { rest }, |(_, rest)| rest).trim();
-        }
-    }
-    if let Some(after) = rest.strip_prefix("line ") {
-        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        rest = after.strip_prefix(" failed").map_or(after, |after| if after.is_empty() { "" } else { after });
-        rest = rest.trim_start_matches(':').trim();
-    }
-    rest
+    let rest = unnamed(line);
+    let Some(after) = rest.strip_prefix("line ") else { return rest };
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    after.strip_prefix(" failed").unwrap_or(after).trim_start_matches(':').trim()
+}
+
+/// Takes the names of program and version off a line of complaint.
+fn unnamed(line: &str) -> &str {
+    let line = line.trim();
+    let named = line.starts_with("iptables") || line.starts_with("ip6tables");
+    // "iptables-nft-restore v1.8.9 (nf_tables): " ends in a blank that the trimming above has taken.
+    let rest = if named { line.split_once(": ").map(|(_, rest)| rest).or(line.ends_with(':').then_some("")) } else { None };
+    rest.unwrap_or(line).trim()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

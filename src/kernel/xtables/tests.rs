@@ -362,6 +362,41 @@ fn the_legacy_lock_is_waited_for() {
 }
 
 #[test]
+fn a_comment_cannot_pass_for_a_rule() {
+    on_both(|mut live, backend| {
+        let program = format!("iptables{}", backend.suffix());
+        let comment = "x\"\n-A INPUT -j ACCEPT\n#";
+        let rule = ["-A", "INPUT", "-m", "comment", "--comment", comment, "-j", "DROP"];
+        assert!(Command::new(program).args(rule).status().unwrap().success());
+        let fault = live.read(Family::V4).unwrap_err();
+        assert!(fault.kind == Kind::Unsupported && fault.why.contains("line break"), "{fault}");
+    });
+}
+
+#[test]
+fn what_nft_put_in_is_left_alone_or_refused() {
+    let nft = |words: &str| assert!(Command::new("nft").arg(words).status().unwrap().success());
+    if Command::new("nft").arg("-v").output().is_err() {
+        println!("skipped: nft is not installed");
+        return;
+    }
+    within(|| {
+        nft("add table ip filter; add chain ip filter input { type filter hook input priority 0; }; add rule ip filter input accept");
+        assert_ne!(Live::open(None).unwrap().choice().ambiguous, true);
+        let mut live = Live::open(Some(Backend::Nft)).unwrap();
+        edit(&mut live, Family::V4, &[], |set| {
+            set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules.push(entry(900, "-j ACCEPT", 1));
+        })
+        .unwrap();
+        assert_eq!(words(&mut live, Family::V4, "INPUT"), ["-j ACCEPT"]);
+        edit(&mut live, Family::V4, &[], |set| *set = Ruleset::empty(set.family)).unwrap();
+        assert!(live.read(Family::V4).unwrap().same(&Ruleset::empty(Family::V4)));
+        nft("add chain ip filter other; add rule ip filter other tcp dport { 22, 23 } accept");
+        assert_eq!(live.read(Family::V4).unwrap_err().kind, Kind::Unsupported);
+    });
+}
+
+#[test]
 fn another_writer_neither_loses_a_rule_nor_moves_ours() {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     within(|| {
