@@ -5,12 +5,10 @@ pub mod nftables;
 pub mod route;
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use netlink_sys::{Socket as Raw, SocketAddr};
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use message::{Answer, answers};
@@ -66,14 +64,16 @@ impl Socket {
         self.raw.send_to(bytes, &SocketAddr::new(0, 0), 0).map(drop)
     }
 
-    /// Receives one datagram and gives each of its messages to `each`.
+    /// Receives one datagram and gives each of its messages to `each`. Only the kernel is listened to: any process can send to the socket.
     pub fn receive(&mut self, each: &mut dyn FnMut(Answer<'_>) -> io::Result<()>) -> io::Result<()> {
         loop {
-            match recv(self.raw.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC) {
-                Ok(len) if len > self.buffer.len() => return Err(io::Error::other("an answer of the kernel is too long")),
-                Ok(len) => return answers(&self.buffer[..len]).try_for_each(each),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
+            let mut space = &mut self.buffer[..];
+            match self.raw.recv_from(&mut space, libc::MSG_TRUNC) {
+                Ok((_, sender)) if sender.port_number() != 0 => {}
+                Ok((len, _)) if len > self.buffer.len() => return Err(io::Error::other("an answer of the kernel is too long")),
+                Ok((len, _)) => return answers(&self.buffer[..len]).try_for_each(each),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }

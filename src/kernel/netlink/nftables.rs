@@ -66,6 +66,8 @@ pub struct Rule {
     pub handle: u64,
     /// The text of its last `comment` match.
     pub comment: Option<Box<str>>,
+    /// Whether it looks something up in a set of nf_tables.
+    pub looks_up: bool,
 }
 
 /// A chain.
@@ -349,12 +351,20 @@ fn add_chain(tables: &mut BTreeMap<String, Table>, body: &[u8]) {
 }
 
 fn add_rule(table: &mut Table, body: &[u8]) {
-    let (mut chain, mut rule) = ("", Rule { handle: 0, comment: None });
+    let (mut chain, mut rule) = ("", Rule { handle: 0, comment: None, looks_up: false });
     for (kind, value) in entry(body) {
         match kind {
             attribute::RULE_CHAIN => chain = text(value),
             attribute::RULE_HANDLE => rule.handle = be64(value),
-            attribute::RULE_EXPRESSIONS => rule.comment = attributes(value).filter_map(|(_, value)| comment(value)).last(),
+            attribute::RULE_EXPRESSIONS => {
+                for (_, expression) in attributes(value) {
+                    match part(expression, attribute::EXPR_NAME).map(text) {
+                        Some("match") => rule.comment = comment(expression).or(rule.comment),
+                        Some("lookup") => rule.looks_up = true,
+                        _ => {}
+                    }
+                }
+            }
             _ => {}
         }
     }
@@ -363,10 +373,14 @@ fn add_rule(table: &mut Table, body: &[u8]) {
     }
 }
 
-/// Gives the text of an expression that is a `comment` match of xtables.
+/// Finds an attribute among others.
+fn part(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+}
+
+/// Gives the text of a match of xtables if it is a comment.
 fn comment(expression: &[u8]) -> Option<Box<str>> {
-    let part = |bytes, wanted| attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-    let data = part(expression, attribute::EXPR_DATA).filter(|_| part(expression, attribute::EXPR_NAME).map(text) == Some("match"))?;
+    let data = part(expression, attribute::EXPR_DATA)?;
     let info = part(data, attribute::MATCH_INFO).filter(|_| part(data, attribute::MATCH_NAME).map(text) == Some("comment"))?;
     Some(text(info).into())
 }

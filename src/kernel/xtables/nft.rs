@@ -6,6 +6,7 @@
 //! batch that the kernel refuses when anybody else was faster.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -13,12 +14,12 @@ use super::places;
 use super::programs::{Call, Programs};
 use super::restore::{Script, tell_written};
 use super::{Backend, Plan, Refusal};
-use crate::kernel::netlink::nftables::{Commit, Listing, Nftables, Order, Ordered};
+use crate::kernel::netlink::nftables::{self, Commit, Listing, Nftables, Order, Ordered};
 use crate::model::iptables::{Chain, ChainName, Patch, Policy, Ruleset, Table, TableState, Tag, save};
 use crate::model::{Family, Fault, Kind};
 
-/// How often something is begun anew because others were faster.
-const TRIES: usize = 8;
+/// How long something is begun anew because others were faster, as long as the lock of the legacy tables is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The tables of iptables in nf_tables, of one network namespace.
 pub(super) struct Nft {
@@ -60,7 +61,7 @@ pub(super) fn socket_fault(tried: impl Into<String>, error: &std::io::Error) -> 
 }
 
 fn busy(tried: impl Into<String>) -> Fault {
-    Fault::new(Kind::Busy, tried, format!("other programs changed nf_tables during each of {TRIES} attempts"))
+    Fault::new(Kind::Busy, tried, format!("other programs kept changing nf_tables for {} s", PATIENCE.as_secs()))
         .hint("`nft monitor` shows who does; try again when it is quiet")
 }
 
@@ -95,7 +96,8 @@ impl Nft {
     }
 
     fn look(&mut self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<View, Fault> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let listing = self.list(family)?;
             let mut ruleset = skeleton(family, &listing);
             // An empty host is not worth a process.
@@ -104,12 +106,12 @@ impl Nft {
                 if !said.well() {
                     return Err(said.fault(format!("read the {family} tables")));
                 }
-                compatible(family, &said.output)?;
-                save::read(&mut ruleset, &said.output, known)?;
+                compatible(family, &said.output, &listing)?;
+                save::read(&mut ruleset, said.listing(family)?, known)?;
                 register(&mut ruleset, &listing);
             }
-            if self.generation()? == listing.generation && agree(&ruleset, &listing) {
-                return Ok(View { ruleset, listing });
+            if self.generation()? == listing.generation {
+                return if agree(&ruleset, &listing) { Ok(View { ruleset, listing }) } else { Err(unreadable(family)) };
             }
         }
         Err(busy(format!("read the {family} tables")))
@@ -117,7 +119,8 @@ impl Nft {
 
     /// Gives the families as they are at one moment, from memory where nothing was changed since.
     fn views(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let generation = self.generation()?;
             let mut views = Vec::new();
             for family in families {
@@ -136,7 +139,8 @@ impl Nft {
 
     /// Does what `plan` finds: renames, then what iptables-nft-restore adds, then removals.
     pub(super) fn update(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool, plan: &mut Plan<'_>) -> Result<(), Refusal> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let views = self.views(families, known)?;
             let (rulesets, listings): (Vec<_>, Vec<_>) = views.into_iter().map(|view| (view.ruleset, view.listing)).unzip();
             let patches = plan(&rulesets)?;
@@ -162,7 +166,8 @@ impl Nft {
         }
         let scripts: Vec<Script> = patches.iter().map(Script::additions).filter(|script| script.commits() > 0).collect();
         if !scripts.is_empty() {
-            if self.generation()? != generation {
+            // What has no tag cannot be put right afterwards, so that at least it is not written when others were seen writing.
+            if !patches.iter().all(places::tagged) && self.generation()? != generation {
                 return Ok(Attempt::Moved);
             }
             self.restore(&scripts)?;
@@ -201,7 +206,8 @@ impl Nft {
     /// Looks at the places of what was added while others changed something too. Gives the generation in which all stands where it should;
     /// or takes all of it back.
     fn settle(&mut self, patches: &[Patch], before: &BTreeMap<Family, Listing>) -> Result<Option<u32>, Fault> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let mut now = BTreeMap::new();
             for patch in patches {
                 now.insert(patch.family, self.list(patch.family)?);
@@ -229,7 +235,8 @@ impl Nft {
     /// Takes out what the patches take out. What is gone already is fine.
     fn remove(&mut self, patches: &[Patch], before: &BTreeMap<Family, Listing>, mut generation: u32) -> Result<(), Refusal> {
         let mut fresh: BTreeMap<Family, Listing> = BTreeMap::new();
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let now = |family: &Family| fresh.get(family).unwrap_or(&before[family]);
             let orders: Vec<Ordered> =
                 patches.iter().flat_map(|patch| places::removals(patch, &before[&patch.family], now(&patch.family))).collect();
@@ -297,13 +304,19 @@ fn refuse(ordered: &Ordered, error: &std::io::Error) -> Fault {
     }
 }
 
+/// Gives the chains of a listing that are iptables' own. What else hangs on a hook was put into the table by `nft`, and iptables looks past it.
+fn own_chains(listing: &Listing, table: Table) -> impl Iterator<Item = (ChainName, &nftables::Chain)> {
+    let chains = listing.tables.get(table.name()).into_iter().flat_map(|table| &table.chains);
+    chains.map(|(name, chain)| (ChainName::listed(name), chain)).filter(move |(name, chain)| !chain.base || name.is_builtin(table))
+}
+
 /// Makes the ruleset that a listing shows, without rules.
 fn skeleton(family: Family, listing: &Listing) -> Ruleset {
     let mut ruleset = Ruleset::empty(family);
     for (table, state) in &mut ruleset.tables {
-        for (name, chain) in listing.tables.get(table.name()).into_iter().flat_map(|table| &table.chains) {
+        for (name, chain) in own_chains(listing, *table) {
             let policy = chain.base.then_some(if chain.drops { Policy::Drop } else { Policy::Accept });
-            state.chains.insert(ChainName::listed(name), Chain { policy, ..Chain::default() });
+            state.chains.insert(name, Chain { policy, ..Chain::default() });
         }
     }
     register(&mut ruleset, listing);
@@ -321,30 +334,36 @@ fn register(ruleset: &mut Ruleset, listing: &Listing) {
     }
 }
 
-/// Tells whether the words and the numbers are about the same rules.
+/// Tells whether the words and the numbers are about the same chains with as many rules.
 fn agree(ruleset: &Ruleset, listing: &Listing) -> bool {
-    let numbers = |table: Table, chain: &ChainName| listing.chain(table.name(), chain.as_str()).map_or(0, |chain| chain.rules.len());
-    let agree = |table: &Table, state: &TableState| state.chains.iter().all(|(name, chain)| chain.rules.len() == numbers(*table, name));
-    let chains = |listing: &Listing, table: &Table| listing.tables.get(table.name()).map_or(0, |table| table.chains.len());
     ruleset.tables.iter().all(|(table, state)| {
-        agree(table, state) && state.chains.values().filter(|chain| chain.registered).count() == chains(listing, table)
+        let worded: BTreeMap<_, _> =
+            state.chains.iter().filter(|(_, chain)| chain.registered).map(|(name, c)| (name.clone(), c.rules.len())).collect();
+        let numbered: BTreeMap<_, _> = own_chains(listing, *table).map(|(name, chain)| (name, chain.rules.len())).collect();
+        worded == numbered
     })
 }
 
-/// Refuses to read what `nft` wrote into a table of iptables: iptables-save leaves it out.
-fn compatible(family: Family, text: &str) -> Result<(), Fault> {
-    match text.lines().find(|line| line.starts_with('#') && line.contains("is incompatible")) {
-        None => Ok(()),
-        Some(line) => Err(Fault::new(Kind::Unsupported, format!("read the {family} tables"), line.trim_start_matches("# ").to_owned())
-            .hint("somebody put into it by `nft` what iptables cannot word")),
+fn unreadable(family: Family) -> Fault {
+    Fault::new(Kind::Unsupported, format!("read the {family} tables"), "iptables-nft-save cannot word some of the rules")
+        .hint("`nft list ruleset` shows all; somebody put in by `nft` what iptables cannot word")
+}
+
+/// Refuses to read what `nft` wrote into a table of iptables: iptables-save leaves out the table, or the part of a rule that looks into a set.
+fn compatible(family: Family, text: &str, listing: &Listing) -> Result<(), Fault> {
+    if let Some(line) = text.lines().find(|line| line.starts_with('#') && line.contains("is incompatible,")) {
+        return Err(Fault { why: line.trim_start_matches("# ").to_owned(), ..unreadable(family) });
     }
+    let mut rules = Table::ALL.into_iter().flat_map(|table| own_chains(listing, table)).flat_map(|(_, chain)| &chain.rules);
+    if rules.any(|rule| rule.looks_up) { Err(unreadable(family)) } else { Ok(()) }
 }
 
 /// Tells whether nf_tables holds rules, user-defined chains or dropping policies of iptables.
 pub(super) fn in_use(socket: &mut Nftables) -> std::io::Result<bool> {
     for family in Family::BOTH {
         let listing = socket.list(family, &names(), false)?.unwrap_or_default();
-        if listing.tables.values().flat_map(|table| table.chains.values()).any(|chain| !chain.base || chain.drops || chain.uses > 0) {
+        let mut chains = Table::ALL.into_iter().flat_map(|table| own_chains(&listing, table));
+        if chains.any(|(_, chain)| !chain.base || chain.drops || chain.uses > 0) {
             return Ok(true);
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Backend;
 use crate::kernel::netns::Netns;
 use crate::kernel::tool::{End, Output, Request, Tool, run_all};
-use crate::model::iptables::Table;
 use crate::model::{Family, Fault, Kind};
 
 /// The longest complaint that is passed on; iptables can repeat a word of any length.
@@ -34,11 +33,6 @@ impl<'a> Call<'a> {
     /// Makes a call of `iptables-save -c`.
     pub(super) fn save(family: Family) -> Self {
         Self { family, verb: "-save", args: vec!["-c".into()], input: NOTHING }
-    }
-
-    /// Makes a call of `iptables-save -c` for one table.
-    pub(super) fn save_table(family: Family, table: Table) -> Self {
-        Self { args: vec!["-c".into(), "-t".into(), table.to_string()], ..Self::save(family) }
     }
 
     /// Makes a call of `iptables` itself.
@@ -129,6 +123,20 @@ impl Said {
         self.status == 0
     }
 
+    /// Gives the output of iptables-save, if each rule of it is on one line. A comment can hold a line break, and then the rest of the rule
+    /// reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
+    pub(super) fn listing(&self, family: Family) -> Result<&str, Fault> {
+        match self.output.lines().find(|line| !closed(line)) {
+            None => Ok(&self.output),
+            Some(line) => Err(Fault::new(
+                Kind::Unsupported,
+                format!("read the {family} tables"),
+                format!("a rule has a line break in it, which iptables-save cannot word: {line}"),
+            )
+            .hint("delete that rule by its number, see `iptables -L --line-numbers`")),
+        }
+    }
+
     /// Tells whether the words were not even understood, so that the kernel was not asked.
     pub(super) fn parsing(&self) -> bool {
         self.status == 2
@@ -136,19 +144,27 @@ impl Said {
 
     /// Gives the number of the line that the complaint names.
     pub(super) fn line(&self) -> Option<usize> {
-        let at = self.complaint.find("line ").map(|at| at + 5);
-        let at = self.complaint.find("at line: ").map(|at| at + 9).or(at)?;
-        let digits: String = self.complaint[at..].chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
+        let number = |line: &str| {
+            let rest = line.strip_prefix("Error occurred at line: ").or_else(|| unnamed(line).strip_prefix("line "))?;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        self.complaint.lines().find_map(number)
     }
 
-    /// Gives the complaint without what only a reader of iptables' own messages needs: its name, line numbers, the pointer to its help.
+    /// Gives the complaint without what only a reader of iptables' own messages needs: its name, line numbers, the pointer to its help,
+    /// and warnings, which can be about any rule of a batch.
     pub(super) fn why(&self) -> String {
-        let noise = |line: &&str| !line.is_empty() && !line.starts_with("Try `") && !line.starts_with("Error occurred at line");
-        let lines: Vec<&str> = self.complaint.lines().map(strip).filter(noise).collect();
-        let mut why = lines.join("; ");
-        if why.is_empty() {
-            why = format!("it ended with status {}", self.status);
+        let warning = |line: &&str| line.to_ascii_lowercase().starts_with("warn");
+        let noise = |line: &&str| line.is_empty() || line.starts_with("Try `") || line.starts_with("Error occurred at line");
+        let lines: Vec<&str> = self.complaint.lines().map(strip).filter(|line| !noise(line)).collect();
+        let (warnings, reasons): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(warning);
+        let mut why = match &reasons[..] {
+            [] => warnings.last().map_or_else(|| format!("it ended with status {}", self.status), |line| (*line).to_owned()),
+            reasons => reasons.iter().map(|line| kernel_words(line)).collect::<Vec<_>>().join("; "),
+        };
+        let missing = ["by that name", "No such file"].iter().any(|words| why.contains(words));
+        if let Some(warning) = warnings.iter().find(|line| missing && line.contains("kernel module")) {
+            why = format!("{why} ({})", warning.trim_start_matches("Warning: "));
         }
         if let Some((cut, _)) = why.char_indices().nth(COMPLAINT) {
             why.truncate(cut);
@@ -166,32 +182,57 @@ impl Said {
                 .hint("it takes CAP_NET_ADMIN: run as root, or with `--sandbox` in a throw-away namespace")
         } else if has("holding the xtables lock") {
             Fault::new(Kind::Busy, tried, why)
-        } else if has("Table does not exist") || has("table `") && has("can't initialize") {
+        } else if has("Table does not exist") || has("unable to initialize table") {
             Fault::new(Kind::Unsupported, tried, why)
                 .hint("the kernel lacks the module of this table (iptable_filter, iptable_nat and the like)")
+        } else if why.starts_with("the kernel") {
+            Fault::new(Kind::Refused, tried, why).hint("the kernel's log (`dmesg`) may say more")
         } else {
             Fault::new(Kind::Refused, tried, why)
         }
     }
 }
 
-/// Takes the names of program, version and line off a line of complaint.
-fn strip(line: &str) -> &str {
-    let mut rest = line.trim();
-    for names in ["iptables", "ip6tables"] {
-        if let Some(after) = rest.strip_prefix(names) {
-            rest = after.split_once(": ").map_or(if after.ends_with(':') { "" } else { rest }, |(_, rest)| rest).trim();
+/// Tells whether every quote of a line is closed.
+fn closed(line: &str) -> bool {
+    let mut bytes = line.bytes();
+    let mut open = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => open = !open,
+            b'\\' => drop(bytes.next()),
+            _ => {}
         }
     }
-    if let Some(after) = rest.strip_prefix("line ") {
-        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        rest = after.strip_prefix(" failed").map_or(after, |after| if after.is_empty() { "" } else { after });
-        rest = rest.trim_start_matches(':').trim();
-    }
-    rest
+    !open
+}
+
+/// Gives an error of the kernel in the same words for every program.
+fn kernel_words(line: &str) -> String {
+    let nft = line.split_once(" failed (").and_then(|(_, rest)| rest.split_once("): ")).map(|(error, _)| error);
+    let legacy = line.strip_suffix(" Run `dmesg' for more information.").map(|error| error.trim_end_matches('.'));
+    nft.or(legacy).map_or_else(|| line.to_owned(), |error| format!("the kernel refuses it: {error}"))
+}
+
+/// Takes the names of program, version and line off a line of complaint.
+fn strip(line: &str) -> &str {
+    let rest = unnamed(line);
+    let Some(after) = rest.strip_prefix("line ") else { return rest };
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    after.strip_prefix(" failed").unwrap_or(after).trim_start_matches(':').trim()
+}
+
+/// Takes the names of program and version off a line of complaint.
+fn unnamed(line: &str) -> &str {
+    let line = line.trim();
+    let named = line.starts_with("iptables") || line.starts_with("ip6tables");
+    // "iptables-nft-restore v1.8.9 (nf_tables): " ends in a blank that the trimming above has taken.
+    let rest = if named { line.split_once(": ").map(|(_, rest)| rest).or(line.ends_with(':').then_some("")) } else { None };
+    rest.unwrap_or(line).trim()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -211,14 +252,10 @@ mod tests {
             (
                 "iptables-nft-restore v1.8.9 (nf_tables): \nline 3: RULE_APPEND failed (Invalid argument): rule in chain A\n",
                 Some(3),
-                "RULE_APPEND failed (Invalid argument): rule in chain A",
+                "the kernel refuses it: Invalid argument",
             ),
             ("iptables-restore: line 5 failed\n", Some(5), "it ended with status 1"),
-            (
-                "ip6tables: Invalid argument. Run `dmesg' for more information.\n",
-                None,
-                "Invalid argument. Run `dmesg' for more information.",
-            ),
+            ("ip6tables: Invalid argument. Run `dmesg' for more information.\n", None, "the kernel refuses it: Invalid argument"),
         ];
         for (complaint, line, why) in cases {
             assert_eq!((said(complaint).line(), said(complaint).why().as_str()), (line, why), "{complaint}");

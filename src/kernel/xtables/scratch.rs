@@ -229,7 +229,7 @@ fn listed(family: Family, said: &Said) -> Result<BTreeMap<(Table, ChainName), Ve
         return Err(said.fault("read rules back from a scratch network namespace"));
     }
     let mut ruleset = Ruleset::empty(family);
-    save::read(&mut ruleset, &said.output, &|_| false)?;
+    save::read(&mut ruleset, said.listing(family)?, &|_| false)?;
     let chains =
         ruleset.tables.into_iter().flat_map(|(table, state)| state.chains.into_iter().map(move |(name, chain)| ((table, name), chain)));
     Ok(chains.map(|(home, chain)| (home, chain.rules.into_iter().map(|entry| entry.rule.words.clone()).collect())).collect())

@@ -221,3 +221,235 @@ fn a_refusal_names_its_rule_and_leaves_the_table_alone() {
         }
     });
 }
+
+/// Reads the cases of iptables' own test suite, as questions; none where the suite is not beside the repository.
+fn suite() -> Option<Vec<(Ask, bool)>> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/suites/iptables/cases.jsonl");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: there is no {}", path.display());
+        return None;
+    };
+    let ask = |line: &str| {
+        let case: serde_json::Value = serde_json::from_str(line).ok()?;
+        let field = |name: &str| case[name].as_str().map(str::to_owned);
+        let family = match field("cmd")?.as_str() {
+            "iptables" => Family::V4,
+            "ip6tables" => Family::V6,
+            _ => return None,
+        };
+        let chain = ChainRef::new(family, field("table")?.parse().ok()?, name(&field("chain")?));
+        Some((Ask { chain, words: Words::parse(&field("rule")?).ok()? }, field("result")? == "OK"))
+    };
+    Some(text.lines().filter_map(ask).collect())
+}
+
+#[test]
+fn what_the_oracle_gives_is_taken_unchanged() {
+    let Some(cases) = suite() else { return };
+    on_both(|mut live, backend| {
+        // Those that iptables' own suite accepts, and a few of the others.
+        let asks: Vec<Ask> = cases
+            .iter()
+            .enumerate()
+            .filter(|(at, (_, fine))| *fine && at % 3 == 0 || at % 50 == 0)
+            .map(|(_, (ask, _))| ask.clone())
+            .collect();
+        let verdicts = live.canonical(&asks, &[]).unwrap();
+        let canonical = |(ask, verdict): (&Ask, &Verdict)| match verdict {
+            Verdict::Canonical(words) => Some(Ask { chain: ask.chain.clone(), words: words.clone() }),
+            _ => None,
+        };
+        let canonical: Vec<Ask> = asks.iter().zip(&verdicts).filter_map(canonical).collect();
+        println!("{backend:?}: {} of {} rules of the suite are accepted", canonical.len(), asks.len());
+        assert!(canonical.len() * 10 > asks.len() * 7, "most of the extensions are there");
+        // A second oracle, which remembers nothing.
+        let again = Live::open(Some(backend)).unwrap().canonical(&canonical, &[]).unwrap();
+        let differ: Vec<_> = canonical.iter().zip(&again).filter(|(ask, again)| **again != Verdict::Canonical(ask.words.clone())).collect();
+        assert!(differ.is_empty(), "{backend:?}: {differ:#?}");
+    });
+}
+
+#[test]
+fn the_oracle_tells_what_becomes_of_words() {
+    on_both(|mut live, backend| {
+        let ask = |chain: &str, words: &str| Ask {
+            chain: ChainRef::new(Family::V4, Table::Filter, name(chain)),
+            words: Words::parse(words).unwrap(),
+        };
+        let asks = [
+            ask("INPUT", "-p tcp --dport ssh -j MINE"),
+            ask("INPUT", "-j NOWHERE"),
+            ask("OTHER", "-m recent --rcheck --hitcount 65536"),
+            ask("INPUT", "-s 192.0.2.1,192.0.2.2 -j DROP"),
+            ask("OTHER", "-m set --match-set hosts src"),
+            ask("OTHER", "-m comment --comment 'a \"b\" c'"),
+            ask("INPUT", "-p tcp --dport ssh -j MINE"),
+            ask("INPUT", "-p tcp --dport 99999"),
+        ];
+        let chains = [ChainRef::new(Family::V4, Table::Filter, name("MINE"))];
+        let verdicts = live.canonical(&asks, &chains).unwrap();
+        let shown: Vec<String> = verdicts
+            .iter()
+            .map(|verdict| match verdict {
+                Verdict::Canonical(words) => words.to_string(),
+                Verdict::Refused(why) => format!("refused: {why}"),
+                Verdict::Unknown(why) => format!("unknown: {why}"),
+            })
+            .collect();
+        let nowhere = match backend {
+            Backend::Nft => "refused: Chain 'NOWHERE' does not exist",
+            Backend::Legacy => "refused: Couldn't load target `NOWHERE':No such file or directory",
+        };
+        assert_eq!(
+            shown,
+            [
+                "-p tcp -m tcp --dport 22 -j MINE",
+                nowhere,
+                "refused: the kernel refuses it: Invalid argument",
+                "refused: it makes several rules of one, or none: give one address, one port range at a time",
+                "unknown: Set hosts doesn't exist.",
+                "-m comment --comment \"a \\\"b\\\" c\"",
+                "-p tcp -m tcp --dport 22 -j MINE",
+                "refused: invalid port/service `99999' specified",
+            ]
+        );
+        assert_eq!(listing(backend).iter().filter(|line| line.starts_with('-')).count(), 0, "nothing was written to the host");
+    });
+}
+
+#[test]
+fn where_both_backends_hold_rules_nothing_is_written_unasked() {
+    within(|| {
+        assert!(!Live::open(None).unwrap().choice().ambiguous);
+        iptables(Backend::Legacy, "ip6tables -P FORWARD DROP");
+        assert_eq!(Live::open(None).unwrap().choice().backend, Backend::Legacy);
+        iptables(Backend::Legacy, "ip6tables -P FORWARD ACCEPT");
+        iptables(Backend::Nft, "iptables -A INPUT -j ACCEPT");
+        assert_eq!(Live::open(None).unwrap().choice().backend, Backend::Nft);
+        iptables(Backend::Legacy, "iptables -N MINE");
+        let mut live = Live::open(None).unwrap();
+        assert_eq!(live.choice(), backend::Choice { backend: backend::Choice::installed().unwrap(), ambiguous: true });
+        let refused = live.update(&Family::BOTH, &mut |_| panic!("it is not asked")).unwrap_err();
+        assert_eq!((refused.fault.kind, refused.fault.hint.unwrap().contains("--backend")), (Kind::Input, true));
+        assert!(!Live::open(Some(Backend::Legacy)).unwrap().choice().ambiguous);
+        let reports = backend::reports();
+        assert!(
+            reports.iter().all(|report| report.holds_rules == Ok(true) && report.version.as_ref().is_ok_and(|text| text.contains("v1.")))
+        );
+    });
+}
+
+#[test]
+fn the_legacy_lock_is_waited_for() {
+    use std::time::{Duration, Instant};
+    within(|| {
+        let mut live = Live::open(Some(Backend::Legacy)).unwrap();
+        let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open("/run/xtables.lock").unwrap();
+        let Ok(held) = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive) else { panic!("no lock") };
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(200));
+                drop(held);
+            });
+            let begun = Instant::now();
+            edit(&mut live, Family::V4, &[], |set| {
+                set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules.push(entry(900, "-j ACCEPT", 1));
+            })
+            .unwrap();
+            assert!(begun.elapsed() >= Duration::from_millis(190));
+        });
+    });
+}
+
+#[test]
+fn a_comment_cannot_pass_for_a_rule() {
+    on_both(|mut live, backend| {
+        let program = format!("iptables{}", backend.suffix());
+        let comment = "x\"\n-A INPUT -j ACCEPT\n#";
+        let rule = ["-A", "INPUT", "-m", "comment", "--comment", comment, "-j", "DROP"];
+        assert!(Command::new(program).args(rule).status().unwrap().success());
+        let fault = live.read(Family::V4).unwrap_err();
+        assert!(fault.kind == Kind::Unsupported && fault.why.contains("line break"), "{fault}");
+    });
+}
+
+#[test]
+fn what_nft_put_in_is_left_alone_or_refused() {
+    let nft = |words: &str| assert!(Command::new("nft").arg(words).status().unwrap().success());
+    if Command::new("nft").arg("-v").output().is_err() {
+        println!("skipped: nft is not installed");
+        return;
+    }
+    within(|| {
+        nft("add table ip filter; add chain ip filter input { type filter hook input priority 0; }; add rule ip filter input accept");
+        assert_ne!(Live::open(None).unwrap().choice().ambiguous, true);
+        let mut live = Live::open(Some(Backend::Nft)).unwrap();
+        edit(&mut live, Family::V4, &[], |set| {
+            set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules.push(entry(900, "-j ACCEPT", 1));
+        })
+        .unwrap();
+        assert_eq!(words(&mut live, Family::V4, "INPUT"), ["-j ACCEPT"]);
+        edit(&mut live, Family::V4, &[], |set| *set = Ruleset::empty(set.family)).unwrap();
+        assert!(live.read(Family::V4).unwrap().same(&Ruleset::empty(Family::V4)));
+        nft("add chain ip filter other; add rule ip filter other tcp dport { 22, 23 } accept");
+        assert_eq!(live.read(Family::V4).unwrap_err().kind, Kind::Unsupported);
+    });
+}
+
+#[test]
+fn another_writer_neither_loses_a_rule_nor_moves_ours() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    within(|| {
+        let mut live = Live::open(Some(Backend::Nft)).unwrap();
+        edit(&mut live, Family::V4, &[], |set| {
+            let rules = &mut set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
+            rules.extend((1..=20).map(|at| entry(900 + at, &format!("-s 192.0.2.{at} -j ACCEPT"), 0)));
+        })
+        .unwrap();
+        let (stop, writes) = (AtomicBool::new(false), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let place = writes.fetch_add(1, Ordering::Relaxed) % 20 + 1;
+                    iptables(Backend::Nft, &format!("iptables -I INPUT {place} -s 203.0.113.1 -j ACCEPT"));
+                    iptables(Backend::Nft, "iptables -D INPUT -s 203.0.113.1 -j ACCEPT");
+                }
+            });
+            let rounds = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                for round in 0..30 {
+                    let at = |set: &[Entry], number: u32| {
+                        set.iter().position(|entry| entry.rule.words.as_str().contains(&format!("192.0.2.{number}/32"))).unwrap()
+                    };
+                    let added = edit(&mut live, Family::V4, &[], |set| {
+                        let rules = &mut set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
+                        for before in [3, 11, 19] {
+                            rules.insert(
+                                at(rules, before),
+                                entry(800 + u64::from(before), &format!("-s 198.51.100.{before} -j DROP"), before),
+                            );
+                        }
+                    });
+                    added.unwrap();
+                    let ours = words(&mut live, Family::V4, "INPUT");
+                    let ours: Vec<_> = ours.iter().filter(|words| !words.contains("203.0.113")).collect();
+                    let place = |text: &str| ours.iter().position(|words| words.contains(text)).unwrap();
+                    assert_eq!(ours.len(), 23, "{ours:#?}");
+                    for before in [3, 11, 19] {
+                        let (mine, next) = (place(&format!("198.51.100.{before}/32")), place(&format!("192.0.2.{before}/32")));
+                        assert_eq!(mine + 1, next, "round {round}: {ours:#?}");
+                    }
+                    edit(&mut live, Family::V4, &[], |set| {
+                        set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules.retain(|entry| entry.rule.tag.is_none());
+                    })
+                    .unwrap();
+                }
+            }));
+            stop.store(true, Ordering::Relaxed);
+            if let Err(panic) = rounds {
+                std::panic::resume_unwind(panic);
+            }
+        });
+        let left: Vec<String> = (1..=20).map(|at| format!("-s 192.0.2.{at}/32 -j ACCEPT")).collect();
+        assert_eq!(words(&mut live, Family::V4, "INPUT"), left, "after {} writes of the other", writes.load(Ordering::Relaxed));
+    });
+}
