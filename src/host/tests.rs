@@ -205,8 +205,12 @@ fn no_name_of_ours_is_reserved() {
 fn examples_of_the_reference_run() {
     for function in reflect::functions() {
         let example = function.example().unwrap_or_default();
-        if let Err(f) = host().eval(example) {
-            eprintln!("EX {}: {}", function.signature(), told(&f))
+        match host().eval(example) {
+            // Counters, lists and canonical rules are a real kernel's.
+            Err(f) if matches!(f.kind, Kind::Unknown | Kind::NotFound) => {
+                eprintln!("needs a kernel: {}: {}", function.signature(), told(&f))
+            }
+            result => drop(result.unwrap_or_else(|f| panic!("{}: {}", function.signature(), told(&f)))),
         }
     }
 }
