@@ -42,7 +42,12 @@ pub fn fault(ctx: &NativeCallContext, fault: Fault) -> Box<EvalAltResult> {
 }
 
 /// Turns a fault into an error at a position of Rhai; [`fault`] is the usual way.
+///
+/// What a plan cannot know is not catchable: whatever a script did next would be a guess.
 pub fn error(fault: Fault, at: rhai::Position) -> Box<EvalAltResult> {
+    if fault.kind == Kind::Unknown {
+        return Box::new(EvalAltResult::ErrorTerminated(Dynamic::from(fault), at));
+    }
     let mut map = Map::new();
     map.insert("kind".into(), fault.kind.name().into());
     map.insert("message".into(), fault.to_string().into());

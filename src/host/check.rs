@@ -317,7 +317,7 @@ mod tests {
         );
         assert_eq!(
             found("//! X.\n//! risk: changes\n//! needs: iptabels\n"),
-            ["Error 1:1 cannot trust the header of x: it needs `iptabels`, and there is no such room"]
+            ["Error 1:1 cannot trust the header of x: it needs `iptabels`, and there is no such room (did you mean `iptables`?)"]
         );
         assert_eq!(
             found("//! X.\n//! risk: some\n"),

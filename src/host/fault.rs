@@ -87,6 +87,8 @@ fn described(error: EvalAltResult, tried: &str, engine: &Engine, sources: &Sourc
     match error {
         E::ErrorRuntime(value, _) => thrown(&value, tried, engine),
         E::ErrorTerminated(token, _) => match token.try_cast::<Fault>() {
+            // Only a native function knows where it was called and what it tried.
+            Some(fault) if fault.origin.is_some() => fault,
             Some(fault) => Fault { tried: tried.to_owned(), ..fault },
             None => limit("it was stopped"),
         },

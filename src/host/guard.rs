@@ -1,6 +1,8 @@
 //! A script cannot replace what the host gives it.
 
-use rhai::{AST, ASTNode, Position, Stmt};
+use std::collections::HashSet;
+
+use rhai::{AST, ASTNode, Expr, Position, Stmt};
 
 use super::reflect::FunctionDoc;
 use crate::bind;
@@ -11,32 +13,53 @@ const LANGUAGE: [&str; 8] = ["print", "debug", "type_of", "call", "curry", "is_s
 
 /// Finds the first function or import of a source that would replace a function or a room of the host.
 ///
-/// A script function goes before a native one: `fn append(rule)` would catch every `chain.append(rule)`, so methods are looked at by the number
-/// of their parameters with and without the receiver.
+/// A script function goes before a native one: in a source that uses a room, `fn append(rule)` would catch every `chain.append(rule)`. Without
+/// such a call it is a name like any other.
 pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [FunctionDoc], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
-    let mut found = None;
-    ast.walk(&mut |path: &[ASTNode]| {
-        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()
-            && bind::ROOMS.iter().any(|room| room.name == import.1.name.as_str())
-        {
-            let fault = Fault::input(format!("import as `{}`", import.1.name), "a room of fyke has this name");
-            found = Some(Fault { origin: at(import.1.pos), ..fault.hint("give it another name: import .. as other;") });
-        }
-        found.is_none()
-    });
-    if found.is_some() || !ast.has_functions() {
-        return found;
+    let seen = Seen::in_source(ast);
+    if let Some((alias, pos)) = seen.aliases.iter().find(|(alias, _)| is_room(alias)) {
+        let fault = Fault::input(format!("import as `{alias}`"), "a room of fyke has this name");
+        return Some(Fault { origin: at(*pos), ..fault.hint("give it another name: import .. as other;") });
     }
-    let taken = |name: &str, params: usize| {
-        LANGUAGE.contains(&name)
-            || bind::ROOMS.iter().any(|room| room.name == name)
-            || known().iter().any(|k| {
-                k.name == name && (k.room.is_empty() || k.method) && (!k.method || k.params.len() == params || k.params.len() == params + 1)
-            })
+    let own = |name: &str| LANGUAGE.contains(&name) || is_room(name) || known().iter().any(|k| k.room.is_empty() && k.name == name);
+    let caught = |name: &str, params: usize| {
+        seen.uses_room && seen.methods.contains(&(name.to_owned(), params)) && known().iter().any(|k| k.method && k.name == name)
     };
-    let defined = ast.iter_functions().filter(|f| !f.name.starts_with("anon$")).find(|f| taken(f.name, f.params.len()))?;
-    let fault = Fault::input(format!("define the function `{}`", defined.name), "fyke has a function or a room of this name");
-    Some(Fault { origin: function_position(ast, defined.name).and_then(at), ..fault.hint("give it another name") })
+    let defined = || ast.iter_functions().filter(|f| !f.name.starts_with("anon$"));
+    let function = defined().find(|f| own(f.name) || caught(f.name, f.params.len()))?;
+    let fault = Fault::input(format!("define the function `{}`", function.name), "fyke has a function or a room of this name");
+    Some(Fault { origin: function_position(ast, function.name).and_then(at), ..fault.hint("give it another name") })
+}
+
+fn is_room(name: &str) -> bool {
+    bind::ROOMS.iter().any(|room| room.name == name)
+}
+
+/// What a source says that matters here.
+#[derive(Default)]
+struct Seen {
+    aliases: Vec<(String, Position)>,
+    /// Methods that are called, with the number of their arguments.
+    methods: HashSet<(String, usize)>,
+    uses_room: bool,
+}
+
+impl Seen {
+    fn in_source(ast: &AST) -> Self {
+        let mut seen = Self::default();
+        ast.walk(&mut |path: &[ASTNode]| {
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::Import(import, _))) => seen.aliases.push((import.1.name.to_string(), import.1.pos)),
+                Some(ASTNode::Expr(Expr::MethodCall(call, _))) => drop(seen.methods.insert((call.name.to_string(), call.args.len()))),
+                Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
+                    seen.uses_room |= call.namespace.path.first().is_some_and(|root| is_room(&root.name));
+                }
+                _ => {}
+            }
+            true
+        });
+        seen
+    }
 }
 
 /// Finds the body of a function: Rhai keeps no position of its name.

@@ -66,6 +66,8 @@ pub fn functions() -> Vec<FunctionDoc> {
     engine::register(&mut engine);
     let mut all = own(&engine);
     all.extend(STDLIB.iter().flat_map(|(name, text)| script_functions(&format!("std:{name}"), text)));
+    // How a value prints is no function that anybody looks up.
+    all.retain(|f| f.name != "to_string" && f.name != "to_debug");
     all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len()));
     all
 }
@@ -230,19 +232,24 @@ mod tests {
 
     #[test]
     fn every_function_is_documented() {
+        let mut lacking = Vec::new();
         for f in functions() {
+            let mut lacks = |what: &str| lacking.push(format!("{}: {what}", f.signature()));
             let verb = f.summary().split(' ').next().unwrap_or_default();
-            assert!(
-                verb.ends_with('s') && f.summary().ends_with(['.', ':']),
-                "{}: its first line is no sentence: {:?}",
-                f.signature(),
-                f.summary()
-            );
-            assert!(f.example().is_some_and(|e| !e.trim().is_empty()), "{} has no example", f.signature());
+            if !(verb.ends_with('s') && f.summary().ends_with(['.', ':'])) {
+                lacks("its first line is no sentence");
+            }
+            if !f.property && f.example().is_none_or(|e| e.trim().is_empty()) {
+                lacks("no example");
+            }
+            let native = !f.property && !f.room.starts_with("std:");
             for section in ["# Changes", "# Source"] {
-                assert!(f.room.starts_with("std:") || f.doc.contains(section), "{} lacks {section}", f.signature());
+                if native && !f.doc.contains(section) {
+                    lacks(section);
+                }
             }
         }
+        assert_eq!(lacking, Vec::<String>::new());
     }
 
     #[test]

@@ -139,6 +139,13 @@ fn native_faults_are_caught_as_maps_and_thrown_again_whole() {
 }
 
 #[test]
+fn what_a_plan_cannot_know_is_not_caught() {
+    let text = "let input = iptables::table(\"filter\").chain(\"INPUT\");\ninput.append(\"-j DROP\");\ntry {\n  input.list()[0].packets\n} catch {}\n2";
+    let fault = Host::open(Setup::new(Mode::Plan, Door::over_nothing())).eval(text).unwrap_err();
+    assert_eq!((fault.kind, fault.origin.as_ref().unwrap().at.line), (Kind::Unknown, 4));
+}
+
+#[test]
 fn sleeps_are_refused_or_cut() {
     assert_eq!(fault("sleep(0.0 / 0.0)").why, "it is not a number");
     let mut setup = Setup::new(Mode::Run, Door::over_nothing());
@@ -175,6 +182,11 @@ fn host_functions_cannot_be_replaced() {
     for text in ["fn print(x) { x }", "fn param(a, b, c) { 1 }", "fn param() { 1 }", "fn call(x) { x }"] {
         assert_eq!(fault(text).kind, Kind::Input, "{text}");
     }
+    assert_eq!(
+        fault("let c = iptables::table(\"filter\").chain(\"INPUT\");\nfn append(rule) { rule }\nc.append(\"-j DROP\");").tried,
+        "define the function `append`"
+    );
+    assert!(eval("fn append(x) { this + x } \"a\".append(\"b\")").is_ok());
     assert!(eval("fn mine(x) { x } let sleep = 1; mine(sleep)").is_ok());
 }
 
@@ -186,6 +198,20 @@ fn no_name_of_ours_is_reserved() {
     }
     for room in crate::bind::ROOMS {
         assert!(Engine::new_raw().compile(format!("let {} = 1;", room.name)).is_ok(), "{} is a reserved word", room.name);
+    }
+}
+
+#[test]
+fn examples_of_the_reference_run() {
+    for function in reflect::functions() {
+        let example = function.example().unwrap_or_default();
+        match host().eval(example) {
+            // Counters, lists and canonical rules are a real kernel's.
+            Err(f) if matches!(f.kind, Kind::Unknown | Kind::NotFound) => {
+                eprintln!("needs a kernel: {}: {}", function.signature(), told(&f))
+            }
+            result => drop(result.unwrap_or_else(|f| panic!("{}: {}", function.signature(), told(&f)))),
+        }
     }
 }
 

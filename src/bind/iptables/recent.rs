@@ -120,6 +120,13 @@ pub mod functions {
     /// # Fails
     /// `not-found`: no rule uses a list of this name. `input`: it is no address.
     ///
+    /// # Example
+    /// ```rhai
+    /// let input = iptables::table("filter").chain("INPUT");
+    /// input.append(#{ recent: #{ set: true, name: "SEEN" } });
+    /// iptables::recent("SEEN").add("192.0.2.1");
+    /// ```
+    ///
     /// # Source
     /// iptables-extensions(8), recent: `echo +addr`
     #[rhai_fn(global, return_raw, volatile)]
@@ -137,6 +144,13 @@ pub mod functions {
     /// # Fails
     /// `not-found`: no rule uses a list of this name. `input`: it is no address.
     ///
+    /// # Example
+    /// ```rhai
+    /// let input = iptables::table("filter").chain("INPUT");
+    /// input.append(#{ recent: #{ set: true, name: "SEEN" } });
+    /// iptables::recent("SEEN").remove("192.0.2.1");
+    /// ```
+    ///
     /// # Source
     /// iptables-extensions(8), recent: `echo -addr`
     #[rhai_fn(global, return_raw, volatile)]
@@ -151,6 +165,13 @@ pub mod functions {
     ///
     /// # Fails
     /// `not-found`: no rule uses a list of this name.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let input = iptables::table("filter").chain("INPUT");
+    /// input.append(#{ recent: #{ set: true, name: "SEEN" } });
+    /// iptables::recent("SEEN").clear();
+    /// ```
     ///
     /// # Source
     /// iptables-extensions(8), recent: `echo /`

@@ -138,6 +138,19 @@ pub mod functions {
     }
 
     /// Gives the rule as a map; the counters are `()` where only packets could tell them.
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let input = iptables::table("filter").chain("INPUT");
+    /// input.append("-j ACCEPT");
+    /// input.list()[0].to_map()
+    /// ```
+    ///
+    /// # Source
+    /// iptables(8), `--list-rules`
     #[rhai_fn(global, pure)]
     pub fn to_map(rule: &mut Rule) -> Map {
         let counters = rule.rule.counters;
