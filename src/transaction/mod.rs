@@ -62,6 +62,9 @@ pub enum Act {
     Recent(String, recent::Edit),
 }
 
+/// What is told the id of a run before the run is journaled.
+pub type Begun = Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>;
+
 /// What a door needs to be opened.
 pub struct Setup {
     /// The kernel: live for a run, a shadow for a plan.
@@ -76,8 +79,8 @@ pub struct Setup {
     pub random: u64,
     /// The time in seconds since 1970.
     pub now: fn() -> i64,
-    /// What is told the id of the run before the first change: the page that the guardian reads.
-    pub begun: Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>,
+    /// What takes the lock of the run, and tells the guardian of it.
+    pub begun: Begun,
 }
 
 /// The one way to the kernel, shared by everything in a script that holds a handle.
@@ -160,7 +163,7 @@ struct Transaction {
     context: Context,
     run: RunId,
     now: fn() -> i64,
-    begun: Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>,
+    begun: Begun,
     batches: i64,
     report: Report,
 }
