@@ -25,9 +25,9 @@ impl Legacy {
     /// Reads all tables of a family, with counters.
     pub(super) fn read(&self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<Ruleset, Fault> {
         let mut ruleset = Ruleset::empty(family);
-        // Listing a table that is not registered would register it for good.
-        let calls: Vec<Call<'_>> = registered(family)?.into_iter().map(|table| Call::save_table(family, table)).collect();
-        for said in self.programs.run(&calls, None)? {
+        // Listing a table that is not registered would register it for good. Without a table, iptables-legacy-save lists those that are.
+        if !registered(family)?.is_empty() {
+            let said = self.programs.run_one(&Call::save(family), None)?;
             if !said.well() {
                 return Err(said.fault(format!("read the {family} tables")));
             }

@@ -6,6 +6,7 @@
 //! batch that the kernel refuses when anybody else was faster.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -17,8 +18,8 @@ use crate::kernel::netlink::nftables::{Commit, Listing, Nftables, Order, Ordered
 use crate::model::iptables::{Chain, ChainName, Patch, Policy, Ruleset, Table, TableState, Tag, save};
 use crate::model::{Family, Fault, Kind};
 
-/// How often something is begun anew because others were faster.
-const TRIES: usize = 8;
+/// How long something is begun anew because others were faster, as long as the lock of the legacy tables is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The tables of iptables in nf_tables, of one network namespace.
 pub(super) struct Nft {
@@ -60,7 +61,7 @@ pub(super) fn socket_fault(tried: impl Into<String>, error: &std::io::Error) -> 
 }
 
 fn busy(tried: impl Into<String>) -> Fault {
-    Fault::new(Kind::Busy, tried, format!("other programs changed nf_tables during each of {TRIES} attempts"))
+    Fault::new(Kind::Busy, tried, format!("other programs kept changing nf_tables for {} s", PATIENCE.as_secs()))
         .hint("`nft monitor` shows who does; try again when it is quiet")
 }
 
@@ -95,7 +96,8 @@ impl Nft {
     }
 
     fn look(&mut self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<View, Fault> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let listing = self.list(family)?;
             let mut ruleset = skeleton(family, &listing);
             // An empty host is not worth a process.
@@ -117,7 +119,8 @@ impl Nft {
 
     /// Gives the families as they are at one moment, from memory where nothing was changed since.
     fn views(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let generation = self.generation()?;
             let mut views = Vec::new();
             for family in families {
@@ -136,7 +139,8 @@ impl Nft {
 
     /// Does what `plan` finds: renames, then what iptables-nft-restore adds, then removals.
     pub(super) fn update(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool, plan: &mut Plan<'_>) -> Result<(), Refusal> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let views = self.views(families, known)?;
             let (rulesets, listings): (Vec<_>, Vec<_>) = views.into_iter().map(|view| (view.ruleset, view.listing)).unzip();
             let patches = plan(&rulesets)?;
@@ -162,7 +166,8 @@ impl Nft {
         }
         let scripts: Vec<Script> = patches.iter().map(Script::additions).filter(|script| script.commits() > 0).collect();
         if !scripts.is_empty() {
-            if self.generation()? != generation {
+            // What has no tag cannot be put right afterwards, so that at least it is not written when others were seen writing.
+            if !patches.iter().all(places::tagged) && self.generation()? != generation {
                 return Ok(Attempt::Moved);
             }
             self.restore(&scripts)?;
@@ -201,7 +206,8 @@ impl Nft {
     /// Looks at the places of what was added while others changed something too. Gives the generation in which all stands where it should;
     /// or takes all of it back.
     fn settle(&mut self, patches: &[Patch], before: &BTreeMap<Family, Listing>) -> Result<Option<u32>, Fault> {
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let mut now = BTreeMap::new();
             for patch in patches {
                 now.insert(patch.family, self.list(patch.family)?);
@@ -229,7 +235,8 @@ impl Nft {
     /// Takes out what the patches take out. What is gone already is fine.
     fn remove(&mut self, patches: &[Patch], before: &BTreeMap<Family, Listing>, mut generation: u32) -> Result<(), Refusal> {
         let mut fresh: BTreeMap<Family, Listing> = BTreeMap::new();
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let now = |family: &Family| fresh.get(family).unwrap_or(&before[family]);
             let orders: Vec<Ordered> =
                 patches.iter().flat_map(|patch| places::removals(patch, &before[&patch.family], now(&patch.family))).collect();

@@ -49,7 +49,13 @@ impl Site<'_> {
     fn removals(&self) -> Vec<Order> {
         let mut orders = Vec::new();
         for chain in &self.patch.chains {
-            orders.extend(self.removed(chain).into_iter().map(|number| Order::DeleteRule(chain.chain.to_string(), number)));
+            let (name, removed) = (|| chain.chain.to_string(), self.removed(chain));
+            if removed.len() > 1 && chain.added.is_empty() && self.now(&chain.chain).len() == removed.len() {
+                // One order where all go: the kernel looks each number up from the beginning of the chain.
+                orders.push(Order::EmptyChain(name()));
+            } else {
+                orders.extend(removed.into_iter().map(|number| Order::DeleteRule(name(), number)));
+            }
         }
         let gone: Vec<_> = self.patch.gone_chains.iter().map(|(chain, _)| chain).filter(|chain| self.has(chain)).collect();
         for chain in &gone {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Backend;
 use crate::kernel::netns::Netns;
 use crate::kernel::tool::{End, Output, Request, Tool, run_all};
-use crate::model::iptables::Table;
 use crate::model::{Family, Fault, Kind};
 
 /// The longest complaint that is passed on; iptables can repeat a word of any length.
@@ -34,11 +33,6 @@ impl<'a> Call<'a> {
     /// Makes a call of `iptables-save -c`.
     pub(super) fn save(family: Family) -> Self {
         Self { family, verb: "-save", args: vec!["-c".into()], input: NOTHING }
-    }
-
-    /// Makes a call of `iptables-save -c` for one table.
-    pub(super) fn save_table(family: Family, table: Table) -> Self {
-        Self { args: vec!["-c".into(), "-t".into(), table.to_string()], ..Self::save(family) }
     }
 
     /// Makes a call of `iptables` itself.
@@ -142,13 +136,20 @@ impl Said {
         digits.parse().ok()
     }
 
-    /// Gives the complaint without what only a reader of iptables' own messages needs: its name, line numbers, the pointer to its help.
+    /// Gives the complaint without what only a reader of iptables' own messages needs: its name, line numbers, the pointer to its help,
+    /// and warnings, which can be about any rule of a batch.
     pub(super) fn why(&self) -> String {
-        let noise = |line: &&str| !line.is_empty() && !line.starts_with("Try `") && !line.starts_with("Error occurred at line");
-        let lines: Vec<&str> = self.complaint.lines().map(strip).filter(noise).collect();
-        let mut why = lines.join("; ");
-        if why.is_empty() {
-            why = format!("it ended with status {}", self.status);
+        let warning = |line: &&str| line.to_ascii_lowercase().starts_with("warn");
+        let noise = |line: &&str| line.is_empty() || line.starts_with("Try `") || line.starts_with("Error occurred at line");
+        let lines: Vec<&str> = self.complaint.lines().map(strip).filter(|line| !noise(line)).collect();
+        let (warnings, reasons): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(warning);
+        let mut why = match &reasons[..] {
+            [] => warnings.last().map_or_else(|| format!("it ended with status {}", self.status), |line| (*line).to_owned()),
+            reasons => reasons.iter().map(|line| kernel_words(line)).collect::<Vec<_>>().join("; "),
+        };
+        let missing = ["by that name", "No such file"].iter().any(|words| why.contains(words));
+        if let Some(warning) = warnings.iter().find(|line| missing && line.contains("kernel module")) {
+            why = format!("{why} ({})", warning.trim_start_matches("Warning: "));
         }
         if let Some((cut, _)) = why.char_indices().nth(COMPLAINT) {
             why.truncate(cut);
@@ -169,10 +170,19 @@ impl Said {
         } else if has("Table does not exist") || has("table `") && has("can't initialize") {
             Fault::new(Kind::Unsupported, tried, why)
                 .hint("the kernel lacks the module of this table (iptable_filter, iptable_nat and the like)")
+        } else if why.starts_with("the kernel") {
+            Fault::new(Kind::Refused, tried, why).hint("the kernel's log (`dmesg`) may say more")
         } else {
             Fault::new(Kind::Refused, tried, why)
         }
     }
+}
+
+/// Gives an error of the kernel in the same words for every program.
+fn kernel_words(line: &str) -> String {
+    let nft = line.split_once(" failed (").and_then(|(_, rest)| rest.split_once("): ")).map(|(error, _)| error);
+    let legacy = line.strip_suffix(" Run `dmesg' for more information.").map(|error| error.trim_end_matches('.'));
+    nft.or(legacy).map_or_else(|| line.to_owned(), |error| format!("the kernel refuses it: {error}"))
 }
 
 /// Takes the names of program, version and line off a line of complaint.
@@ -211,7 +221,7 @@ mod tests {
             (
                 "iptables-nft-restore v1.8.9 (nf_tables): \nline 3: RULE_APPEND failed (Invalid argument): rule in chain A\n",
                 Some(3),
-                "RULE_APPEND failed (Invalid argument): rule in chain A",
+                "the kernel refuses it: Invalid argument",
             ),
             ("iptables-restore: line 5 failed\n", Some(5), "it ended with status 1"),
             (

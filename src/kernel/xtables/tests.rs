@@ -221,3 +221,161 @@ fn a_refusal_names_its_rule_and_leaves_the_table_alone() {
         }
     });
 }
+
+/// Reads the cases of iptables' own test suite, as questions; none where the suite is not beside the repository.
+fn suite() -> Option<Vec<(Ask, bool)>> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/suites/iptables/cases.jsonl");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: there is no {}", path.display());
+        return None;
+    };
+    let ask = |line: &str| {
+        let case: serde_json::Value = serde_json::from_str(line).ok()?;
+        let field = |name: &str| case[name].as_str().map(str::to_owned);
+        let family = match field("cmd")?.as_str() {
+            "iptables" => Family::V4,
+            "ip6tables" => Family::V6,
+            _ => return None,
+        };
+        let chain = ChainRef::new(family, field("table")?.parse().ok()?, name(&field("chain")?));
+        Some((Ask { chain, words: Words::parse(&field("rule")?).ok()? }, field("result")? == "OK"))
+    };
+    Some(text.lines().filter_map(ask).collect())
+}
+
+#[test]
+fn what_the_oracle_gives_is_taken_unchanged() {
+    let Some(cases) = suite() else { return };
+    on_both(|mut live, backend| {
+        let asks: Vec<Ask> = cases.iter().map(|(ask, _)| ask.clone()).collect();
+        let verdicts = live.canonical(&asks, &[]).unwrap();
+        let (mut canonical, mut refused, mut unknown) = (Vec::new(), 0, 0);
+        for (ask, verdict) in asks.iter().zip(&verdicts) {
+            match verdict {
+                Verdict::Canonical(words) => canonical.push(Ask { chain: ask.chain.clone(), words: words.clone() }),
+                Verdict::Refused(why) => {
+                    refused += 1;
+                    println!("REF {backend:?} {} {} => {why}", ask.chain, ask.words)
+                }
+                Verdict::Unknown(why) => {
+                    unknown += 1;
+                    println!("UNK {backend:?} {} {} => {why}", ask.chain, ask.words)
+                }
+            }
+        }
+        println!("{backend:?}: {} accepted, {refused} refused, {unknown} unknown", canonical.len());
+        // A second oracle, which remembers nothing.
+        let again = Live::open(Some(backend)).unwrap().canonical(&canonical, &[]).unwrap();
+        let differ: Vec<_> = canonical.iter().zip(&again).filter(|(ask, again)| **again != Verdict::Canonical(ask.words.clone())).collect();
+        assert!(differ.is_empty(), "{backend:?}: {differ:#?}");
+    });
+}
+
+#[test]
+#[ignore]
+fn times() {
+    use std::time::Instant;
+    on_both(|mut live, backend| {
+        live.know(&HashSet::from([RunId::from_bits(42)]));
+        for n in [4u64, 10_000] {
+            let t = Instant::now();
+            let mut times = vec![];
+            live.update(&Family::BOTH, &mut |present| {
+                times.push(("read", t.elapsed()));
+                let patches = present
+                    .iter()
+                    .map(|p| {
+                        let mut w = p.clone();
+                        let rules = &mut w.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
+                        for i in 0..n {
+                            rules.push(entry(
+                                1000000 + i,
+                                &format!("-p tcp -m tcp --dport {} -m conntrack --ctstate NEW -j DROP", i + 1),
+                                i as u32 + 1,
+                            ));
+                        }
+                        Patch::between(p, &w, &[])
+                    })
+                    .collect();
+                times.push(("plan", t.elapsed()));
+                Ok(patches)
+            })
+            .unwrap();
+            times.push(("written", t.elapsed()));
+            let r = live.read(Family::V4).unwrap();
+            times.push(("read4", t.elapsed()));
+            assert_eq!(r.get(Table::Filter, &name("INPUT")).unwrap().rules.len(), n as usize);
+            let t2 = Instant::now();
+            let mut tplan = None;
+            live.update(&Family::BOTH, &mut |present| {
+                times.push(("reread", t2.elapsed()));
+                let p = present.iter().map(|p| Patch::between(p, &Ruleset::empty(p.family), &[])).collect();
+                tplan = Some(t2.elapsed());
+                Ok(p)
+            })
+            .unwrap();
+            println!("{backend:?} {n}: {times:?} removed: plan {tplan:?} done {:?}", t2.elapsed());
+            let t3 = Instant::now();
+            live.read(Family::V4).unwrap();
+            println!("   empty read {:?}", t3.elapsed());
+        }
+    });
+}
+
+#[test]
+fn another_writer_neither_loses_a_rule_nor_moves_ours() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    within(|| {
+        let mut live = Live::open(Some(Backend::Nft)).unwrap();
+        edit(&mut live, Family::V4, &[], |set| {
+            let rules = &mut set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
+            rules.extend((1..=20).map(|at| entry(900 + at, &format!("-s 192.0.2.{at} -j ACCEPT"), 0)));
+        })
+        .unwrap();
+        let (stop, writes) = (AtomicBool::new(false), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let place = writes.fetch_add(1, Ordering::Relaxed) % 20 + 1;
+                    iptables(Backend::Nft, &format!("iptables -I INPUT {place} -s 203.0.113.1 -j ACCEPT"));
+                    iptables(Backend::Nft, "iptables -D INPUT -s 203.0.113.1 -j ACCEPT");
+                }
+            });
+            let rounds = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                for round in 0..30 {
+                    let at = |set: &[Entry], number: u32| {
+                        set.iter().position(|entry| entry.rule.words.as_str().contains(&format!("192.0.2.{number}/32"))).unwrap()
+                    };
+                    let added = edit(&mut live, Family::V4, &[], |set| {
+                        let rules = &mut set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
+                        for before in [3, 11, 19] {
+                            rules.insert(
+                                at(rules, before),
+                                entry(800 + u64::from(before), &format!("-s 198.51.100.{before} -j DROP"), before),
+                            );
+                        }
+                    });
+                    added.unwrap();
+                    let ours = words(&mut live, Family::V4, "INPUT");
+                    let ours: Vec<_> = ours.iter().filter(|words| !words.contains("203.0.113")).collect();
+                    let place = |text: &str| ours.iter().position(|words| words.contains(text)).unwrap();
+                    assert_eq!(ours.len(), 23, "{ours:#?}");
+                    for before in [3, 11, 19] {
+                        let (mine, next) = (place(&format!("198.51.100.{before}/32")), place(&format!("192.0.2.{before}/32")));
+                        assert_eq!(mine + 1, next, "round {round}: {ours:#?}");
+                    }
+                    edit(&mut live, Family::V4, &[], |set| {
+                        set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules.retain(|entry| entry.rule.tag.is_none());
+                    })
+                    .unwrap();
+                }
+            }));
+            stop.store(true, Ordering::Relaxed);
+            if let Err(panic) = rounds {
+                std::panic::resume_unwind(panic);
+            }
+        });
+        let left: Vec<String> = (1..=20).map(|at| format!("-s 192.0.2.{at}/32 -j ACCEPT")).collect();
+        assert_eq!(words(&mut live, Family::V4, "INPUT"), left, "after {} writes of the other", writes.load(Ordering::Relaxed));
+    });
+}
