@@ -224,11 +224,7 @@ mod tests {
                 "the kernel refuses it: Invalid argument",
             ),
             ("iptables-restore: line 5 failed\n", Some(5), "it ended with status 1"),
-            (
-                "ip6tables: Invalid argument. Run `dmesg' for more information.\n",
-                None,
-                "Invalid argument. Run `dmesg' for more information.",
-            ),
+            ("ip6tables: Invalid argument. Run `dmesg' for more information.\n", None, "the kernel refuses it: Invalid argument"),
         ];
         for (complaint, line, why) in cases {
             assert_eq!((said(complaint).line(), said(complaint).why().as_str()), (line, why), "{complaint}");

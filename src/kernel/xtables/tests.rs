@@ -247,23 +247,21 @@ fn suite() -> Option<Vec<(Ask, bool)>> {
 fn what_the_oracle_gives_is_taken_unchanged() {
     let Some(cases) = suite() else { return };
     on_both(|mut live, backend| {
-        let asks: Vec<Ask> = cases.iter().map(|(ask, _)| ask.clone()).collect();
+        // Those that iptables' own suite accepts, and a few of the others.
+        let asks: Vec<Ask> = cases
+            .iter()
+            .enumerate()
+            .filter(|(at, (_, fine))| *fine && at % 3 == 0 || at % 50 == 0)
+            .map(|(_, (ask, _))| ask.clone())
+            .collect();
         let verdicts = live.canonical(&asks, &[]).unwrap();
-        let (mut canonical, mut refused, mut unknown) = (Vec::new(), 0, 0);
-        for (ask, verdict) in asks.iter().zip(&verdicts) {
-            match verdict {
-                Verdict::Canonical(words) => canonical.push(Ask { chain: ask.chain.clone(), words: words.clone() }),
-                Verdict::Refused(why) => {
-                    refused += 1;
-                    println!("REF {backend:?} {} {} => {why}", ask.chain, ask.words)
-                }
-                Verdict::Unknown(why) => {
-                    unknown += 1;
-                    println!("UNK {backend:?} {} {} => {why}", ask.chain, ask.words)
-                }
-            }
-        }
-        println!("{backend:?}: {} accepted, {refused} refused, {unknown} unknown", canonical.len());
+        let canonical = |(ask, verdict): (&Ask, &Verdict)| match verdict {
+            Verdict::Canonical(words) => Some(Ask { chain: ask.chain.clone(), words: words.clone() }),
+            _ => None,
+        };
+        let canonical: Vec<Ask> = asks.iter().zip(&verdicts).filter_map(canonical).collect();
+        println!("{backend:?}: {} of {} rules of the suite are accepted", canonical.len(), asks.len());
+        assert!(canonical.len() * 10 > asks.len() * 7, "most of the extensions are there");
         // A second oracle, which remembers nothing.
         let again = Live::open(Some(backend)).unwrap().canonical(&canonical, &[]).unwrap();
         let differ: Vec<_> = canonical.iter().zip(&again).filter(|(ask, again)| **again != Verdict::Canonical(ask.words.clone())).collect();
@@ -272,53 +270,94 @@ fn what_the_oracle_gives_is_taken_unchanged() {
 }
 
 #[test]
-#[ignore]
-fn times() {
-    use std::time::Instant;
+fn the_oracle_tells_what_becomes_of_words() {
     on_both(|mut live, backend| {
-        live.know(&HashSet::from([RunId::from_bits(42)]));
-        for n in [4u64, 10_000] {
-            let t = Instant::now();
-            let mut times = vec![];
-            live.update(&Family::BOTH, &mut |present| {
-                times.push(("read", t.elapsed()));
-                let patches = present
-                    .iter()
-                    .map(|p| {
-                        let mut w = p.clone();
-                        let rules = &mut w.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
-                        for i in 0..n {
-                            rules.push(entry(
-                                1000000 + i,
-                                &format!("-p tcp -m tcp --dport {} -m conntrack --ctstate NEW -j DROP", i + 1),
-                                i as u32 + 1,
-                            ));
-                        }
-                        Patch::between(p, &w, &[])
-                    })
-                    .collect();
-                times.push(("plan", t.elapsed()));
-                Ok(patches)
+        let ask = |chain: &str, words: &str| Ask {
+            chain: ChainRef::new(Family::V4, Table::Filter, name(chain)),
+            words: Words::parse(words).unwrap(),
+        };
+        let asks = [
+            ask("INPUT", "-p tcp --dport ssh -j MINE"),
+            ask("INPUT", "-j NOWHERE"),
+            ask("OTHER", "-m recent --rcheck --hitcount 65536"),
+            ask("INPUT", "-s 192.0.2.1,192.0.2.2 -j DROP"),
+            ask("OTHER", "-m set --match-set hosts src"),
+            ask("OTHER", "-m comment --comment 'a \"b\" c'"),
+            ask("INPUT", "-p tcp --dport ssh -j MINE"),
+            ask("INPUT", "-p tcp --dport 99999"),
+        ];
+        let chains = [ChainRef::new(Family::V4, Table::Filter, name("MINE"))];
+        let verdicts = live.canonical(&asks, &chains).unwrap();
+        let shown: Vec<String> = verdicts
+            .iter()
+            .map(|verdict| match verdict {
+                Verdict::Canonical(words) => words.to_string(),
+                Verdict::Refused(why) => format!("refused: {why}"),
+                Verdict::Unknown(why) => format!("unknown: {why}"),
+            })
+            .collect();
+        let nowhere = match backend {
+            Backend::Nft => "refused: Chain 'NOWHERE' does not exist",
+            Backend::Legacy => "refused: Couldn't load target `NOWHERE':No such file or directory",
+        };
+        assert_eq!(
+            shown,
+            [
+                "-p tcp -m tcp --dport 22 -j MINE",
+                nowhere,
+                "refused: the kernel refuses it: Invalid argument",
+                "refused: it makes several rules of one, or none: give one address, one port range at a time",
+                "unknown: Set hosts doesn't exist.",
+                "-m comment --comment \"a \\\"b\\\" c\"",
+                "-p tcp -m tcp --dport 22 -j MINE",
+                "refused: invalid port/service `99999' specified",
+            ]
+        );
+        assert_eq!(listing(backend).iter().filter(|line| line.starts_with('-')).count(), 0, "nothing was written to the host");
+    });
+}
+
+#[test]
+fn where_both_backends_hold_rules_nothing_is_written_unasked() {
+    within(|| {
+        assert!(!Live::open(None).unwrap().choice().ambiguous);
+        iptables(Backend::Legacy, "ip6tables -P FORWARD DROP");
+        assert_eq!(Live::open(None).unwrap().choice().backend, Backend::Legacy);
+        iptables(Backend::Legacy, "ip6tables -P FORWARD ACCEPT");
+        iptables(Backend::Nft, "iptables -A INPUT -j ACCEPT");
+        assert_eq!(Live::open(None).unwrap().choice().backend, Backend::Nft);
+        iptables(Backend::Legacy, "iptables -N MINE");
+        let mut live = Live::open(None).unwrap();
+        assert_eq!(live.choice(), backend::Choice { backend: backend::Choice::installed().unwrap(), ambiguous: true });
+        let refused = live.update(&Family::BOTH, &mut |_| panic!("it is not asked")).unwrap_err();
+        assert_eq!((refused.fault.kind, refused.fault.hint.unwrap().contains("--backend")), (Kind::Input, true));
+        assert!(!Live::open(Some(Backend::Legacy)).unwrap().choice().ambiguous);
+        let reports = backend::reports();
+        assert!(
+            reports.iter().all(|report| report.holds_rules == Ok(true) && report.version.as_ref().is_ok_and(|text| text.contains("v1.")))
+        );
+    });
+}
+
+#[test]
+fn the_legacy_lock_is_waited_for() {
+    use std::time::{Duration, Instant};
+    within(|| {
+        let mut live = Live::open(Some(Backend::Legacy)).unwrap();
+        let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open("/run/xtables.lock").unwrap();
+        let Ok(held) = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive) else { panic!("no lock") };
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(200));
+                drop(held);
+            });
+            let begun = Instant::now();
+            edit(&mut live, Family::V4, &[], |set| {
+                set.get_mut(Table::Filter, &name("INPUT")).unwrap().rules.push(entry(900, "-j ACCEPT", 1));
             })
             .unwrap();
-            times.push(("written", t.elapsed()));
-            let r = live.read(Family::V4).unwrap();
-            times.push(("read4", t.elapsed()));
-            assert_eq!(r.get(Table::Filter, &name("INPUT")).unwrap().rules.len(), n as usize);
-            let t2 = Instant::now();
-            let mut tplan = None;
-            live.update(&Family::BOTH, &mut |present| {
-                times.push(("reread", t2.elapsed()));
-                let p = present.iter().map(|p| Patch::between(p, &Ruleset::empty(p.family), &[])).collect();
-                tplan = Some(t2.elapsed());
-                Ok(p)
-            })
-            .unwrap();
-            println!("{backend:?} {n}: {times:?} removed: plan {tplan:?} done {:?}", t2.elapsed());
-            let t3 = Instant::now();
-            live.read(Family::V4).unwrap();
-            println!("   empty read {:?}", t3.elapsed());
-        }
+            assert!(begun.elapsed() >= Duration::from_millis(190));
+        });
     });
 }
 
