@@ -88,7 +88,8 @@ impl Place {
     }
 }
 
-fn backend(options: &Options) -> Option<Backend> {
+/// Gives the implementation of iptables that the options ask for.
+pub(crate) fn backend(options: &Options) -> Option<Backend> {
     options.backend.map(|backend| match backend {
         args::Backend::Nft => Backend::Nft,
         args::Backend::Legacy => Backend::Legacy,
