@@ -31,14 +31,14 @@ pub(crate) struct Options {
     /// Use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true, help_heading = "Output")]
     pub(crate) color: When,
-    /// Say more: what is done, and how long it takes
+    /// Say more: every change
     #[arg(short, long, global = true, help_heading = "Output")]
     pub(crate) verbose: bool,
     /// Work in this network namespace
     #[arg(long, global = true, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath, help_heading = "Where")]
     pub(crate) netns: Option<OsString>,
-    /// Work in a throw-away network of its own; no root needed, nothing remains
-    #[arg(long, global = true, conflicts_with = "netns", help_heading = "Where")]
+    /// Work in a throw-away network of its own, with a peer behind eth0; no root needed, nothing remains
+    #[arg(long, global = true, help_heading = "Where")]
     pub(crate) sandbox: bool,
     /// Use this implementation of iptables
     #[arg(long, global = true, value_name = "BACKEND", help_heading = "Where")]

@@ -13,5 +13,5 @@ pub(crate) fn run(screen: &Screen, options: &Options, eval: &Eval) -> Result<u8,
         "-" => Recipe::find("-")?.text,
         text => text.to_owned(),
     };
-    Session::open(screen, options, Mode::Run, Script::Text(&text))?.run(|outcome| run::tell(screen, outcome))
+    Session::open(screen, options, Mode::Run, Script::Text(&text))?.run(|outcome| run::tell(screen, outcome, false))
 }

@@ -28,7 +28,9 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     }
     if functions.iter().any(|function| of_room(&function)) {
         let found: Vec<&FunctionDoc> = functions.iter().filter(of_room).collect();
-        return explain(screen, &found, |function, paint, _| format!("{}  {}\n", paint.bold(&function.signature()), function.summary()));
+        return explain(screen, &found, |function, paint, _| {
+            format!("{}\n    {}\n", paint.bold(&function.signature()), function.summary())
+        });
     }
     match args::command().find_subcommand_mut(topic) {
         Some(verb) => screen.print(&verb.clone().bin_name(format!("fyke {topic}")).render_long_help().to_string()).map(|()| 0),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::{History, Options};
 use super::place::{Place, now};
-use super::show::{Screen, Table, changes};
+use super::show::{Screen, Table, changes, pad};
 use crate::model::{Change, Fault};
 use crate::transaction::{Journal, RunKind, RunRecord};
 
@@ -52,11 +52,10 @@ fn show(screen: &Screen, place: &Place, journal: &Journal, record: &RunRecord) -
         return screen.document(&document).map(|()| 0);
     }
     let context = &record.context;
-    let fields = json!({
-        "run": record.id, "what": what(record), "state": state(place, record), "when": ago(now() - record.started), "user": context.user,
-        "command": context.command,
-    });
-    screen.print_text(&super::show::value(&fields, screen.paint, None))?;
+    let (state, when) = (state(place, record), ago(now() - record.started));
+    let fields = [("what", &*what(record)), ("state", &state), ("when", &when), ("user", &context.user), ("command", &context.command)];
+    screen.print_line(&format!("{}  {}", pad("run", 7), record.id))?;
+    fields.iter().try_for_each(|(name, value)| screen.print_line(&format!("{}  {value}", pad(name, 7))))?;
     screen.print(&changes::diff(&made, screen.paint))?;
     journal.acts(&record.id)?.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
     Ok(0)

@@ -6,6 +6,7 @@ mod args;
 mod cat;
 mod check;
 mod completions;
+mod doctor;
 mod eval;
 mod help;
 mod history;
@@ -62,7 +63,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::History(history) => history::run(screen, options, history),
         Verb::Undo(words) => undo::run(screen, options, words),
         Verb::Recover => recover::run(screen, options),
-        Verb::Doctor => Ok(0),
+        Verb::Doctor => doctor::run(screen, options),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::kernel::xtables::Backend;
 use crate::kernel::{Kernel, identity, sandbox, state};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
-use crate::transaction::{Context, Door, Setup, Shelf};
+use crate::transaction::{Begun, Context, Door, Setup, Shelf};
 
 /// The namespace that this process is in, and what belongs to it.
 #[derive(Clone, Debug)]
@@ -26,9 +26,6 @@ pub(crate) struct Place {
     /// The cookie of the network namespace.
     pub(crate) namespace: u64,
 }
-
-/// What is told the id of a run before its first change.
-pub(crate) type Begun = Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>;
 
 impl Place {
     /// Goes where the options say. To be called once, before any thread exists and before anything else is opened.
@@ -91,7 +88,8 @@ impl Place {
     }
 }
 
-fn backend(options: &Options) -> Option<Backend> {
+/// Gives the implementation of iptables that the options ask for.
+pub(crate) fn backend(options: &Options) -> Option<Backend> {
     options.backend.map(|backend| match backend {
         args::Backend::Nft => Backend::Nft,
         args::Backend::Legacy => Backend::Legacy,

@@ -18,11 +18,15 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
     }
     let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words))?;
     if !identity::has_net_admin() {
-        let why = "reading the rules of this network namespace takes CAP_NET_ADMIN";
-        return Err(Fault::new(Kind::Permission, format!("plan {}", recipe.name), why)
-            .hint("run it as root, or in a network of your own: fyke --sandbox plan ..."));
+        return Err(no_net_admin(&format!("plan {}", recipe.name)));
     }
     session.run(|outcome| tell(screen, plan, outcome))
+}
+
+/// Makes the fault of somebody who may not even read rules. `tried` is the end of "cannot ...".
+pub(crate) fn no_net_admin(tried: &str) -> Fault {
+    Fault::new(Kind::Permission, tried, "reading and writing the rules of this network namespace takes CAP_NET_ADMIN")
+        .hint("run fyke as root, or in a network of your own: fyke --sandbox ...")
 }
 
 fn tell(screen: &Screen, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {
@@ -43,7 +47,7 @@ fn tell(screen: &Screen, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {
     } else {
         screen.print(&changes::diff(found, screen.paint))?;
         outcome.report.acts.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
-        screen.print(&format!("{}\n", changes::summary(found)))?;
+        screen.print(&format!("{}\n", changes::planned(found)))?;
     }
     if let Some(fault) = &outcome.unknown {
         screen.note(&format!("the plan is known up to {}: {}", until.unwrap_or_else(|| "here".to_owned()), fault.why));

@@ -15,11 +15,11 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Words) -> Result<u
     if wants_help(&words) {
         return super::help::recipe(screen, &recipe);
     }
-    Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words))?.run(|outcome| tell(screen, outcome))
+    Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words))?.run(|outcome| tell(screen, outcome, true))
 }
 
-/// Prints the value of a script, and says what it changed.
-pub(crate) fn tell(screen: &Screen, outcome: &Outcome) -> Result<u8, Fault> {
+/// Prints the value of a script, and says what it changed; `announce` says so even if that is nothing.
+pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result<u8, Fault> {
     let report = &outcome.report;
     let code = outcome.exit.unwrap_or(0);
     if screen.json {
@@ -30,7 +30,12 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome) -> Result<u8, Fault> {
         return Ok(code);
     }
     // The way back first: it must be told even when nobody reads the result.
-    screen.note(&changes::done(report, screen.notes));
+    if screen.verbose {
+        screen.note(&changes::diff(&report.changes, screen.notes));
+    }
+    if announce || !report.changes.is_empty() || !report.acts.is_empty() {
+        screen.note(&changes::done(report, screen.notes));
+    }
     screen.print_text(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
     Ok(code)
 }

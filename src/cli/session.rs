@@ -95,7 +95,9 @@ impl<'a> Session<'a> {
             Err(fault) => return self.fail(page, &door, fault, &ended.sources),
         };
         page.settle();
-        lock.lock().unwrap_or_else(PoisonError::into_inner).take().map(RunLock::remove);
+        if let Some(lock) = lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            lock.remove();
+        }
         let outcome = Outcome { value, report, unknown, exit: ended.exit };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {

@@ -62,7 +62,7 @@ pub enum Act {
     Recent(String, recent::Edit),
 }
 
-/// Is told the id of the run before the first change.
+/// What is told the id of a run before the run is journaled.
 pub type Begun = Box<dyn FnMut(&RunId) -> Result<(), Fault> + Send>;
 
 /// What a door needs to be opened.
@@ -79,7 +79,7 @@ pub struct Setup {
     pub random: u64,
     /// The time in seconds since 1970.
     pub now: fn() -> i64,
-    /// Is told the id of the run before the first change: the page that the guardian reads.
+    /// What takes the lock of the run, and tells the guardian of it.
     pub begun: Begun,
 }
 

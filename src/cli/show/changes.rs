@@ -35,16 +35,22 @@ pub(crate) fn diff(changes: &[Change], paint: Paint) -> String {
     text
 }
 
-/// Counts the changes in a sentence: `4 to add, 1 to take out`.
-pub(crate) fn summary(changes: &[Change]) -> String {
+/// Counts the changes that would be made: `4 to add, 1 to take out`.
+pub(crate) fn planned(changes: &[Change]) -> String {
+    count(changes, ["to add", "to change", "to take out"]).unwrap_or_else(|| "nothing would change".to_owned())
+}
+
+/// Counts the changes by what is done: added, changed, taken out.
+fn count(changes: &[Change], verbs: [&str; 3]) -> Option<String> {
     let count = |of: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| change.is_visible() && of(change)).count();
-    let parts = [
-        (count(&|change| change.before.is_none()), "to add"),
-        (count(&|change| change.before.is_some() && change.after.is_some()), "to change"),
-        (count(&|change| change.after.is_none()), "to take out"),
+    let counts = [
+        count(&|change| change.before.is_none()),
+        count(&|change| change.before.is_some() && change.after.is_some()),
+        count(&|change| change.after.is_none()),
     ];
-    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if parts.is_empty() { "nothing would change".to_owned() } else { parts.join(", ") }
+    let parts: Vec<String> =
+        counts.iter().zip(verbs).filter(|(count, _)| **count > 0).map(|(count, verb)| format!("{count} {verb}")).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Says what a run has done, and the way back.
@@ -55,32 +61,30 @@ pub(crate) fn done(report: &Report, paint: Paint) -> String {
         many => format!("{many} changes"),
     };
     let mut text = match &report.run {
-        Some(run) if visible(&report.changes) > 0 => format!("{changes}; lift with: {}", paint.cyan(&format!("fyke undo {run}"))),
-        _ => changes,
+        Some(run) if visible(&report.changes) > 0 => format!("{changes}; lift with: {}\n", paint.cyan(&format!("fyke undo {run}"))),
+        _ => format!("{changes}\n"),
     };
-    for act in &report.acts {
-        text.push_str(&format!("\n{act}, which cannot be lifted"));
-    }
-    for drift in &report.drift {
-        text.push_str(&format!("\n{} {}: {}", paint.yellow("drift:"), drift.object, escaped(&drift.why)));
-    }
+    text.push_str(&remarks(report, paint));
     text
 }
 
 /// Says what was lifted of a run; with `all`, every change.
 pub(crate) fn lifted(report: &Report, all: bool, paint: Paint) -> String {
     let run = report.run.as_ref().map(|run| format!(" {run}")).unwrap_or_default();
-    let mut text = format!("lifted{run}: {}\n", summary(&report.changes));
+    let made = count(&report.changes, ["added", "changed", "taken out"]).unwrap_or_else(|| "nothing was left of it".to_owned());
+    let mut text = format!("lifted{run}: {made}\n");
     if all {
         text.push_str(&diff(&report.changes, paint));
     }
-    for act in &report.acts {
-        text.push_str(&format!("! {act}, which cannot be lifted\n"));
-    }
-    for drift in &report.drift {
-        text.push_str(&format!("{} {}: {}\n", paint.yellow("! drift:"), drift.object, escaped(&drift.why)));
-    }
+    text.push_str(&remarks(report, paint));
     text
+}
+
+/// Names what cannot be lifted, and what is not as it was left.
+fn remarks(report: &Report, paint: Paint) -> String {
+    let acts = report.acts.iter().map(|act| format!("! {}, which cannot be lifted\n", escaped(act)));
+    let drift = report.drift.iter().map(|drift| format!("{} {}: {}\n", paint.yellow("! drift:"), drift.object, escaped(&drift.why)));
+    acts.chain(drift).collect()
 }
 
 /// Counts the changes that are worth a line to a person.
@@ -295,8 +299,8 @@ filter (IPv4 and IPv6)
 ";
         let both = [changes(Family::V4), changes(Family::V6)].concat();
         assert_eq!(diff(&both, Paint::new(false)), wanted);
-        assert_eq!(summary(&changes(Family::V4)), "4 to add, 1 to change, 1 to take out");
-        assert_eq!((diff(&[], Paint::new(true)), summary(&[])), (String::new(), "nothing would change".to_owned()));
+        assert_eq!(planned(&changes(Family::V4)), "4 to add, 1 to change, 1 to take out");
+        assert_eq!((diff(&[], Paint::new(true)), planned(&[])), (String::new(), "nothing would change".to_owned()));
     }
 
     #[test]

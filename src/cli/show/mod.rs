@@ -24,7 +24,7 @@ pub(crate) use changes::shell;
 pub(crate) use function::function;
 pub(crate) use markdown::markdown;
 pub(crate) use paint::Paint;
-pub(crate) use table::Table;
+pub(crate) use table::{Table, pad};
 pub(crate) use value::value;
 
 /// Gives the text of a source line, where it is known.
@@ -120,7 +120,7 @@ impl Screen {
 
     /// Says something beside the result. That nobody listens is no fault.
     pub(crate) fn note(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", text.trim_end_matches('\n'));
     }
 
     /// Shows a fault with its source line, or as JSON on standard output.

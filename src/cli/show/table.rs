@@ -59,15 +59,17 @@ fn line(cells: &[String], widths: &[usize], paint: impl Fn(&str) -> String) -> S
     let mut text = String::new();
     for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let shown = cut(cell, *width);
-        text.push_str(&paint(&shown));
-        if at + 1 < cells.len() {
-            text.push_str(&" ".repeat(width - shown.width() + GAP));
-        }
+        text.push_str(&paint(&if at + 1 < cells.len() { pad(&shown, width + GAP) } else { shown }));
     }
     let kept = text.trim_end().len();
     text.truncate(kept);
     text.push('\n');
     text
+}
+
+/// Fills a text up with blanks to a width.
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// Cuts a text to a width, with a sign that something was cut.

@@ -1,0 +1,138 @@
+//! `fyke doctor`: what this kernel and this user can do, and the cure for what is missing.
+
+use serde_json::json;
+
+use super::args::Options;
+use super::place::Place;
+use super::show::{Screen, pad};
+use crate::kernel::process::{self, Limits, Page};
+use crate::kernel::xtables::backend::{self, Choice, Report};
+use crate::kernel::xtables::live::Reader;
+use crate::kernel::xtables::{Ask, Backend, Source, Verdict};
+use crate::kernel::{identity, sandbox};
+use crate::model::iptables::{ChainName, ChainRef, Table, Words};
+use crate::model::{Family, Fault, Kind};
+
+/// What recipes lean on, by the name of the module that a kernel may lack.
+const MATCHES: &[(&str, &str)] = &[
+    ("recent", "-m recent --set"),
+    ("limit", "-m limit --limit 6/min"),
+    ("hashlimit", "-m hashlimit --hashlimit-upto 10/sec --hashlimit-name fyke"),
+    ("connlimit", "-m connlimit --connlimit-above 10"),
+    ("conntrack", "-m conntrack --ctstate NEW"),
+    ("comment", "-m comment --comment fyke"),
+    ("LOG", "-j LOG"),
+];
+
+/// One line of the diagnosis.
+struct Line {
+    /// The room, or `host` for what all rooms need.
+    room: &'static str,
+    what: String,
+    found: Result<String, Fault>,
+}
+
+/// Prints a line for everything that was looked at.
+pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
+    let place = Place::enter(options)?;
+    let mut lines = host(&place);
+    lines.extend(backends());
+    lines.extend(abilities());
+    lines.extend(matches(options));
+    if screen.json {
+        let document = lines.iter().map(|line| {
+            json!({ "room": line.room, "what": line.what, "ok": line.found.is_ok(), "found": line.found.as_ref().ok(), "fault": line.found.as_ref().err() })
+        });
+        return screen.document(&document.collect::<Vec<_>>()).map(|()| 0);
+    }
+    let width = lines.iter().map(|line| line.what.len()).max().unwrap_or(0);
+    for line in &lines {
+        let head = |mark: String| format!("{mark} {}  {}", pad(line.room, 8), pad(&line.what, width));
+        match &line.found {
+            Ok(found) => screen.print_line(&format!("{}  {found}", head(screen.paint.green("ok     "))))?,
+            Err(fault) => {
+                let cure = fault.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                screen.print_line(&format!("{}  {}{cure}", head(screen.paint.red("missing")), fault.why))?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn host(place: &Place) -> Vec<Line> {
+    let line = |what: &str, found| Line { room: "host", what: what.to_owned(), found };
+    let rights = match identity::has_net_admin() {
+        true => Ok(format!("CAP_NET_ADMIN, as {}", identity::user().name)),
+        false => Err(super::plan::no_net_admin("change the network")),
+    };
+    let journal = place.state.clone().map(|folder| folder.display().to_string());
+    vec![line("rights", rights), line("journal", journal), line("sandbox", sandbox_is_possible())]
+}
+
+/// Tries it, in a process that ends with it.
+fn sandbox_is_possible() -> Result<String, Fault> {
+    let tried = |_: &Page| u8::from(sandbox::enter().is_err());
+    match process::guarded(&Limits::default(), tried, |_, ending| ending.exit_code())? {
+        0 => Ok("possible, with --sandbox".to_owned()),
+        _ => {
+            Err(Fault::new(Kind::Permission, "make a sandbox", "namespaces are forbidden here")
+                .hint("`fyke --sandbox doctor` says by what"))
+        }
+    }
+}
+
+fn backends() -> Vec<Line> {
+    let chosen = Choice::make(None);
+    let line = |report: Report| {
+        let name = match report.backend {
+            Backend::Nft => "nft",
+            Backend::Legacy => "legacy",
+        };
+        let used = chosen.as_ref().is_ok_and(|choice| choice.backend == report.backend);
+        let found = report.version.and_then(|version| {
+            let holds = if report.holds_rules? { "holds rules" } else { "holds no rules" };
+            Ok(format!("{version}, {holds}{}", if used { ", is used" } else { "" }))
+        });
+        Line { room: "iptables", what: format!("backend {name}"), found }
+    };
+    let mut lines: Vec<Line> = backend::reports().into_iter().map(line).collect();
+    if let Err(fault) = chosen.as_ref().map_err(Clone::clone).and_then(|choice| choice.may_write()) {
+        lines.push(Line { room: "iptables", what: "choice".to_owned(), found: Err(fault) });
+    }
+    lines
+}
+
+fn abilities() -> Vec<Line> {
+    let line = |family: Family| {
+        let found = backend::ability(family).map(|ability| {
+            let can = |able: bool| if able { "yes" } else { "no" };
+            format!("checks for a rule: {}, waits for its lock: {}", can(ability.check), can(ability.wait))
+        });
+        Line { room: "iptables", what: family.command().to_owned(), found }
+    };
+    Family::BOTH.into_iter().map(line).collect()
+}
+
+/// Asks the oracle, in a namespace of its own, for each match and target that recipes lean on.
+fn matches(options: &Options) -> Vec<Line> {
+    let asks: Vec<Ask> = MATCHES.iter().map(|(_, words)| ask(words)).collect();
+    let verdicts = Reader::open(super::place::backend(options)).and_then(|mut reader| reader.canonical(&asks, &[]));
+    let line = |(name, verdict): (&str, Result<Verdict, Fault>)| {
+        let found = verdict.and_then(|verdict| match verdict {
+            Verdict::Canonical(words) => Ok(words.to_string()),
+            Verdict::Refused(why) | Verdict::Unknown(why) => {
+                Err(Fault::input(format!("use {name}"), why).hint(format!("load the kernel module: modprobe xt_{name}")))
+            }
+        });
+        Line { room: "iptables", what: name.to_owned(), found }
+    };
+    match verdicts {
+        Ok(verdicts) => MATCHES.iter().map(|(name, _)| *name).zip(verdicts.into_iter().map(Ok)).map(line).collect(),
+        Err(fault) => vec![line(("matches", Err(fault)))],
+    }
+}
+
+fn ask(words: &str) -> Ask {
+    let chain = ChainName::listed("INPUT");
+    Ask { chain: ChainRef::new(Family::V4, Table::Filter, chain), words: Words::listed(words) }
+}
