@@ -2,7 +2,7 @@
 
 /// A script that eats all memory ends its run, with everything lifted, and not the process without a word.
 #[global_allocator]
-static ALLOCATOR: fyke::kernel::process::Capped = fyke::kernel::process::Capped;
+static ALLOCATOR: fyke::cli::Capped = fyke::cli::Capped;
 
 fn main() -> std::process::ExitCode {
     fyke::cli::main()

@@ -30,6 +30,7 @@ use show::Screen;
 
 use crate::host::Recipe;
 use crate::kernel::identity;
+pub use crate::kernel::process::Capped;
 use crate::model::{Fault, Kind};
 
 /// Reads the arguments, runs the verb, gives the exit code.

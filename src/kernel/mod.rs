@@ -1,7 +1,5 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
-#[cfg(test)]
-mod aside;
 pub mod errno;
 pub mod files;
 pub mod identity;
@@ -19,6 +17,9 @@ pub mod store;
 pub mod tool;
 pub mod xt_recent;
 pub mod xtables;
+
+#[cfg(test)]
+mod tests;
 
 use crate::model::Fault;
 

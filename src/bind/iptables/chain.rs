@@ -8,7 +8,7 @@ use super::rule::Rule;
 use super::table::Table;
 use crate::bind::call::{self, Answer};
 use crate::model::iptables::intent::Position;
-use crate::model::iptables::{self, ChainName, ChainRef, Edit, Words};
+use crate::model::iptables::{Chain as ChainState, ChainName, ChainRef, Edit, Words};
 use crate::model::{Fault, Kind};
 use crate::transaction::{Act, Query, Reading};
 
@@ -25,10 +25,10 @@ impl Chain {
         self.table.families.iter().map(|family| ChainRef::new(*family, self.table.table, self.chain.clone()))
     }
 
-    fn read(ctx: &NativeCallContext, at: ChainRef) -> Answer<iptables::Chain> {
+    fn read(ctx: &NativeCallContext, at: ChainRef) -> Answer<ChainState> {
         match call::door(ctx)?.read(Query::Chain(at)).map_err(|f| call::fault(ctx, f))? {
             Reading::Chain(chain) => Ok(chain),
-            _ => Ok(iptables::Chain::default()),
+            _ => Ok(ChainState::default()),
         }
     }
 
@@ -79,6 +79,7 @@ impl Chain {
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
+    /// A chain of one family, or of both.
     pub type Chain = super::Chain;
 
     /// Tells whether a rule of the chain equals this one.

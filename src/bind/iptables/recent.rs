@@ -39,6 +39,7 @@ fn address(ctx: &NativeCallContext, text: &str) -> Answer<IpAddr> {
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
+    /// A list of remembered sources.
     pub type Recent = super::Recent;
 
     /// Gives the list of remembered sources of a name.

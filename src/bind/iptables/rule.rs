@@ -6,7 +6,7 @@ use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
-use crate::model::iptables::{self, ChainRef, Counters};
+use crate::model::iptables::{ChainRef, Counters, Rule as RuleState};
 use crate::model::{Fault, Kind};
 use crate::transaction::{Query, Reading};
 
@@ -15,7 +15,7 @@ use crate::transaction::{Query, Reading};
 pub struct Rule {
     pub(super) at: ChainRef,
     pub(super) place: usize,
-    pub(super) rule: Arc<iptables::Rule>,
+    pub(super) rule: Arc<RuleState>,
 }
 
 impl Rule {
@@ -27,7 +27,7 @@ impl Rule {
         let Reading::Chain(chain) = call::door(ctx)?.read(Query::Counted(self.at.clone())).map_err(|f| call::fault(ctx, f))? else {
             return Ok(Counters::default());
         };
-        let same = |rule: &iptables::Rule| match &self.rule.tag {
+        let same = |rule: &RuleState| match &self.rule.tag {
             Some(tag) => rule.tag.as_ref() == Some(tag),
             None => rule.words == self.rule.words,
         };
@@ -49,6 +49,7 @@ fn count(number: u64) -> i64 {
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
+    /// A rule in its chain.
     pub type Rule = super::Rule;
 
     /// Gives the rule in the tool's own words, as the kernel has them.

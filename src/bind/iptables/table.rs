@@ -5,15 +5,15 @@ use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
 use super::chain::Chain;
 use crate::bind::call::{self, Answer};
-use crate::model::iptables::{ChainName, Edit, Intent, Words};
-use crate::model::{Family, Fault, iptables};
+use crate::model::iptables::{ChainName, Edit, Intent, Table as TableName, Words};
+use crate::model::{Family, Fault};
 use crate::transaction::{Query, Reading};
 
 /// One table of one family, or of both at once.
 #[derive(Clone, Debug)]
 pub struct Table {
     pub(super) families: &'static [Family],
-    pub(super) table: iptables::Table,
+    pub(super) table: TableName,
 }
 
 impl Table {
@@ -43,6 +43,7 @@ impl Table {
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
+    /// A table of one family, or of both.
     pub type Table = super::Table;
 
     /// Gives a table of IPv4.

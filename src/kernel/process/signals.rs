@@ -157,7 +157,7 @@ pub fn sleep(time: Duration) -> Result<(), Stop> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::kernel::aside::aside;
+    use crate::kernel::tests::aside;
     use nix::sys::signal::raise;
 
     fn asked_twice() -> String {

@@ -9,10 +9,10 @@ use nix::sys::prctl::set_dumpable;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use super::*;
-use crate::kernel::aside::aside;
 use crate::kernel::netns::cookie;
 use crate::kernel::process::{Limits, guarded};
 use crate::kernel::state::state_dir;
+use crate::kernel::tests::aside;
 
 /// Becomes an ordinary user, then does the work.
 fn as_nobody(work: impl FnOnce() -> String) -> String {

@@ -6,8 +6,8 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, raise};
 
 use super::*;
-use crate::kernel::aside::aside;
 use crate::kernel::process::signals;
+use crate::kernel::tests::aside;
 
 fn sh() -> Tool {
     Tool::find("sh").unwrap()
