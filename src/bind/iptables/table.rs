@@ -134,12 +134,12 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// iptables::table("filter").ensure_chain(chain_name("LOGDROP"));
+    /// iptables::table("filter").ensure_chain(iptables::chain_name("LOGDROP"));
     /// ```
     ///
     /// # Source
     /// fyke
-    #[rhai_fn(global, return_raw, volatile)]
+    #[rhai_fn(return_raw, volatile)]
     pub fn chain_name(ctx: NativeCallContext, base: &str) -> Answer<ImmutableString> {
         let instance = call::session(&ctx)?.call().instance.clone();
         let name = ChainName::of_instance(base, &instance).map_err(|f| call::fault(&ctx, f))?;
@@ -219,7 +219,7 @@ pub mod functions {
 
     /// Makes a chain of this recipe, or takes it as it is if this recipe (with the same key parameters) made it before.
     ///
-    /// - `name`: letters, digits and `_.:-`, at most 28 bytes; `chain_name("LOGDROP")` gives a name of this instance
+    /// - `name`: letters, digits and `_.:-`, at most 28 bytes; `iptables::chain_name("LOGDROP")` gives a name of this instance
     ///
     /// # Changes
     /// The chain is made, unless it is there.
