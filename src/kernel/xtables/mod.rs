@@ -12,6 +12,7 @@ mod restore;
 mod scratch;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::HashSet;
 

@@ -13,13 +13,18 @@ use nix::errno::Errno;
 use super::places;
 use super::programs::{Call, Programs};
 use super::restore::{Script, tell_written};
+use super::view::{self, View, own_chains};
 use super::{Backend, Plan, Refusal};
-use crate::kernel::netlink::nftables::{self, Commit, Listing, Nftables, Order, Ordered};
-use crate::model::iptables::{Chain, ChainName, Patch, Policy, Ruleset, Table, TableState, Tag, save};
+use crate::kernel::netlink::nftables::{Commit, Listing, Nftables, Order, Ordered};
+use crate::model::iptables::{ChainName, Patch, Ruleset, Table, Tag};
 use crate::model::{Family, Fault, Kind};
 
 /// How long something is begun anew because others were faster, as long as the lock of the legacy tables is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many orders go into one batch. The kernel finds a rule by walking from the beginning of its chain, over all that the same batch has
+/// deleted before: ten thousand at once take four times as long as in five batches.
+const CHUNK: usize = 2000;
 
 /// The tables of iptables in nf_tables, of one network namespace.
 pub(super) struct Nft {
@@ -27,13 +32,6 @@ pub(super) struct Nft {
     programs: Programs,
     /// What was read last. It is as good as new as long as the generation is the same, counters aside.
     seen: BTreeMap<Family, View>,
-}
-
-/// A ruleset as iptables words it, with what nf_tables calls the same rules.
-#[derive(Clone)]
-pub(super) struct View {
-    pub(super) ruleset: Ruleset,
-    pub(super) listing: Listing,
 }
 
 /// What became of an attempt to write.
@@ -99,19 +97,10 @@ impl Nft {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             let listing = self.list(family)?;
-            let mut ruleset = skeleton(family, &listing);
             // An empty host is not worth a process.
-            if listing.tables.values().flat_map(|table| table.chains.values()).any(|chain| !chain.rules.is_empty()) {
-                let said = self.programs.run_one(&Call::save(family), None)?;
-                if !said.well() {
-                    return Err(said.fault(format!("read the {family} tables")));
-                }
-                compatible(family, &said.output, &listing)?;
-                save::read(&mut ruleset, said.listing(family)?, known)?;
-                register(&mut ruleset, &listing);
-            }
+            let said = if view::has_rules(&listing) { Some(self.programs.run_one(&Call::save(family), None)?) } else { None };
             if self.generation()? == listing.generation {
-                return if agree(&ruleset, &listing) { Ok(View { ruleset, listing }) } else { Err(unreadable(family)) };
+                return View::new(family, listing, said.as_ref(), known);
             }
         }
         Err(busy(format!("read the {family} tables")))
@@ -243,10 +232,9 @@ impl Nft {
             if orders.is_empty() {
                 return Ok(());
             }
-            match self.commit(generation, &orders)? {
-                Commit::Done => return Ok(()),
-                Commit::Refused(at, refused) => return Err(refuse(&orders[at], &refused.error()).into()),
-                Commit::Moved => {
+            match self.commit_in_chunks(generation, &orders)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Moved => {
                     // The generation of the oldest listing: if they differ, the next attempt fails, and all are read anew.
                     generation = self.generation()?;
                     for patch in patches {
@@ -256,6 +244,18 @@ impl Nft {
             }
         }
         Err(busy("take rules out of the tables").into())
+    }
+
+    /// Gives orders in a few batches where one would take long. What has been done stays done when others come in between.
+    fn commit_in_chunks(&mut self, mut generation: u32, orders: &[Ordered]) -> Result<Attempt, Fault> {
+        for chunk in orders.chunks(CHUNK) {
+            match self.commit(generation, chunk)? {
+                Commit::Done => generation = generation.wrapping_add(1),
+                Commit::Moved => return Ok(Attempt::Moved),
+                Commit::Refused(at, refused) => return Err(refuse(&chunk[at], &refused.error())),
+            }
+        }
+        Ok(Attempt::Done)
     }
 
     fn commit(&mut self, generation: u32, orders: &[Ordered]) -> Result<Commit, Fault> {
@@ -302,60 +302,6 @@ fn refuse(ordered: &Ordered, error: &std::io::Error) -> Fault {
         Some(Errno::EEXIST) => Fault::new(Kind::Exists, tried, "there is a chain of that name already"),
         _ => socket_fault(tried, error),
     }
-}
-
-/// Gives the chains of a listing that are iptables' own. What else hangs on a hook was put into the table by `nft`, and iptables looks past it.
-fn own_chains(listing: &Listing, table: Table) -> impl Iterator<Item = (ChainName, &nftables::Chain)> {
-    let chains = listing.tables.get(table.name()).into_iter().flat_map(|table| &table.chains);
-    chains.map(|(name, chain)| (ChainName::listed(name), chain)).filter(move |(name, chain)| !chain.base || name.is_builtin(table))
-}
-
-/// Makes the ruleset that a listing shows, without rules.
-fn skeleton(family: Family, listing: &Listing) -> Ruleset {
-    let mut ruleset = Ruleset::empty(family);
-    for (table, state) in &mut ruleset.tables {
-        for (name, chain) in own_chains(listing, *table) {
-            let policy = chain.base.then_some(if chain.drops { Policy::Drop } else { Policy::Accept });
-            state.chains.insert(name, Chain { policy, ..Chain::default() });
-        }
-    }
-    register(&mut ruleset, listing);
-    ruleset
-}
-
-/// Marks what nf_tables really has: iptables-save lists built-in chains also where they are not there yet.
-fn register(ruleset: &mut Ruleset, listing: &Listing) {
-    for (table, state) in &mut ruleset.tables {
-        let TableState { registered, chains } = state;
-        *registered = listing.tables.contains_key(table.name());
-        for (name, chain) in chains {
-            chain.registered = listing.chain(table.name(), name.as_str()).is_some();
-        }
-    }
-}
-
-/// Tells whether the words and the numbers are about the same chains with as many rules.
-fn agree(ruleset: &Ruleset, listing: &Listing) -> bool {
-    ruleset.tables.iter().all(|(table, state)| {
-        let worded: BTreeMap<_, _> =
-            state.chains.iter().filter(|(_, chain)| chain.registered).map(|(name, c)| (name.clone(), c.rules.len())).collect();
-        let numbered: BTreeMap<_, _> = own_chains(listing, *table).map(|(name, chain)| (name, chain.rules.len())).collect();
-        worded == numbered
-    })
-}
-
-fn unreadable(family: Family) -> Fault {
-    Fault::new(Kind::Unsupported, format!("read the {family} tables"), "iptables-nft-save cannot word some of the rules")
-        .hint("`nft list ruleset` shows all; somebody put in by `nft` what iptables cannot word")
-}
-
-/// Refuses to read what `nft` wrote into a table of iptables: iptables-save leaves out the table, or the part of a rule that looks into a set.
-fn compatible(family: Family, text: &str, listing: &Listing) -> Result<(), Fault> {
-    if let Some(line) = text.lines().find(|line| line.starts_with('#') && line.contains("is incompatible,")) {
-        return Err(Fault { why: line.trim_start_matches("# ").to_owned(), ..unreadable(family) });
-    }
-    let mut rules = Table::ALL.into_iter().flat_map(|table| own_chains(listing, table)).flat_map(|(_, chain)| &chain.rules);
-    if rules.any(|rule| rule.looks_up) { Err(unreadable(family)) } else { Ok(()) }
 }
 
 /// Tells whether nf_tables holds rules, user-defined chains or dropping policies of iptables.

@@ -148,3 +148,90 @@ pub(super) fn tagged(patch: &Patch) -> bool {
 fn handles(table: Option<&Table>, chain: &ChainName) -> Vec<u64> {
     table.and_then(|table| table.chains.get(chain.as_str())).into_iter().flat_map(|chain| &chain.rules).map(|rule| rule.handle).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kernel::netlink::nftables::{Chain, Rule};
+    use crate::model::Family;
+    use crate::model::iptables::tag::Owner;
+    use crate::model::iptables::{Added, Removed, RunId, Tag, Words};
+    use crate::model::iptables::{Rule as Ruled, Table as Name};
+
+    fn tag(number: u32) -> Tag {
+        Tag { owner: Owner::new("test", ""), run: RunId::from_bits(1), number }
+    }
+
+    /// Makes a listing with one chain of these numbers; numbers from 90 on have the tag of that number.
+    fn listing(table: u64, handles: &[u64]) -> Listing {
+        let comment = |handle: u64| (handle >= 90).then(|| tag(handle as u32).to_string().into());
+        let rules = handles.iter().map(|handle| Rule { handle: *handle, comment: comment(*handle), looks_up: false }).collect();
+        let chain = Chain { handle: 1, base: true, rules, ..Chain::default() };
+        let table = Table { handle: table, chains: [("INPUT".to_owned(), chain)].into() };
+        Listing { generation: 1, tables: [("filter".to_owned(), table)].into() }
+    }
+
+    /// Makes a patch that puts rules with tags at places of the merged chain, and takes some out.
+    fn patch(added: &[(usize, u32)], removed: &[usize]) -> Patch {
+        let rule = |number| Arc::new(Ruled { words: Words::listed("-j DROP"), tag: Some(tag(number)), counters: None });
+        let chain = ChainPatch {
+            chain: ChainName::listed("INPUT"),
+            added: added.iter().map(|(at, number)| Added { at: *at, last: false, id: 0, rule: rule(*number) }).collect(),
+            removed: removed.iter().map(|was| Removed { was: *was, at: *was, rule: rule(0), id: 0 }).collect(),
+        };
+        let table = TablePatch {
+            table: Name::Filter,
+            unregistered: false,
+            unregistered_chains: Vec::new(),
+            renamed: Vec::new(),
+            new_chains: Vec::new(),
+            policies: Vec::new(),
+            chains: vec![chain],
+            gone_chains: Vec::new(),
+            unused_chains: vec![ChainName::listed("INPUT")],
+            unused: true,
+        };
+        Patch { family: Family::V4, tables: vec![table] }
+    }
+
+    fn orders(patch: &Patch, before: &Listing, now: &Listing) -> Vec<Order> {
+        removals(patch, before, now).into_iter().map(|ordered| ordered.order).collect()
+    }
+
+    #[test]
+    fn a_rule_is_taken_out_by_its_number_wherever_it_stands_now() {
+        let (before, input) = (listing(1, &[10, 11, 12]), || "INPUT".to_owned());
+        let one = patch(&[], &[1]);
+        assert_eq!(orders(&one, &before, &listing(1, &[50, 12, 11])), [Order::DeleteRule(input(), 11)]);
+        assert_eq!(orders(&one, &before, &listing(1, &[10, 12])), [], "it is gone already");
+        assert_eq!(orders(&one, &before, &listing(2, &[10, 11, 12])), [], "another table of that name");
+    }
+
+    #[test]
+    fn what_is_empty_and_needless_goes_and_what_is_not_stays() {
+        let (before, all) = (listing(1, &[10, 11]), patch(&[], &[0, 1]));
+        let gone = [Order::EmptyChain("INPUT".into()), Order::DeleteChain("INPUT".into()), Order::DeleteTable];
+        assert_eq!(orders(&all, &before, &before), gone);
+        let kept = [10, 11].map(|number| Order::DeleteRule("INPUT".into(), number));
+        assert_eq!(orders(&all, &before, &listing(1, &[10, 50, 11])), kept);
+    }
+
+    #[test]
+    fn a_place_is_right_when_the_rules_around_it_are() {
+        let (before, patch) = (listing(1, &[10, 11, 12]), patch(&[(1, 90), (3, 91)], &[]));
+        for (now, fine) in [
+            (&[10, 90, 11, 91, 12][..], true),
+            (&[50, 10, 51, 90, 11, 52, 91, 53, 12], true),
+            (&[90, 11, 91], true),
+            (&[90, 10, 11, 91, 12], false),
+            (&[10, 11, 90, 91, 12], false),
+            (&[10, 90, 11, 12, 91], false),
+        ] {
+            assert_eq!(right(&patch, &before, &listing(1, now)), fine, "{now:?}");
+        }
+        let back: Vec<_> = withdrawal(&patch, &before, &listing(1, &[90, 10, 50, 91])).into_iter().map(|o| o.order).collect();
+        assert_eq!(back, [90, 91].map(|number| Order::DeleteRule("INPUT".into(), number)));
+    }
+}

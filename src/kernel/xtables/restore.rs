@@ -225,3 +225,73 @@ fn adds(patch: &TablePatch) -> bool {
 fn takes(patch: &TablePatch) -> bool {
     !(patch.renamed.is_empty() && patch.gone_chains.is_empty() && patch.chains.iter().all(|chain| chain.removed.is_empty()))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::iptables::{Entry, Policy, Ruleset};
+
+    fn name(chain: &str) -> ChainName {
+        ChainName::listed(chain)
+    }
+
+    /// Appends a rule, and gives its number.
+    fn push(set: &mut Ruleset, chain: &str, words: &str) -> u64 {
+        let rules = &mut set.get_mut(Table::Filter, &name(chain)).unwrap().rules;
+        let id = 100 + rules.len() as u64;
+        rules.push(Entry { id, rule: Rule::new(Words::listed(words)).into() });
+        id
+    }
+
+    fn patch() -> Patch {
+        let mut present = Ruleset::empty(Family::V4);
+        for chain in ["OLD", "GONE"] {
+            present.new_chain(Table::Filter, &name(chain)).unwrap();
+        }
+        for words in ["-j OLD", "-j ACCEPT", "-j DROP"] {
+            push(&mut present, "INPUT", words);
+        }
+        let mut wanted = present.clone();
+        wanted.rename_chain(Table::Filter, &name("OLD"), &name("NEW")).unwrap();
+        wanted.delete_chain(Table::Filter, &name("GONE")).unwrap();
+        wanted.set_policy(Table::Filter, &name("OUTPUT"), Policy::Drop).unwrap();
+        wanted.new_chain(Table::Filter, &name("FRESH")).unwrap();
+        let rules = &mut wanted.get_mut(Table::Filter, &name("INPUT")).unwrap().rules;
+        rules.remove(1);
+        let counters = Some(Counters { packets: 1, bytes: 60 });
+        rules.insert(1, Entry { id: 7, rule: Rule { words: Words::listed("-j FRESH"), tag: None, counters }.into() });
+        rules.push(Entry { id: 8, rule: Rule::new(Words::listed("-j NONE")).into() });
+        Patch::between(&present, &wanted, &[(Table::Filter, name("OLD"), name("NEW"))])
+    }
+
+    #[test]
+    fn a_whole_patch_adds_before_it_takes_out() {
+        let text = "*filter\n-E OLD NEW\n-N FRESH\n-P OUTPUT DROP\n-I INPUT 2 -c 1 60 -j FRESH\n-A INPUT -j NONE\n-D INPUT 3\n-F GONE\n-X GONE\nCOMMIT\n";
+        assert_eq!(Script::whole(&patch()).text(), text);
+        let text = "*filter\n-N FRESH\n-P OUTPUT DROP\n-I INPUT 2 -c 1 60 -j FRESH\n-A INPUT -j NONE\nCOMMIT\n";
+        assert_eq!(Script::additions(&patch()).text(), text);
+    }
+
+    #[test]
+    fn a_complaint_is_told_of_the_rule_that_it_names() {
+        let script = Script::whole(&patch());
+        let refusal = |complaint: &str| script.refusal(&Said { status: 1, output: String::new(), complaint: complaint.into() });
+        let cases = [
+            ("iptables-restore: line 5 failed\n", Some(7), "add a rule to filter/INPUT (IPv4)"),
+            ("iptables-restore: line 7 failed\n", None, "delete a rule of filter/INPUT (IPv4)"),
+            ("iptables-restore: line 9 failed\n", None, "change the chain filter/GONE (IPv4)"),
+            ("iptables-restore: line 10 failed\n", None, "change the table filter (IPv4)"),
+            (
+                "iptables-nft-restore v1.8.9 (nf_tables): Chain 'NONE' does not exist\nError occurred at line: 12\n",
+                Some(8),
+                "add a rule to filter/INPUT (IPv4)",
+            ),
+            ("what\n", None, "change the IPv4 tables"),
+        ];
+        for (complaint, id, tried) in cases {
+            let refusal = refusal(complaint);
+            assert_eq!((refusal.entry.map(|(_, id)| id), refusal.fault.tried.as_str()), (id, tried), "{complaint}");
+        }
+    }
+}
