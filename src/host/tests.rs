@@ -328,6 +328,7 @@ fn hostile_scripts_end_as_faults() {
         let ran = std::thread::Builder::new().stack_size(256 << 20).spawn(move || {
             let mut setup = Setup::new(Mode::Run, Door::over_nothing());
             setup.deadline = Some(Instant::now() + Duration::from_secs(1));
+            setup.limits = Limits::alone();
             Recipe::read(path.to_str().unwrap()).and_then(|recipe| Host::open(setup).run(&recipe, &[]))
         });
         let result = ran.unwrap().join().unwrap_or_else(|_| panic!("{name} panicked"));
