@@ -16,17 +16,20 @@ use crate::model::{Fault, Kind};
 pub(super) const EXPR_DEPTHS: (usize, usize) = (64, 32);
 
 /// What a script may use up. Time is bounded by the deadline, memory by the process.
+///
+/// The sizes of single values are not bounded by default: to keep such a bound, Rhai walks the whole array after each change of it, and ten
+/// thousand times `push` take a hundred times as long. A program without a guardian bounds them with [`Limits::alone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Steps of the interpreter.
     pub operations: u64,
     /// Calls inside of calls.
     pub call_levels: usize,
-    /// Bytes of a string.
+    /// Bytes of a string; 0 for no bound.
     pub string: usize,
-    /// Elements of an array, and bytes of a blob.
+    /// Elements of an array with all that is in it, and bytes of a blob; 0 for no bound.
     pub array: usize,
-    /// Entries of a map.
+    /// Entries of a map with all that is in it; 0 for no bound.
     pub map: usize,
     /// Imported modules.
     pub modules: usize,
@@ -43,14 +46,21 @@ impl Default for Limits {
         Self {
             operations: 500_000_000,
             call_levels: 64,
-            string: 16 << 20,
-            array: 1_000_000,
-            map: 100_000,
+            string: 0,
+            array: 0,
+            map: 0,
             modules: 256,
             variables: 10_000,
             functions: 5_000,
             output: 16 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// Makes limits for a program where nothing but the interpreter bounds the memory.
+    pub fn alone() -> Self {
+        Self { string: 16 << 20, array: 1_000_000, map: 100_000, ..Self::default() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A script cannot replace what the host gives it.
+//! What a source must not say: a script cannot replace what the host gives it.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::model::{Fault, Origin};
 /// Functions of the language that a script must not replace, either.
 const LANGUAGE: [&str; 8] = ["print", "debug", "type_of", "call", "curry", "is_shared", "to_string", "to_debug"];
 
-/// Finds the first function or import of a source that would replace a function or a room of the host.
+/// Finds the first thing that a source must not say: a function or import that would replace one of the host, a shift of nonsense.
 ///
 /// A script function goes before a native one: in a source that uses a room, `fn append(rule)` would catch every `chain.append(rule)`. Without
 /// such a call it is a name like any other.
@@ -20,6 +20,9 @@ pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [FunctionDoc], at:
     if let Some((alias, pos)) = seen.aliases.iter().find(|(alias, _)| is_room(alias)) {
         let fault = Fault::input(format!("import as `{alias}`"), "a room of fyke has this name");
         return Some(Fault { origin: at(*pos), ..fault.hint("give it another name: import .. as other;") });
+    }
+    if let Some((by, pos)) = seen.shifts.first() {
+        return Some(Fault { origin: at(*pos), ..Fault::input(format!("shift by {by}"), "an integer has 64 bits") });
     }
     let own = |name: &str| LANGUAGE.contains(&name) || is_room(name) || known().iter().any(|k| k.room.is_empty() && k.name == name);
     let caught = |name: &str, params: usize| {
@@ -42,6 +45,8 @@ struct Seen {
     /// Methods that are called, with the number of their arguments.
     methods: HashSet<(String, usize)>,
     uses_room: bool,
+    /// Shifts that leave nothing of an integer: Rhai calculates them to a value.
+    shifts: Vec<(i64, Position)>,
 }
 
 impl Seen {
@@ -53,6 +58,11 @@ impl Seen {
                 Some(ASTNode::Expr(Expr::MethodCall(call, _))) => drop(seen.methods.insert((call.name.to_string(), call.args.len()))),
                 Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
                     seen.uses_room |= call.namespace.path.first().is_some_and(|root| is_room(&root.name));
+                    if let ("<<" | ">>", [_, Expr::IntegerConstant(by, pos)]) = (call.name.as_str(), call.args.as_slice())
+                        && !(0..64).contains(by)
+                    {
+                        seen.shifts.push((*by, *pos));
+                    }
                 }
                 _ => {}
             }

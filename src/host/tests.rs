@@ -139,6 +139,17 @@ fn native_faults_are_caught_as_maps_and_thrown_again_whole() {
 }
 
 #[test]
+fn numbers_do_not_wrap() {
+    assert_eq!(fault("9223372036854775807 + 1").kind, Kind::Script);
+    assert_eq!(fault("(-9223372036854775807 - 1) / -1").kind, Kind::Script);
+    assert_eq!(told(&fault("let x = 1 << 100000;")), "<eval>:1:14: cannot shift by 100000: an integer has 64 bits");
+    assert_eq!(eval("1 << 63 >> 63").unwrap(), Value::Int(-1));
+    for json in ["[".repeat(100_000).as_str(), "{\"a\": 1e999}"] {
+        assert_eq!(fault(&format!("parse_json(`{json}`)")).kind, Kind::Script);
+    }
+}
+
+#[test]
 fn what_a_plan_cannot_know_is_not_caught() {
     let text = "let input = iptables::table(\"filter\").chain(\"INPUT\");\ninput.append(\"-j DROP\");\ntry {\n  input.list()[0].packets\n} catch {}\n2";
     let fault = Host::open(Setup::new(Mode::Plan, Door::over_nothing())).eval(text).unwrap_err();
@@ -328,6 +339,7 @@ fn hostile_scripts_end_as_faults() {
         let ran = std::thread::Builder::new().stack_size(256 << 20).spawn(move || {
             let mut setup = Setup::new(Mode::Run, Door::over_nothing());
             setup.deadline = Some(Instant::now() + Duration::from_secs(1));
+            setup.limits = Limits::alone();
             Recipe::read(path.to_str().unwrap()).and_then(|recipe| Host::open(setup).run(&recipe, &[]))
         });
         let result = ran.unwrap().join().unwrap_or_else(|_| panic!("{name} panicked"));

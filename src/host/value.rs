@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use rhai::{Array, Blob, Dynamic, Engine, Map, Scope};
+use rhai::{Array, Blob, Dynamic, Engine, Map, NativeCallContext, Position};
 use serde::Serialize;
 
 use super::spelling;
@@ -146,9 +146,9 @@ impl fmt::Display for Value {
 }
 
 fn method(engine: &Engine, value: &Dynamic, name: &str) -> Option<Dynamic> {
-    let mut scope = Scope::new();
-    scope.push_dynamic("value", value.clone());
-    engine.eval_with_scope::<Dynamic>(&mut scope, &format!("value.{name}()")).ok()
+    let global = engine.new_global_runtime_state();
+    let context = NativeCallContext::new_with_all_fields(engine, name, None, &global, Position::NONE);
+    context.call_native_fn_raw(name, true, &mut [&mut value.clone()]).ok()
 }
 
 /// Escapes what could play tricks on a terminal: control characters but newline and tab, and the marks that reorder text.
