@@ -134,8 +134,8 @@ impl<'a> Session<'a> {
 
     /// Lifts what a failed script changed, and says what failed.
     fn fail(&self, page: &Page, door: &Door, fault: Fault, sources: &Sources) -> u8 {
-        page.roll_back();
         let begun = page.open_run().is_some();
+        page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
         page.settle();
         let mut code = match signals::pending() {
