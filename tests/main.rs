@@ -3,4 +3,5 @@
 
 mod cli;
 mod program;
+mod reference;
 mod tidy;
