@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::{Folder, command, fyke, fyke_with, shell};
+use crate::program::{Folder, command, fyke, fyke_with, is_root, shell};
 
 #[test]
 fn a_misuse_exits_with_2_and_says_so_on_standard_error_only() {
@@ -207,8 +207,4 @@ fn borrowed_rights_are_refused() {
         Command::new("setpriv").args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy).args(["eval", "1"]).output().unwrap();
     assert_eq!(said.status.code(), Some(5), "{}", String::from_utf8_lossy(&said.stderr));
     assert!(String::from_utf8_lossy(&said.stderr).contains("set-user-id"));
-}
-
-fn is_root() -> bool {
-    String::from_utf8_lossy(&Command::new("id").arg("-u").output().unwrap().stdout).trim() == "0"
 }

@@ -49,6 +49,11 @@ pub(crate) fn shell(script: &str) -> Said {
     Command::new("bash").args(["-c", script]).env("FYKE", env!("CARGO_BIN_EXE_fyke")).stdin(Stdio::null()).output().unwrap().into()
 }
 
+/// Tells whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    shell("id -u").out.trim() == "0"
+}
+
 /// A folder that is gone with the test.
 pub(crate) struct Folder(PathBuf);
 
