@@ -1,4 +1,8 @@
 //! The integration tests: one binary, one module a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cli;
+mod journey;
+mod program;
+mod reference;
 mod tidy;

@@ -68,7 +68,7 @@ pub fn functions() -> Vec<FunctionDoc> {
     all.extend(STDLIB.iter().flat_map(|(name, text)| script_functions(&format!("std:{name}"), text)));
     // How a value prints is no function that anybody looks up.
     all.retain(|f| f.name != "to_string" && f.name != "to_debug");
-    all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len()));
+    all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len(), f.params.clone()));
     all
 }
 

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::args::{Options, When};
+use crate::cli::args::{self, Options, When};
 use crate::host::value::escaped;
 use crate::kernel::stdio;
 use crate::model::{Fault, Kind, Position};
@@ -141,7 +141,12 @@ pub(crate) fn usage(error: &clap::Error, color: When) -> ExitCode {
     let text = error.render();
     let painted = |terminal| if colours(color, terminal) { text.ansi().to_string() } else { text.to_string() };
     if error.use_stderr() {
-        let _ = io::stderr().write_all(painted(io::stderr().is_terminal()).as_bytes());
+        let mut text = painted(io::stderr().is_terminal());
+        // clap leaves the usage out where a value is wrong.
+        if !text.contains("Usage:") {
+            text.push_str(&format!("\n{}\n", args::command().render_usage()));
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
         return 2.into();
     }
     let text = painted(io::stdout().is_terminal());
