@@ -9,8 +9,8 @@ pub mod recipe;
 pub mod session;
 pub mod sys;
 
-use rhai::Module;
 use rhai::plugin::exported_manifest;
+use rhai::{Dynamic, Module};
 
 pub use session::Session;
 
@@ -33,4 +33,9 @@ pub const ROOMS: &[Room] = &[
 /// Gives the functions that scripts call without a room's name.
 pub fn globals() -> [Module; 2] {
     [Module::from_manifest(exported_manifest!(recipe::functions)), Module::from_manifest(exported_manifest!(sys::functions))]
+}
+
+/// Gives the fields of a value of fyke's own in the order in which people want to read them; nothing for other values.
+pub fn fields(value: &Dynamic) -> Option<Vec<(&'static str, Dynamic)>> {
+    value.read_lock::<iptables::rule::Rule>().map(|rule| rule.fields())
 }

@@ -124,8 +124,8 @@ fn thrown(value: &Dynamic, tried: &str, engine: &Engine) -> Fault {
     let value = Value::take(engine, value).unwrap_or_else(|f| Value::Text(f.to_string()));
     match &value {
         Value::Text(text) => Fault::new(Kind::Script, tried, text.clone()),
-        Value::Map(map) if map.contains_key("message") => {
-            let text = |key: &str| map.get(key).map(Value::to_string).filter(|t| !t.is_empty());
+        Value::Map(map) if map.iter().any(|(key, _)| key == "message") => {
+            let text = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string()).filter(|t| !t.is_empty());
             let fault = Fault::new(Kind::Script, tried, text("message").unwrap_or_default());
             Fault { hint: text("hint"), ..fault }
         }

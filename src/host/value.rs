@@ -1,12 +1,12 @@
 //! Plain values: what a script gives back, and what a parameter may be.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use rhai::{Array, Blob, Dynamic, Engine, Map, NativeCallContext, Position};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::spelling;
+use crate::bind;
 use crate::model::{Fault, Kind};
 
 /// How deep a result may nest: deeper ones are the work of a mistake, and walking them could exhaust the stack.
@@ -28,12 +28,13 @@ pub enum Value {
     Text(String),
     /// An array, or the bytes of a blob.
     List(Vec<Value>),
-    /// A map.
-    Map(BTreeMap<String, Value>),
+    /// A map; its entries keep their order.
+    #[serde(serialize_with = "as_map")]
+    Map(Vec<(String, Value)>),
 }
 
 impl Value {
-    /// Takes a value over from the interpreter. A type of fyke's own becomes what its `to_map` gives, else what it prints.
+    /// Takes a value over from the interpreter. A type of fyke's own becomes its fields, else what it prints.
     pub fn take(engine: &Engine, value: &Dynamic) -> Result<Self, Fault> {
         Self::take_at(engine, value, 0)
     }
@@ -54,8 +55,11 @@ impl Value {
         }
         Ok(match Self::scalar(value) {
             Some(scalar) => scalar,
-            None => match method(engine, value, "to_map") {
-                Some(map) => Self::take_at(engine, &map, depth + 1)?,
+            None => match bind::fields(value) {
+                Some(fields) => {
+                    let field = |(name, value): (&str, Dynamic)| Ok((name.to_owned(), Self::take_at(engine, &value, depth + 1)?));
+                    Value::Map(fields.into_iter().map(field).collect::<Result<_, Fault>>()?)
+                }
                 None => Value::Text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string())),
             },
         })
@@ -125,6 +129,10 @@ impl Value {
             scalar => scalar.to_string(),
         }
     }
+}
+
+fn as_map<S: Serializer>(entries: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(name, value)| (name, value)))
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

@@ -19,6 +19,20 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Gives what there is to say of the rule; the counters are nothing where only packets could tell them.
+    pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
+        let number = |of: fn(Counters) -> u64| self.rule.counters.map_or(Dynamic::UNIT, |counters| Dynamic::from(count(of(counters))));
+        vec![
+            ("family", self.at.family.name().into()),
+            ("chain", self.at.chain.to_string().into()),
+            ("place", count(self.place as u64).into()),
+            ("packets", number(|counters| counters.packets)),
+            ("bytes", number(|counters| counters.bytes)),
+            ("rule", self.rule.words.to_string().into()),
+            ("recipe", self.rule.tag.as_ref().map_or(Dynamic::UNIT, |tag| tag.owner.to_string().into())),
+        ]
+    }
+
     /// Gives what the rule has counted. A rule that is only queued is written first; in a plan nobody knows.
     fn counters(&self, ctx: &NativeCallContext) -> Answer<Counters> {
         if let Some(counters) = self.rule.counters {
@@ -154,17 +168,7 @@ pub mod functions {
     /// iptables(8), `--list-rules`
     #[rhai_fn(global, pure)]
     pub fn to_map(rule: &mut Rule) -> Map {
-        let counters = rule.rule.counters;
-        let number = |of: fn(Counters) -> u64| counters.map_or(Dynamic::UNIT, |counters| Dynamic::from(count(of(counters))));
-        let mut map = Map::new();
-        map.insert("family".into(), family(rule).into());
-        map.insert("chain".into(), chain(rule).into());
-        map.insert("place".into(), place(rule).into());
-        map.insert("packets".into(), number(|counters| counters.packets));
-        map.insert("bytes".into(), number(|counters| counters.bytes));
-        map.insert("words".into(), words(rule).into());
-        map.insert("recipe".into(), recipe(rule));
-        map
+        rule.fields().into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
     /// Prints the rule as one line of iptables-save(8).

@@ -29,12 +29,18 @@ impl Table {
 
     /// Writes the table, cut to `bound` columns when there is one.
     pub(crate) fn text(&self, paint: Paint, bound: Option<usize>) -> String {
-        let widths = self.widths(bound);
-        let mut text = line(&self.heading, &widths, |cell| paint.bold(cell));
+        let columns: Vec<(usize, bool)> = self.widths(bound).into_iter().zip(self.numbers()).collect();
+        let mut text = line(&self.heading, &columns, |cell| paint.bold(cell));
         for row in &self.rows {
-            text.push_str(&line(row, &widths, str::to_owned));
+            text.push_str(&line(row, &columns, str::to_owned));
         }
         text
+    }
+
+    /// Tells which columns hold numbers only: those line up on the right.
+    fn numbers(&self) -> Vec<bool> {
+        let number = |at: usize| self.rows.iter().all(|row| row.get(at).is_some_and(|cell| cell.parse::<f64>().is_ok()));
+        (0..self.heading.len()).map(|at| !self.rows.is_empty() && number(at)).collect()
     }
 
     fn widths(&self, bound: Option<usize>) -> Vec<usize> {
@@ -55,10 +61,12 @@ impl Table {
     }
 }
 
-fn line(cells: &[String], widths: &[usize], paint: impl Fn(&str) -> String) -> String {
+/// Writes one line; a column is a width, and whether it lines up on the right.
+fn line(cells: &[String], columns: &[(usize, bool)], paint: impl Fn(&str) -> String) -> String {
     let mut text = String::new();
-    for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
+    for (at, (cell, (width, right))) in cells.iter().zip(columns).enumerate() {
         let shown = cut(cell, *width);
+        let shown = if *right { format!("{}{shown}", " ".repeat(width.saturating_sub(shown.width()))) } else { shown };
         text.push_str(&paint(&if at + 1 < cells.len() { pad(&shown, width + GAP) } else { shown }));
     }
     let kept = text.trim_end().len();
