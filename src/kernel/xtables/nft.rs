@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::programs::{Call, Programs};
+use super::programs::{Call, Programs, Said};
 use super::view::{self, View, own_chains};
 use super::write::Attempt;
 use super::{Backend, Plan, Refusal};
@@ -65,10 +65,10 @@ impl Nft {
 
     /// Reads all tables of a family, with fresh counters.
     pub(super) fn read(&mut self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<Ruleset, Fault> {
-        let view = self.look(family, known)?;
-        let ruleset = view.ruleset.clone();
-        self.seen.insert(family, view);
-        Ok(ruleset)
+        let views = self.look(&[family], known)?;
+        let rulesets = views.iter().map(|view| view.ruleset.clone()).next();
+        self.seen.extend(views.into_iter().map(|view| (family, view)));
+        Ok(rulesets.unwrap_or_else(|| Ruleset::empty(family)))
     }
 
     /// Forgets what was read.
@@ -76,37 +76,33 @@ impl Nft {
         self.seen.clear();
     }
 
-    fn look(&mut self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<View, Fault> {
+    /// Looks at families side by side, as they are at one moment.
+    fn look(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            let listing = self.list(family)?;
+            let generation = self.generation()?;
+            let listings = families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>()?;
             // An empty host is not worth a process.
-            let said = if view::has_rules(&listing) { Some(self.programs.run_one(&Call::save(family), None)?) } else { None };
-            if self.generation()? == listing.generation {
-                return View::new(family, listing, said.as_ref(), known);
+            let worded: Vec<Family> =
+                families.iter().zip(&listings).filter(|(_, listing)| view::has_rules(listing)).map(|(f, _)| *f).collect();
+            let calls: Vec<Call<'_>> = worded.iter().map(|family| Call::save(*family)).collect();
+            let said: BTreeMap<Family, Said> = worded.iter().copied().zip(self.programs.run(&calls, None)?).collect();
+            if self.generation()? == generation {
+                let pairs = families.iter().zip(listings);
+                return pairs.map(|(family, listing)| View::new(*family, listing, said.get(family), known)).collect();
             }
         }
-        Err(busy(format!("read the {family} tables")))
+        Err(busy("read the tables"))
     }
 
     /// Gives the families as they are at one moment, from memory where nothing was changed since.
     fn views(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let generation = self.generation()?;
-            let mut views = Vec::new();
-            for family in families {
-                views.push(match self.seen.remove(family).filter(|view| view.listing.generation == generation) {
-                    Some(view) => view,
-                    None => self.look(*family, known)?,
-                });
-            }
-            if views.iter().all(|view| view.listing.generation == generation) {
-                return Ok(views);
-            }
-            self.seen.extend(views.into_iter().map(|view| (view.ruleset.family, view)));
+        let generation = self.generation()?;
+        let seen: Vec<View> = families.iter().filter_map(|family| self.seen.remove(family)).collect();
+        if seen.len() == families.len() && seen.iter().all(|view| view.listing.generation == generation) {
+            return Ok(seen);
         }
-        Err(busy("read the tables"))
+        self.look(families, known)
     }
 
     /// Does what `plan` finds.
