@@ -22,18 +22,26 @@ impl Legacy {
         Self { programs: Programs::new(Backend::Legacy) }
     }
 
-    /// Reads all tables of a family, with counters.
-    pub(super) fn read(&self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<Ruleset, Fault> {
-        let mut ruleset = Ruleset::empty(family);
-        // Listing a table that is not registered would register it for good. Without a table, iptables-legacy-save lists those that are.
-        if !registered(family)?.is_empty() {
-            let said = self.programs.run_one(&Call::save(family), None)?;
+    /// Reads all tables of families side by side, with counters.
+    pub(super) fn read(&self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<Ruleset>, Fault> {
+        let mut used = Vec::new();
+        for family in families {
+            // Listing a table that is not registered would register it for good. Without a table, iptables-legacy-save lists those that are.
+            if !registered(*family)?.is_empty() {
+                used.push(*family);
+            }
+        }
+        let calls: Vec<Call<'_>> = used.iter().map(|family| Call::save(*family)).collect();
+        let mut rulesets: Vec<Ruleset> = families.iter().map(|family| Ruleset::empty(*family)).collect();
+        for (family, said) in used.iter().zip(self.programs.run(&calls, None)?) {
             if !said.well() {
                 return Err(said.fault(format!("read the {family} tables")));
             }
-            save::read(&mut ruleset, said.listing(family)?, known)?;
+            if let Some(ruleset) = rulesets.iter_mut().find(|ruleset| ruleset.family == *family) {
+                save::read(ruleset, said.listing(*family)?, known)?;
+            }
         }
-        Ok(ruleset)
+        Ok(rulesets)
     }
 
     /// Does what `plan` finds, under the lock.
@@ -45,7 +53,7 @@ impl Legacy {
         oracle: &mut Oracle,
     ) -> Result<(), Refusal> {
         let _lock = XtablesLock::take()?;
-        let present = families.iter().map(|family| self.read(*family, known)).collect::<Result<Vec<_>, _>>()?;
+        let present = self.read(families, known)?;
         let patches = plan(&present)?;
         let scripts: Vec<Script> = patches.iter().map(Script::whole).filter(|script| script.commits() > 0).collect();
         let calls: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
@@ -111,11 +119,6 @@ fn registered(family: Family) -> Result<Vec<Table>, Fault> {
 
 /// Tells whether legacy iptables holds rules, user-defined chains or dropping policies.
 pub(super) fn in_use() -> Result<bool, Fault> {
-    for family in Family::BOTH {
-        // Most hosts have no table registered, and this ends here.
-        if !registered(family)?.is_empty() && !Legacy::new().read(family, &|_| false)?.same(&Ruleset::empty(family)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    // Most hosts have no table registered, and then no process is started.
+    Ok(Legacy::new().read(&Family::BOTH, &|_| false)?.iter().any(|ruleset| !ruleset.same(&Ruleset::empty(ruleset.family))))
 }

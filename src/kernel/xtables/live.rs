@@ -72,7 +72,7 @@ impl Source for Reader {
         let known = |tag: &Tag| self.known.contains(&tag.run);
         match &mut self.tables {
             Tables::Nft(nft) => nft.read(family, &known),
-            Tables::Legacy(legacy) => legacy.read(family, &known),
+            Tables::Legacy(legacy) => Ok(legacy.read(&[family], &known)?.pop().unwrap_or_else(|| Ruleset::empty(family))),
         }
     }
 

@@ -13,6 +13,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 mod view;
+mod write;
 
 use std::collections::HashSet;
 

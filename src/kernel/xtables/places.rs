@@ -110,9 +110,12 @@ impl Site<'_> {
         let made: Vec<_> = self.patch.new_chains.iter().filter(|chain| self.has(chain)).collect();
         orders.extend(made.iter().map(|chain| Order::EmptyChain(chain.to_string())));
         orders.extend(made.iter().map(|chain| Order::DeleteChain(chain.to_string())));
-        for (chain, was, _) in &self.patch.policies {
+        for (chain, was, _) in self.patch.policies.iter().filter(|(chain, ..)| self.has(chain)) {
             orders.push(Order::SetPolicy(chain.to_string(), *was == Policy::Drop));
         }
+        let chain = |name: &ChainName| self.before.and_then(|table| table.chains.get(name.as_str()));
+        let renamed = self.patch.renamed.iter().filter_map(|(from, to)| Some((from, chain(to)?.handle)));
+        orders.extend(renamed.map(|(from, handle)| Order::RenameChain(handle, from.to_string())));
         orders
     }
 }
