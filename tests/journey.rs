@@ -61,7 +61,9 @@ fn a_run_can_be_repeated_shown_and_lifted() {
     let recipe = folder.file("drop.rhai", RECIPE);
     for backend in ["nft", "legacy"] {
         let said = inside(&format!(
-            "export BACKEND={backend}; iptables-$BACKEND -A INPUT -s 192.0.2.7 -j ACCEPT; before=$(dump)
+            "export BACKEND={backend}; iptables-$BACKEND -A INPUT -s 192.0.2.7 -j ACCEPT
+             # Once touched, a legacy table stays registered for good.
+             ip6tables-$BACKEND -n -L >/dev/null; before=$(dump)
              fyke() {{ $FYKE --backend $BACKEND \"$@\"; }}
              fyke run {recipe} 2>&1 | sed 's/undo .*/undo/'
              fyke run {recipe} 2>&1
