@@ -3,6 +3,7 @@
 
 mod cli;
 mod journey;
+mod pages;
 mod program;
 mod reference;
 mod tidy;
