@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli;
+mod death;
 mod journey;
+mod pages;
 mod program;
 mod reference;
 mod tidy;

@@ -49,6 +49,17 @@ pub(crate) fn shell(script: &str) -> Said {
     Command::new("bash").args(["-c", script]).env("FYKE", env!("CARGO_BIN_EXE_fyke")).stdin(Stdio::null()).output().unwrap().into()
 }
 
+/// Runs a script where nothing else is: `$FYKE` is the program, `dump` prints all rules without counters and tags.
+pub(crate) fn inside(script: &str) -> Said {
+    let map = if is_root() { "" } else { "--map-root-user" };
+    let dump = "dump() { for t in iptables ip6tables; do $t${BACKEND:+-$BACKEND}-save; done \
+                | sed -E '/^#/d; s/ -m comment --comment \"fyke:[^\"]*\"//; s/\\[[0-9:]+\\]//'; }";
+    shell(&format!(
+        "export FYKE; PATH=$PATH:/usr/sbin:/sbin unshare {map} --net --mount bash -c '{}'",
+        format!("mount -t tmpfs run /run; {dump}; {script}").replace('\'', "'\\''")
+    ))
+}
+
 /// Tells whether the tests run as root.
 pub(crate) fn is_root() -> bool {
     shell("id -u").out.trim() == "0"

@@ -20,22 +20,23 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
         return recipe(screen, &found);
     }
     let functions = reflect::functions();
-    let of_room = |function: &&FunctionDoc| function.room == topic;
-    let named = |function: &&FunctionDoc| function.name == topic || function.qualified() == topic;
-    if functions.iter().any(|function| named(&function)) {
-        let found: Vec<&FunctionDoc> = functions.iter().filter(named).collect();
-        return explain(screen, &found, show::function);
+    let named: Vec<&FunctionDoc> = functions.iter().filter(|function| function.name == topic || function.qualified() == topic).collect();
+    let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
+    let verb = args::command().find_subcommand(topic).map(|verb| verb.clone().bin_name(format!("fyke {topic}")).render_long_help());
+    // A verb can have the name of a method: then both are meant.
+    if let Some(verb) = verb.as_ref().filter(|_| !screen.json) {
+        screen.print(&format!("{verb}{}", if named.is_empty() { "" } else { "\n" }))?;
     }
-    if functions.iter().any(|function| of_room(&function)) {
-        let found: Vec<&FunctionDoc> = functions.iter().filter(of_room).collect();
-        return explain(screen, &found, |function, paint, _| {
-            format!("{}\n    {}\n", paint.bold(&function.signature()), function.summary())
-        });
+    match () {
+        () if !named.is_empty() => explain(screen, &named, show::function),
+        () if !of_room.is_empty() => explain(screen, &of_room, line),
+        () if verb.is_some() => Ok(0),
+        () => Err(unknown(topic, &functions)),
     }
-    match args::command().find_subcommand_mut(topic) {
-        Some(verb) => screen.print(&verb.clone().bin_name(format!("fyke {topic}")).render_long_help().to_string()).map(|()| 0),
-        None => Err(unknown(topic, &functions)),
-    }
+}
+
+fn line(function: &FunctionDoc, paint: show::Paint, _: usize) -> String {
+    format!("{}\n    {}\n", paint.bold(&function.signature()), function.summary())
 }
 
 /// Prints the help of a recipe, with its parameters.

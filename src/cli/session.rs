@@ -57,12 +57,14 @@ pub(crate) struct Session<'a> {
     mode: Mode,
     script: Script<'a>,
     place: Place,
+    /// The runner's lock, from its first change on.
+    lock: Arc<Mutex<Option<RunLock>>>,
 }
 
 impl<'a> Session<'a> {
     /// Goes to the place where the script is to run.
     pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>) -> Result<Self, Fault> {
-        Ok(Self { screen, options, mode, script, place: Place::enter(options)? })
+        Ok(Self { screen, options, mode, script, place: Place::enter(options)?, lock: Arc::default() })
     }
 
     /// Runs the script under a guardian. `tell` says what came of it, when it ended well, and gives the exit code.
@@ -73,8 +75,7 @@ impl<'a> Session<'a> {
 
     /// The work of the runner: the script, then the end of its changes, then the news.
     fn runner(&self, page: &'static Page, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> u8 {
-        let lock = Arc::new(Mutex::new(None));
-        let (held, state) = (lock.clone(), self.place.state.clone());
+        let (held, state) = (self.lock.clone(), self.place.state.clone());
         let begun = move |run: &RunId| -> Result<(), Fault> {
             let taken = RunLock::take(&state.clone()?, run.as_str(), Duration::ZERO)?;
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
@@ -94,10 +95,7 @@ impl<'a> Session<'a> {
             Ok(report) => report,
             Err(fault) => return self.fail(page, &door, fault, &ended.sources),
         };
-        page.settle();
-        if let Some(lock) = lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            lock.remove();
-        }
+        self.settle(page);
         let outcome = Outcome { value, report, unknown, exit: ended.exit };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
@@ -137,7 +135,7 @@ impl<'a> Session<'a> {
         let begun = page.open_run().is_some();
         page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
-        page.settle();
+        self.settle(page);
         let mut code = match signals::pending() {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
             _ => exit_code(&fault, begun),
@@ -151,6 +149,14 @@ impl<'a> Session<'a> {
         }
         self.screen.fault(&fault.followed_by(later), code, &|at| sources.line(at).map(str::to_owned));
         code
+    }
+
+    /// Ends the run for everybody else: its guardian, and whoever waits for its lock.
+    fn settle(&self, page: &Page) {
+        page.settle();
+        if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            lock.remove();
+        }
     }
 
     /// The work of the guardian when the runner has ended: nothing, if it ended in order; else what the runner can no longer do.
