@@ -3,6 +3,7 @@
 
 mod cli;
 mod journey;
+mod kernel;
 mod program;
 mod reference;
 mod tidy;

@@ -1,0 +1,4 @@
+//! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
+
+mod ssh_rate_limit;
+mod world;
