@@ -1,4 +1,5 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
+mod rollback;
 mod ssh_rate_limit;
 mod world;

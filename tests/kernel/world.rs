@@ -9,16 +9,15 @@
 //! The test runs once more in a process of its own that `unshare` gave the namespaces, as root or as an ordinary user. They are gone with it.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
@@ -169,9 +168,10 @@ impl World {
         program::command(["--backend", self.backend.name(), "--color", "never"].iter().chain(words))
     }
 
-    /// Starts the program and does not wait for it.
-    pub(crate) fn start(&self, words: &[&str]) -> Running {
-        Running::of(self.command(words))
+    /// Starts the program and waits until its script prints this line.
+    #[track_caller]
+    pub(crate) fn start(&self, words: &[&str], line: &str) -> Running {
+        Running::until_it_says(self.command(words), line)
     }
 
     /// Writes a recipe into the folder of the test and gives its path.
@@ -194,6 +194,21 @@ impl World {
         let (program, line) = line.split_once(' ').unwrap_or((line, ""));
         let program = program.replacen("tables", &format!("tables-{}", self.backend.name()), 1);
         tool(&program, &line.split_whitespace().collect::<Vec<_>>(), "")
+    }
+
+    /// Takes out everything of this backend, whoever set it.
+    pub(crate) fn wipe(&self) {
+        if self.backend == Backend::Nft {
+            tool("nft", &["flush", "ruleset"], "");
+            return;
+        }
+        for program in ["iptables", "ip6tables"] {
+            for chain in ["INPUT", "FORWARD", "OUTPUT"] {
+                self.iptables(&format!("{program} -P {chain} ACCEPT"));
+            }
+            self.iptables(&format!("{program} -F"));
+            self.iptables(&format!("{program} -X"));
+        }
     }
 
     /// Gives the rules of a chain of the filter table as iptables lists them.
@@ -310,12 +325,28 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
 /// A program that runs. It is killed with the test.
 pub(crate) struct Running {
     child: Child,
+    out: BufReader<ChildStdout>,
 }
 
 impl Running {
     /// Starts a command.
     pub(crate) fn of(mut command: Command) -> Self {
-        Self { child: command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap() }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    /// Starts a command and waits until it says a line.
+    #[track_caller]
+    pub(crate) fn until_it_says(command: Command, line: &str) -> Self {
+        let mut running = Self::of(command);
+        let mut said = String::new();
+        while !said.ends_with(&format!("{line}\n")) {
+            if running.out.read_line(&mut said).unwrap() == 0 {
+                panic!("it did not say {line:?}: {:?}", running.end());
+            }
+        }
+        running
     }
 
     /// Gives the process that the command started: the guardian.
@@ -330,15 +361,12 @@ impl Running {
         Pid::from_raw(children.split_whitespace().next().unwrap().parse().unwrap())
     }
 
-    /// Sends a signal to a process of this program.
-    pub(crate) fn signal(&self, to: Pid, signal: Signal) {
-        kill(to, signal).unwrap();
-    }
-
     /// Waits for the end of the program, and of everybody who holds its streams.
     pub(crate) fn end(mut self) -> Said {
-        let child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
-        child.wait_with_output().unwrap().into()
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        Said { code: self.child.wait().unwrap().code(), out, err }
     }
 }
 
