@@ -4,6 +4,7 @@
 mod cli;
 mod death;
 mod journey;
+mod kernel;
 mod pages;
 mod program;
 mod reference;
