@@ -113,20 +113,3 @@ fn an_interruptible_tool_heeds_a_request_to_stop() {
     });
     assert_eq!(report, "cannot run sh: interrupted; Code(0)");
 }
-
-/// The price of a start, and that it does not grow with this process: the point of `spawn`. A loose bound, for a loaded machine.
-#[test]
-fn a_start_is_cheap_in_a_large_process() {
-    let ballast = vec![1u8; 200 << 20];
-    let tool = Tool::find("true").unwrap();
-    let mut times: Vec<Duration> = (0..20)
-        .map(|_| {
-            let begun = Instant::now();
-            Request::new(&tool).run().unwrap();
-            begun.elapsed()
-        })
-        .collect();
-    times.sort();
-    println!("median {:?} with {} MB in use", times[10], std::hint::black_box(&ballast).len() >> 20);
-    assert!(times[10] < Duration::from_millis(5), "{:?}", times[10]);
-}
