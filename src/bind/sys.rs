@@ -1,15 +1,13 @@
 //! Time, log and the end of a script.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rhai::plugin::*;
 use rhai::{Dynamic, NativeCallContext};
 
 use super::call::{self, Answer};
 use crate::model::Fault;
-
-/// The longest sleep, in seconds: a year. A longer one is a mistake.
-const LONGEST: f64 = 366.0 * 24.0 * 3600.0;
+use crate::model::duration::Span;
 
 #[allow(missing_docs, unreachable_pub)]
 #[export_module(manifest)]
@@ -35,7 +33,7 @@ pub mod functions {
     /// nanosleep(2)
     #[rhai_fn(return_raw, volatile)]
     pub fn sleep(ctx: NativeCallContext, duration: &str) -> Answer<()> {
-        wait(&ctx, duration, parse(duration.trim()).ok_or("a duration is a number with ms, s, min, h or d"))
+        wait(&ctx, duration, duration.parse())
     }
 
     /// Waits for a number of seconds.
@@ -57,7 +55,7 @@ pub mod functions {
     /// nanosleep(2)
     #[rhai_fn(name = "sleep", return_raw, volatile)]
     pub fn sleep_whole(ctx: NativeCallContext, seconds: i64) -> Answer<()> {
-        wait(&ctx, &seconds.to_string(), Ok(seconds as f64))
+        wait(&ctx, &seconds.to_string(), Span::from_seconds(seconds as f64))
     }
 
     /// Waits for a number of seconds.
@@ -79,7 +77,7 @@ pub mod functions {
     /// nanosleep(2)
     #[rhai_fn(name = "sleep", return_raw, volatile)]
     pub fn sleep_fraction(ctx: NativeCallContext, seconds: f64) -> Answer<()> {
-        wait(&ctx, &seconds.to_string(), Ok(seconds))
+        wait(&ctx, &seconds.to_string(), Span::from_seconds(seconds))
     }
 
     /// Gives the time of the wall clock in seconds since 1970, with fractions.
@@ -168,53 +166,10 @@ pub mod functions {
     }
 }
 
-/// Waits for a number of seconds, if it is one.
-fn wait(ctx: &NativeCallContext, shown: &str, seconds: Result<f64, &'static str>) -> Answer<()> {
-    let duration = seconds.and_then(bounded).map_err(|why| call::fault(ctx, Fault::input(format!("sleep for {shown}"), why)))?;
+/// Writes what is queued, then waits.
+fn wait(ctx: &NativeCallContext, shown: &str, span: Result<Span, Fault>) -> Answer<()> {
     let session = call::session(ctx)?;
-    session.door().commit().and_then(|()| session.pause(duration)).map_err(|f| call::fault(ctx, f))
-}
-
-fn bounded(seconds: f64) -> Result<Duration, &'static str> {
-    match seconds {
-        n if n.is_nan() => Err("it is not a number"),
-        n if n < 0.0 => Err("it is negative"),
-        n if n > LONGEST => Err("it is longer than a year"),
-        n => Ok(Duration::from_secs_f64(n)),
-    }
-}
-
-/// Reads a number with a unit as seconds.
-fn parse(text: &str) -> Option<f64> {
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let factor = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "sec" | "" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    Some(number.trim().parse::<f64>().ok()? * factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(parse("1s"), Some(1.0));
-        assert_eq!(parse("250 ms"), Some(0.25));
-        assert_eq!(parse("1.5min"), Some(90.0));
-        for bad in ["1 parsec", "", "nan", "inf", "s"] {
-            assert_eq!(parse(bad), None, "{bad}");
-        }
-        assert_eq!(bounded(0.5), Ok(Duration::from_millis(500)));
-        assert_eq!(bounded(-0.5), Err("it is negative"));
-        assert_eq!(bounded(f64::NAN), Err("it is not a number"));
-        assert_eq!(bounded(f64::INFINITY), Err("it is longer than a year"));
-    }
+    let span = span.map_err(|fault| Fault { tried: format!("sleep for {shown}"), ..fault });
+    let waited = span.and_then(|span| session.door().commit().and_then(|()| session.pause(span.0)));
+    waited.map_err(|f| call::fault(ctx, f))
 }

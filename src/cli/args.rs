@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::model::Fault;
+use crate::model::duration::Span;
+
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
 
@@ -256,25 +259,11 @@ pub(crate) fn command() -> clap::Command {
 
 /// Reads a bound of time: `90s`, `10m`, `1h30m`, `500ms`, or `0` for none.
 fn duration(text: &str) -> Result<Timeout, String> {
-    const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
     if text == "0" {
         return Ok(Timeout(None));
     }
-    let refuse = || "a duration is a number with ms, s, m or h, as in 90s or 1h30m; 0 is no limit".to_owned();
-    let (mut rest, mut total) = (text, 0_u64);
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let letters = rest[digits..].len() - rest[digits..].trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
-        let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale).ok_or_else(refuse)?;
-        let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).ok_or_else(refuse)?;
-        total = total.checked_add(part).ok_or_else(refuse)?;
-        rest = &rest[digits + letters..];
-    }
-    // A deadline beyond the lifetime of the machine is a slip, and would overflow the clock.
-    let most = Duration::from_secs(365 * 86_400);
-    let bound = Duration::from_millis(total);
-    if bound.is_zero() || bound > most { Err(refuse()) } else { Ok(Timeout(Some(bound))) }
+    let span: Span = text.parse().map_err(|fault: Fault| format!("{}; 0 is no limit", fault.why))?;
+    if span.0.is_zero() { Err("it would be over at once; 0 is no limit".to_owned()) } else { Ok(Timeout(Some(span.0))) }
 }
 
 #[cfg(test)]

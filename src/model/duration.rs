@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Fault;
 
-/// A span of time: `"500ms"`, `"1s"`, `"2min"`, `"1h"`, `"1d"`.
+/// A span of time: `"500ms"`, `"1s"`, `"2min"`, `"1h30m"`, `"1d"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -35,17 +35,24 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         let refuse = |why: &str| {
-            Fault::input(format!("read {text:?} as a duration"), why).hint("write a number and a unit: 500ms, 1s, 2min, 1h, 1d")
+            Fault::input(format!("read {text:?} as a duration"), why).hint("write numbers with units: 500ms, 90s, 2min, 1h30m, 1d")
         };
-        let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(end);
-        let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.') && number.as_bytes()[0] != b'.';
-        let number: f64 = number.parse().ok().filter(|_| digits).ok_or_else(|| refuse("it does not begin with a plain number"))?;
-        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| match unit {
-            "" => refuse("it has no unit"),
-            _ => refuse(&format!("{unit:?} is no unit of time")),
-        })?;
-        Self::from_seconds(number * length).map_err(|fault| refuse(&fault.why))
+        let (mut rest, mut seconds) = (text, 0.0);
+        if rest.is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        while !rest.is_empty() {
+            let (number, behind) = rest.split_at(rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len()));
+            let (unit, behind) = behind.split_at(behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len()));
+            let number: f64 = number.parse().ok().filter(|_| !number.starts_with('.')).ok_or_else(|| refuse("a number is missing"))?;
+            let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| match unit {
+                "" => refuse("a unit is missing"),
+                _ => refuse(&format!("{unit:?} is no unit of time")),
+            })?;
+            seconds += number * length;
+            rest = behind;
+        }
+        Self::from_seconds(seconds).map_err(|fault| refuse(&fault.why))
     }
 }
 
@@ -69,6 +76,7 @@ mod tests {
         for text in ["500ms", "1s", "91s", "2min", "1h", "1d", "7us", "0s"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
+        assert_eq!("1h30m".parse::<Span>().unwrap(), Span(Duration::from_secs(5400)));
         assert_eq!("1.5min".parse::<Span>().unwrap(), Span(Duration::from_secs(90)));
         assert_eq!("60s".parse::<Span>().unwrap().to_string(), "1min");
     }

@@ -5,82 +5,15 @@ use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
 use super::given::Given;
 use super::rule::Rule;
-use super::table::Table;
 use crate::bind::call::{self, Answer};
-use crate::model::iptables::intent::Position;
-use crate::model::iptables::{Chain as ChainState, ChainName, ChainRef, Edit, Words};
 use crate::model::{Fault, Kind};
-use crate::transaction::{Act, Query, Reading};
-
-/// One chain of one family, or of both at once.
-#[derive(Clone, Debug)]
-pub struct Chain {
-    pub(super) table: Table,
-    pub(super) chain: ChainName,
-}
-
-impl Chain {
-    /// Points at the chain in each family.
-    fn refs(&self) -> impl Iterator<Item = ChainRef> {
-        self.table.families.iter().map(|family| ChainRef::new(*family, self.table.table, self.chain.clone()))
-    }
-
-    fn read(ctx: &NativeCallContext, at: ChainRef) -> Answer<ChainState> {
-        match call::door(ctx)?.read(Query::Chain(at)).map_err(|f| call::fault(ctx, f))? {
-            Reading::Chain(chain) => Ok(chain),
-            _ => Ok(ChainState::default()),
-        }
-    }
-
-    /// Lists the rules.
-    pub(super) fn rules(&self, ctx: &NativeCallContext) -> Answer<Vec<Rule>> {
-        let mut rules = Vec::new();
-        for at in self.refs() {
-            let chain = Self::read(ctx, at.clone())?;
-            rules.extend(chain.rules.into_iter().zip(1..).map(|(entry, place)| Rule { at: at.clone(), place, rule: entry.rule }));
-        }
-        Ok(rules)
-    }
-
-    /// Queues an edit for each rule that was given.
-    pub(super) fn each(&self, ctx: &NativeCallContext, rules: &Dynamic, edit: impl Fn(ChainName, Words) -> Edit) -> Answer<()> {
-        for rule in Given::read_all(rules).map_err(|f| call::fault(ctx, f))? {
-            self.table.change(ctx, |family| Ok(rule.words(family, self.is_both())?.map(|words| edit(self.chain.clone(), words))))?;
-        }
-        Ok(())
-    }
-
-    /// Queues one edit for all rules that were given.
-    pub(super) fn ensure(&self, ctx: &NativeCallContext, rules: &Dynamic, position: Position) -> Answer<()> {
-        let rules = Given::read_all(rules).map_err(|f| call::fault(ctx, f))?;
-        self.table.change(ctx, |family| {
-            let words =
-                rules.iter().filter_map(|rule| rule.words(family, self.is_both()).transpose()).collect::<Result<Vec<_>, Fault>>()?;
-            Ok(Some(Edit::Ensure(self.chain.clone(), words, position)))
-        })
-    }
-
-    fn is_both(&self) -> bool {
-        self.table.families.len() > 1
-    }
-
-    pub(super) fn place(&self, ctx: &NativeCallContext, place: i64) -> Answer<usize> {
-        let fault = || Fault::input(format!("use place {place} of {}", self.chain), "places are counted from 1");
-        usize::try_from(place).ok().filter(|place| *place > 0).ok_or_else(|| call::fault(ctx, fault()))
-    }
-
-    pub(super) fn zero(&self, ctx: &NativeCallContext, place: Option<usize>) -> Answer<()> {
-        let door = call::door(ctx)?;
-        let zero = |at| door.act(Act::Zero(at, place), call::origin(ctx));
-        self.refs().try_for_each(zero).map_err(|f| call::fault(ctx, f))
-    }
-}
+use crate::transaction::{Query, Reading};
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
     /// A chain of one family, or of both.
-    pub type Chain = super::Chain;
+    pub type Chain = crate::bind::iptables::handle::Chain;
 
     /// Tells whether a rule of the chain equals this one.
     ///

@@ -3,7 +3,7 @@
 use rhai::plugin::*;
 use rhai::{Dynamic, NativeCallContext};
 
-use super::chain::Chain;
+use super::handle::Chain;
 use crate::bind::call::{self, Answer};
 use crate::model::iptables::Edit;
 use crate::model::iptables::intent::Position;

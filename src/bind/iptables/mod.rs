@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod edit;
 mod given;
+pub mod handle;
 pub mod recent;
 pub mod rule;
 pub mod table;

@@ -3,48 +3,17 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
-use super::chain::Chain;
+use super::handle::{Chain, Table};
 use crate::bind::call::{self, Answer};
-use crate::model::iptables::{ChainName, Edit, Intent, Table as TableName, Words};
+use crate::model::iptables::{ChainName, Edit, Words};
 use crate::model::{Family, Fault};
 use crate::transaction::{Query, Reading};
-
-/// One table of one family, or of both at once.
-#[derive(Clone, Debug)]
-pub struct Table {
-    pub(super) families: &'static [Family],
-    pub(super) table: TableName,
-}
-
-impl Table {
-    fn named(ctx: &NativeCallContext, families: &'static [Family], name: &str) -> Answer<Self> {
-        let table = name.parse().map_err(|f| call::fault(ctx, f))?;
-        Ok(Self { families, table })
-    }
-
-    /// Queues an edit of this table, once a family.
-    pub(super) fn change(&self, ctx: &NativeCallContext, edit: impl Fn(Family) -> Result<Option<Edit>, Fault>) -> Answer<()> {
-        let door = call::door(ctx)?;
-        for family in self.families {
-            let intent = |edit| Intent { family: *family, table: self.table, edit };
-            let queue = |edit: Option<Edit>| edit.map_or(Ok(()), |edit| door.change(intent(edit), call::origin(ctx)));
-            edit(*family).and_then(queue).map_err(|f| call::fault(ctx, f))?;
-        }
-        Ok(())
-    }
-
-    /// Queues an edit that names a chain.
-    fn change_chain(&self, ctx: &NativeCallContext, name: &str, edit: fn(ChainName) -> Edit) -> Answer<()> {
-        let name: ChainName = name.parse().map_err(|f| call::fault(ctx, f))?;
-        self.change(ctx, |_| Ok(Some(edit(name.clone()))))
-    }
-}
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
 pub mod functions {
     /// A table of one family, or of both.
-    pub type Table = super::Table;
+    pub type Table = crate::bind::iptables::handle::Table;
 
     /// Gives a table of IPv4.
     ///
