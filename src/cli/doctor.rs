@@ -65,7 +65,7 @@ fn host(place: &Place) -> Vec<Line> {
         true => Ok(format!("CAP_NET_ADMIN, as {}", identity::user().name)),
         false => Err(super::plan::no_net_admin("change the network")),
     };
-    let journal = place.state.clone().map(|folder| folder.display().to_string());
+    let journal = place.state_to_write().map(|folder| folder.display().to_string());
     vec![line("rights", rights), line("journal", journal), line("sandbox", sandbox_is_possible())]
 }
 

@@ -39,6 +39,11 @@ impl Place {
         Ok(Self { state: state::state_dir(), boot: netns::boot_id()?, namespace: netns::cookie()? })
     }
 
+    /// Gives the state directory for somebody who is going to write, made if need be.
+    pub(crate) fn state_to_write(&self) -> Result<PathBuf, Fault> {
+        state::make(self.state.as_ref().map_err(Fault::clone)?)
+    }
+
     /// Gives the shelf that the journal is kept on.
     pub(crate) fn shelf(&self) -> Shelf {
         match &self.state {

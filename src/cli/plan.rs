@@ -5,9 +5,10 @@ use serde_json::json;
 use super::args::{Options, Plan};
 use super::session::{Outcome, Script, Session};
 use super::show::{Screen, changes};
-use super::{recipe_of, wants_help};
+use super::{place, recipe_of, wants_help};
 use crate::host::Mode;
 use crate::kernel::identity;
+use crate::kernel::xtables::backend::Choice;
 use crate::model::{Fault, Kind};
 
 /// Runs a recipe against a shadow of the kernel, and shows what it would change there.
@@ -20,13 +21,24 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
     if !identity::has_net_admin() {
         return Err(no_net_admin(&format!("plan {}", recipe.name)));
     }
-    session.run(|outcome| tell(screen, plan, outcome))
+    session.run(|outcome| {
+        let code = tell(screen, plan, outcome)?;
+        if let Err(fault) = may_write(options, outcome) {
+            screen.note(&format!("a run would be refused: {}; {}", fault.why, fault.hint.unwrap_or_default()));
+        }
+        Ok(code)
+    })
 }
 
 /// Makes the fault of somebody who may not even read rules. `tried` is the end of "cannot ...".
 pub(crate) fn no_net_admin(tried: &str) -> Fault {
     Fault::new(Kind::Permission, tried, "reading and writing the rules of this network namespace takes CAP_NET_ADMIN")
         .hint("run fyke as root, or in a network of your own: fyke --sandbox ...")
+}
+
+/// Asks what a plan need not: whether it is certain which backend a run would write to.
+fn may_write(options: &Options, outcome: &Outcome) -> Result<(), Fault> {
+    if outcome.report.changes.is_empty() { Ok(()) } else { Choice::make(place::backend(options))?.may_write() }
 }
 
 fn tell(screen: &Screen, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {

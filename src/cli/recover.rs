@@ -16,7 +16,7 @@ use crate::transaction::{Journal, undo};
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
-        let state = place.state.clone()?;
+        let state = place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
         let context = place.context(Owner::new("recover", ""), "");
         // A free lock is the proof that a run is dead; what its tools may still write is not, so it is held until all is lifted.

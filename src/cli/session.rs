@@ -75,16 +75,16 @@ impl<'a> Session<'a> {
 
     /// The work of the runner: the script, then the end of its changes, then the news.
     fn runner(&self, page: &'static Page, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> u8 {
-        let (held, state) = (self.lock.clone(), self.place.state.clone());
+        let (held, place) = (self.lock.clone(), self.place.clone());
         let begun = move |run: &RunId| -> Result<(), Fault> {
-            let taken = RunLock::take(&state.clone()?, run.as_str(), Duration::ZERO)?;
+            let taken = RunLock::take(&place.state_to_write()?, run.as_str(), Duration::ZERO)?;
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
             page.begin(run.as_str())
         };
         let (owner, hash) = self.owner();
         let door = self.place.door(self.options, self.mode, owner, hash, Box::new(begun));
         let lost = Arc::new(Mutex::new(None));
-        let ended = process::with_big_stack(STACK, || self.script(door.clone(), &lost));
+        let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
         let (value, unknown) = match ended.result {
             Ok(value) => (value, None),
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs the script, on the thread that has the stack for it.
-    fn script(&self, door: Door, lost: &Arc<Mutex<Option<Fault>>>) -> Ended {
+    fn script(&self, page: &'static Page, door: Door, lost: &Arc<Mutex<Option<Fault>>>) -> Ended {
         let mut setup = host::Setup::new(self.mode, door);
         setup.pause =
             (self.mode == Mode::Run).then(|| -> Box<Pause> { Box::new(|time| signals::sleep(time).map_err(|stop| stop.fault("sleep"))) });
@@ -121,6 +121,7 @@ impl<'a> Session<'a> {
         };
         setup.output = Output { sink: Arc::new(print), escape: self.screen.escapes() };
         let screen = self.screen.clone();
+        setup.mark = Box::new(|line, column| page.set_position(line, column));
         setup.log = Box::new(move |line| screen.log(line));
         let mut host = Host::open(setup);
         let result = match self.script {
@@ -181,7 +182,7 @@ impl<'a> Session<'a> {
 
     /// Lifts the run of a dead runner from the journal, once nothing that it started can write any more.
     fn lift(&self, run: &str) -> Result<(), Fault> {
-        let lock = RunLock::take(&self.place.state.clone()?, run, PATIENCE)?;
+        let lock = RunLock::take(&self.place.state_to_write()?, run, PATIENCE)?;
         let mut kernel = Place::live(self.options);
         let mut journal = Journal::open(&self.place.shelf())?;
         let (owner, hash) = self.owner();

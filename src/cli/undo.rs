@@ -17,7 +17,7 @@ use crate::transaction::{Journal, undo};
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Run) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
-        let state = place.state.clone()?;
+        let state = place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
         let found = undo::find(&journal, &words.run, &place.boot, place.namespace)?;
         // Whoever still runs it holds this lock.

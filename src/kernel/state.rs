@@ -12,16 +12,17 @@ use crate::model::{Fault, Kind};
 
 const OF_ROOT: &str = "/run/fyke";
 
-/// Gives the state directory, made if need be: /run/fyke for root, the runtime directory of the session for anybody else.
+/// Tells where the state directory is, whether it is there or not: /run/fyke for root, in the runtime directory of the session for anybody
+/// else.
 pub fn state_dir() -> Result<PathBuf, Fault> {
     let user = geteuid();
     if user.is_root() {
-        return private_folder(Path::new(OF_ROOT), user);
+        return Ok(OF_ROOT.into());
     }
     let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let candidates = session.into_iter().chain([PathBuf::from(format!("/run/user/{user}"))]);
     match candidates.into_iter().find(|path| open(path).is_ok_and(|folder| check(&folder, user, 0o077).is_ok())) {
-        Some(runtime) => private_folder(&runtime.join("fyke"), user),
+        Some(runtime) => Ok(runtime.join("fyke")),
         None => Err(Fault::new(
             Kind::Permission,
             "keep a journal",
@@ -29,6 +30,11 @@ pub fn state_dir() -> Result<PathBuf, Fault> {
         )
         .hint("without a journal nothing is changed; try --sandbox")),
     }
+}
+
+/// Makes the state directory if need be, and gives it.
+pub fn make(folder: &Path) -> Result<PathBuf, Fault> {
+    private_folder(folder, geteuid())
 }
 
 /// Makes a folder that only its user can write to, or finds that it is one. A symbolic link in its place is refused.

@@ -253,7 +253,8 @@ impl Journal {
             let number = row[0].integer();
             let sql = "SELECT body FROM changes WHERE run = ? AND batch = ? ORDER BY number";
             let bodies = self.store.read(sql, vec![run.as_str().into(), number.into()])?;
-            let changes = bodies.iter().map(|body| serde_json::from_str(body[0].text()).map_err(|error| damaged(run, &error.to_string())));
+            let changes =
+                bodies.iter().map(|body| serde_json::from_str(body[0].text()).map_err(|error| damaged(run.as_str(), &error.to_string())));
             Ok(Batch {
                 number,
                 done: row[1].text() != "intended",
@@ -262,6 +263,21 @@ impl Journal {
             })
         };
         rows.iter().map(batch).collect()
+    }
+
+    /// Gives the tables and built-in chains that lifted runs made nf_tables register: some had to let them stand, because others used them.
+    pub fn let_stand(&self, boot: &str, namespace: u64) -> Result<Vec<Change>, Fault> {
+        let sql = "SELECT runs.id, body FROM changes JOIN runs ON runs.id = changes.run \
+                   WHERE made AND boot = ? AND namespace = ? AND state IN ('lifted', 'rolled-back') GROUP BY object ORDER BY object DESC";
+        let rows = self.store.read(sql, vec![boot.into(), namespace.cast_signed().into()])?;
+        let change = |row: &Vec<Value>| -> Result<Change, Fault> {
+            serde_json::from_str(row[1].text()).map_err(|error| damaged(row[0].text(), &error.to_string()))
+        };
+        let changes = rows
+            .iter()
+            .map(change)
+            .filter(|change| change.as_ref().map_or(true, |change| matches!(change.object, Object::Table(..) | Object::BaseChain(_))));
+        changes.collect()
     }
 
     /// Gives what a run did that cannot be lifted.
@@ -279,7 +295,7 @@ impl Journal {
     }
 }
 
-fn damaged(run: &RunId, why: &str) -> Fault {
+fn damaged(run: &str, why: &str) -> Fault {
     Fault::new(Kind::System, format!("read run {run} in the journal"), why).hint("the journal is damaged; nothing of this run is lifted")
 }
 

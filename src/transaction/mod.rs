@@ -349,7 +349,7 @@ impl Transaction {
         let run = self.run.clone();
         let batches = self.journal()?.batches(&run)?;
         for batch in batches.iter().filter(|batch| batch.number == number) {
-            undo::revert(self.kernel.xtables()?, &batch.changes, &mut |_| Ok(()))?;
+            undo::revert(self.kernel.xtables()?, &batch.changes, &[], &mut |_| Ok(()))?;
             self.journal()?.lifted(&run, number)?;
         }
         Ok(())

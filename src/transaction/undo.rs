@@ -7,10 +7,12 @@ use crate::model::{Change, Drift, Family, Fault, Kind, Object, Report, State};
 
 use super::journal::{Context, Journal, RunKind, RunRecord, RunState};
 
-/// Puts back what one batch of changes did; `journal` is told what is going to be changed, before it is.
+/// Puts back what one batch of changes did; `journal` is told what is going to be changed, before it is. `empty` are the built-in chains and
+/// tables that other runs made nf_tables register: they are let go of where nothing is in them any more.
 pub(super) fn revert(
     kernel: &mut dyn Xtables,
     changes: &[Change],
+    empty: &[Change],
     journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
 ) -> Result<(Vec<Change>, Vec<Drift>), Fault> {
     let families: Vec<Family> =
@@ -22,6 +24,7 @@ pub(super) fn revert(
         for set in present {
             let mut wanted = set.clone();
             let found = Revert::batch(&mut wanted, changes);
+            Revert::batch(&mut wanted, empty);
             let patch = Patch::between(set, &wanted, &found.renamed);
             made.extend(patch.changes(set).into_iter().map(|(change, _)| change));
             drift.extend(found.drift);
@@ -44,6 +47,7 @@ pub fn lift(
 ) -> Result<Report, Fault> {
     let batches = journal.batches(run)?;
     let open: Vec<_> = batches.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
+    let empty = journal.let_stand(&context.boot, context.namespace)?;
     let id = descendant(run, now, context.pid);
     let mut report = Report { run: Some(run.clone()), acts: journal.acts(run)?, ..Report::default() };
     let mut faults: Vec<Fault> = Vec::new();
@@ -54,7 +58,7 @@ pub fn lift(
         journal.begin(&id, RunKind::Undo, Some(run), context, now)?;
     }
     for (number, batch) in (1..).zip(&open) {
-        match revert(kernel.xtables()?, &batch.changes, &mut |made| journal.intend(&id, number, made)) {
+        match revert(kernel.xtables()?, &batch.changes, &empty, &mut |made| journal.intend(&id, number, made)) {
             Ok((made, drift)) => {
                 // What an unfinished batch did not get done, nobody has taken away.
                 let drift = drift.into_iter().filter(|drift| batch.done || drift.left);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::world::{World, on_both};
+use super::world::{World, on_both, without_tag};
 
 on_both! {
     a_plan_is_what_the_run_does
@@ -25,18 +25,33 @@ filter.chain(\"FORWARD\").set_policy(\"DROP\");
 iptables::both(\"mangle\").chain(\"OUTPUT\").append(\"-j MARK --set-mark 1\");
 ";
 
-/// Gives what a document says about changes: everything but the tags, which hold the number of the run, and origins.
+/// Gives the changes of a document, without the tags, which hold the number of the run, and without the words of new rules: a run has them
+/// as the script gave them, a plan as the kernel will have them.
 fn changes(json: &str) -> Vec<Value> {
     let document: Value = serde_json::from_str(json).unwrap();
     let mut changes = document["changes"].as_array().unwrap().clone();
     for change in &mut changes {
-        for side in ["before", "after"] {
-            if let Some(state) = change[side].as_object_mut() {
-                state.remove("tag");
-            }
+        if let Some(state) = change["before"].as_object_mut() {
+            state.remove("tag");
+        }
+        if let Some(state) = change["after"].as_object_mut() {
+            state.remove("tag");
+            state.remove("rule");
         }
     }
     changes
+}
+
+/// Gives the rules that a document adds, as lines of iptables-save with the command of their family and their table.
+fn added(json: &str) -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(json).unwrap();
+    let rule = |change: &Value| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let program = if change["family"] == "ipv4" { "iptables" } else { "ip6tables" };
+        let rule = change["after"]["rule"].as_str()?;
+        Some((format!("{program} -t {} -S", text(&change["table"])), format!("-A {} {rule}", text(&change["chain"]))))
+    };
+    document["changes"].as_array().unwrap().iter().filter_map(rule).collect()
 }
 
 fn foreign(world: &World) {
@@ -66,6 +81,10 @@ fn a_plan_is_what_the_run_does(world: &World) {
         assert!(!Path::new("/run/fyke").exists(), "a plan needs no journal");
         let run = world.fyke_well(&["--json", "run", recipe]);
         assert_eq!(changes(&plan.out), changes(&run.out), "{recipe}");
+        for (command, rule) in added(&plan.out) {
+            let there = world.iptables(&command);
+            assert!(there.lines().any(|line| without_tag(line) == rule), "{rule}: {there}");
+        }
         assert!(plan.out.contains("\"complete\": true") || plan.out.contains("\"complete\":true"), "{plan:?}");
         world.undo();
         assert_eq!(world.state(), before, "{recipe}");
@@ -88,9 +107,9 @@ if input.list()[0].packets > 0 {
     let plan = world.fyke_well(&["--json", "plan", &recipe]);
     let document: Value = serde_json::from_str(&plan.out).unwrap();
     assert_eq!((&document["complete"], document["changes"].as_array().unwrap().len()), (&Value::Bool(false), 1), "{plan:?}");
-    assert_eq!(document["known_until"], format!("{recipe}:3:17"));
+    assert_eq!(document["known_until"], format!("{recipe}:3:20"));
     let plan = world.fyke_well(&["plan", &recipe]);
-    assert!(plan.err.contains(&format!("the plan is known up to {recipe}:3:17")), "{plan:?}");
+    assert!(plan.err.contains(&format!("the plan is known up to {recipe}:3:20")), "{plan:?}");
     assert_eq!(world.fyke_well(&["run", &recipe]).err.split(';').next().unwrap(), "1 change");
     world.undo();
 }

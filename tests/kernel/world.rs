@@ -124,7 +124,7 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
 /// All that iptables and nft know of a world, as text without counters. Equal texts are equal states.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    nft: String,
+    nft: Vec<String>,
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
 }
@@ -226,7 +226,7 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: tool("nft", &["-s", "list", "ruleset"], ""), rules, recent }
+        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent }
     }
 
     /// Listens on a port, in both families.
@@ -305,8 +305,26 @@ fn plain(save: &str) -> String {
     tables.concat().join("\n")
 }
 
+/// Splits the text of nft into tables and chains, sorted: they stand there in the order in which they were made.
+fn chains(ruleset: &str) -> Vec<String> {
+    let (mut found, mut table) = (Vec::new(), "");
+    for line in ruleset.lines() {
+        match line {
+            _ if line.starts_with("table ") => {
+                table = line;
+                found.push(line.to_owned());
+            }
+            _ if line.starts_with("\tchain ") => found.push(format!("{table}{line}")),
+            "" | "\t}" | "}" => {}
+            _ => found.last_mut().unwrap().push_str(line),
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Takes the tag of fyke off a rule.
-fn without_tag(line: &str) -> String {
+pub(crate) fn without_tag(line: &str) -> String {
     let Some((before, rest)) = line.split_once(" -m comment --comment \"fyke:") else { return line.to_owned() };
     let (_, after) = rest.split_once('"').unwrap();
     format!("{before}{after}")
