@@ -115,8 +115,13 @@ pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Se
     let mut engine = language(limits);
     engine.set_default_tag(Dynamic::from(session.clone()));
     let watching = watch.clone();
-    // The clock is asked every 64 steps: it costs as much as a step.
-    engine.on_progress(move |steps| if steps % 64 == 0 { watching.stopped().map(Dynamic::from) } else { None });
+    // The clock is asked every 64 steps: it costs as much as a step. They are counted here, because Rhai counts anew in every callback of a
+    // native function, and a `filter` over many elements would never get to 64.
+    let counted = AtomicUsize::new(0);
+    engine.on_progress(move |_| {
+        let due = counted.fetch_add(1, Ordering::Relaxed) % 64 == 0;
+        if due { watching.stopped().map(Dynamic::from) } else { None }
+    });
     let print = printer(output.clone(), limits.output, watch.flooded.clone());
     let debug = print.clone();
     engine.on_print(move |text| print(text));
