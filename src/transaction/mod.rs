@@ -5,6 +5,7 @@
 //! data, so that a door can one day stand in another process.
 
 pub mod journal;
+mod ledger;
 mod overlay;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ pub mod undo;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::journal::{Batch, Context, Journal, RunKind, RunRecord, RunState, Shelf};
+use self::ledger::Ledger;
 use self::overlay::Overlay;
 use crate::kernel::Kernel;
 use crate::kernel::recent::{self, Source as RecentSource};
@@ -117,9 +119,9 @@ impl Door {
     /// Sets whose changes these are; to be called before the first of them.
     pub fn set_owner(&self, owner: Owner, hash: &str) {
         let mut transaction = self.lock();
-        transaction.context.owner = owner.clone();
-        transaction.context.hash = hash.to_owned();
-        transaction.overlay = Overlay::new(owner, transaction.run.clone());
+        transaction.ledger.context.owner = owner.clone();
+        transaction.ledger.context.hash = hash.to_owned();
+        transaction.overlay = Overlay::new(owner, transaction.ledger.run.clone());
     }
 
     /// Reads something, with everything that is queued on top.
@@ -156,46 +158,30 @@ impl Door {
 struct Transaction {
     kernel: Box<dyn Kernel>,
     overlay: Overlay,
-    shelf: Shelf,
-    past: Shelf,
-    journal: Option<Journal>,
+    ledger: Ledger,
+    /// Whether the kernel has been told which tags count.
     ready: bool,
-    context: Context,
-    run: RunId,
-    now: fn() -> i64,
-    begun: Begun,
-    batches: i64,
-    report: Report,
+    changes: Vec<Change>,
+    acts: Vec<String>,
 }
 
 impl Transaction {
     fn new(setup: Setup) -> Self {
         let run = RunId::from_bits(setup.random);
         Self {
-            overlay: Overlay::new(setup.context.owner.clone(), run.clone()),
             kernel: setup.kernel,
-            shelf: setup.journal,
-            past: setup.past,
-            journal: None,
+            overlay: Overlay::new(setup.context.owner.clone(), run.clone()),
+            ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
             ready: false,
-            context: setup.context,
-            run,
-            now: setup.now,
-            begun: setup.begun,
-            batches: 0,
-            report: Report::default(),
+            changes: Vec::new(),
+            acts: Vec::new(),
         }
     }
 
     /// Tells the kernel, once, which tags count.
     fn get_ready(&mut self) -> Result<(), Fault> {
         if !self.ready {
-            let mut known = match Journal::open_existing(&self.past)? {
-                Some(past) => past.known(&self.context.boot, self.context.namespace)?,
-                None => Default::default(),
-            };
-            known.insert(self.run.clone());
-            self.kernel.xtables()?.know(&known);
+            self.kernel.xtables()?.know(&self.ledger.known()?);
             self.ready = true;
         }
         Ok(())
@@ -240,15 +226,9 @@ impl Transaction {
         if !self.overlay.is_in_kernel(at, self.kernel.xtables()?)? {
             return Ok(());
         }
-        let object = Object::Chain(at.clone());
-        let maker = |journal: &Journal| journal.maker(&object, &self.context.boot, self.context.namespace);
-        let mut found = self.journal.as_ref().map(maker).transpose()?.flatten();
-        if found.is_none() {
-            found = Journal::open_existing(&self.past)?.as_ref().map(maker).transpose()?.flatten();
-        }
         let fault = |why: String| Err(Fault::new(Kind::Exists, format!("make the chain {at}"), why));
-        match found {
-            Some(maker) if maker == self.context.owner => Ok(()),
+        match self.ledger.maker(&Object::Chain(at.clone()))? {
+            Some(maker) if maker == self.ledger.context.owner => Ok(()),
             Some(maker) => fault(format!("it belongs to {maker}")),
             None => fault("somebody else made one of that name".into()),
         }
@@ -264,32 +244,12 @@ impl Transaction {
             Act::Recent(list, recent::Edit::Remove(address)) => format!("removed {address} from the recent list {list}"),
             Act::Recent(list, recent::Edit::Clear) => format!("cleared the recent list {list}"),
         };
-        self.begin()?;
-        let run = self.run.clone();
-        self.journal()?.act(&run, &what, origin)?;
+        self.ledger.act(&what, origin)?;
         match act {
             Act::Zero(chain, place) => self.kernel.xtables()?.zero(chain, *place)?,
             Act::Recent(list, edit) => self.kernel.recent().edit(list, edit)?,
         }
-        self.report.acts.push(what);
-        Ok(())
-    }
-
-    fn journal(&mut self) -> Result<&mut Journal, Fault> {
-        match &mut self.journal {
-            Some(journal) => Ok(journal),
-            closed => Ok(closed.insert(Journal::open(&self.shelf)?)),
-        }
-    }
-
-    /// Enters the run into the journal, and tells the guardian, before anything is touched.
-    fn begin(&mut self) -> Result<(), Fault> {
-        if self.report.run.is_none() {
-            let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
-            (self.begun)(&run)?;
-            self.journal()?.begin(&run, RunKind::Run, None, &context, now)?;
-            self.report.run = Some(run);
-        }
+        self.acts.push(what);
         Ok(())
     }
 
@@ -308,49 +268,39 @@ impl Transaction {
         } else {
             self.overlay.vet(self.kernel.xtables()?)?;
         }
-        let batch = self.batches + 1;
-        // The kernel lends its rulesets to the plan, which needs everything else.
-        let mut kernel = std::mem::replace(&mut self.kernel, Box::new(Shadow::over_nothing()));
-        let families = self.overlay.families();
+        let Self { kernel, overlay, ledger, .. } = self;
+        let (families, batch) = (overlay.families(), ledger.next_batch());
         let mut changes = Vec::new();
         let outcome = kernel.xtables()?.update(&families, &mut |present| {
-            let (patches, found) = self.overlay.patches(present)?;
+            let (patches, found) = overlay.patches(present)?;
             if !found.is_empty() {
-                self.begin()?;
-                let run = self.run.clone();
-                self.journal()?.intend(&run, batch, &found)?;
-                self.batches = batch;
+                ledger.intend(batch, &found)?;
             }
             changes = found;
             Ok(patches)
         });
-        self.kernel = kernel;
-        if self.batches < batch {
-            return outcome.map_err(|refusal| self.located(refusal));
-        }
-        let run = self.run.clone();
+        let intended = self.ledger.next_batch() > batch;
         match outcome {
-            Ok(()) => {
-                self.report.changes.append(&mut changes);
-                self.journal()?.done(&run, batch)
+            Ok(()) if intended => {
+                self.changes.append(&mut changes);
+                self.ledger.done(batch)
             }
+            Ok(()) => Ok(()),
             Err(refusal) => {
                 let fault = self.located(refusal);
                 // One table may have taken its part before another refused: a refused batch leaves nothing behind.
-                match self.lift_batch(batch) {
-                    Ok(()) => Err(fault),
-                    Err(later) => Err(fault.followed_by([later])),
-                }
+                let lifted = if intended { self.lift_batch(batch) } else { Ok(()) };
+                Err(fault.followed_by(lifted.err()))
             }
         }
     }
 
     fn lift_batch(&mut self, number: i64) -> Result<(), Fault> {
-        let run = self.run.clone();
-        let batches = self.journal()?.batches(&run)?;
-        for batch in batches.iter().filter(|batch| batch.number == number) {
+        let run = self.ledger.run.clone();
+        let journal = self.ledger.journal()?;
+        for batch in journal.batches(&run)?.iter().filter(|batch| batch.number == number) {
             undo::revert(self.kernel.xtables()?, &batch.changes, &[], &mut |_| Ok(()))?;
-            self.journal()?.lifted(&run, number)?;
+            journal.lifted(&run, number)?;
         }
         Ok(())
     }
@@ -367,24 +317,15 @@ impl Transaction {
             self.overlay.retire(self.kernel.xtables()?)?;
             self.flush()?;
         }
-        if let Some(run) = self.report.run.clone() {
-            self.journal()?.set_state(&run, RunState::Done)?;
-        }
-        Ok(std::mem::take(&mut self.report))
+        self.ledger.close()?;
+        let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));
+        Ok(Report { run: self.ledger.entered().cloned(), changes, acts, ..Report::default() })
     }
 
     fn rollback(&mut self) -> Result<Report, Fault> {
         self.overlay.flushed();
-        let Some(run) = self.report.run.clone() else { return Ok(Report::default()) };
-        let (context, now) = (self.context.clone(), (self.now)());
-        self.journal()?;
-        let Some(journal) = &mut self.journal else { return Ok(Report::default()) };
-        undo::lift(self.kernel.as_mut(), journal, &run, &context, now, RunState::RolledBack)
-    }
-}
-
-impl From<Vec<Change>> for Report {
-    fn from(changes: Vec<Change>) -> Self {
-        Self { changes, ..Self::default() }
+        let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
+        let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
+        undo::lift(self.kernel.as_mut(), self.ledger.journal()?, &run, &context, now, RunState::RolledBack)
     }
 }

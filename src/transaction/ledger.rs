@@ -1,0 +1,99 @@
+//! The run's own page in the journal, opened at the first change; before that, nothing is written anywhere.
+
+use std::collections::HashSet;
+
+use super::Begun;
+use super::journal::{Context, Journal, RunKind, RunState, Shelf};
+use crate::model::iptables::{Owner, RunId};
+use crate::model::{Change, Fault, Object, Origin};
+
+/// A run and its journal.
+pub(super) struct Ledger {
+    pub(super) run: RunId,
+    pub(super) context: Context,
+    pub(super) now: fn() -> i64,
+    shelf: Shelf,
+    past: Shelf,
+    begun: Begun,
+    journal: Option<Journal>,
+    entered: bool,
+    batches: i64,
+}
+
+impl Ledger {
+    pub(super) fn new(run: RunId, context: Context, now: fn() -> i64, (shelf, past): (Shelf, Shelf), begun: Begun) -> Self {
+        Self { run, context, now, shelf, past, begun, journal: None, entered: false, batches: 0 }
+    }
+
+    /// Gives the id of the run, if it has changed anything.
+    pub(super) fn entered(&self) -> Option<&RunId> {
+        self.entered.then_some(&self.run)
+    }
+
+    /// Gives the runs whose tags count here, this one among them.
+    pub(super) fn known(&self) -> Result<HashSet<RunId>, Fault> {
+        let past = Journal::open_existing(&self.past)?;
+        let mut known = past.map_or_else(|| Ok(HashSet::new()), |past| past.known(&self.context.boot, self.context.namespace))?;
+        known.insert(self.run.clone());
+        Ok(known)
+    }
+
+    /// Tells who made an object that is in force, this run or an earlier one.
+    pub(super) fn maker(&self, object: &Object) -> Result<Option<Owner>, Fault> {
+        let maker = |journal: &Journal| journal.maker(object, &self.context.boot, self.context.namespace);
+        match self.journal.as_ref().map(maker).transpose()?.flatten() {
+            Some(owner) => Ok(Some(owner)),
+            None => Ok(Journal::open_existing(&self.past)?.as_ref().map(maker).transpose()?.flatten()),
+        }
+    }
+
+    /// Gives the journal, opening it if need be.
+    pub(super) fn journal(&mut self) -> Result<&mut Journal, Fault> {
+        match &mut self.journal {
+            Some(journal) => Ok(journal),
+            closed => Ok(closed.insert(Journal::open(&self.shelf)?)),
+        }
+    }
+
+    /// Enters the run, and tells the guardian, before anything is touched.
+    fn enter(&mut self) -> Result<&mut Journal, Fault> {
+        if !self.entered {
+            (self.begun)(&self.run)?;
+            let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
+            self.journal()?.begin(&run, RunKind::Run, None, &context, now)?;
+            self.entered = true;
+        }
+        self.journal()
+    }
+
+    /// Gives the number of the next batch.
+    pub(super) fn next_batch(&self) -> i64 {
+        self.batches + 1
+    }
+
+    /// Writes down what a batch is going to change; more than once, if the plan is made anew.
+    pub(super) fn intend(&mut self, batch: i64, changes: &[Change]) -> Result<(), Fault> {
+        let run = self.run.clone();
+        self.enter()?.intend(&run, batch, changes)?;
+        self.batches = batch;
+        Ok(())
+    }
+
+    /// Writes down that the kernel has taken a batch.
+    pub(super) fn done(&mut self, batch: i64) -> Result<(), Fault> {
+        let run = self.run.clone();
+        self.journal()?.done(&run, batch)
+    }
+
+    /// Writes down something that cannot be lifted.
+    pub(super) fn act(&mut self, what: &str, origin: &Origin) -> Result<(), Fault> {
+        let run = self.run.clone();
+        self.enter()?.act(&run, what, origin)
+    }
+
+    /// Writes down that the run has ended well, if there is anything to say of it.
+    pub(super) fn close(&mut self) -> Result<(), Fault> {
+        let Some(run) = self.entered().cloned() else { return Ok(()) };
+        self.journal()?.set_state(&run, RunState::Done)
+    }
+}
