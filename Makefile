@@ -44,7 +44,7 @@ docs: ## Write docs/reference anew from the sources
 	FYKE_BLESS=1 cargo test --locked --test main reference
 
 build: ## Build the program
-	cargo build --locked --release
+	cargo build --locked --release --bin fyke
 
 man: build ## Write the man pages into target/man
 	@mkdir -p target/man
