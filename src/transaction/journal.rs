@@ -18,12 +18,12 @@ CREATE TABLE runs (
     user TEXT NOT NULL, command TEXT NOT NULL, pid INTEGER NOT NULL,
     boot TEXT NOT NULL, namespace INTEGER NOT NULL, started INTEGER NOT NULL
 );
-CREATE TABLE batches (run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (run, number));
-CREATE TABLE changes (
-    run TEXT NOT NULL, batch INTEGER NOT NULL, number INTEGER NOT NULL, object TEXT NOT NULL, made INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (run, batch, number), FOREIGN KEY (run, batch) REFERENCES batches
+CREATE TABLE batches (
+    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (run, number)
 );
-CREATE INDEX changes_by_object ON changes (object) WHERE made;
+CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
+CREATE INDEX made_by_object ON made (object);
+CREATE INDEX made_by_batch ON made (run, batch);
 CREATE TABLE acts (run TEXT NOT NULL REFERENCES runs, body TEXT NOT NULL, origin TEXT NOT NULL);
 ";
 
@@ -182,18 +182,16 @@ impl Journal {
     /// Writes down what a batch is going to change. Called again for the same batch, it replaces what it wrote.
     pub fn intend(&mut self, run: &RunId, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let key = || vec![Value::from(run.as_str()), batch.into()];
+        // One text for all: ten thousand rows would cost more than ten thousand rules cost the kernel of legacy iptables.
+        let body = json(changes)?;
         let mut statements = vec![
-            ("DELETE FROM changes WHERE run = ? AND batch = ?", key()),
+            ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended')", key()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', ?)", [key(), vec![body.into()]].concat()),
         ];
-        for (number, change) in changes.iter().enumerate() {
-            let body =
-                serde_json::to_string(change).map_err(|error| Fault::new(Kind::System, "write to the journal", error.to_string()))?;
-            let made = change.before.is_none() && change.after == Some(State::Present);
-            let object = if made { change.object.to_string() } else { String::new() };
-            let values = [key(), vec![(number as i64).into(), object.into(), i64::from(made).into(), body.into()]].concat();
-            statements.push(("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", values));
+        for change in changes.iter().filter(|change| change.before.is_none() && change.after == Some(State::Present)) {
+            let values = [vec![json(&change.object)?.into()], key()].concat();
+            statements.push(("INSERT INTO made VALUES (?, ?, ?)", values));
         }
         self.store.write(statements)
     }
@@ -248,18 +246,14 @@ impl Journal {
 
     /// Gives the batches of a run with their changes, the oldest first.
     pub fn batches(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
-        let rows = self.store.read("SELECT number, state FROM batches WHERE run = ? ORDER BY number", vec![run.as_str().into()])?;
+        let sql = "SELECT number, state, changes FROM batches WHERE run = ? ORDER BY number";
+        let rows = self.store.read(sql, vec![run.as_str().into()])?;
         let batch = |row: &Vec<Value>| {
-            let number = row[0].integer();
-            let sql = "SELECT body FROM changes WHERE run = ? AND batch = ? ORDER BY number";
-            let bodies = self.store.read(sql, vec![run.as_str().into(), number.into()])?;
-            let changes =
-                bodies.iter().map(|body| serde_json::from_str(body[0].text()).map_err(|error| damaged(run.as_str(), &error.to_string())));
             Ok(Batch {
-                number,
+                number: row[0].integer(),
                 done: row[1].text() != "intended",
                 lifted: row[1].text() == "lifted",
-                changes: changes.collect::<Result<_, _>>()?,
+                changes: serde_json::from_str(row[2].text()).map_err(|error| damaged(run.as_str(), &error.to_string()))?,
             })
         };
         rows.iter().map(batch).collect()
@@ -267,17 +261,19 @@ impl Journal {
 
     /// Gives the tables and built-in chains that lifted runs made nf_tables register: some had to let them stand, because others used them.
     pub fn let_stand(&self, boot: &str, namespace: u64) -> Result<Vec<Change>, Fault> {
-        let sql = "SELECT runs.id, body FROM changes JOIN runs ON runs.id = changes.run \
-                   WHERE made AND boot = ? AND namespace = ? AND state IN ('lifted', 'rolled-back') GROUP BY object ORDER BY object DESC";
+        let sql = "SELECT DISTINCT object, runs.id FROM made JOIN runs ON runs.id = made.run \
+                   WHERE boot = ? AND namespace = ? AND state IN ('lifted', 'rolled-back') ORDER BY object DESC";
         let rows = self.store.read(sql, vec![boot.into(), namespace.cast_signed().into()])?;
-        let change = |row: &Vec<Value>| -> Result<Change, Fault> {
-            serde_json::from_str(row[1].text()).map_err(|error| damaged(row[0].text(), &error.to_string()))
-        };
-        let changes = rows
-            .iter()
-            .map(change)
-            .filter(|change| change.as_ref().map_or(true, |change| matches!(change.object, Object::Table(..) | Object::BaseChain(_))));
-        changes.collect()
+        let objects =
+            rows.iter().map(|row| serde_json::from_str(row[0].text()).map_err(|error| damaged(row[1].text(), &error.to_string())));
+        let mut changes: Vec<Change> = Vec::new();
+        for object in objects {
+            let object: Object = object?;
+            if matches!(object, Object::Table(..) | Object::BaseChain(_)) && !changes.iter().any(|change| change.object == object) {
+                changes.push(Change::new(object, None, Some(State::Present)));
+            }
+        }
+        Ok(changes)
     }
 
     /// Gives what a run did that cannot be lifted.
@@ -288,11 +284,15 @@ impl Journal {
 
     /// Tells who made an object that is still in force, the latest maker if there were several.
     pub fn maker(&self, object: &Object, boot: &str, namespace: u64) -> Result<Option<Owner>, Fault> {
-        let sql = "SELECT recipe, instance FROM changes JOIN runs ON runs.id = changes.run \
-                   WHERE made AND object = ? AND boot = ? AND namespace = ? AND state IN ('running', 'done', 'stuck') ORDER BY runs.rowid DESC LIMIT 1";
-        let rows = self.store.read(sql, vec![object.to_string().into(), boot.into(), namespace.cast_signed().into()])?;
+        let sql = "SELECT recipe, instance FROM made JOIN runs ON runs.id = made.run \
+                   WHERE object = ? AND boot = ? AND namespace = ? AND state IN ('running', 'done', 'stuck') ORDER BY runs.rowid DESC LIMIT 1";
+        let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
     }
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| Fault::new(Kind::System, "write to the journal", error.to_string()))
 }
 
 fn damaged(run: &str, why: &str) -> Fault {

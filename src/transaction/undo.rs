@@ -129,8 +129,9 @@ pub fn undo(kernel: &mut dyn Kernel, journal: &mut Journal, run: &RunRecord, con
     }
     let later: Vec<RunRecord> =
         journal.runs(&context.boot, context.namespace)?.into_iter().skip_while(|other| other.id != run.id).skip(1).collect();
-    let mine = journal.batches(&run.id)?;
-    for other in later.iter().rev().filter(|other| other.kind == RunKind::Run && other.state.is_open()) {
+    let later: Vec<&RunRecord> = later.iter().rev().filter(|other| other.kind == RunKind::Run && other.state.is_open()).collect();
+    let mine = if later.is_empty() { Vec::new() } else { journal.batches(&run.id)? };
+    for other in later {
         let theirs = journal.batches(&other.id)?;
         let changes = theirs.iter().flat_map(|batch| &batch.changes);
         if let Some(object) = changes

@@ -1,5 +1,7 @@
 //! What a rule in the tool's own words may not hold: what belongs to fyke, and what would not mean what it says.
 
+use std::borrow::Cow;
+
 use super::Words;
 use crate::model::net::{InterfaceMatch, Ports, Prefix};
 use crate::model::{Family, Fault};
@@ -45,7 +47,7 @@ const NOT_OURS: &[&str] = &["set", "pol"];
 
 /// Checks a rule in the tool's own words, and tells its family if its addresses have one.
 pub fn check(words: &Words) -> Result<Option<Family>, Fault> {
-    let split = words.split();
+    let split: Vec<Cow<'_, str>> = words.iter().collect();
     let refuse = |why: String| Fault::input(format!("use the rule `{}`", words.as_str().escape_debug()), why);
     if split.len() > Words::MAX_WORDS {
         return Err(refuse(format!("it has {} words, and {} are the most", split.len(), Words::MAX_WORDS)));

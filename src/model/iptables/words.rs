@@ -1,5 +1,6 @@
 //! One rule as argument words, with the quoting of iptables-restore(8).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +41,9 @@ impl Words {
     /// Splits a line as a shell does: blanks separate, single and double quotes and backslashes protect; nothing is expanded.
     pub fn parse(line: &str) -> Result<Self, Fault> {
         let unclosed = |quote: char| Fault::input(format!("read the rule {line:?}"), format!("a quote {quote} is not closed"));
+        if is_plain(line) {
+            return Ok(Self(line.into()));
+        }
         let mut words: Vec<String> = Vec::new();
         let mut word: Option<String> = None;
         let mut chars = line.chars();
@@ -74,45 +78,27 @@ impl Words {
 
     /// Splits the line into its words, by the rules of iptables-restore: a closing quote ends a word.
     pub fn split(&self) -> Vec<String> {
-        let mut words = Vec::new();
-        let blank = [' ', '\t'];
-        let mut rest = self.0.trim_start_matches(blank);
-        while !rest.is_empty() {
-            let mut word = String::new();
-            let mut chars = rest.char_indices();
-            let mut end = rest.len();
-            while let Some((at, c)) = chars.next() {
-                if blank.contains(&c) {
-                    end = at;
-                    break;
-                }
-                if c != '"' {
-                    word.push(c);
-                    continue;
-                }
-                while let Some((at, c)) = chars.next() {
-                    match c {
-                        '"' => {
-                            end = at + 1;
-                            break;
-                        }
-                        '\\' => word.extend(chars.next().map(|(_, c)| c)),
-                        other => word.push(other),
-                    }
-                }
-                break;
+        self.iter().map(Cow::into_owned).collect()
+    }
+
+    /// Gives the words one by one, as [`Words::split`] has them; a word without a quote is a part of the line itself.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let mut rest = self.0.trim_start_matches(BLANK);
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
             }
-            words.push(word);
-            rest = rest[end..].trim_start_matches(blank);
-        }
-        words
+            let (word, end) = first(rest);
+            rest = rest[end..].trim_start_matches(BLANK);
+            Some(word)
+        })
     }
 
     /// Gives the chain or target that the rule jumps or goes to.
     pub fn target(&self) -> Option<String> {
-        let words = self.split();
-        let at = words.iter().rposition(|word| ["-j", "-g", "--jump", "--goto"].contains(&word.as_str()))?;
-        words.into_iter().nth(at + 1)
+        let words: Vec<Cow<'_, str>> = self.iter().collect();
+        let at = words.iter().rposition(|word| ["-j", "-g", "--jump", "--goto"].contains(&&**word))?;
+        words.into_iter().nth(at + 1).map(Cow::into_owned)
     }
 
     /// Gives the rule with a jump to `from` turned into a jump to `to`, as the kernel does when a chain is renamed.
@@ -125,6 +111,33 @@ impl Words {
         }
         Self::join(words)
     }
+}
+
+/// What stands between words.
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// Takes the first word off a line that does not begin with a blank, and tells where it ends.
+fn first(line: &str) -> (Cow<'_, str>, usize) {
+    let end = line.find([' ', '\t', '"']).unwrap_or(line.len());
+    if !line[end..].starts_with('"') {
+        return (Cow::Borrowed(&line[..end]), end);
+    }
+    let mut word = line[..end].to_owned();
+    let mut chars = line[end + 1..].char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (Cow::Owned(word), end + 1 + at + 1),
+            '\\' => word.extend(chars.next().map(|(_, c)| c)),
+            other => word.push(other),
+        }
+    }
+    (Cow::Owned(word), line.len())
+}
+
+/// Tells whether a line that a script gives stays as it is: single spaces between words without quotes. Most rules are like that.
+fn is_plain(line: &str) -> bool {
+    let odd = |byte: u8| matches!(byte, b'\t' | b'"' | b'\'' | b'\\');
+    !(line.starts_with(' ') || line.ends_with(' ') || line.contains("  ") || line.bytes().any(odd))
 }
 
 /// Appends a word, quoted where iptables-restore needs it.
