@@ -1,7 +1,7 @@
 //! The engine: what the language may use up, and what it may not do.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rhai::packages::{Package, StandardPackage};
@@ -115,8 +115,11 @@ pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Se
     let mut engine = language(limits);
     engine.set_default_tag(Dynamic::from(session.clone()));
     let watching = watch.clone();
-    // The clock is asked every 64 steps: it costs as much as a step.
-    engine.on_progress(move |steps| if steps % 64 == 0 { watching.stopped().map(Dynamic::from) } else { None });
+    // The clock is asked every 64 steps: it costs as much as a step. They are counted here, because the interpreter counts anew in each call
+    // back from a native loop (`filter`, `sort`).
+    let steps = AtomicU64::new(0);
+    engine
+        .on_progress(move |_| if steps.fetch_add(1, Ordering::Relaxed) % 64 == 63 { watching.stopped().map(Dynamic::from) } else { None });
     let print = printer(output.clone(), limits.output, watch.flooded.clone());
     let debug = print.clone();
     engine.on_print(move |text| print(text));
