@@ -1,6 +1,7 @@
 //! iptables on nf_tables: words through `iptables-nft-save` and `iptables-nft-restore`, identity and removal through nfnetlink.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -57,9 +58,14 @@ impl Nft {
         self.socket.generation().map_err(|error| socket_fault("read the generation of nf_tables", &error))
     }
 
+    /// Lists a family.
     pub(super) fn list(&mut self, family: Family) -> Result<Listing, Fault> {
+        self.list_with(family, true)
+    }
+
+    fn list_with(&mut self, family: Family, rules: bool) -> Result<Listing, Fault> {
         let tried = format!("list nf_tables ({family})");
-        let listing = self.socket.list(family, &names(), true).map_err(|error| socket_fault(tried.clone(), &error))?;
+        let listing = self.socket.list(family, &names(), rules).map_err(|error| socket_fault(tried.clone(), &error))?;
         listing.ok_or_else(|| busy(tried))
     }
 
@@ -81,12 +87,23 @@ impl Nft {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             let generation = self.generation()?;
-            let listings = families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>()?;
             // An empty host is not worth a process.
-            let worded: Vec<Family> =
-                families.iter().zip(&listings).filter(|(_, listing)| view::has_rules(listing)).map(|(f, _)| *f).collect();
+            let heads = families.iter().map(|family| self.list_with(*family, false)).collect::<Result<Vec<_>, _>>()?;
+            let worded: Vec<Family> = families.iter().zip(&heads).filter(|(_, head)| view::has_rules(head)).map(|(f, _)| *f).collect();
             let calls: Vec<Call<'_>> = worded.iter().map(|family| Call::save(*family)).collect();
-            let said: BTreeMap<Family, Said> = worded.iter().copied().zip(self.programs.run(&calls, None)?).collect();
+            let programs = self.programs;
+            let mut listings = || families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>();
+            let (listings, said) = match worded.is_empty() {
+                true => (listings()?, Vec::new()),
+                // Words and numbers of many rules take equally long: they are read at the same time.
+                false => thread::scope(|scope| {
+                    let listings = scope.spawn(listings);
+                    let said = programs.run(&calls, None)?;
+                    let panicked = |_| Err(Fault::new(Kind::System, "list nf_tables", "its thread panicked"));
+                    Ok::<_, Fault>((listings.join().unwrap_or_else(panicked)?, said))
+                })?,
+            };
+            let said: BTreeMap<Family, Said> = worded.into_iter().zip(said).collect();
             if self.generation()? == generation {
                 let pairs = families.iter().zip(listings);
                 return pairs.map(|(family, listing)| View::new(*family, listing, said.get(family), known)).collect();

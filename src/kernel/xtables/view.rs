@@ -32,7 +32,7 @@ impl View {
 
 /// Tells whether there is anything to be worded.
 pub(super) fn has_rules(listing: &Listing) -> bool {
-    listing.tables.values().flat_map(|table| table.chains.values()).any(|chain| !chain.rules.is_empty())
+    listing.tables.values().flat_map(|table| table.chains.values()).any(|chain| chain.uses > 0)
 }
 
 /// Gives the chains of a listing that are iptables' own. What else hangs on a hook was put into the table by `nft`, and iptables looks past it.

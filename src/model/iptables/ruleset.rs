@@ -175,12 +175,15 @@ impl Ruleset {
 
     /// Tells whether two rulesets let the same packets through in the same way: counters, numbers and registration aside.
     pub fn same(&self, other: &Ruleset) -> bool {
-        let matters = |set: &Ruleset| -> Vec<(Table, ChainName, Option<Policy>, Vec<String>)> {
-            let chains = set.tables.iter().flat_map(|(table, state)| state.chains.iter().map(move |(name, chain)| (*table, name, chain)));
-            chains
-                .map(|(table, name, chain)| (table, name.clone(), chain.policy, chain.rules.iter().map(|e| e.rule.line()).collect()))
-                .collect()
+        // The words decide, wherever they are: a comment may look like a tag, and not count as one.
+        let equal = |a: &Rule, b: &Rule| (&a.words, &a.tag) == (&b.words, &b.tag) || a.line() == b.line();
+        let rules = |a: &[Entry], b: &[Entry]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(&a.rule, &b.rule));
+        let chain = |a: &Chain, b: &Chain| a.policy == b.policy && rules(&a.rules, &b.rules);
+        let chains = |a: &TableState, b: &TableState| {
+            let same = |(name, a): (&ChainName, &Chain)| b.chains.get(name).is_some_and(|b| chain(a, b));
+            a.chains.len() == b.chains.len() && a.chains.iter().all(same)
         };
-        self.family == other.family && matters(self) == matters(other)
+        let tables = |(table, a): (&Table, &TableState)| other.table(*table).is_some_and(|b| chains(a, b));
+        self.family == other.family && self.tables.len() == other.tables.len() && self.tables.iter().all(tables)
     }
 }

@@ -6,62 +6,93 @@ use super::Overlay;
 use crate::kernel::xtables::{Ask, Source, Verdict};
 use crate::model::Fault;
 use crate::model::iptables::intent::Position;
-use crate::model::iptables::{ChainRef, Entry, Tag, Words};
+use crate::model::iptables::{Chain, ChainRef, Entry, Owner, RunId, Words};
+
+/// The rules of a chain by their words: ten thousand `ensure`s must not compare each rule with each.
+pub(super) struct Index {
+    entries: HashMap<Words, Vec<Entry>>,
+    /// Whether rules of an earlier run of the same owner are among them.
+    late: bool,
+}
+
+impl Index {
+    fn of(chain: &Chain, late: impl Fn(&Entry) -> bool) -> Self {
+        let mut index = Self { entries: HashMap::new(), late: chain.rules.iter().any(late) };
+        chain.rules.iter().for_each(|entry| index.add(entry.clone()));
+        index
+    }
+
+    /// Notes a rule that was put in; equal ones must be told in the order in which they stand.
+    pub(super) fn add(&mut self, entry: Entry) {
+        self.entries.entry(entry.rule.words.clone()).or_default().push(entry);
+    }
+
+    /// Tells whether there is a rule with these words.
+    pub(super) fn has(&self, words: &Words) -> bool {
+        self.entries.contains_key(words)
+    }
+}
 
 impl Overlay {
     /// Sees to it that a chain has some rules: takes those that are there, puts the others next to them.
     pub(super) fn ensure(&mut self, at: &ChainRef, rules: &[Words], position: Position, by: usize) -> Result<(), Fault> {
-        let mut after = 0;
+        let mut last = None;
         let mut claimed: HashSet<u64> = HashSet::new();
         for words in rules {
             let canonical = self.canonical(at, words)?;
             let raw = kernel_will_judge(&self.memo, at, words);
-            let chain = self.set(at.family)?.get(at.table, &at.chain)?;
-            let equal = |entry: &&Entry| entry.rule.words == canonical && !claimed.contains(&entry.id);
-            let found = match position {
-                Position::Last => chain.rules.iter().find(equal),
-                // Before it may stand what is fyke's own: two recipes that both want to be first would push each other away for ever.
-                Position::First => chain
-                    .rules
-                    .iter()
-                    .take_while(|entry| entry.rule.tag.is_some() || claimed.contains(&entry.id) || equal(entry))
-                    .find(equal),
-            };
-            let id = match found.map(|entry| entry.id) {
-                Some(id) => id,
+            let id = match self.there(at, &canonical, position, &claimed) {
+                Some(entry) => {
+                    let older = entry.rule.tag.clone().filter(|tag| tag.run != self.run);
+                    self.ensured.entry(at.clone()).or_default().extend(older);
+                    entry.id
+                }
                 None => {
-                    let index = self.place_for(at, position, after, &canonical, by)?;
+                    let index = self.place_for(at, position, last, &canonical, by)?;
                     self.put(at, index, canonical, raw, by)?
                 }
             };
             claimed.insert(id);
-            let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-            after = rules.iter().position(|entry| entry.id == id).map_or(rules.len(), |index| index + 1);
-            let tag = rules.get(after - 1).and_then(|entry| entry.rule.tag.as_ref()).map(Tag::to_string);
-            self.ensured.entry(at.clone()).or_default().extend(tag);
+            last = Some(id);
         }
         self.ensured.entry(at.clone()).or_default();
         Ok(())
     }
 
-    /// Finds the index for a rule that `ensure` has to put in, and makes way for it.
-    pub(super) fn place_for(&mut self, at: &ChainRef, position: Position, after: usize, words: &Words, by: usize) -> Result<usize, Fault> {
+    /// Finds the rule that an `ensure` takes for some words: the first one, or, where it has to be first, one that stands among the first.
+    fn there(&mut self, at: &ChainRef, words: &Words, position: Position, claimed: &HashSet<u64>) -> Option<Entry> {
+        let chain = self.wanted.get(&at.family)?.find(at.table, &at.chain)?;
+        let free = |entry: &&Entry| !claimed.contains(&entry.id);
+        if position == Position::First {
+            let equal = |entry: &&Entry| entry.rule.words == *words && free(entry);
+            // Before it may stand what is fyke's own: two recipes that both want to be first would push each other away for ever.
+            let ours = |entry: &&Entry| entry.rule.tag.is_some() || claimed.contains(&entry.id) || equal(entry);
+            return chain.rules.iter().take_while(ours).find(equal).cloned();
+        }
+        let (owner, run) = (&self.owner, &self.run);
+        let index = self.index.entry(at.clone()).or_insert_with(|| Index::of(chain, |entry| out_of_date(entry, owner, run)));
+        index.entries.get(words)?.iter().find(free).cloned()
+    }
+
+    /// Finds the index for a rule that `ensure` has to put in behind another one, and makes way for it.
+    fn place_for(&mut self, at: &ChainRef, position: Position, after: Option<u64>, words: &Words, by: usize) -> Result<usize, Fault> {
         let (owner, run) = (self.owner.clone(), self.run.clone());
-        let out_of_date = |entry: &Entry| entry.rule.tag.as_ref().is_some_and(|tag| tag.owner == owner && tag.run != run);
+        let late = |entry: &Entry| out_of_date(entry, &owner, &run);
         if position == Position::First {
             // A rule of ours that somebody has got in front of is moved, not doubled.
             let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-            if let Some(late) = rules.iter().position(|entry| entry.rule.words == *words && out_of_date(entry)) {
-                self.take(at, late, by)?;
+            if let Some(moved) = rules.iter().position(|entry| entry.rule.words == *words && late(entry)) {
+                self.take(at, moved, by)?;
             }
-            return Ok(after);
-        }
-        if after > 0 {
-            return Ok(after);
         }
         // A rule of an earlier run with other values gives its place to its successor.
+        let replaces = position == Position::Last && self.index.get(at).is_some_and(|index| index.late);
         let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-        Ok(rules.iter().position(out_of_date).unwrap_or(rules.len()))
+        let behind = after.and_then(|id| rules.iter().rposition(|entry| entry.id == id)).map(|index| index + 1);
+        Ok(match position {
+            Position::First => behind.unwrap_or(0),
+            Position::Last => behind.or_else(|| rules.iter().position(late).filter(|_| replaces)).unwrap_or(rules.len()),
+        })
     }
 
     /// Takes out what earlier runs of this instance left in the chains that this run has ensured.
@@ -76,12 +107,11 @@ impl Overlay {
     }
 
     pub(super) fn take_out_of_date(&mut self) {
+        self.index.clear();
         for (at, kept) in self.ensured.clone() {
             let (owner, run) = (self.owner.clone(), self.run.clone());
             let Some(chain) = self.wanted.get_mut(&at.family).and_then(|set| set.find_mut(at.table, &at.chain)) else { continue };
-            let late = |entry: &Entry| {
-                entry.rule.tag.as_ref().is_some_and(|tag| tag.owner == owner && tag.run != run && !kept.contains(&tag.to_string()))
-            };
+            let late = |entry: &Entry| out_of_date(entry, &owner, &run) && entry.rule.tag.as_ref().is_none_or(|tag| !kept.contains(tag));
             let gone: Vec<u64> = chain.rules.iter().filter(|entry| late(entry)).map(|entry| entry.id).collect();
             if gone.is_empty() {
                 continue;
@@ -96,4 +126,9 @@ impl Overlay {
 /// Tells whether the words of a rule go to the kernel as the script gave them.
 fn kernel_will_judge(memo: &HashMap<Ask, Verdict>, at: &ChainRef, words: &Words) -> bool {
     !matches!(memo.get(&Ask { chain: at.clone(), words: words.clone() }), Some(Verdict::Canonical(_)))
+}
+
+/// Tells whether a rule was put in by an earlier run of an owner.
+fn out_of_date(entry: &Entry, owner: &Owner, run: &RunId) -> bool {
+    entry.rule.tag.as_ref().is_some_and(|tag| tag.run != *run && tag.owner == *owner)
 }

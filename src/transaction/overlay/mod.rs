@@ -9,6 +9,7 @@ mod oracle;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use self::ensure::Index;
 use crate::kernel::xtables::{Ask, Source, Verdict};
 use crate::model::iptables::{ChainName, ChainRef, Edit, Entry, Intent, Owner, Patch, Rule, Ruleset, RunId, Table, Tag, Words};
 use crate::model::{Change, Family, Fault, Kind, Object, Origin};
@@ -48,8 +49,10 @@ pub(super) struct Overlay {
     /// The number of the next tag, and the one that the next flush began with.
     next_tag: u32,
     first_tag: u32,
-    /// Tags that `ensure` found or made in this run, by chain: the run's other rules there are out of date.
-    ensured: BTreeMap<ChainRef, HashSet<String>>,
+    /// Tags of earlier runs that `ensure` found in this one, by chain: the owner's other rules there are out of date.
+    ensured: BTreeMap<ChainRef, HashSet<Tag>>,
+    /// The chains in which `ensure` has looked for rules; a change that is not an addition forgets them.
+    index: HashMap<ChainRef, Index>,
     /// Whether the script has ended, and what is out of date goes.
     retiring: bool,
 }
@@ -72,6 +75,7 @@ impl Overlay {
             next_tag: 1,
             first_tag: 1,
             ensured: BTreeMap::new(),
+            index: HashMap::new(),
             retiring: false,
         }
     }
@@ -174,6 +178,9 @@ impl Overlay {
     fn apply(&mut self, at: usize) -> Result<(), Fault> {
         let Intent { family, table, edit } = self.queue[at].intent.clone();
         let chain = edit.chain().clone();
+        if !matches!(edit, Edit::Append(..) | Edit::Ensure(..)) {
+            self.index.clear();
+        }
         let here = ChainRef::new(family, table, chain.clone());
         match edit {
             Edit::NewChain(_) => self.set(family)?.new_chain(table, &chain)?,
@@ -242,7 +249,14 @@ impl Overlay {
         let id = self.next_id;
         let tag = Tag { owner: self.owner.clone(), run: self.run.clone(), number: self.next_tag };
         let rule = Arc::new(Rule { words, tag: Some(tag), counters: None });
-        self.set(at.family)?.get_mut(at.table, &at.chain)?.rules.insert(index, Entry { id, rule });
+        let entry = Entry { id, rule };
+        let rules = &mut self.set(at.family)?.get_mut(at.table, &at.chain)?.rules;
+        let last = index == rules.len();
+        rules.insert(index, entry.clone());
+        match self.index.get_mut(at) {
+            Some(known) if last || !known.has(&entry.rule.words) => known.add(entry),
+            _ => drop(self.index.remove(at)),
+        }
         self.next_id += 1;
         self.next_tag += 1;
         self.by.insert(id, by);
@@ -255,6 +269,7 @@ impl Overlay {
     fn take(&mut self, at: &ChainRef, index: usize, by: usize) -> Result<(), Fault> {
         let entry = self.set(at.family)?.get_mut(at.table, &at.chain)?.rules.remove(index);
         self.by.insert(entry.id, by);
+        self.index.remove(at);
         Ok(())
     }
 
@@ -340,6 +355,7 @@ impl Overlay {
     }
 
     fn forget_applied(&mut self) {
+        self.index.clear();
         self.raw.clear();
         self.by.clear();
         self.by_chain.clear();

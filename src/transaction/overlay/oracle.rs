@@ -1,6 +1,6 @@
 //! What the kernel makes of the words of a rule: asked for in bulk, and remembered.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Overlay;
@@ -40,7 +40,8 @@ impl Overlay {
             asks.extend(unknown.map(|words| Ask { chain: chain.clone(), words: words.clone() }));
         }
         // An empty chain equals nothing, whatever the words mean: `ensure` there is an append, and the write itself is the judge.
-        asks.retain(|ask| !kernel.judges() || !self.is_empty(&ask.chain));
+        let empty: HashSet<ChainRef> = listed.keys().filter(|at| kernel.judges() && self.is_empty(at)).cloned().collect();
+        asks.retain(|ask| !empty.contains(&ask.chain));
         self.ask(asks, kernel)?;
         for chain in listed.into_keys() {
             self.make_canonical(&chain, kernel)?;
@@ -90,15 +91,19 @@ impl Overlay {
             _ => return Ok(()),
         };
         self.ask(raw.iter().map(|(_, words)| Ask { chain: at.clone(), words: words.clone() }).collect(), kernel)?;
+        let mut told: HashMap<u64, Words> = HashMap::new();
         for (id, words) in raw {
             let canonical = self.canonical(at, &words).map_err(|fault| match self.by.get(&id) {
                 Some(by) => fault.at(self.queue[*by].origin.clone()),
                 None => fault,
             })?;
-            self.raw.remove(&id);
-            let rules = &mut self.set(at.family)?.get_mut(at.table, &at.chain)?.rules;
-            if let Some(entry) = rules.iter_mut().find(|entry| entry.id == id).filter(|entry| entry.rule.words != canonical) {
-                entry.rule = Arc::new(Rule { words: canonical, ..(*entry.rule).clone() });
+            told.insert(id, canonical);
+        }
+        self.index.remove(at);
+        self.raw.retain(|id| !told.contains_key(id));
+        for entry in &mut self.set(at.family)?.get_mut(at.table, &at.chain)?.rules {
+            if let Some(words) = told.remove(&entry.id).filter(|words| entry.rule.words != *words) {
+                entry.rule = Arc::new(Rule { words, ..(*entry.rule).clone() });
             }
         }
         Ok(())
