@@ -258,6 +258,29 @@ proptest! {
         prop_assert_eq!(common(&unique(&start), &unique(&now)), common(&unique(&now), &unique(&start)), "the first ones changed their order");
     }
 
+    /// After an `ensure` the rules of its list stand in the order of the list, whatever was there.
+    #[test]
+    fn ensured_rules_stand_in_the_order_of_their_list(
+        input in proptest::collection::vec(0u32..5, 0..5),
+        first in proptest::collection::vec(0u32..5, 0..4),
+        second in proptest::collection::vec(0u32..5, 1..4),
+        position in select(&[Position::First, Position::Last][..]),
+    ) {
+        let world = World::with_rules(&input, &[]);
+        let folder = tempdir();
+        let journal = Shelf::File(folder.join("journal.db"));
+        for (random, marks) in [(1, &first), (2, &second)] {
+            let door = world.open(&journal, random, "mine");
+            let edit = Edit::Ensure(ChainName::listed("INPUT"), marks.iter().copied().map(words).collect(), position);
+            take(&world, &door, &Step::Ours(edit));
+            door.finish().unwrap();
+        }
+        let now: Vec<String> = world.now().find(TABLE, &ChainName::listed("INPUT")).unwrap().rules.iter().map(|e| e.rule.words.to_string()).collect();
+        let mut rest = now.iter();
+        prop_assert!(second.iter().all(|mark| rest.any(|word| *word == words(*mark).to_string())), "{:?} not in {:?}", second, now);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     /// A plan and a run end in the same state, and a second run of the same `ensure`s changes nothing.
     #[test]
     fn ensure_twice_is_ensure_once(

@@ -162,7 +162,8 @@ pub mod functions {
     ///
     /// - `rules`: the tool's own words (`"-p tcp --dport 22 -j DROP"`), a map (`#{ proto: "tcp", dport: 22, jump: "DROP" }`), or a rule that was listed; or an array of these
     ///
-    /// A rule that is there already, whoever set it, is taken as it is; a missing one is put behind the one before it in the list, else at the end.
+    /// They end in the order of the list. A rule that is there already, whoever set it, is taken as it is; a missing one is put behind
+    /// the one before it in the list, else in front of the one behind it, else at the end.
     /// Other rules that earlier runs of this recipe (with the same key parameters) left in the chain go when the run ends: they are out of date.
     ///
     /// # Changes

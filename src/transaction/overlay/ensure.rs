@@ -34,64 +34,96 @@ impl Index {
 }
 
 impl Overlay {
-    /// Sees to it that a chain has some rules: takes those that are there, puts the others next to them.
+    /// Sees to it that a chain has some rules in this order: takes those that are there, puts the others next to them.
     pub(super) fn ensure(&mut self, at: &ChainRef, rules: &[Words], position: Position, by: usize) -> Result<(), Fault> {
-        let mut last = None;
+        let ranks = self.ranks(at, rules.len());
+        let (mut last, mut floor) = (None, None);
         let mut claimed: HashSet<u64> = HashSet::new();
-        for words in rules {
-            let canonical = self.canonical(at, words)?;
+        let canonicals = rules.iter().map(|words| self.canonical(at, words)).collect::<Result<Vec<_>, _>>()?;
+        for (turn, words) in rules.iter().enumerate() {
+            let canonical = canonicals[turn].clone();
             let raw = kernel_will_judge(&self.memo, at, words);
-            let id = match self.there(at, &canonical, position, &claimed) {
+            let in_turn = |entry: &Entry| !claimed.contains(&entry.id) && ranks.get(&entry.id).is_none_or(|rank| Some(rank) > floor);
+            let id = match self.there(at, &canonical, position, &claimed, &in_turn) {
                 Some(entry) => {
                     let older = entry.rule.tag.clone().filter(|tag| tag.run != self.run);
                     self.ensured.entry(at.clone()).or_default().extend(older);
                     entry.id
                 }
                 None => {
-                    let index = self.place_for(at, position, last, &canonical, by)?;
+                    let later = if last.is_none() { &canonicals[turn + 1..] } else { &[] };
+                    let next = later.iter().find_map(|later| self.there(at, later, position, &claimed, &in_turn));
+                    self.make_way(at, &canonical, &claimed, by)?;
+                    let index = self.place_for(at, position, last, next.map(|entry| entry.id))?;
+                    let above = &self.set(at.family)?.get(at.table, &at.chain)?.rules[..index];
+                    floor = above.iter().rev().find_map(|entry| ranks.get(&entry.id)).max(floor);
                     self.put(at, index, canonical, raw, by)?
                 }
             };
             claimed.insert(id);
+            floor = ranks.get(&id).max(floor);
             last = Some(id);
         }
         self.ensured.entry(at.clone()).or_default();
         Ok(())
     }
 
-    /// Finds the rule that an `ensure` takes for some words: the first one, or, where it has to be first, one that stands among the first.
-    fn there(&mut self, at: &ChainRef, words: &Words, position: Position, claimed: &HashSet<u64>) -> Option<Entry> {
+    /// Numbers the rules of a chain in their order, where a list is to be compared with it; one rule alone has no order.
+    fn ranks(&self, at: &ChainRef, listed: usize) -> HashMap<u64, usize> {
+        let chain = self.wanted.get(&at.family).and_then(|set| set.find(at.table, &at.chain)).filter(|_| listed > 1);
+        chain.into_iter().flat_map(|chain| chain.rules.iter().zip(0..).map(|(entry, rank)| (entry.id, rank))).collect()
+    }
+
+    /// Finds the rule that an `ensure` takes for some words: the first one that is in turn, and where it has to be first, among the first.
+    fn there(
+        &mut self,
+        at: &ChainRef,
+        words: &Words,
+        position: Position,
+        claimed: &HashSet<u64>,
+        in_turn: &dyn Fn(&Entry) -> bool,
+    ) -> Option<Entry> {
         let chain = self.wanted.get(&at.family)?.find(at.table, &at.chain)?;
-        let free = |entry: &&Entry| !claimed.contains(&entry.id);
         if position == Position::First {
-            let equal = |entry: &&Entry| entry.rule.words == *words && free(entry);
+            let equal = |entry: &&Entry| entry.rule.words == *words && in_turn(entry);
             // Before it may stand what is fyke's own: two recipes that both want to be first would push each other away for ever.
             let ours = |entry: &&Entry| entry.rule.tag.is_some() || claimed.contains(&entry.id) || equal(entry);
             return chain.rules.iter().take_while(ours).find(equal).cloned();
         }
         let (owner, run) = (&self.owner, &self.run);
         let index = self.index.entry(at.clone()).or_insert_with(|| Index::of(chain, |entry| out_of_date(entry, owner, run)));
-        index.entries.get(words)?.iter().find(free).cloned()
+        index.entries.get(words)?.iter().find(|entry| in_turn(entry)).cloned()
     }
 
-    /// Finds the index for a rule that `ensure` has to put in behind another one, and makes way for it.
-    fn place_for(&mut self, at: &ChainRef, position: Position, after: Option<u64>, words: &Words, by: usize) -> Result<usize, Fault> {
+    /// Takes out a rule of ours with these words that stands where it must not: it is moved, not doubled.
+    fn make_way(&mut self, at: &ChainRef, words: &Words, claimed: &HashSet<u64>, by: usize) -> Result<(), Fault> {
+        if self.index.get(at).is_some_and(|index| !index.has(words)) {
+            return Ok(());
+        }
+        let owner = self.owner.clone();
+        let ours = |entry: &Entry| entry.rule.tag.as_ref().is_some_and(|tag| tag.owner == owner) && !claimed.contains(&entry.id);
+        let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
+        match rules.iter().position(|entry| entry.rule.words == *words && ours(entry)) {
+            Some(moved) => self.take(at, moved, by),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the index for a rule that `ensure` has to put in: behind the one before it in its list, else in front of the one behind it.
+    fn place_for(&mut self, at: &ChainRef, position: Position, after: Option<u64>, before: Option<u64>) -> Result<usize, Fault> {
         let (owner, run) = (self.owner.clone(), self.run.clone());
         let late = |entry: &Entry| out_of_date(entry, &owner, &run);
-        if position == Position::First {
-            // A rule of ours that somebody has got in front of is moved, not doubled.
-            let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
-            if let Some(moved) = rules.iter().position(|entry| entry.rule.words == *words && late(entry)) {
-                self.take(at, moved, by)?;
-            }
-        }
         // A rule of an earlier run with other values gives its place to its successor.
-        let replaces = position == Position::Last && self.index.get(at).is_some_and(|index| index.late);
+        let replaces = position == Position::Last && self.index.get(at).is_none_or(|index| index.late);
         let rules = &self.set(at.family)?.get(at.table, &at.chain)?.rules;
         let behind = after.and_then(|id| rules.iter().rposition(|entry| entry.id == id)).map(|index| index + 1);
         Ok(match position {
             Position::First => behind.unwrap_or(0),
-            Position::Last => behind.or_else(|| rules.iter().position(late).filter(|_| replaces)).unwrap_or(rules.len()),
+            Position::Last => {
+                let in_front = || before.and_then(|id| rules.iter().position(|entry| entry.id == id));
+                let successor = || rules.iter().position(late).filter(|_| replaces);
+                behind.or_else(in_front).or_else(successor).unwrap_or(rules.len())
+            }
         })
     }
 
