@@ -308,11 +308,12 @@ fn gap(chain: &Chain, rule: &Rule, place: &Place, first_back: u64) -> Option<usi
     let alive: HashSet<u64> = there.iter().map(|(_, print)| *print).collect();
     let surviving = |list: &[u64]| list.iter().filter(|print| alive.contains(print)).copied().collect::<Vec<u64>>();
     let (above, below) = (surviving(&place.above), surviving(&place.below));
-    let matching = |a: &mut dyn Iterator<Item = u64>, b: &[u64]| a.zip(b).take_while(|(a, b)| a == *b).count();
     let score = |split: usize| {
-        let up = matching(&mut there[..split].iter().rev().map(|(_, print)| *print), &above);
-        let down = matching(&mut there[split..].iter().map(|(_, print)| *print), &below);
-        (up + down, up)
+        let (up, down) = there.split_at(split);
+        let up: Vec<u64> = up.iter().rev().take(2 * Place::NEIGHBOURS).map(|(_, print)| *print).collect();
+        let down: Vec<u64> = down.iter().take(2 * Place::NEIGHBOURS).map(|(_, print)| *print).collect();
+        let up = in_common(&up, &above);
+        (up + in_common(&down, &below), up)
     };
     let scores: Vec<(usize, usize)> = (0..=there.len()).map(score).collect();
     let best = scores.iter().map(|(sum, _)| *sum).max().filter(|sum| *sum > 0)?;
@@ -327,4 +328,17 @@ fn gap(chain: &Chain, rule: &Rule, place: &Place, first_back: u64) -> Option<usi
     }
     let behind = there[first - 1].0 + 1;
     Some(behind + chain.rules[behind..].iter().take_while(|entry| entry.id >= first_back).count())
+}
+
+/// Counts what two lists have in common in the same order (the longest common subsequence).
+fn in_common(a: &[u64], b: &[u64]) -> usize {
+    let mut row = vec![0; b.len() + 1];
+    for x in a {
+        let mut corner = 0;
+        for (at, y) in b.iter().enumerate() {
+            let here = if x == y { corner + 1 } else { row[at].max(row[at + 1]) };
+            corner = std::mem::replace(&mut row[at + 1], here);
+        }
+    }
+    row[b.len()]
 }
