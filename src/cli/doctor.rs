@@ -96,7 +96,7 @@ fn backends() -> Vec<Line> {
         Line { room: "iptables", what: format!("backend {name}"), found }
     };
     let mut lines: Vec<Line> = backend::reports().into_iter().map(line).collect();
-    if let Err(fault) = chosen.as_ref().map_err(Clone::clone).and_then(|choice| choice.may_write()) {
+    if let Ok(Err(fault)) = chosen.map(Choice::may_write) {
         lines.push(Line { room: "iptables", what: "choice".to_owned(), found: Err(fault) });
     }
     lines
