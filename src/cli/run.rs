@@ -36,6 +36,6 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
     if announce || !report.changes.is_empty() || !report.acts.is_empty() {
         screen.note(&changes::done(report, screen.notes));
     }
-    screen.print_text(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
+    screen.print(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
     Ok(code)
 }
