@@ -151,6 +151,10 @@ fn colours_and_tricks_stay_away_from_what_is_no_terminal() {
     let terminal = |words: &str| shell(&format!("TERM=xterm script -qec \"$FYKE {words}\" /dev/null"));
     let said = terminal("eval 'print(\\\"\\\\x1b[2J\\\")'");
     assert!(said.out.contains("\\u{1b}[2J") && !said.out.contains("\x1b[2J"), "{said:?}");
+    // Our own colours are not taken for tricks.
+    let said = terminal("eval '[#{ a: \\\"\\\\x1b[2J\\\" }]'");
+    assert!(said.out.contains("\x1b[1ma\x1b[0m") && said.out.contains("\\u{1b}[2J") && !said.out.contains("\x1b[2J"), "{said:?}");
+    assert!(terminal("list").out.contains("\x1b[1mrecipe"), "{said:?}");
     assert!(!shell("NO_COLOR=1 TERM=xterm script -qec \"$FYKE eval nonsense\" /dev/null").out.contains("\x1b["));
 }
 

@@ -89,6 +89,29 @@ fn a_run_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_run_that_eats_all_memory_leaves_nothing() {
+    let folder = Folder::new();
+    let eats = "let all = []; loop { let s = \"x\"; s.pad(1000000, 'y'); all.push(s); }";
+    let recipe = folder.file("eats.rhai", format!("iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); commit();\n{eats}\n"));
+    let said = inside(&format!("before=$(dump); $FYKE run {recipe}; echo $?; test \"$before\" = \"$(dump)\" && ls /run/fyke"));
+    assert_eq!(said.out, "8\njournal\n", "{said:?}");
+    assert!(said.err.contains("memory"), "{said:?}");
+}
+
+#[test]
+fn a_run_that_still_runs_is_not_undone() {
+    let folder = Folder::new();
+    let recipe =
+        folder.file("waits.rhai", "iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); commit();\nprint(1); sleep(60);\n");
+    let said = inside(&format!(
+        "$FYKE run {recipe} >/run/out 2>/dev/null & until grep -q 1 /run/out; do sleep 0.01; done
+         $FYKE undo last; echo $?; $FYKE recover; echo $?; kill $!; wait $!; echo $?"
+    ));
+    assert_eq!(said.out, "4\n0\n143\n", "{said:?}");
+    assert!(said.err.contains("held by fyke (pid") && said.err.contains("nothing to recover"), "{said:?}");
+}
+
+#[test]
 fn an_ordinary_user_plans_and_runs_in_the_sandbox_only() {
     let folder = Folder::new();
     let recipe = folder.file("drop.rhai", RECIPE);

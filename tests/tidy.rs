@@ -278,6 +278,7 @@ fn crates_stay_in_their_layers() {
 fn every_dependency_has_a_place_and_a_reason() {
     let mut faults = Vec::new();
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let decision = fs::read_to_string(root().join("docs/adr/0002-dependencies.md")).unwrap();
     let mut inside = false;
     for line in manifest.lines() {
         if line.starts_with('[') {
@@ -285,6 +286,9 @@ fn every_dependency_has_a_place_and_a_reason() {
         } else if let Some((name, rest)) = line.split_once('=').filter(|_| inside) {
             if allowed(CRATES, &name.trim().replace('-', "_")).is_none() {
                 faults.push(format!("Cargo.toml: {name}: tests/tidy.rs does not say which layer may use it"));
+            }
+            if words(&decision, name.trim()).next().is_none() {
+                faults.push(format!("Cargo.toml: {name}: docs/adr/0002-dependencies.md does not name it"));
             }
             if !rest.contains(" # ") {
                 faults.push(format!("Cargo.toml: {name}: a comment says why it is here"));

@@ -48,13 +48,14 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let width = lines.iter().map(|line| line.what.len()).max().unwrap_or(0);
     for line in &lines {
         let head = |mark: String| format!("{mark} {}  {}", pad(line.room, 8), pad(&line.what, width));
-        match &line.found {
-            Ok(found) => screen.print_line(&format!("{}  {found}", head(screen.paint.green("ok     "))))?,
+        let text = match &line.found {
+            Ok(found) => format!("{}  {}\n", head(screen.paint.green("ok     ")), screen.paint.text(found)),
             Err(fault) => {
                 let cure = fault.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-                screen.print_line(&format!("{}  {}{cure}", head(screen.paint.red("missing")), fault.why))?;
+                format!("{}  {}\n", head(screen.paint.red("missing")), screen.paint.text(&format!("{}{cure}", fault.why)))
             }
-        }
+        };
+        screen.print(&text)?;
     }
     Ok(0)
 }
@@ -96,7 +97,7 @@ fn backends() -> Vec<Line> {
         Line { room: "iptables", what: format!("backend {name}"), found }
     };
     let mut lines: Vec<Line> = backend::reports().into_iter().map(line).collect();
-    if let Err(fault) = chosen.as_ref().map_err(Clone::clone).and_then(|choice| choice.may_write()) {
+    if let Ok(Err(fault)) = chosen.map(Choice::may_write) {
         lines.push(Line { room: "iptables", what: "choice".to_owned(), found: Err(fault) });
     }
     lines

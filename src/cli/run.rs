@@ -29,13 +29,13 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
         }))?;
         return Ok(code);
     }
-    // The way back first: it must be told even when nobody reads the result.
-    if screen.verbose {
+    if screen.verbose && !report.changes.is_empty() {
         screen.note(&changes::diff(&report.changes, screen.notes));
     }
+    // The way back comes first: it must be told even when nobody reads the result.
     if announce || !report.changes.is_empty() || !report.acts.is_empty() {
         screen.note(&changes::done(report, screen.notes));
     }
-    screen.print_text(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
+    screen.print(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
     Ok(code)
 }

@@ -298,9 +298,9 @@ filter (IPv4 and IPv6)
       + 3  -j LOG --log-prefix \"it's a\"
 ";
         let both = [changes(Family::V4), changes(Family::V6)].concat();
-        assert_eq!(diff(&both, Paint::new(false)), wanted);
+        assert_eq!(diff(&both, Paint::none()), wanted);
         assert_eq!(planned(&changes(Family::V4)), "4 to add, 1 to change, 1 to take out");
-        assert_eq!((diff(&[], Paint::new(true)), planned(&[])), (String::new(), "nothing would change".to_owned()));
+        assert_eq!((diff(&[], Paint::new(true, true)), planned(&[])), (String::new(), "nothing would change".to_owned()));
     }
 
     #[test]

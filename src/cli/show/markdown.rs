@@ -80,6 +80,6 @@ mod tests {
     fn prose_wraps_and_code_does_not() {
         let text = "Appends a rule\nto the end of it.\n\n# Fails\n- when `x` is a word that is too long\n\n```rhai\nlet a = 1;   // a line that is far too long\n```";
         let wanted = "Appends a rule to\nthe end of it.\n\nFails\n- when `x` is a\n  word that is too\n  long\n\n    let a = 1;   // a line that is far too long\n";
-        assert_eq!(markdown(text, Paint::new(false), 18), wanted);
+        assert_eq!(markdown(text, Paint::none(), 18), wanted);
     }
 }

@@ -56,8 +56,8 @@ impl Screen {
         Self {
             json: options.json,
             verbose: options.verbose,
-            paint: Paint::new(colours(options.color, terminal)),
-            notes: Paint::new(colours(options.color, io::stderr().is_terminal())),
+            paint: Paint::new(colours(options.color, terminal), terminal),
+            notes: Paint::new(colours(options.color, io::stderr().is_terminal()), io::stderr().is_terminal()),
             terminal,
             columns: if terminal { columns.or_else(stdio::columns) } else { None },
         }
@@ -89,7 +89,7 @@ impl Screen {
 
     /// Prints somebody else's text, line ends and all; on a terminal it cannot play tricks.
     pub(crate) fn print_text(&self, text: &str) -> Result<(), Fault> {
-        if self.terminal { self.print(&escaped(text)) } else { self.print(text) }
+        self.print(&self.paint.text(text))
     }
 
     /// Tells whether what a script prints goes to a terminal, where it must not play tricks.

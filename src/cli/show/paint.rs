@@ -1,18 +1,35 @@
-//! Colours, or none.
+//! What a stream can show: colours, or none; the text of others as it is, or without its tricks.
+
+use std::borrow::Cow;
 
 use clap::builder::styling::{AnsiColor, Effects, Style};
+
+use crate::host::value::escaped;
 
 /// Paints words, when colours are on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint {
     /// Whether colours are on.
     pub(crate) on: bool,
+    /// Whether a terminal shows it.
+    terminal: bool,
 }
 
 impl Paint {
-    /// Makes a painter.
-    pub(crate) fn new(on: bool) -> Self {
-        Self { on }
+    /// Makes a painter for a terminal, or for something else.
+    pub(crate) fn new(on: bool, terminal: bool) -> Self {
+        Self { on, terminal }
+    }
+
+    /// Makes a painter that leaves everything as it is.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self::new(false, false)
+    }
+
+    /// Gives the text of others as the stream can take it: on a terminal it plays no tricks.
+    pub(crate) fn text(self, text: &str) -> Cow<'_, str> {
+        if self.terminal { escaped(text).into() } else { text.into() }
     }
 
     fn with(self, style: Style, text: &str) -> String {

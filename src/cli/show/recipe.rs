@@ -12,14 +12,14 @@ pub(crate) fn recipe(name: &str, interface: &Interface, paint: Paint, width: usi
     let header = &interface.header;
     let mut text = format!("{}\n", paint.bold(name));
     if !header.summary.is_empty() {
-        text.push_str(&markdown(&header.summary, paint, width));
+        text.push_str(&markdown(&paint.text(&header.summary), paint, width));
     }
     if !header.details.is_empty() {
-        let _ = write!(text, "\n{}", markdown(&header.details, paint, width));
+        let _ = write!(text, "\n{}", markdown(&paint.text(&header.details), paint, width));
     }
     text.push('\n');
     if !header.needs.is_empty() {
-        let _ = writeln!(text, "{} {}", paint.bold("Needs:"), header.needs.join(", "));
+        let _ = writeln!(text, "{} {}", paint.bold("Needs:"), paint.text(&header.needs.join(", ")));
     }
     if let Some(risk) = header.risk {
         let _ = writeln!(text, "{}  {risk}", paint.bold("Risk:"));
@@ -36,7 +36,13 @@ fn parameters(params: &[Param], paint: Paint) -> String {
     let flags: Vec<String> = params.iter().map(flag).collect();
     let width = flags.iter().map(String::len).max().unwrap_or(0);
     let line = |(param, flag): (&Param, &String)| {
-        format!("  {}{}  {}{}\n", paint.cyan(flag), " ".repeat(width - flag.len()), param.doc, paint.dim(&notes(param)))
+        format!(
+            "  {}{}  {}{}\n",
+            paint.cyan(flag),
+            " ".repeat(width - flag.len()),
+            paint.text(&param.doc),
+            paint.dim(&paint.text(&notes(param)))
+        )
     };
     params.iter().zip(&flags).map(line).collect()
 }
@@ -124,7 +130,7 @@ Parameters:
   --quiet            do not log
 ";
         let interface = Recipe::inline("limit", TEXT).interface().unwrap();
-        assert_eq!(recipe("limit", &interface, Paint::new(false), 100), wanted);
+        assert_eq!(recipe("limit", &interface, Paint::none(), 100), wanted);
         assert_eq!(json("limit", &interface)["parameters"][0]["default"], 22);
     }
 }

@@ -109,14 +109,14 @@ mod tests {
     #[test]
     fn columns_line_up_by_what_a_terminal_shows() {
         let wanted = "name  what it does\n日本  a rather long sentence about it\nb     x y\n";
-        assert_eq!(table().text(Paint::new(false), None), wanted);
+        assert_eq!(table().text(Paint::none(), None), wanted);
     }
 
     #[test]
     fn a_table_is_cut_to_the_terminal() {
-        let text = table().text(Paint::new(false), Some(20));
+        let text = table().text(Paint::none(), Some(20));
         assert_eq!(text, "name  what it does\n日本  a rather long …\nb     x y\n".replace("a rather long …", "a rather long…"));
-        assert!(table().text(Paint::new(false), Some(1)).lines().all(|line| line.width() <= 14));
-        assert_eq!(Table::new(Vec::<String>::new()).text(Paint::new(true), Some(3)), "\n");
+        assert!(table().text(Paint::none(), Some(1)).lines().all(|line| line.width() <= 14));
+        assert_eq!(Table::new(Vec::<String>::new()).text(Paint::new(true, true), Some(3)), "\n");
     }
 }

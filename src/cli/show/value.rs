@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr;
 
-use super::{Paint, Table};
+use super::{Paint, Table, pad};
 
 /// Writes a value. Nothing is an empty text; everything else ends in a newline.
 pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String {
@@ -11,10 +11,10 @@ pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String
         Value::Null => String::new(),
         Value::Array(items) => match columns(items) {
             Some(names) => table(items, &names, paint, bound),
-            None => items.iter().map(|item| format!("{}\n", inline(item))).collect(),
+            None => items.iter().map(|item| format!("{}\n", paint.text(&inline(item)))).collect(),
         },
         Value::Object(fields) => record(fields, paint),
-        scalar => format!("{}\n", inline(scalar)),
+        scalar => format!("{}\n", paint.text(&inline(scalar))),
     }
 }
 
@@ -32,17 +32,18 @@ fn columns(items: &[Value]) -> Option<Vec<&str>> {
 }
 
 fn table(items: &[Value], names: &[&str], paint: Paint, bound: Option<usize>) -> String {
-    let mut table = Table::new(names.iter().copied());
+    let mut table = Table::new(names.iter().map(|name| paint.text(name)));
     for item in items {
-        table.row(names.iter().map(|name| item.get(name).map_or_else(String::new, inline)));
+        table.row(names.iter().map(|name| item.get(name).map_or_else(String::new, |value| paint.text(&inline(value)).into_owned())));
     }
     table.text(paint, bound)
 }
 
 fn record(fields: &Map<String, Value>, paint: Paint) -> String {
-    let width = fields.keys().map(|name| name.width()).max().unwrap_or(0);
-    let line = |(name, value): (&String, &Value)| format!("{}{}  {}\n", paint.bold(name), " ".repeat(width - name.width()), inline(value));
-    fields.iter().map(line).collect()
+    let names: Vec<_> = fields.keys().map(|name| paint.text(name)).collect();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    let lines = names.iter().zip(fields.values());
+    lines.map(|(name, value)| format!("{}  {}\n", paint.bold(&pad(name, width)), paint.text(&inline(value)))).collect()
 }
 
 /// Writes a value on one line: texts as they are, what is nested as in a script.
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     fn shown(it: Value) -> String {
-        value(&it, Paint::new(false), None)
+        value(&it, Paint::none(), None)
     }
 
     #[test]
