@@ -117,7 +117,13 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     (
         "R19",
         "names are not looked up",
-        &[r#"input.append(#{ source: "localhost" })"#, r#"input.append("-s localhost")"#, r#"input.append("-d www.example.net")"#],
+        &[
+            r#"input.append(#{ source: "localhost" })"#,
+            r#"input.append("-s localhost")"#,
+            r#"input.append("-d www.example.net")"#,
+            r#"input.append("-slocalhost")"#,
+            r#"input.append("--sourc=localhost")"#,
+        ],
     ),
     (
         "R20",

@@ -119,7 +119,7 @@ pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Se
     // native function, and a `filter` over many elements would never get to 64.
     let counted = AtomicUsize::new(0);
     engine.on_progress(move |_| {
-        let due = counted.fetch_add(1, Ordering::Relaxed) % 64 == 0;
+        let due = counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(64);
         if due { watching.stopped().map(Dynamic::from) } else { None }
     });
     let print = printer(output.clone(), limits.output, watch.flooded.clone());
