@@ -4,6 +4,7 @@
 mod bad_inputs;
 mod cli;
 mod death;
+mod golden;
 mod journey;
 mod kernel;
 mod pages;
