@@ -1,7 +1,9 @@
 //! The integration tests: one binary, one module a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bad_inputs;
 mod cli;
+mod golden;
 mod journey;
 mod kernel;
 mod pages;

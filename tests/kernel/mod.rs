@@ -4,4 +4,4 @@ mod company;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
-mod world;
+pub(crate) mod world;

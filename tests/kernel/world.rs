@@ -129,6 +129,13 @@ pub(crate) struct State {
     recent: Vec<String>,
 }
 
+impl State {
+    /// Tells whether nothing is set at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nft.is_empty() && self.recent.is_empty() && self.rules.iter().all(|(_, rules)| rules.is_empty())
+    }
+}
+
 /// The namespaces of one test.
 pub(crate) struct World {
     /// The implementation of iptables that the test is about.

@@ -1,6 +1,7 @@
 //! What a rule in the tool's own words may not hold: what belongs to fyke, and what would not mean what it says.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::Words;
 use crate::model::net::{InterfaceMatch, Ports, Prefix};
@@ -45,6 +46,25 @@ const LONG: &[&str] = &[
 /// Long options of extensions that look like the beginning of one of those: `recent --set`, `policy --pol`.
 const NOT_OURS: &[&str] = &["set", "pol"];
 
+/// Options whose value is no range, whatever it looks like.
+const NO_RANGES: &[&str] = &[
+    "--comment",
+    "--goto",
+    "--hex-string",
+    "--in-interface",
+    "--jump",
+    "--log-prefix",
+    "--name",
+    "--nflog-prefix",
+    "--out-interface",
+    "--string",
+    "--timestart",
+    "--timestop",
+];
+
+/// The options with addresses and interfaces, which getopt_long(3) takes abbreviated as well.
+const CHECKED: &[&str] = &["--source", "--src", "--destination", "--dst", "--in-interface", "--out-interface"];
+
 /// Checks a rule in the tool's own words, and tells its family if its addresses have one.
 pub fn check(words: &Words) -> Result<Option<Family>, Fault> {
     let split: Vec<Cow<'_, str>> = words.iter().collect();
@@ -66,32 +86,62 @@ pub fn check(words: &Words) -> Result<Option<Family>, Fault> {
             return Err(refuse(format!("{name} is fyke's own"))
                 .hint("verbs are functions, the table is `iptables::table(..)`, the lock is taken by fyke"));
         }
-        let located = |fault: Fault| Fault { tried: refuse(String::new()).tried, why: format!("{}: {}", fault.tried, fault.why), ..fault };
-        match option {
-            "-s" | "--source" | "--src" | "-d" | "--destination" | "--dst" if word != "!" => {
-                let prefix: Prefix = word.parse().map_err(located)?;
-                if family.replace(prefix.family()).is_some_and(|other| other != prefix.family()) {
-                    return Err(refuse("it holds addresses of both families".into()));
-                }
-            }
-            "-i" | "--in-interface" | "-o" | "--out-interface" if word != "!" => drop(word.parse::<InterfaceMatch>().map_err(located)?),
-            "--dport" | "--sport" | "--destination-port" | "--source-port" | "--dports" | "--sports" | "--ports" if word != "!" => {
-                for part in
-                    word.split(',').filter(|part| part.split(':').count() == 2 && part.bytes().all(|b| b.is_ascii_digit() || b == b':'))
-                {
-                    let ends = part.split_once(':').filter(|(first, last)| !first.is_empty() && !last.is_empty());
-                    ends.map_or(Ok(()), |_| part.parse::<Ports>().map(drop)).map_err(located)?;
-                }
-            }
-            "--comment" if word.len() > 255 => return Err(refuse(format!("the comment has {} bytes, and 255 are the most", word.len()))),
-            "--log-prefix" if word.len() > 29 => {
-                return Err(refuse(format!("the log prefix has {} bytes, and 29 are the most", word.len())));
-            }
-            _ => {}
+        let (of, text) = attached(word).unwrap_or((option, word));
+        let of = CHECKED.iter().find(|full| of.len() > 2 && full.starts_with(of)).copied().unwrap_or(of);
+        if text != "!"
+            && let Some(found) = value(of, text).map_err(|fault| Fault { tried: refuse(String::new()).tried, ..fault })?
+            && family.replace(found).is_some_and(|other| other != found)
+        {
+            return Err(refuse("it holds addresses of both families".into()));
         }
         option = word;
     }
     Ok(family)
+}
+
+/// Splits a word that holds an option and its value: `--source=192.0.2.1`, `-s192.0.2.1`.
+fn attached(word: &str) -> Option<(&str, &str)> {
+    match word.as_bytes() {
+        [b'-', b'-', ..] => word.split_once('='),
+        [b'-', b's' | b'd' | b'i' | b'o', _, ..] if word.is_char_boundary(2) => Some(word.split_at(2)),
+        _ => None,
+    }
+}
+
+/// Checks the value of an option, and tells its family if it is an address. Only `why` of the fault counts.
+fn value(option: &str, text: &str) -> Result<Option<Family>, Fault> {
+    let refuse = |why: String| Err(Fault::input("", why));
+    let located = |fault: Fault| Fault { why: format!("{}: {}", fault.tried, fault.why), ..fault };
+    match option {
+        "-s" | "--source" | "--src" | "-d" | "--destination" | "--dst" => {
+            return text.parse::<Prefix>().map(|prefix| Some(prefix.family())).map_err(located);
+        }
+        "-i" | "--in-interface" | "-o" | "--out-interface" => drop(text.parse::<InterfaceMatch>().map_err(located)?),
+        "--dport" | "--sport" | "--destination-port" | "--source-port" | "--dports" | "--sports" | "--ports" => {
+            let digits = |part: &&str| part.split(':').count() == 2 && part.bytes().all(|b| b.is_ascii_digit() || b == b':');
+            for part in text.split(',').filter(digits).filter(|part| !part.starts_with(':') && !part.ends_with(':')) {
+                part.parse::<Ports>().map_err(located)?;
+            }
+        }
+        "--comment" if text.len() > 255 => return refuse(format!("the comment has {} bytes, and 255 are the most", text.len())),
+        "--log-prefix" if text.len() > 29 => return refuse(format!("the log prefix has {} bytes, and 29 are the most", text.len())),
+        _ if option.starts_with("--") && !NO_RANGES.contains(&option) && is_inverted(text) => {
+            return refuse(format!("the range {text} is the wrong way round"));
+        }
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// Tells whether a range of numbers or addresses is the wrong way round (`5:4`, `192.0.2.9-192.0.2.1`): the tool takes most of them, and no
+/// packet ever matches.
+fn is_inverted(word: &str) -> bool {
+    let numbers = |(first, last): (&str, &str)| Some(first.parse::<u64>().ok()? > last.parse::<u64>().ok()?);
+    let addresses = |(first, last): (&str, &str)| Some(first.parse::<IpAddr>().ok()? > last.parse::<IpAddr>().ok()?);
+    word.split(',').any(|part| {
+        let dashed = part.split_once('-');
+        dashed.and_then(addresses).or_else(|| dashed.or_else(|| part.split_once(':')).and_then(numbers)).unwrap_or(false)
+    })
 }
 
 /// Tells which of fyke's own options a word is, if any; getopt_long(3) takes abbreviations and clusters.
@@ -128,6 +178,9 @@ mod tests {
             "-m statistic --mode nth --every 3",
             "-m u32 --u32 0>>22&0x3C@4=1",
             "-j ACCEPT -m comment --comment '-5'",
+            "-m time --timestart 22:00 --timestop 06:00 --datestart 2026-12-01",
+            "-m comment --comment 5:4 -j 9-8",
+            "-m iprange --src-range 192.0.2.1-192.0.2.9",
         ] {
             assert_eq!(verdict(line), Ok(None), "{line}");
         }
@@ -166,6 +219,17 @@ mod tests {
             "-p tcp --dport 22:21",
             "-p tcp -m multiport --dports 1,4:3",
             "-s '1.2.3.4 -j ACCEPT'",
+            "-m length --length 5:4",
+            "-m length --length=5:4",
+            "-shost.example -j DROP",
+            "--source=host.example",
+            "--sourc host.example",
+            "-ia/b",
+            "--in-int a/b",
+            "-m owner --uid-owner 5-4",
+            "-m iprange ! --src-range 192.0.2.9-192.0.2.1",
+            "-m iprange --dst-range 2001:db8::9-2001:db8::1",
+            "-p tcp -j REDIRECT --to-ports 5-4",
         ] {
             assert!(verdict(line).is_err(), "{line}");
         }

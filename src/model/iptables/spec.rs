@@ -69,7 +69,7 @@ pub fn words(map: &Map, family: Family) -> Result<Words, Fault> {
     let mut rule = Writer { family, words: Vec::new() };
     known_keys(map, KEYS, "rule")?;
     for key in KEYS {
-        if let Some(value) = map.get(*key).filter(|value| !is_empty(value)) {
+        if let Some(value) = map.get(*key).filter(|value| !is_absent(key, value)) {
             rule.key(key, value)?;
         }
     }
@@ -80,7 +80,7 @@ pub fn words(map: &Map, family: Family) -> Result<Words, Fault> {
 pub fn family(map: &Map) -> Result<Option<Family>, Fault> {
     let mut found = None;
     for key in ["source", "destination"] {
-        if let Some(Value::Text(text)) = map.get(key).filter(|value| !is_empty(value)) {
+        if let Some(Value::Text(text)) = map.get(key) {
             let of_this = text.trim_start_matches("! ").parse::<Prefix>()?.family();
             if found.replace(of_this).is_some_and(|other| other != of_this) {
                 return Err(Fault::input("use the rule", "it holds addresses of both families"));
@@ -90,8 +90,9 @@ pub fn family(map: &Map) -> Result<Option<Family>, Fault> {
     Ok(found)
 }
 
-fn is_empty(value: &Value) -> bool {
-    *value == Value::Nothing || *value == Value::Text(String::new())
+/// An empty interface is any, as the parameters of recipes have it; an empty address or port is a slip, and must not match everything.
+fn is_absent(key: &str, value: &Value) -> bool {
+    *value == Value::Nothing || (key.ends_with("_interface") && *value == Value::Text(String::new()))
 }
 
 fn known_keys(map: &Map, keys: &[&str], what: &str) -> Result<(), Fault> {
@@ -255,22 +256,22 @@ impl Writer {
             self.push(["!"]);
         }
         self.push([&format!("--{verb}")]);
-        if let Some(seconds) = map.get("seconds").filter(|value| !is_empty(value)) {
+        if let Some(seconds) = map.get("seconds").filter(|value| **value != Value::Nothing) {
             self.value("--seconds", &whole_seconds(seconds)?)?;
         }
         if flag("reap")? {
             self.push(["--reap"]);
         }
-        if let Some(hitcount) = map.get("hitcount").filter(|value| !is_empty(value)) {
+        if let Some(hitcount) = map.get("hitcount").filter(|value| **value != Value::Nothing) {
             self.value("--hitcount", &number("hitcount", hitcount, 1, 65_535)?)?;
         }
         if flag("rttl")? {
             self.push(["--rttl"]);
         }
-        if let Some(name) = map.get("name").filter(|value| !is_empty(value)) {
+        if let Some(name) = map.get("name").filter(|value| **value != Value::Nothing) {
             self.value("--name", &list_name(text("name", name)?)?)?;
         }
-        if let Some(mask) = map.get("mask").filter(|value| !is_empty(value)) {
+        if let Some(mask) = map.get("mask").filter(|value| **value != Value::Nothing) {
             let length: u8 = number("mask", mask, 0, if self.family == Family::V4 { 32 } else { 128 })?.parse().unwrap_or(0);
             let mask = netmask(self.family, length);
             self.value("--mask", &mask)?;
