@@ -209,10 +209,10 @@ impl<'a> Revert<'a> {
         for (_, at, rule, place) in &removed {
             *lacking.entry((at, rule.fingerprint())).or_insert(place.twins) += 1;
         }
+        let mut there: HashMap<&ChainRef, HashMap<u64, usize>> = HashMap::new();
         for ((at, print), count) in &mut lacking {
-            let there =
-                self.set.find(at.table, &at.chain).map_or(0, |chain| chain.rules.iter().filter(|e| e.rule.fingerprint() == *print).count());
-            *count = count.saturating_sub(there);
+            let prints = there.entry(at).or_insert_with(|| self.prints(at));
+            *count = count.saturating_sub(prints.get(print).copied().unwrap_or(0));
         }
         let mut last: Option<(&ChainRef, &Place, u64)> = None;
         let first_back = self.next_id;
@@ -240,6 +240,15 @@ impl<'a> Revert<'a> {
                 ),
             }
         }
+    }
+
+    /// Counts the rules of a chain by their fingerprints.
+    fn prints(&self, at: &ChainRef) -> HashMap<u64, usize> {
+        let mut prints = HashMap::new();
+        for entry in self.set.find(at.table, &at.chain).map_or(&[][..], |chain| &chain.rules) {
+            *prints.entry(entry.rule.fingerprint()).or_default() += 1;
+        }
+        prints
     }
 
     fn chain_away(&mut self, change: &Change) {
