@@ -9,4 +9,5 @@ mod kernel;
 mod pages;
 mod program;
 mod reference;
+mod suites;
 mod tidy;

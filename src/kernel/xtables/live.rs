@@ -108,6 +108,10 @@ impl Xtables for Live {
 
     fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault> {
         self.0.choice.may_write()?;
+        // nf_tables has a built-in chain from its first use on only, and what is not there has counted nothing.
+        if place.is_none() && !self.read(chain.family)?.get(chain.table, &chain.chain)?.registered {
+            return Ok(());
+        }
         let _lock = (self.0.choice.backend == Backend::Legacy).then(XtablesLock::take).transpose()?;
         let mut args = vec!["-t".to_owned(), chain.table.to_string(), "-Z".to_owned(), chain.chain.to_string()];
         args.extend(place.map(|place| place.to_string()));
