@@ -124,7 +124,7 @@ pub struct Batch {
 }
 
 /// Where a journal is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Shelf {
     /// In a file of a folder that is there.
     File(PathBuf),

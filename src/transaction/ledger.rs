@@ -16,13 +16,15 @@ pub(super) struct Ledger {
     past: Shelf,
     begun: Begun,
     journal: Option<Journal>,
+    /// The journal of earlier runs, as long as this one has not opened it as its own.
+    earlier: Option<Journal>,
     entered: bool,
     batches: i64,
 }
 
 impl Ledger {
     pub(super) fn new(run: RunId, context: Context, now: fn() -> i64, (shelf, past): (Shelf, Shelf), begun: Begun) -> Self {
-        Self { run, context, now, shelf, past, begun, journal: None, entered: false, batches: 0 }
+        Self { run, context, now, shelf, past, begun, journal: None, earlier: None, entered: false, batches: 0 }
     }
 
     /// Gives the id of the run, if it has changed anything.
@@ -31,27 +33,40 @@ impl Ledger {
     }
 
     /// Gives the runs whose tags count here, this one among them.
-    pub(super) fn known(&self) -> Result<HashSet<RunId>, Fault> {
-        let past = Journal::open_existing(&self.past)?;
-        let mut known = past.map_or_else(|| Ok(HashSet::new()), |past| past.known(&self.context.boot, self.context.namespace))?;
+    pub(super) fn known(&mut self) -> Result<HashSet<RunId>, Fault> {
+        let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
+        let mut known = self.earlier()?.map_or_else(|| Ok(HashSet::new()), |past| past.known(&boot, namespace))?;
         known.insert(self.run.clone());
         Ok(known)
     }
 
     /// Tells who made an object that is in force, this run or an earlier one.
-    pub(super) fn maker(&self, object: &Object) -> Result<Option<Owner>, Fault> {
-        let maker = |journal: &Journal| journal.maker(object, &self.context.boot, self.context.namespace);
+    pub(super) fn maker(&mut self, object: &Object) -> Result<Option<Owner>, Fault> {
+        let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
+        let maker = |journal: &Journal| journal.maker(object, &boot, namespace);
         match self.journal.as_ref().map(maker).transpose()?.flatten() {
             Some(owner) => Ok(Some(owner)),
-            None => Ok(Journal::open_existing(&self.past)?.as_ref().map(maker).transpose()?.flatten()),
+            None => Ok(self.earlier()?.map(maker).transpose()?.flatten()),
         }
+    }
+
+    /// Gives the journal of earlier runs, if there is one and it is not this run's own.
+    fn earlier(&mut self) -> Result<Option<&Journal>, Fault> {
+        let own = self.journal.is_some() && self.shelf == self.past;
+        if self.earlier.is_none() && !own {
+            self.earlier = Journal::open_existing(&self.past)?;
+        }
+        Ok(self.earlier.as_ref())
     }
 
     /// Gives the journal, opening it if need be.
     pub(super) fn journal(&mut self) -> Result<&mut Journal, Fault> {
         match &mut self.journal {
             Some(journal) => Ok(journal),
-            closed => Ok(closed.insert(Journal::open(&self.shelf)?)),
+            closed => Ok(closed.insert(match self.earlier.take_if(|_| self.shelf == self.past) {
+                Some(same) => same,
+                None => Journal::open(&self.shelf)?,
+            })),
         }
     }
 

@@ -92,9 +92,9 @@ impl Nft {
             let worded: Vec<Family> = families.iter().zip(&heads).filter(|(_, head)| view::has_rules(head)).map(|(f, _)| *f).collect();
             let calls: Vec<Call<'_>> = worded.iter().map(|family| Call::save(*family)).collect();
             let programs = self.programs;
-            let mut listings = || families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>();
+            let listings = || families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>();
             let (listings, said) = match worded.is_empty() {
-                true => (listings()?, Vec::new()),
+                true => (heads, Vec::new()),
                 // Words and numbers of many rules take equally long: they are read at the same time.
                 false => thread::scope(|scope| {
                     let listings = scope.spawn(listings);
