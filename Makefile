@@ -17,8 +17,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 try: needs ## See a port being rate-limited by packets in a throw-away namespace, and the run undone
-	@cargo build --locked --release --bin fyke --example try
-	@$(or $(CARGO_TARGET_DIR),target)/release/examples/try
+	@cargo build --locked --bin fyke --example try
+	@$(or $(CARGO_TARGET_DIR),target)/debug/examples/try
 
 test: needs format lint unit deny ## Check everything: format, lints, tests, documentation, licences
 

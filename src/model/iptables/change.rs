@@ -216,6 +216,8 @@ impl<'a> Revert<'a> {
         }
         let mut last: Option<(&ChainRef, &Place, u64)> = None;
         let first_back = self.next_id;
+        // A fingerprint takes longer than all else here, and each rule is looked at for each that comes back.
+        let mut prints: HashMap<&ChainRef, Vec<u64>> = HashMap::new();
         for (change, at, rule, place) in removed {
             let Some(count) = lacking.get_mut(&(at, rule.fingerprint())).filter(|count| **count > 0) else { continue };
             *count -= 1;
@@ -223,13 +225,15 @@ impl<'a> Revert<'a> {
                 self.report(&change.object, true, format!("its chain is gone; the rule was: {}", rule.words));
                 continue;
             };
+            let prints = prints.entry(at).or_insert_with(|| chain.rules.iter().map(|entry| entry.rule.fingerprint()).collect());
             // Rules that stood side by side come back side by side.
             let beside = last
                 .filter(|(last_at, last_place, _)| *last_at == at && last_place.above == place.above && last_place.below == place.below);
             let beside = beside.and_then(|(.., id)| chain.rules.iter().rposition(|entry| entry.id == id)).map(|index| index + 1);
-            match beside.or_else(|| gap(chain, rule, place, first_back)) {
+            match beside.or_else(|| gap(chain, prints, rule, place, first_back)) {
                 Some(gap) => {
                     chain.rules.insert(gap, Entry { id: self.next_id, rule: Arc::new(rule.clone()) });
+                    prints.insert(gap, rule.fingerprint());
                     last = Some((at, place, self.next_id));
                     self.next_id += 1;
                 }
@@ -305,11 +309,11 @@ impl<'a> Revert<'a> {
 /// Of all gaps between the neighbours it takes the one around which the most of them stand as they stood; if two gaps are equally good, it
 /// takes neither, unless only rules equal to this one lie between them. Entries from number `first_back` on have come back in this undo, in
 /// chain order: they are nobody's neighbours, and the rule goes behind them.
-fn gap(chain: &Chain, rule: &Rule, place: &Place, first_back: u64) -> Option<usize> {
+fn gap(chain: &Chain, prints: &[u64], rule: &Rule, place: &Place, first_back: u64) -> Option<usize> {
     let neighbours: HashSet<u64> = place.above.iter().chain(&place.below).copied().collect();
-    let prints =
-        chain.rules.iter().enumerate().filter(|(_, entry)| entry.id < first_back).map(|(at, entry)| (at, entry.rule.fingerprint()));
-    let there: Vec<(usize, u64)> = prints.filter(|(_, print)| neighbours.contains(print)).collect();
+    let standing =
+        chain.rules.iter().zip(prints).enumerate().filter(|(_, (entry, print))| entry.id < first_back && neighbours.contains(print));
+    let there: Vec<(usize, u64)> = standing.map(|(at, (_, print))| (at, *print)).collect();
     if there.is_empty() {
         // It stood alone and nobody has come since, or all who stood around it are gone.
         return (neighbours.is_empty() && chain.rules.is_empty()).then_some(0);
