@@ -22,7 +22,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
         return Err(no_net_admin(&format!("plan {}", recipe.name)));
     }
     session.run(|outcome| {
-        let code = tell(screen, plan, outcome)?;
+        let code = tell(screen, options, plan, outcome)?;
         if let Err(fault) = may_write(options, outcome) {
             screen.note(&format!("a run would be refused: {}; {}", fault.why, fault.hint.unwrap_or_default()));
         }
@@ -41,7 +41,7 @@ fn may_write(options: &Options, outcome: &Outcome) -> Result<(), Fault> {
     if outcome.report.changes.is_empty() { Ok(()) } else { Choice::make(place::backend(options))?.may_write() }
 }
 
-fn tell(screen: &Screen, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {
+fn tell(screen: &Screen, options: &Options, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {
     let found = &outcome.report.changes;
     let code = if plan.exit_code && changes::visible(found) > 0 { Kind::Drift.exit_code() } else { 0 };
     let until = outcome.unknown.as_ref().and_then(|fault| fault.origin.as_ref()).map(|origin| origin.at.to_string());
@@ -50,12 +50,12 @@ fn tell(screen: &Screen, plan: &Plan, outcome: &Outcome) -> Result<u8, Fault> {
             "complete": outcome.unknown.is_none(), "known_until": until, "changes": changes::json(found), "acts": outcome.report.acts, "exit": code,
         });
         if plan.commands {
-            document["commands"] = changes::commands(found).lines().collect();
+            document["commands"] = changes::commands(found, place::backend(options)).lines().collect();
         }
         return screen.document(&document).map(|()| code);
     }
     if plan.commands {
-        screen.print(&changes::commands(found))?;
+        screen.print(&changes::commands(found, place::backend(options)))?;
     } else {
         screen.print(&changes::diff(found, screen.paint))?;
         outcome.report.acts.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;

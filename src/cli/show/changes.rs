@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Paint;
 use crate::host::value::escaped;
+use crate::kernel::xtables::Backend;
 use crate::model::Family;
 use crate::model::change::{Change, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, Table};
@@ -118,8 +119,13 @@ fn entry(change: &Change, at: &ChainRef) -> Value {
     })
 }
 
-/// Writes the commands that would do the same, one a line, quoted for a shell.
-pub(crate) fn commands(changes: &[Change]) -> String {
+/// Writes the commands that would do the same, one a line, quoted for a shell. `backend` is the one that was asked for, if any was.
+pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
+    let suffix = match backend {
+        None => "",
+        Some(Backend::Nft) => "-nft",
+        Some(Backend::Legacy) => "-legacy",
+    };
     let new: BTreeSet<&ChainRef> = changes
         .iter()
         .filter_map(|change| match &change.object {
@@ -135,7 +141,7 @@ pub(crate) fn commands(changes: &[Change]) -> String {
         })
         .collect();
     let mut text = String::new();
-    let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{} -w -t {} {words}\n", at.family.command(), at.table));
+    let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));
     for change in changes {
         let Some(at) = at(change) else { continue };
         let chain = shell(at.chain.as_str());
@@ -313,7 +319,8 @@ iptables -w -t filter -I INPUT 4 -j LOG --log-prefix 'it'\\''s a'
 iptables -w -t filter -D INPUT -s 192.0.2.1/32 -j DROP
 iptables -w -t filter -A LOGDROP -j DROP
 ";
-        assert_eq!(commands(&changes(Family::V4)), wanted);
+        assert_eq!(commands(&changes(Family::V4), None), wanted);
+        assert!(commands(&changes(Family::V6), Some(Backend::Legacy)).starts_with("ip6tables-legacy -w -t filter -N LOGDROP\n"));
     }
 
     #[test]
