@@ -29,12 +29,13 @@ use args::{Line, Verb, When};
 use show::Screen;
 
 use crate::host::Recipe;
-use crate::kernel::identity;
 pub use crate::kernel::process::Capped;
+use crate::kernel::{identity, tool};
 use crate::model::{Fault, Kind};
 
 /// Reads the arguments, runs the verb, gives the exit code.
 pub fn main() -> ExitCode {
+    tool::fix_search_path();
     let line = match Line::try_parse() {
         Ok(line) => line,
         Err(error) => return show::usage(&error, When::Auto),

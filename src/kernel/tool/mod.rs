@@ -22,6 +22,15 @@ use crate::model::{Fault, Kind};
 const SEARCH_PATH: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Makes the process itself search programs where [`Tool`] does, for a library that starts one by its name.
+///
+/// Called first of all in `main`, while there is one thread.
+#[allow(unsafe_code)]
+pub fn fix_search_path() {
+    // SAFETY: no other thread can read the environment meanwhile; there is none yet.
+    unsafe { std::env::set_var("PATH", SEARCH_PATH.join(":")) };
+}
+
 /// An external program that may be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {

@@ -120,5 +120,10 @@ fn registered(family: Family) -> Result<Vec<Table>, Fault> {
 /// Tells whether legacy iptables holds rules, user-defined chains or dropping policies.
 pub(super) fn in_use() -> Result<bool, Fault> {
     // Most hosts have no table registered, and then no process is started.
-    Ok(Legacy::new().read(&Family::BOTH, &|_| false)?.iter().any(|ruleset| !ruleset.same(&Ruleset::empty(ruleset.family))))
+    match Legacy::new().read(&Family::BOTH, &|_| false) {
+        Ok(rulesets) => Ok(rulesets.iter().any(|ruleset| !ruleset.same(&Ruleset::empty(ruleset.family)))),
+        // In a user namespace whose /proc is another's, the list of tables cannot be read: nor can legacy be what is meant there.
+        Err(fault) if fault.kind == Kind::Permission => Ok(false),
+        Err(fault) => Err(fault),
+    }
 }
