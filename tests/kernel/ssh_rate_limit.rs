@@ -142,6 +142,9 @@ fn attempts_prolong_the_ban(world: &World) {
 }
 
 fn a_source_can_be_forgotten(world: &World) {
+    if !world.is_root {
+        return println!("skipped: the lists of remembered sources belong to the machine's root, in a user namespace as well");
+    }
     let _ssh = world.listen(22);
     world.fyke_well(&["run", "ssh-rate-limit"]);
     for (source, list) in SOURCES.into_iter().zip(["ssh-22-ipv4-32", "ssh-22-ipv6-64"]) {

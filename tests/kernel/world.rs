@@ -23,7 +23,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::program::{self, Folder, Said, is_root};
 
-/// What tells the second process what it is for.
+/// What tells the second process what it is for, and whether root of the machine started it.
 const INSIDE: &str = "FYKE_TEST_WORLD";
 
 /// How long a dropped connection is waited for: less than the second after which TCP would send its SYN once more.
@@ -103,18 +103,23 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
         assert_eq!(world.state(), before);
         return;
     }
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--net", "--mount"]);
+    let mut words = vec!["--net", "--mount"];
     if !is_root() {
-        unshare.args(["--user", "--map-root-user"]);
+        // One after the other: the files of /proc/net belong to root of the user namespace only if it has its users by then.
+        words.splice(0..0, ["--user", "--map-root-user", "unshare"]);
     }
-    let probe = Command::new("unshare").args(unshare.get_args()).arg("true").output().unwrap();
+    let probe = Command::new("unshare").args(&words).arg("true").output().unwrap();
     if !probe.status.success() {
         println!("skipped: no namespace can be made here: {}", String::from_utf8_lossy(&probe.stderr).trim_end());
         return;
     }
+    let mut unshare = Command::new("unshare");
+    unshare.args(&words);
     let (_, path) = name.split_once("::").unwrap();
-    let test = unshare.arg(std::env::current_exe().unwrap()).args(["--exact", path, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    let test = unshare
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", path, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, if is_root() { "root" } else { "user" });
     // Only this way what it says is shown where the test runner wants it.
     let said: Said = test.output().unwrap().into();
     print!("{}{}", said.out, said.err);
@@ -142,6 +147,8 @@ pub(crate) struct World {
     pub(crate) backend: Backend,
     /// A folder for recipes.
     pub(crate) folder: Folder,
+    /// Whether the test runs as root of the machine, and not of a user namespace only.
+    pub(crate) is_root: bool,
     client: File,
 }
 
@@ -155,7 +162,7 @@ impl World {
         tool("ip", &["-batch", "-"], WIRES);
         tool("ip", &["-n", "client", "-batch", "-"], FAR_WIRES);
         let client = File::open("/run/netns/client").unwrap();
-        Self { backend, folder: Folder::new(), client }
+        Self { backend, folder: Folder::new(), is_root: std::env::var(INSIDE).is_ok_and(|who| who == "root"), client }
     }
 
     /// Runs the program on the backend of the test.
