@@ -120,6 +120,7 @@ fn context() -> Context {
         pid: 1,
         boot: "boot".into(),
         namespace: 1,
+        backend: String::new(),
     }
 }
 

@@ -89,6 +89,7 @@ impl Place {
             pid: std::process::id(),
             boot: self.boot.clone(),
             namespace: self.namespace,
+            backend: String::new(),
         }
     }
 }

@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
             page.begin(run.as_str())
         };
         let (owner, hash) = self.owner();
-        let door = self.place.door(self.options, self.mode, owner, hash, Box::new(begun));
+        let door = self.place.door(self.options, self.mode, owner, &hash, Box::new(begun));
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
         let mut kernel = Place::live(self.options);
         let mut journal = Journal::open(&self.place.shelf())?;
         let (owner, hash) = self.owner();
-        let context = self.place.context(owner, hash);
+        let context = self.place.context(owner, &hash);
         let report = undo::lift(kernel.as_mut(), &mut journal, &run.parse()?, &context, super::place::now(), RunState::RolledBack)?;
         lock.remove();
         let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
@@ -212,10 +212,13 @@ impl<'a> Session<'a> {
     }
 
     /// Tells whose changes these are, before the recipe's key parameters are known.
-    fn owner(&self) -> (Owner, &str) {
+    fn owner(&self) -> (Owner, String) {
         match self.script {
-            Script::Recipe(recipe, _) => (Owner::new(&recipe.name, ""), &recipe.hash),
-            Script::Text(_) => (Owner::new("eval", ""), ""),
+            Script::Recipe(recipe, _) => (recipe.owner(""), recipe.hash.clone()),
+            Script::Text(text) => {
+                let line = Recipe::inline("<eval>", text);
+                (line.owner(""), line.hash)
+            }
         }
     }
 }

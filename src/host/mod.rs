@@ -22,7 +22,6 @@ use rhai::{AST, Dynamic, Engine, Scope};
 use crate::bind::Session;
 use crate::bind::session::{Call, Hooks, Mark, Pause, Sink};
 use crate::kernel::process::signals;
-use crate::model::iptables::Owner;
 use crate::model::source::Sources;
 use crate::model::{Fault, Origin};
 use crate::transaction::Door;
@@ -120,7 +119,7 @@ impl Host {
         }
         let interface = Interface { header: recipe.header()?, params: declared.params };
         let arguments = params::parse(&recipe.name, &interface, words)?;
-        let owner = Owner::new(&recipe.name, &arguments.instance);
+        let owner = recipe.owner(&arguments.instance);
         let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
         *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
         self.session.door().set_owner(owner, &recipe.hash);

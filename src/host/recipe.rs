@@ -10,6 +10,7 @@ use super::declare::{self, Param};
 use super::embedded::RECIPES;
 use super::fault;
 use crate::kernel::files;
+use crate::model::iptables::Owner;
 use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Fault, Kind};
@@ -55,6 +56,16 @@ impl Recipe {
     /// Makes a recipe of a text that is no file.
     pub fn inline(name: &str, text: &str) -> Self {
         Self::new(name, name, None, text.to_owned())
+    }
+
+    /// Gives the owner of what the recipe sets. What has no name of its own is known by its text: two one-liners are not two versions of one
+    /// recipe, and the second does not replace the rules of the first.
+    pub fn owner(&self, instance: &str) -> Owner {
+        let name = self.name.trim_matches(['<', '>']);
+        match (self.file.starts_with('<'), self.hash.get(..8)) {
+            (true, Some(hash)) => Owner::new(&format!("{name}-{hash}"), instance),
+            _ => Owner::new(name, instance),
+        }
     }
 
     fn new(name: &str, file: &str, path: Option<PathBuf>, text: String) -> Self {

@@ -30,6 +30,17 @@ impl Kernel for Live {
         }
     }
 
+    fn return_to(&mut self, backend: Backend) -> Result<(), Fault> {
+        if self.backend.is_some_and(|asked| asked != backend) {
+            let name = backend.name();
+            return Err(Fault::input("lift the run", format!("its rules are in the backend {name}, and another one was asked for"))
+                .hint(format!("leave `--backend` away, or say `--backend {name}`")));
+        }
+        self.backend = Some(backend);
+        self.tables.take_if(|tables| tables.choice().ambiguous || tables.choice().backend != backend);
+        Ok(())
+    }
+
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
     }

@@ -21,12 +21,18 @@ pub mod xtables;
 #[cfg(test)]
 mod tests;
 
+use self::xtables::Backend;
 use crate::model::Fault;
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
 pub trait Kernel: Send {
     /// The tables of rules.
     fn xtables(&mut self) -> Result<&mut dyn xtables::Xtables, Fault>;
+
+    /// Goes back to the backend of an earlier run, whose rules are to be lifted there and nowhere else.
+    fn return_to(&mut self, _: Backend) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;

@@ -1,7 +1,7 @@
 //! The file of the journal: an embedded database, so that several processes and torn writes are its business and not ours.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -93,12 +93,24 @@ impl Store {
             .ready(path, version)
     }
 
-    fn prepare(connection: Connection, schema: &str, version: i64) -> rusqlite::Result<Self> {
+    fn prepare(mut connection: Connection, schema: &str, version: i64) -> rusqlite::Result<Self> {
         connection.busy_timeout(PATIENCE)?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;")?;
-        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if found == 0 {
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;"))?;
+        // The way to WAL is the one thing that does not wait for the busy timeout.
+        let begun = Instant::now();
+        while let Err(error) = connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;") {
+            if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) || begun.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let found = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+        if found(&connection)? == 0 {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            // Somebody else may have been faster.
+            if found(&transaction)? == 0 {
+                transaction.execute_batch(&format!("{schema} PRAGMA user_version = {version};"))?;
+            }
+            transaction.commit()?;
         }
         Ok(Self { connection })
     }

@@ -99,6 +99,16 @@ impl Object {
     }
 }
 
+impl Object {
+    /// Gives the table of the object.
+    pub fn table(&self) -> Table {
+        match self {
+            Object::Table(_, table) => *table,
+            Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => at.table,
+        }
+    }
+}
+
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -16,7 +16,7 @@ CREATE TABLE runs (
     id TEXT PRIMARY KEY, parent TEXT, kind TEXT NOT NULL, state TEXT NOT NULL,
     recipe TEXT NOT NULL, instance TEXT NOT NULL, hash TEXT NOT NULL,
     user TEXT NOT NULL, command TEXT NOT NULL, pid INTEGER NOT NULL,
-    boot TEXT NOT NULL, namespace INTEGER NOT NULL, started INTEGER NOT NULL
+    boot TEXT NOT NULL, namespace INTEGER NOT NULL, backend TEXT NOT NULL, started INTEGER NOT NULL
 );
 CREATE TABLE batches (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (run, number)
@@ -90,6 +90,8 @@ pub struct Context {
     pub boot: String,
     /// The cookie of the network namespace.
     pub namespace: u64,
+    /// The backend of iptables that was written to; empty where there is none.
+    pub backend: String,
 }
 
 /// A run as the journal has it.
@@ -174,9 +176,10 @@ impl Journal {
             i64::from(context.pid).into(),
             context.boot.as_str().into(),
             context.namespace.cast_signed().into(),
+            context.backend.as_str().into(),
             started.into(),
         ];
-        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
+        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
     }
 
     /// Writes down what a batch is going to change. Called again for the same batch, it replaces what it wrote.
@@ -228,13 +231,19 @@ impl Journal {
         self.select("WHERE boot = ? AND namespace = ? ORDER BY rowid", values)
     }
 
+    /// Gives a run.
+    pub fn run(&self, id: &RunId) -> Result<RunRecord, Fault> {
+        let found = self.select("WHERE id = ?", vec![id.as_str().into()])?.pop();
+        found.ok_or_else(|| Fault::new(Kind::NotFound, format!("read run {id} in the journal"), "there is no such run"))
+    }
+
     /// Gives all runs, the oldest first.
     pub fn all_runs(&self) -> Result<Vec<RunRecord>, Fault> {
         self.select("ORDER BY rowid", Vec::new())
     }
 
     fn select(&self, which: &str, values: Vec<Value>) -> Result<Vec<RunRecord>, Fault> {
-        let columns = "id, parent, kind, state, recipe, instance, hash, user, command, pid, boot, namespace, started";
+        let columns = "id, parent, kind, state, recipe, instance, hash, user, command, pid, boot, namespace, backend, started";
         let rows = self.store.read(&format!("SELECT {columns} FROM runs {which}"), values)?;
         rows.iter().map(|row| record(row)).collect()
     }
@@ -300,7 +309,7 @@ fn damaged(run: &str, why: &str) -> Fault {
 }
 
 fn record(row: &[Value]) -> Result<RunRecord, Fault> {
-    let [id, parent, kind, state, recipe, instance, hash, user, command, pid, boot, namespace, started] = row else {
+    let [id, parent, kind, state, recipe, instance, hash, user, command, pid, boot, namespace, backend, started] = row else {
         return Err(Fault::new(Kind::System, "read the journal", "a row has the wrong number of columns"));
     };
     let state = RunState::ALL.into_iter().find(|known| known.name() == state.text());
@@ -317,6 +326,7 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
             pid: u32::try_from(pid.integer()).unwrap_or(0),
             boot: boot.text().to_owned(),
             namespace: namespace.integer().cast_unsigned(),
+            backend: backend.text().to_owned(),
         },
         started: started.integer(),
     })

@@ -1,11 +1,17 @@
 //! The run's own page in the journal, opened at the first change; before that, nothing is written anywhere.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::Begun;
 use super::journal::{Context, Journal, RunKind, RunState, Shelf};
+use crate::kernel::lock::RunLock;
+use crate::kernel::{files, state};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Object, Origin};
+
+/// How long a run waits for another one to have written.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A run and its journal.
 pub(super) struct Ledger {
@@ -68,6 +74,16 @@ impl Ledger {
                 None => Journal::open(&self.shelf)?,
             })),
         }
+    }
+
+    /// Waits until no other run of fyke writes to this namespace, and keeps the others waiting as long as what it gives is held.
+    pub(super) fn turn(&self) -> Result<Option<RunLock>, Fault> {
+        let Shelf::File(journal) = &self.shelf else { return Ok(None) };
+        let Some(folder) = journal.parent() else { return Ok(None) };
+        if !files::exists(folder) {
+            state::make(folder)?;
+        }
+        RunLock::take(folder, &format!("writing-{}", self.context.namespace), PATIENCE).map(Some)
     }
 
     /// Enters the run, and tells the guardian, before anything is touched.

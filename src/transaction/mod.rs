@@ -105,6 +105,7 @@ impl Door {
             pid: std::process::id(),
             boot: String::new(),
             namespace: 0,
+            backend: String::new(),
         };
         let kernel = Box::new(Shadow::over_nothing());
         let (journal, past) = (Shelf::Memory, Shelf::Memory);
@@ -181,7 +182,9 @@ impl Transaction {
     /// Tells the kernel, once, which tags count.
     fn get_ready(&mut self) -> Result<(), Fault> {
         if !self.ready {
-            self.kernel.xtables()?.know(&self.ledger.known()?);
+            let tables = self.kernel.xtables()?;
+            tables.know(&self.ledger.known()?);
+            self.ledger.context.backend = tables.backend().map_or_else(String::new, |backend| backend.name().to_owned());
             self.ready = true;
         }
         Ok(())
@@ -269,6 +272,9 @@ impl Transaction {
             self.overlay.vet(self.kernel.xtables()?)?;
         }
         let Self { kernel, overlay, ledger, .. } = self;
+        // One run of fyke at a time: who waited here sees the tags of who came before.
+        let _turn = ledger.turn()?;
+        kernel.xtables()?.know(&ledger.known()?);
         let (families, batch) = (overlay.families(), ledger.next_batch());
         let mut changes = Vec::new();
         let outcome = kernel.xtables()?.update(&families, &mut |present| {
@@ -287,19 +293,23 @@ impl Transaction {
             }
             Ok(()) => Ok(()),
             Err(refusal) => {
-                let fault = self.located(refusal);
                 // One table may have taken its part before another refused: a refused batch leaves nothing behind.
-                let lifted = if intended { self.lift_batch(batch) } else { Ok(()) };
+                let lifted = if intended { self.lift_batch(batch, refusal.written.as_deref()) } else { Ok(()) };
+                let fault = self.located(refusal);
                 Err(fault.followed_by(lifted.err()))
             }
         }
     }
 
-    fn lift_batch(&mut self, number: i64) -> Result<(), Fault> {
+    /// Lifts a refused batch: in the tables that were written, as far as that is known. In the others a chain of a name that the batch wanted
+    /// is somebody else's.
+    fn lift_batch(&mut self, number: i64, written: Option<&[(Family, Table)]>) -> Result<(), Fault> {
         let run = self.ledger.run.clone();
         let journal = self.ledger.journal()?;
         for batch in journal.batches(&run)?.iter().filter(|batch| batch.number == number) {
-            undo::revert(self.kernel.xtables()?, &batch.changes, &[], &mut |_| Ok(()))?;
+            let there = |change: &&Change| written.is_none_or(|written| written.contains(&(change.object.family(), change.object.table())));
+            let changes: Vec<Change> = batch.changes.iter().filter(there).cloned().collect();
+            undo::revert(self.kernel.xtables()?, &changes, &[], &mut |_| Ok(()))?;
             journal.lifted(&run, number)?;
         }
         Ok(())

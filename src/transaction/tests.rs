@@ -82,6 +82,7 @@ impl World {
             pid: 1,
             boot: "boot".into(),
             namespace: 1,
+            backend: String::new(),
         };
         let (kernel, past) = (Box::new(self.clone()), journal.clone());
         Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| Ok(())) })

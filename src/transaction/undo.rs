@@ -1,7 +1,8 @@
 //! Lifting what a run did: after an error, later, or after a crash.
 
 use crate::kernel::Kernel;
-use crate::kernel::xtables::Xtables;
+use crate::kernel::xtables::{Backend, Xtables};
+use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Patch, Revert, Ruleset, RunId};
 use crate::model::{Change, Drift, Family, Fault, Kind, Object, Report, State};
 
@@ -45,6 +46,10 @@ pub fn lift(
     now: i64,
     state: RunState,
 ) -> Result<Report, Fault> {
+    // Rules are lifted where they were set, whatever holds rules by now.
+    let backend = journal.run(run)?.context.backend;
+    Backend::named(&backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
+    let context = &Context { backend, ..context.clone() };
     let batches = journal.batches(run)?;
     let open: Vec<_> = batches.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
     let empty = journal.let_stand(&context.boot, context.namespace)?;
@@ -61,11 +66,14 @@ pub fn lift(
         match revert(kernel.xtables()?, &batch.changes, &empty, &mut |made| journal.intend(&id, number, made)) {
             Ok((made, drift)) => {
                 // What an unfinished batch did not get done, nobody has taken away.
-                let drift = drift.into_iter().filter(|drift| batch.done || drift.left);
-                report.drift.extend(drift);
+                let clean = !drift.iter().any(|drift| drift.left);
+                report.drift.extend(drift.into_iter().filter(|drift| batch.done || drift.left));
                 report.changes.extend(made);
                 journal.done(&id, number)?;
-                journal.lifted(run, batch.number)?;
+                // What is left of a batch can be lifted once it is in nobody's way any more.
+                if clean {
+                    journal.lifted(run, batch.number)?;
+                }
             }
             Err(fault) => faults.push(fault),
         }
@@ -87,7 +95,8 @@ pub fn lift(
 
 /// Makes an id for the lifting of a run. It need not be random: the run's own id is.
 fn descendant(run: &RunId, now: i64, pid: u32) -> RunId {
-    RunId::from_bits(crate::model::iptables::rule::fingerprint(&format!("{run} {now} {pid}")))
+    // The ends of the texts differ most: what they do to the hash is spread over all of its bits.
+    RunId::from_bits(fingerprint(&format!("{run} {now} {pid}")).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20)
 }
 
 /// Finds the run that a user means: `last`, an id, or the beginning of one.

@@ -92,7 +92,7 @@ fn culprit(patch: &Patch, present: Option<&Ruleset>, written: &[(Family, Table)]
         for ((chain, added), verdict) in added.iter().zip(oracle.canonical(&asks, &chains)?) {
             if let Verdict::Refused(why) | Verdict::Unknown(why) = verdict {
                 let fault = Fault::new(Kind::Refused, format!("add a rule to {}", point(chain)), why);
-                return Ok(Some(Refusal { fault, entry: Some((patch.family, added.id)) }));
+                return Ok(Some(Refusal { fault, entry: Some((patch.family, added.id)), written: None }));
             }
         }
     }

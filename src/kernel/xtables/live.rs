@@ -79,6 +79,10 @@ impl Source for Reader {
     fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
         self.oracle.canonical(asks, chains)
     }
+
+    fn backend(&self) -> Option<Backend> {
+        Some(self.choice.backend)
+    }
 }
 
 impl Source for Live {
@@ -92,6 +96,10 @@ impl Source for Live {
 
     fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
         self.0.canonical(asks, chains)
+    }
+
+    fn backend(&self) -> Option<Backend> {
+        self.0.backend()
     }
 }
 

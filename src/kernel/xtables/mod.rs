@@ -17,7 +17,7 @@ mod write;
 
 use std::collections::HashSet;
 
-use crate::model::iptables::{ChainRef, Patch, Ruleset, RunId, Words};
+use crate::model::iptables::{ChainRef, Patch, Ruleset, RunId, Table, Words};
 use crate::model::{Family, Fault};
 
 /// Which of the two implementations of iptables holds the rules.
@@ -27,6 +27,21 @@ pub enum Backend {
     Nft,
     /// The older x_tables, `iptables-legacy`.
     Legacy,
+}
+
+impl Backend {
+    /// Gives the name that `--backend` takes, and the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Nft => "nft",
+            Backend::Legacy => "legacy",
+        }
+    }
+
+    /// Finds a backend by its name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Backend::Nft, Backend::Legacy].into_iter().find(|backend| backend.name() == name)
+    }
 }
 
 /// A rule to be made canonical: the words, in the chain in which they are to stand.
@@ -56,11 +71,13 @@ pub struct Refusal {
     pub fault: Fault,
     /// The entry of the wanted ruleset that was refused, where it is known.
     pub entry: Option<(Family, u64)>,
+    /// The tables that were written before, where that is known; of all others nothing is there.
+    pub written: Option<Vec<(Family, Table)>>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, entry: None }
+        Self { fault, entry: None, written: None }
     }
 }
 
@@ -83,6 +100,11 @@ pub trait Source: Send {
     /// Tells whether a write finds out by itself what the kernel refuses; where it does not, the oracle is asked first.
     fn judges(&self) -> bool {
         true
+    }
+
+    /// Tells which backend is used, where there is one.
+    fn backend(&self) -> Option<Backend> {
+        None
     }
 }
 

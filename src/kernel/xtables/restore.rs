@@ -182,7 +182,7 @@ impl Script {
             Some(Line::Table(table) | Line::Commit(table)) => format!("change the table {table} ({family})"),
             None => format!("change the {family} tables"),
         };
-        Refusal { fault: said.fault(tried), entry: self.blamed(said).map(|id| (family, id)) }
+        Refusal { fault: said.fault(tried), entry: self.blamed(said).map(|id| (family, id)), written: None }
     }
 
     /// Gives the tables that are written.
@@ -204,6 +204,7 @@ fn tables(lines: &[Line]) -> Vec<Table> {
 
 /// Adds to a refusal what was written before it arose.
 pub(super) fn tell_written(refusal: &mut Refusal, written: &[(Family, Table)]) {
+    refusal.written = Some(written.to_vec());
     if !written.is_empty() {
         let names: Vec<String> = written.iter().map(|(family, table)| format!("{table} ({family})")).collect();
         refusal.fault.why.push_str(&format!("; {} had been written before", names.join(", ")));

@@ -213,7 +213,7 @@ fn refuse(ordered: &Ordered, error: &std::io::Error) -> Fault {
     }
 }
 
-/// Tells whether a refusal can be the work of somebody who was faster: the rule or the place before which another was to stand is gone.
+/// Tells whether a refusal can be the work of somebody who was faster: the rule before which another was to stand is gone, or a chain is there.
 fn outrun(fault: &Fault) -> bool {
-    ["No such file or directory", "Index of insertion too big"].iter().any(|words| fault.why.contains(words))
+    ["No such file or directory", "Index of insertion too big", "already exists"].iter().any(|words| fault.why.contains(words))
 }

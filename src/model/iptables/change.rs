@@ -180,7 +180,7 @@ impl<'a> Revert<'a> {
             chain.rules.retain(|entry| entry.rule.tag.as_ref().is_none_or(|tag| tags.remove(tag).is_none()));
         }
         for object in tags.into_values() {
-            self.report(object, false, "somebody else has taken it out already");
+            self.report(object, false, "it is gone already");
         }
     }
 

@@ -89,7 +89,7 @@ fn tidy(name: &str) -> Arc<str> {
         return clean.into();
     }
     let kept = &clean[..clean.len().min(Owner::MAX - 9)];
-    format!("{kept}~{:08x}", super::rule::fingerprint(name) as u32).into()
+    format!("{kept}.{:08x}", super::rule::fingerprint(name) as u32).into()
 }
 
 impl fmt::Display for Owner {
