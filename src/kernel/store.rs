@@ -117,9 +117,10 @@ impl Store {
 
     fn ready(self, path: &Path, version: i64) -> Result<Self, Fault> {
         let found: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| refused(path, &e))?;
-        if found > version {
-            let why = format!("it was written by a newer fyke (format {found}, this one knows {version})");
-            return Err(Fault::new(Kind::System, format!("open the journal {}", path.display()), why).hint("use that fyke"));
+        if found != version {
+            let why = format!("another version of fyke wrote it (format {found}, this one knows {version})");
+            return Err(Fault::new(Kind::System, format!("open the journal {}", path.display()), why)
+                .hint("lift its runs with that version, then remove the file"));
         }
         Ok(self)
     }

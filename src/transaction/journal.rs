@@ -9,7 +9,7 @@ use crate::kernel::store::{Store, Value};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (

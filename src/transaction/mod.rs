@@ -17,6 +17,7 @@ pub use self::journal::{Batch, Context, Journal, RunKind, RunRecord, RunState, S
 use self::ledger::Ledger;
 use self::overlay::Overlay;
 use crate::kernel::Kernel;
+use crate::kernel::lock::RunLock;
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Refusal;
@@ -260,7 +261,10 @@ impl Transaction {
         if self.overlay.is_clean() {
             return Ok(());
         }
+        // One run of fyke at a time: who waited here sees the tags of who came before.
+        let turn = self.ledger.turn()?;
         let written = self.write();
+        turn.into_iter().for_each(RunLock::remove);
         self.overlay.flushed();
         written
     }
@@ -272,8 +276,6 @@ impl Transaction {
             self.overlay.vet(self.kernel.xtables()?)?;
         }
         let Self { kernel, overlay, ledger, .. } = self;
-        // One run of fyke at a time: who waited here sees the tags of who came before.
-        let _turn = ledger.turn()?;
         kernel.xtables()?.know(&ledger.known()?);
         let (families, batch) = (overlay.families(), ledger.next_batch());
         let mut changes = Vec::new();
