@@ -1,10 +1,11 @@
 //! The file of the journal: an embedded database, so that several processes and torn writes are its business and not ours.
 
 use std::path::Path;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_from_iter};
 
 use crate::model::{Fault, Kind};
 
@@ -93,18 +94,29 @@ impl Store {
             .ready(path, version)
     }
 
-    fn prepare(connection: Connection, schema: &str, version: i64) -> rusqlite::Result<Self> {
+    fn prepare(mut connection: Connection, schema: &str, version: i64) -> rusqlite::Result<Self> {
         connection.busy_timeout(PATIENCE)?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;")?;
-        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if found == 0 {
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;"))?;
+        // SQLite does not wait by itself when two processes at once want to be the first to write ahead.
+        let begun = Instant::now();
+        while let Err(error) = connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;") {
+            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || begun.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            sleep(Duration::from_millis(1));
+        }
+        if version_of(&connection)? == 0 {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Another process may have been quicker.
+            if version_of(&transaction)? == 0 {
+                transaction.execute_batch(&format!("{schema} PRAGMA user_version = {version};"))?;
+            }
+            transaction.commit()?;
         }
         Ok(Self { connection })
     }
 
     fn ready(self, path: &Path, version: i64) -> Result<Self, Fault> {
-        let found: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| refused(path, &e))?;
+        let found = version_of(&self.connection).map_err(|e| refused(path, &e))?;
         if found > version {
             let why = format!("it was written by a newer fyke (format {found}, this one knows {version})");
             return Err(Fault::new(Kind::System, format!("open the journal {}", path.display()), why).hint("use that fyke"));
@@ -115,7 +127,7 @@ impl Store {
     /// Runs statements as one transaction: all of them, or none.
     pub fn write<'a>(&mut self, statements: impl IntoIterator<Item = Statement<'a>>) -> Result<(), Fault> {
         let attempt = |connection: &mut Connection| -> rusqlite::Result<()> {
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for (sql, values) in statements {
                 transaction.prepare_cached(sql)?.execute(params_from_iter(values.into_iter().map(to_sql)))?;
             }
@@ -136,6 +148,10 @@ impl Store {
         };
         attempt().map_err(|error| failed("read the journal", &error))
     }
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 fn to_sql(value: Value) -> Sql {
@@ -169,5 +185,28 @@ fn failed(tried: &str, error: &rusqlite::Error) -> Fault {
             fault(Kind::System).hint("the file is damaged; keep a copy, and move it away to go on without it")
         }
         _ => fault(Kind::System),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_may_be_the_first_at_once() {
+        let folder = std::env::temp_dir().join(format!("fyke-store-{}", std::process::id()));
+        for round in 0..20 {
+            std::fs::create_dir_all(&folder).unwrap();
+            let path = folder.join(format!("journal{round}"));
+            let write = || {
+                let mut store = Store::open(&path, "CREATE TABLE lines (line TEXT);", 1).unwrap();
+                store.write([("INSERT INTO lines VALUES (?)", vec!["x".into()])]).unwrap();
+            };
+            std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(write))));
+            let store = Store::open(&path, "", 1).unwrap();
+            assert_eq!(store.read("SELECT count(*) FROM lines", Vec::new()).unwrap(), [[Value::Integer(8)]]);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
