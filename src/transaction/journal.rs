@@ -268,10 +268,11 @@ impl Journal {
         rows.iter().map(batch).collect()
     }
 
-    /// Gives the tables and built-in chains that lifted runs made nf_tables register: some had to let them stand, because others used them.
-    pub fn let_stand(&self, boot: &str, namespace: u64) -> Result<Vec<Change>, Fault> {
+    /// Gives the tables and built-in chains that any run made nf_tables register, lifted or not: whoever leaves them empty lets go of them, for
+    /// the one that made them may have been lifted when others still used them, and two may be lifted at the same time.
+    pub fn registrations(&self, boot: &str, namespace: u64) -> Result<Vec<Change>, Fault> {
         let sql = "SELECT DISTINCT object, runs.id FROM made JOIN runs ON runs.id = made.run \
-                   WHERE boot = ? AND namespace = ? AND state IN ('lifted', 'rolled-back') ORDER BY object DESC";
+                   WHERE boot = ? AND namespace = ? ORDER BY object DESC";
         let rows = self.store.read(sql, vec![boot.into(), namespace.cast_signed().into()])?;
         let objects =
             rows.iter().map(|row| serde_json::from_str(row[0].text()).map_err(|error| damaged(row[1].text(), &error.to_string())));

@@ -52,7 +52,7 @@ pub fn lift(
     let context = &Context { backend, ..context.clone() };
     let batches = journal.batches(run)?;
     let open: Vec<_> = batches.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
-    let empty = journal.let_stand(&context.boot, context.namespace)?;
+    let empty = journal.registrations(&context.boot, context.namespace)?;
     let id = descendant(run, now, context.pid);
     let mut report = Report { run: Some(run.clone()), acts: journal.acts(run)?, ..Report::default() };
     let mut faults: Vec<Fault> = Vec::new();
