@@ -28,7 +28,10 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             }
             Err(_) => true,
         };
-        let reports = undo::recover(Place::live(options).as_mut(), &mut journal, &context, now(), &mut alive)?;
+        let turn = RunLock::turn(&state, place.namespace)?;
+        let reports = undo::recover(Place::live(options).as_mut(), &mut journal, &context, now(), &mut alive);
+        turn.remove();
+        let reports = reports?;
         locks.into_iter().for_each(RunLock::remove);
         if reports.is_empty() {
             screen.note("nothing to recover");

@@ -182,12 +182,16 @@ impl<'a> Session<'a> {
 
     /// Lifts the run of a dead runner from the journal, once nothing that it started can write any more.
     fn lift(&self, run: &str) -> Result<(), Fault> {
-        let lock = RunLock::take(&self.place.state_to_write()?, run, PATIENCE)?;
+        let state = self.place.state_to_write()?;
+        let lock = RunLock::take(&state, run, PATIENCE)?;
+        let turn = RunLock::turn(&state, self.place.namespace)?;
         let mut kernel = Place::live(self.options);
         let mut journal = Journal::open(&self.place.shelf())?;
         let (owner, hash) = self.owner();
         let context = self.place.context(owner, &hash);
-        let report = undo::lift(kernel.as_mut(), &mut journal, &run.parse()?, &context, super::place::now(), RunState::RolledBack)?;
+        let report = undo::lift(kernel.as_mut(), &mut journal, &run.parse()?, &context, super::place::now(), RunState::RolledBack);
+        turn.remove();
+        let report = report?;
         lock.remove();
         let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
         match left.is_empty() {

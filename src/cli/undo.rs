@@ -23,7 +23,10 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Run) -> Result<u8,
         // Whoever still runs it holds this lock.
         let lock = RunLock::take(&state, found.id.as_str(), Duration::ZERO)?;
         let context = place.context(Owner::new("undo", ""), "");
-        let report = undo::undo(Place::live(options).as_mut(), &mut journal, &found, &context, now())?;
+        let turn = RunLock::turn(&state, place.namespace)?;
+        let report = undo::undo(Place::live(options).as_mut(), &mut journal, &found, &context, now());
+        turn.remove();
+        let report = report?;
         lock.remove();
         tell(screen, &[report])
     })

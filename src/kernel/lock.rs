@@ -54,6 +54,13 @@ impl RunLock {
         }
     }
 
+    /// Waits until nobody else writes to a network namespace, and keeps the others waiting as long as the lock is held.
+    pub fn turn(state: &Path, namespace: u64) -> Result<RunLock, Fault> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let in_the_way = |fault: Fault| Fault { tried: "write to this network namespace".to_owned(), ..fault };
+        Self::take(state, &format!("writing-{namespace}"), PATIENCE).map_err(in_the_way)
+    }
+
     /// Removes the lock of a run that is settled: nobody will ask for it again.
     pub fn remove(self) {
         let _ = fs::remove_file(&self.path);

@@ -75,6 +75,9 @@ impl FromStr for Prefix {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         let refuse = |why: &str| Fault::input(format!("use {text:?} as an address or prefix"), why);
+        if text.contains(',') {
+            return Err(refuse("it is a list, and a rule takes one").hint("write a rule for each"));
+        }
         let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let address: IpAddr = address.parse().map_err(|_| {
             refuse("it is neither four decimal numbers nor an IPv6 address")

@@ -1,7 +1,6 @@
 //! The run's own page in the journal, opened at the first change; before that, nothing is written anywhere.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use super::Begun;
 use super::journal::{Context, Journal, RunKind, RunState, Shelf};
@@ -9,9 +8,6 @@ use crate::kernel::lock::RunLock;
 use crate::kernel::{files, state};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Object, Origin};
-
-/// How long a run waits for another one to have written.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A run and its journal.
 pub(super) struct Ledger {
@@ -83,7 +79,7 @@ impl Ledger {
         if !files::exists(folder) {
             state::make(folder)?;
         }
-        RunLock::take(folder, &format!("writing-{}", self.context.namespace), PATIENCE).map(Some)
+        RunLock::turn(folder, self.context.namespace).map(Some)
     }
 
     /// Enters the run, and tells the guardian, before anything is touched.

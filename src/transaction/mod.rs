@@ -338,6 +338,9 @@ impl Transaction {
         self.overlay.flushed();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        undo::lift(self.kernel.as_mut(), self.ledger.journal()?, &run, &context, now, RunState::RolledBack)
+        let turn = self.ledger.turn()?;
+        let lifted = undo::lift(self.kernel.as_mut(), self.ledger.journal()?, &run, &context, now, RunState::RolledBack);
+        turn.into_iter().for_each(RunLock::remove);
+        lifted
     }
 }

@@ -58,6 +58,8 @@ impl Guard {
         set_child_subreaper(true)?;
         // SAFETY: the default action runs no code. If SIGCHLD were ignored, as may be inherited, the kernel would reap behind our back.
         unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+        // SAFETY: as above. A journal that reaches a limit of file sizes is to be a fault, and not the end of guardian and runner.
+        unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
         let heeded: SigSet = HEEDED.into_iter().filter(|signal| *signal == Signal::SIGCHLD || !is_ignored(*signal)).collect();
         let inbox = SignalFd::with_flags(&heeded, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         // A deadline is a promise to the people outside, so the time that a laptop sleeps counts.

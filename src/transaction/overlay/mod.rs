@@ -22,6 +22,8 @@ const FRESH: u64 = 1 << 40;
 struct Queued {
     intent: Intent,
     origin: Origin,
+    /// Whether its refusal has been told to the script: it is not done, and not told again.
+    refused: bool,
 }
 
 /// The present rulesets and what a run has queued since they were read.
@@ -136,7 +138,7 @@ impl Overlay {
                 false
             }
         };
-        self.queue.push(Queued { intent, origin });
+        self.queue.push(Queued { intent, origin, refused: false });
         if !waits {
             let at = self.queue.len() - 1;
             if let Err(fault) = self.apply(at) {
@@ -162,10 +164,16 @@ impl Overlay {
             self.waiting += 1;
             // What was done at once stands in the queue behind what waited; it is not done twice.
             if matches!(self.queue[at].intent.edit, Edit::Ensure(..) | Edit::Absent(..) | Edit::Append(..)) {
-                self.apply(at).map_err(|fault| fault.at(self.queue[at].origin.clone()))?;
+                self.apply(at).map_err(|fault| self.refuse(at, fault))?;
             }
         }
         Ok(())
+    }
+
+    /// Takes an intent out of what is to be done, and gives its fault its position.
+    fn refuse(&mut self, at: usize, fault: Fault) -> Fault {
+        self.queue[at].refused = true;
+        fault.at(self.queue[at].origin.clone())
     }
 
     fn set(&mut self, family: Family) -> Result<&mut Ruleset, Fault> {
@@ -176,6 +184,9 @@ impl Overlay {
 
     /// Does one intent of the queue to the wanted ruleset.
     fn apply(&mut self, at: usize) -> Result<(), Fault> {
+        if self.queue[at].refused {
+            return Ok(());
+        }
         let Intent { family, table, edit } = self.queue[at].intent.clone();
         let chain = edit.chain().clone();
         if !matches!(edit, Edit::Append(..) | Edit::Ensure(..)) {

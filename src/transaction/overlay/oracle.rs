@@ -93,11 +93,10 @@ impl Overlay {
         self.ask(raw.iter().map(|(_, words)| Ask { chain: at.clone(), words: words.clone() }).collect(), kernel)?;
         let mut told: HashMap<u64, Words> = HashMap::new();
         for (id, words) in raw {
-            let canonical = self.canonical(at, &words).map_err(|fault| match self.by.get(&id) {
-                Some(by) => fault.at(self.queue[*by].origin.clone()),
-                None => fault,
-            })?;
-            told.insert(id, canonical);
+            match self.canonical(at, &words) {
+                Ok(canonical) => drop(told.insert(id, canonical)),
+                Err(fault) => return Err(self.take_back(at, id, fault)),
+            }
         }
         self.index.remove(at);
         self.raw.retain(|id| !told.contains_key(id));
@@ -107,6 +106,19 @@ impl Overlay {
             }
         }
         Ok(())
+    }
+
+    /// Takes a refused rule out of what is wanted: a script that catches the refusal goes on without it.
+    fn take_back(&mut self, at: &ChainRef, id: u64, fault: Fault) -> Fault {
+        self.index.remove(at);
+        self.raw.remove(&id);
+        if let Some(chain) = self.wanted.get_mut(&at.family).and_then(|set| set.find_mut(at.table, &at.chain)) {
+            chain.rules.retain(|entry| entry.id != id);
+        }
+        match self.by.get(&id).copied() {
+            Some(by) => self.refuse(by, fault),
+            None => fault,
+        }
     }
 
     /// Gives the canonical form that the oracle has told, the words themselves where it was not asked or does not know.
