@@ -1,9 +1,11 @@
 //! Lifting what a run did: after an error, later, or after a crash.
 
+use std::collections::BTreeSet;
+
 use crate::kernel::Kernel;
 use crate::kernel::xtables::{Backend, Xtables};
 use crate::model::iptables::rule::fingerprint;
-use crate::model::iptables::{Patch, Revert, Ruleset, RunId};
+use crate::model::iptables::{Patch, Revert, Ruleset, RunId, Table};
 use crate::model::{Change, Drift, Family, Fault, Kind, Object, Report, State};
 
 use super::journal::{Context, Journal, RunKind, RunRecord, RunState};
@@ -16,10 +18,10 @@ pub(super) fn revert(
     empty: &[Change],
     journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
 ) -> Result<(Vec<Change>, Vec<Drift>), Fault> {
-    let families: Vec<Family> =
-        Family::BOTH.into_iter().filter(|family| changes.iter().any(|change| change.object.family() == *family)).collect();
+    let tables: BTreeSet<(Family, Table)> = changes.iter().map(|change| (change.object.family(), change.object.table())).collect();
+    let tables: Vec<(Family, Table)> = tables.into_iter().collect();
     let (mut made, mut drift) = (Vec::new(), Vec::new());
-    let outcome = kernel.update(&families, &mut |present: &[Ruleset]| {
+    let outcome = kernel.lift(&tables, &mut |present: &[Ruleset]| {
         (made, drift) = (Vec::new(), Vec::new());
         let mut patches = Vec::new();
         for set in present {
@@ -27,7 +29,7 @@ pub(super) fn revert(
             let found = Revert::batch(&mut wanted, changes);
             Revert::batch(&mut wanted, empty);
             let patch = Patch::between(set, &wanted, &found.renamed);
-            made.extend(patch.changes(set).into_iter().map(|(change, _)| change));
+            made.extend(patch.changes(set).into_iter().map(|(change, _)| worded(change, changes)));
             drift.extend(found.drift);
             patches.push(patch);
         }
@@ -35,6 +37,21 @@ pub(super) fn revert(
         Ok(patches)
     });
     outcome.map(|()| (made, drift)).map_err(|refusal| refusal.fault)
+}
+
+/// Gives a rule of ours that could not be read the words with which it was put in.
+fn worded(mut change: Change, journaled: &[Change]) -> Change {
+    if let Some(State::Rule(rule, _)) = &mut change.before
+        && rule.words.is_opaque()
+        && let Some(tag) = &rule.tag
+    {
+        let put_in = journaled.iter().find_map(|change| match &change.after {
+            Some(State::Rule(rule, _)) if rule.tag.as_ref() == Some(tag) => Some(&rule.words),
+            _ => None,
+        });
+        rule.words = put_in.unwrap_or(&rule.words).clone();
+    }
+    change
 }
 
 /// Lifts a run batch by batch, the latest first, and never stops at the first error. The lifting is a run of its own in the journal.

@@ -14,6 +14,7 @@ on_both! {
     a_deleted_chain_comes_back_whole
     a_later_run_that_builds_on_it_is_named
     two_at_once_lose_nothing
+    a_table_that_cannot_be_worded_stands_in_nobodys_way
 }
 
 const OURS: &str = "\
@@ -230,5 +231,59 @@ fn the_holder_of_the_lock_is_named() {
         assert!(began.elapsed() < Duration::from_secs(15));
         drop(held);
         assert_eq!(world.state(), before);
+    });
+}
+
+/// What iptables-save words so that it reads like another rule.
+const BROKEN: &str = "a\n-A POSTROUTING -j ACCEPT\nb";
+
+fn a_table_that_cannot_be_worded_stands_in_nobodys_way(world: &World) {
+    world.fyke_well(&["run", "ssh-rate-limit"]);
+    let program = format!("iptables-{}", world.backend.name());
+    tool(&program, &["-t", "nat", "-A", "POSTROUTING", "-m", "comment", "--comment", BROKEN], "");
+    // A script must know what is there; lifting must not.
+    let said = world.run("ours", OURS);
+    assert!(said.code == Some(7) && said.err.contains("line break"), "{said:?}");
+    world.undo();
+    assert!(!world.iptables("iptables -S").contains("fyke:") && !world.iptables("iptables -S").contains("LOGDROP"));
+    assert!(world.iptables("iptables -t nat -S POSTROUTING").contains(BROKEN));
+    world.iptables("iptables -t nat -F");
+    world.wipe();
+}
+
+#[test]
+fn ours_are_lifted_from_between_rules_that_only_nft_can_word() {
+    run(concat!(module_path!(), "::ours_are_lifted_from_between_rules_that_only_nft_can_word"), Backend::Nft, |world| {
+        let nft = |words: &str| tool("nft", &[words], "");
+        for line in ["-A INPUT -p tcp --dport 10 -j ACCEPT", "-A INPUT -p tcp --dport 11 -j ACCEPT"] {
+            world.iptables(&format!("iptables {line}"));
+        }
+        let own = "let filter = iptables::table(\"filter\");
+for name in [\"MINE\", \"USED\"] {
+    filter.new_chain(name);
+    filter.chain(name).append(\"-j DROP\");
+}
+filter.chain(\"INPUT\").insert(1, \"-p tcp --dport 1 -j MINE\");
+filter.chain(\"INPUT\").delete_at(2);
+filter.chain(\"INPUT\").append(\"-p tcp --dport 2 -j DROP\");
+filter.chain(\"FORWARD\").set_policy(\"DROP\");";
+        world.fyke_well(&["run", &world.recipe("own", own)]);
+        world.iptables("iptables -A OUTPUT -j USED");
+        tool("iptables-nft", &["-A", "INPUT", "-m", "comment", "--comment", BROKEN], "");
+        nft("add set ip filter s { type ipv4_addr; }; insert rule ip filter INPUT ip saddr @s drop");
+        assert_eq!(world.run("ours", OURS).code, Some(7));
+        let said = world.fyke(&["undo", "last", "--json"]);
+        assert!(said.code == Some(3) && said.out.contains("--dport 1 -j MINE") && !said.out.contains("handle"), "{said:?}");
+        // What cannot be done is told, and the rest is done.
+        assert!(said.out.contains("rule 1 of filter/OUTPUT (IPv4) jumps to it"), "{said:?}");
+        assert!(
+            said.out.contains("cannot word the rules that are there now; the rule was: -p tcp -m tcp --dport 10 -j ACCEPT"),
+            "{said:?}"
+        );
+        let after = nft("list ruleset");
+        assert!(!after.contains("fyke:") && !after.contains("MINE") && after.contains("chain USED {\n\t}"), "{after}");
+        assert!(after.contains("@s drop") && after.contains("dport 11") && after.contains("jump USED"), "{after}");
+        assert!(!after.contains("policy drop") && world.iptables("iptables -S INPUT").contains(BROKEN), "{after}");
+        world.wipe();
     });
 }

@@ -49,6 +49,9 @@ mod attribute {
     pub(super) const EXPR_DATA: u16 = 2;
     pub(super) const MATCH_NAME: u16 = 1;
     pub(super) const MATCH_INFO: u16 = 3;
+    pub(super) const IMMEDIATE_DATA: u16 = 2;
+    pub(super) const DATA_VERDICT: u16 = 2;
+    pub(super) const VERDICT_CHAIN: u16 = 2;
 }
 
 /// The number of a family in nf_tables (`NFPROTO_IPV4`, `NFPROTO_IPV6`).
@@ -66,6 +69,8 @@ pub struct Rule {
     pub handle: u64,
     /// The text of its last `comment` match.
     pub comment: Option<Box<str>>,
+    /// The chain to which it jumps or goes.
+    pub jump: Option<Box<str>>,
     /// Whether it looks something up in a set of nf_tables.
     pub looks_up: bool,
 }
@@ -351,7 +356,7 @@ fn add_chain(tables: &mut BTreeMap<String, Table>, body: &[u8]) {
 }
 
 fn add_rule(table: &mut Table, body: &[u8]) {
-    let (mut chain, mut rule) = ("", Rule { handle: 0, comment: None, looks_up: false });
+    let (mut chain, mut rule) = ("", Rule { handle: 0, comment: None, jump: None, looks_up: false });
     for (kind, value) in entry(body) {
         match kind {
             attribute::RULE_CHAIN => chain = text(value),
@@ -360,6 +365,7 @@ fn add_rule(table: &mut Table, body: &[u8]) {
                 for (_, expression) in attributes(value) {
                     match part(expression, attribute::EXPR_NAME).map(text) {
                         Some("match") => rule.comment = comment(expression).or(rule.comment),
+                        Some("immediate") => rule.jump = jump(expression).or(rule.jump),
                         Some("lookup") => rule.looks_up = true,
                         _ => {}
                     }
@@ -376,6 +382,12 @@ fn add_rule(table: &mut Table, body: &[u8]) {
 /// Finds an attribute among others.
 fn part(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+}
+
+/// Gives the chain to which an immediate verdict leads.
+fn jump(expression: &[u8]) -> Option<Box<str>> {
+    let data = part(part(expression, attribute::EXPR_DATA)?, attribute::IMMEDIATE_DATA)?;
+    Some(text(part(part(data, attribute::DATA_VERDICT)?, attribute::VERDICT_CHAIN)?).into())
 }
 
 /// Gives the text of a match of xtables if it is a comment.

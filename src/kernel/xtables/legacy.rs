@@ -22,18 +22,30 @@ impl Legacy {
         Self { programs: Programs::new(Backend::Legacy) }
     }
 
-    /// Reads all tables of families side by side, with counters.
-    pub(super) fn read(&self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<Ruleset>, Fault> {
-        let mut used = Vec::new();
+    /// Reads all tables of families, or `only` some of them, side by side, with counters.
+    ///
+    /// Rules are taken out by their places, for which each of a table has to be readable: here is no view of a table with opaque rules.
+    pub(super) fn read(
+        &self,
+        families: &[Family],
+        only: Option<&[(Family, Table)]>,
+        known: &dyn Fn(&Tag) -> bool,
+    ) -> Result<Vec<Ruleset>, Fault> {
+        let mut used: Vec<(Family, Option<Table>)> = Vec::new();
         for family in families {
             // Listing a table that is not registered would register it for good. Without a table, iptables-legacy-save lists those that are.
-            if !registered(*family)?.is_empty() {
-                used.push(*family);
+            let there = registered(*family)?;
+            match only {
+                Some(only) => {
+                    used.extend(there.into_iter().filter(|table| only.contains(&(*family, *table))).map(|table| (*family, Some(table))))
+                }
+                None if there.is_empty() => {}
+                None => used.push((*family, None)),
             }
         }
-        let calls: Vec<Call<'_>> = used.iter().map(|family| Call::save(*family)).collect();
+        let calls: Vec<Call<'_>> = used.iter().map(|(family, table)| Call::save(*family, *table)).collect();
         let mut rulesets: Vec<Ruleset> = families.iter().map(|family| Ruleset::empty(*family)).collect();
-        for (family, said) in used.iter().zip(self.programs.run(&calls, None)?) {
+        for ((family, _), said) in used.iter().zip(self.programs.run(&calls, None)?) {
             if !said.well() {
                 return Err(said.fault(format!("read the {family} tables")));
             }
@@ -48,12 +60,13 @@ impl Legacy {
     pub(super) fn update(
         &self,
         families: &[Family],
+        only: Option<&[(Family, Table)]>,
         known: &dyn Fn(&Tag) -> bool,
         plan: &mut Plan<'_>,
         oracle: &mut Oracle,
     ) -> Result<(), Refusal> {
         let _lock = XtablesLock::take()?;
-        let present = self.read(families, known)?;
+        let present = self.read(families, only, known)?;
         let patches = plan(&present)?;
         let scripts: Vec<Script> = patches.iter().map(Script::whole).filter(|script| script.commits() > 0).collect();
         let calls: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
@@ -120,7 +133,7 @@ fn registered(family: Family) -> Result<Vec<Table>, Fault> {
 /// Tells whether legacy iptables holds rules, user-defined chains or dropping policies.
 pub(super) fn in_use() -> Result<bool, Fault> {
     // Most hosts have no table registered, and then no process is started.
-    match Legacy::new().read(&Family::BOTH, &|_| false) {
+    match Legacy::new().read(&Family::BOTH, None, &|_| false) {
         Ok(rulesets) => Ok(rulesets.iter().any(|ruleset| !ruleset.same(&Ruleset::empty(ruleset.family)))),
         // In a user namespace whose /proc is another's, the list of tables cannot be read: nor can legacy be what is meant there.
         Err(fault) if fault.kind == Kind::Permission => Ok(false),

@@ -8,8 +8,8 @@ use super::lock::XtablesLock;
 use super::nft::Nft;
 use super::programs::{Call, Programs};
 use super::scratch::Oracle;
-use super::{Ask, Backend, Plan, Refusal, Source, Verdict, Xtables};
-use crate::model::iptables::{ChainRef, Ruleset, RunId, Tag};
+use super::{Ask, Backend, Plan, Refusal, Source, Verdict, Xtables, families};
+use crate::model::iptables::{ChainRef, Ruleset, RunId, Table, Tag};
 use crate::model::{Family, Fault};
 
 /// The tables of a backend.
@@ -72,7 +72,7 @@ impl Source for Reader {
         let known = |tag: &Tag| self.known.contains(&tag.run);
         match &mut self.tables {
             Tables::Nft(nft) => nft.read(family, &known),
-            Tables::Legacy(legacy) => Ok(legacy.read(&[family], &known)?.pop().unwrap_or_else(|| Ruleset::empty(family))),
+            Tables::Legacy(legacy) => Ok(legacy.read(&[family], None, &known)?.pop().unwrap_or_else(|| Ruleset::empty(family))),
         }
     }
 
@@ -109,8 +109,19 @@ impl Xtables for Live {
         choice.may_write()?;
         let known = |tag: &Tag| known.contains(&tag.run);
         match tables {
-            Tables::Nft(nft) => nft.update(families, &known, plan),
-            Tables::Legacy(legacy) => legacy.update(families, &known, plan, oracle),
+            Tables::Nft(nft) => nft.update(families, None, &known, plan),
+            Tables::Legacy(legacy) => legacy.update(families, None, &known, plan, oracle),
+        }
+    }
+
+    fn lift(&mut self, only: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
+        let Reader { choice, tables, oracle, known } = &mut self.0;
+        choice.may_write()?;
+        let known = |tag: &Tag| known.contains(&tag.run);
+        let families = families(only);
+        match tables {
+            Tables::Nft(nft) => nft.update(&families, Some(only), &known, plan),
+            Tables::Legacy(legacy) => legacy.update(&families, Some(only), &known, plan, oracle),
         }
     }
 

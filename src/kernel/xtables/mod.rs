@@ -113,6 +113,18 @@ pub trait Xtables: Source {
     /// Reads the present rulesets, lets `plan` find the patches, and writes them: all of a family's table, or nothing of it.
     fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal>;
 
+    /// Does what `plan` finds in order to lift something from these tables. Rules are taken out by what identifies them, so that rules which
+    /// iptables cannot word do not stand in the way: where a backend can, it shows them as [opaque](Words::opaque). Tables that are not
+    /// named may be shown so as well, or as empty.
+    fn lift(&mut self, tables: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
+        self.update(&families(tables), plan)
+    }
+
     /// Sets the counters of a chain, or of one rule of it (its place from 1), to zero.
     fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault>;
+}
+
+/// Gives the families of tables, each once.
+fn families(tables: &[(Family, Table)]) -> Vec<Family> {
+    Family::BOTH.into_iter().filter(|family| tables.iter().any(|(of, _)| of == family)).collect()
 }

@@ -25,6 +25,9 @@ pub(super) struct Nft {
     seen: BTreeMap<Family, View>,
 }
 
+/// The tables of which the words are wanted, as far as they are to be had; or all, without fail.
+type Only<'a> = Option<&'a [(Family, Table)]>;
+
 /// Names the five tables.
 pub(super) fn names() -> [&'static str; 5] {
     Table::ALL.map(Table::name)
@@ -71,7 +74,7 @@ impl Nft {
 
     /// Reads all tables of a family, with fresh counters.
     pub(super) fn read(&mut self, family: Family, known: &dyn Fn(&Tag) -> bool) -> Result<Ruleset, Fault> {
-        let views = self.look(&[family], known)?;
+        let views = self.look(&[family], None, known)?;
         let rulesets = views.iter().map(|view| view.ruleset.clone()).next();
         self.seen.extend(views.into_iter().map(|view| (family, view)));
         Ok(rulesets.unwrap_or_else(|| Ruleset::empty(family)))
@@ -82,15 +85,19 @@ impl Nft {
         self.seen.clear();
     }
 
-    /// Looks at families side by side, as they are at one moment.
-    fn look(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
+    /// Looks at families side by side, as they are at one moment. With `only`, what cannot be worded is opaque instead of a fault.
+    fn look(&mut self, families: &[Family], only: Only<'_>, known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             let generation = self.generation()?;
             // An empty host is not worth a process.
             let heads = families.iter().map(|family| self.list_with(*family, false)).collect::<Result<Vec<_>, _>>()?;
-            let worded: Vec<Family> = families.iter().zip(&heads).filter(|(_, head)| view::has_rules(head)).map(|(f, _)| *f).collect();
-            let calls: Vec<Call<'_>> = worded.iter().map(|family| Call::save(*family)).collect();
+            let used: Vec<Family> = families.iter().zip(&heads).filter(|(_, head)| view::has_rules(head)).map(|(f, _)| *f).collect();
+            let worded: Vec<(Family, Option<Table>)> = match only {
+                None => used.iter().map(|family| (*family, None)).collect(),
+                Some(only) => only.iter().filter(|(family, _)| used.contains(family)).map(|(f, table)| (*f, Some(*table))).collect(),
+            };
+            let calls: Vec<Call<'_>> = worded.iter().map(|(family, table)| Call::save(*family, *table)).collect();
             let programs = self.programs;
             let listings = || families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>();
             let (listings, said) = match worded.is_empty() {
@@ -103,30 +110,40 @@ impl Nft {
                     Ok::<_, Fault>((listings.join().unwrap_or_else(panicked)?, said))
                 })?,
             };
-            let said: BTreeMap<Family, Said> = worded.into_iter().zip(said).collect();
+            let said: BTreeMap<(Family, Option<Table>), Said> = worded.into_iter().zip(said).collect();
             if self.generation()? == generation {
                 let pairs = families.iter().zip(listings);
-                return pairs.map(|(family, listing)| View::new(*family, listing, said.get(family), known)).collect();
+                let view = |(family, listing): (&Family, Listing)| match only {
+                    None => View::new(*family, listing, said.get(&(*family, None)), known),
+                    Some(_) => Ok(View::lenient(*family, listing, &|table| said.get(&(*family, Some(table))), known)),
+                };
+                return pairs.map(view).collect();
             }
         }
         Err(busy("read the tables"))
     }
 
     /// Gives the families as they are at one moment, from memory where nothing was changed since.
-    fn views(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
+    fn views(&mut self, families: &[Family], only: Only<'_>, known: &dyn Fn(&Tag) -> bool) -> Result<Vec<View>, Fault> {
         let generation = self.generation()?;
         let seen: Vec<View> = families.iter().filter_map(|family| self.seen.remove(family)).collect();
         if seen.len() == families.len() && seen.iter().all(|view| view.listing.generation == generation) {
             return Ok(seen);
         }
-        self.look(families, known)
+        self.look(families, only, known)
     }
 
     /// Does what `plan` finds.
-    pub(super) fn update(&mut self, families: &[Family], known: &dyn Fn(&Tag) -> bool, plan: &mut Plan<'_>) -> Result<(), Refusal> {
+    pub(super) fn update(
+        &mut self,
+        families: &[Family],
+        only: Only<'_>,
+        known: &dyn Fn(&Tag) -> bool,
+        plan: &mut Plan<'_>,
+    ) -> Result<(), Refusal> {
         let (begun, mut last) = (Instant::now(), None);
         while begun.elapsed() < PATIENCE {
-            let views = self.views(families, known)?;
+            let views = self.views(families, only, known)?;
             let (rulesets, listings): (Vec<_>, Vec<_>) = views.into_iter().map(|view| (view.ruleset, view.listing)).unzip();
             let patches = plan(&rulesets)?;
             let before = families.iter().copied().zip(listings).collect();

@@ -170,7 +170,7 @@ mod tests {
     /// Makes a listing with one chain of these numbers; numbers from 90 on have the tag of that number.
     fn listing(table: u64, handles: &[u64]) -> Listing {
         let comment = |handle: u64| (handle >= 90).then(|| tag(handle as u32).to_string().into());
-        let rules = handles.iter().map(|handle| Rule { handle: *handle, comment: comment(*handle), looks_up: false }).collect();
+        let rules = handles.iter().map(|handle| Rule { handle: *handle, comment: comment(*handle), jump: None, looks_up: false }).collect();
         let chain = Chain { handle: 1, base: true, rules, ..Chain::default() };
         let table = Table { handle: table, chains: [("INPUT".to_owned(), chain)].into() };
         Listing { generation: 1, tables: [("filter".to_owned(), table)].into() }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Backend;
 use crate::kernel::netns::Netns;
 use crate::kernel::tool::{End, Output, Request, Tool, run_all};
+use crate::model::iptables::Table;
 use crate::model::{Family, Fault, Kind};
 
 /// The longest complaint that is passed on; iptables can repeat a word of any length.
@@ -30,9 +31,11 @@ impl<'a> Call<'a> {
         Self { family, verb: "-restore", args: vec!["--noflush".into()], input }
     }
 
-    /// Makes a call of `iptables-save -c`.
-    pub(super) fn save(family: Family) -> Self {
-        Self { family, verb: "-save", args: vec!["-c".into()], input: NOTHING }
+    /// Makes a call of `iptables-save -c`, for all tables or for one.
+    pub(super) fn save(family: Family, table: Option<Table>) -> Self {
+        let mut args = vec!["-c".to_owned()];
+        args.extend(table.into_iter().flat_map(|table| ["-t".to_owned(), table.to_string()]));
+        Self { family, verb: "-save", args, input: NOTHING }
     }
 
     /// Makes a call of `iptables` itself.

@@ -100,7 +100,7 @@ impl Questions<'_> {
         let restores: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
         let said = self.programs.run(&restores, Some(scratch))?;
         let saves: Vec<Call<'_>> =
-            trials.iter().zip(&said).filter(|(_, said)| said.well()).map(|(trial, _)| Call::save(trial.family)).collect();
+            trials.iter().zip(&said).filter(|(_, said)| said.well()).map(|(trial, _)| Call::save(trial.family, None)).collect();
         let mut saved = self.programs.run(&saves, Some(scratch))?.into_iter();
         let mut outcomes = Vec::new();
         for ((trial, script), said) in trials.iter().zip(&scripts).zip(said) {

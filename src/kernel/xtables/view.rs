@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::programs::Said;
 use crate::kernel::netlink::nftables::{self, Listing};
-use crate::model::iptables::{Chain, ChainName, Policy, Ruleset, Table, TableState, Tag, save};
+use crate::model::iptables::{Chain, ChainName, Entry, Policy, Rule, Ruleset, Table, TableState, Tag, Words, save};
 use crate::model::{Family, Fault, Kind};
 
 /// A ruleset as iptables words it, with what nf_tables calls the same rules: they stand in the same order.
@@ -27,6 +27,45 @@ impl View {
             register(&mut ruleset, &listing);
         }
         if agree(&ruleset, &listing) { Ok(Self { ruleset, listing }) } else { Err(unreadable(family)) }
+    }
+}
+
+impl View {
+    /// Puts together what was listed and what was said of single tables. The rules of a table of which nothing was said, or which iptables
+    /// cannot word, are opaque: they have numbers and tags.
+    pub(super) fn lenient<'a>(
+        family: Family,
+        listing: Listing,
+        said: &dyn Fn(Table) -> Option<&'a Said>,
+        known: &dyn Fn(&Tag) -> bool,
+    ) -> Self {
+        let mut ruleset = skeleton(family, &listing);
+        for (table, state) in &mut ruleset.tables {
+            let alone = || {
+                let tables = listing.tables.get_key_value(table.name()).map(|(name, table)| (name.clone(), table.clone()));
+                Listing { generation: listing.generation, tables: tables.into_iter().collect() }
+            };
+            let worded = said(*table).and_then(|said| Self::new(family, alone(), Some(said), known).ok());
+            match worded.and_then(|mut worded| worded.ruleset.tables.remove(table)) {
+                Some(worded) => *state = worded,
+                None => opaque(state, *table, &listing, known),
+            }
+        }
+        // Each table was numbered for itself.
+        let entries = ruleset.tables.values_mut().flat_map(|table| table.chains.values_mut()).flat_map(|chain| &mut chain.rules);
+        (1..).zip(entries).for_each(|(id, entry)| entry.id = id);
+        Self { ruleset, listing }
+    }
+}
+
+/// Fills the chains of a table with opaque rules.
+fn opaque(state: &mut TableState, table: Table, listing: &Listing, known: &dyn Fn(&Tag) -> bool) {
+    for (name, chain) in own_chains(listing, table) {
+        let rules = &mut state.chains.entry(name).or_default().rules;
+        rules.extend(chain.rules.iter().map(|rule| {
+            let tag = rule.comment.as_deref().and_then(|comment| comment.parse().ok()).filter(known);
+            Entry { id: 0, rule: Rule { words: Words::opaque(rule.handle, rule.jump.as_deref()), tag, counters: None }.into() }
+        }));
     }
 }
 

@@ -225,6 +225,12 @@ impl<'a> Revert<'a> {
                 self.report(&change.object, true, format!("its chain is gone; the rule was: {}", rule.words));
                 continue;
             };
+            if chain.rules.iter().any(|entry| entry.rule.words.is_opaque()) {
+                // It may even be there already: what cannot be read cannot be compared.
+                let why = format!("iptables cannot word the rules that are there now; the rule was: {}", rule.words);
+                self.report(&change.object, true, why);
+                continue;
+            }
             let prints = prints.entry(at).or_insert_with(|| chain.rules.iter().map(|entry| entry.rule.fingerprint()).collect());
             // Rules that stood side by side come back side by side.
             let beside = last

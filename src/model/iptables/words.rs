@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Fault;
 
+/// What stands before the number of a rule that iptables cannot word.
+const OPAQUE: &str = "handle ";
+
 /// The argument words of a rule, kept as one line in the quoting of iptables-restore(8).
 ///
 /// One line and not a list, because a host can hold a hundred thousand rules and most of them are only compared.
@@ -69,6 +72,18 @@ impl Words {
         }
         words.extend(word);
         Ok(Self::join(words))
+    }
+
+    /// Makes a text for a rule that iptables cannot word, of its number and of the chain to which it jumps. No rule can read so: the first
+    /// word of a rule is an option or a `!`.
+    pub fn opaque(handle: u64, jump: Option<&str>) -> Self {
+        let jump = jump.map(|chain| format!(" -j {chain}")).unwrap_or_default();
+        Self(format!("{OPAQUE}{handle}{jump}").into())
+    }
+
+    /// Tells whether this stands for a rule that iptables cannot word.
+    pub fn is_opaque(&self) -> bool {
+        self.0.starts_with(OPAQUE)
     }
 
     /// Gives the line.

@@ -180,7 +180,7 @@ fn what_was_added_in_vain_is_taken_back() {
         let mut nft = Nft::open().unwrap();
         let before = nft.list(Family::V4).unwrap();
         let mut patches = Vec::new();
-        let written = nft.update(&[Family::V4], &|_| true, &mut |present| {
+        let written = nft.update(&[Family::V4], None, &|_| true, &mut |present| {
             let mut wanted = present[0].clone();
             wanted.rename_chain(Table::Filter, &name("OLD"), &name("NEW")).unwrap();
             wanted.new_chain(Table::Filter, &name("FRESH")).unwrap();
