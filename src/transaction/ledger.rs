@@ -37,7 +37,9 @@ impl Ledger {
     /// Gives the runs whose tags count here, this one among them.
     pub(super) fn known(&mut self) -> Result<HashSet<RunId>, Fault> {
         let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
-        let mut known = self.earlier()?.map_or_else(|| Ok(HashSet::new()), |past| past.known(&boot, namespace))?;
+        let runs = |journal: &Journal| journal.known(&boot, namespace);
+        let mut known = self.earlier()?.map(runs).transpose()?.unwrap_or_default();
+        known.extend(self.journal.as_ref().map(runs).transpose()?.unwrap_or_default());
         known.insert(self.run.clone());
         Ok(known)
     }

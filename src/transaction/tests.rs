@@ -320,3 +320,21 @@ fn tempdir() -> std::path::PathBuf {
     std::fs::create_dir(&folder).unwrap();
     folder
 }
+
+/// A run that has written once still knows the rules of the runs before it.
+#[test]
+fn earlier_runs_are_known_after_a_commit() {
+    let world = World::with_rules(&[], &[]);
+    let folder = tempdir();
+    let journal = Shelf::File(folder.join("journal.db"));
+    let ensure = |mark| Step::Ours(Edit::Ensure(ChainName::listed("INPUT"), vec![words(mark)], Position::Last));
+    let first = world.open(&journal, 1, "mine");
+    take(&world, &first, &ensure(1));
+    first.finish().unwrap();
+    let second = world.open(&journal, 2, "mine");
+    take(&world, &second, &Step::Ours(Edit::Append(ChainName::listed("FORWARD"), words(2))));
+    take(&world, &second, &Step::Commit);
+    take(&world, &second, &ensure(1));
+    assert_eq!(second.finish().unwrap().changes.len(), 2, "a base chain and a rule were new; the ensured rule was there");
+    std::fs::remove_dir_all(folder).unwrap();
+}
