@@ -18,10 +18,11 @@ pub(super) fn revert(
     empty: &[Change],
     journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
 ) -> Result<(Vec<Change>, Vec<Drift>), Fault> {
-    let tables: BTreeSet<(Family, Table)> = changes.iter().map(|change| (change.object.family(), change.object.table())).collect();
-    let tables: Vec<(Family, Table)> = tables.into_iter().collect();
+    let tables = tables_of(changes.iter());
+    // Where rules are put back, their neighbours have to be read; to take rules out takes no words.
+    let read = tables_of(changes.iter().filter(|change| matches!(change.before, Some(State::Rule(..)))));
     let (mut made, mut drift) = (Vec::new(), Vec::new());
-    let outcome = kernel.lift(&tables, &mut |present: &[Ruleset]| {
+    let outcome = kernel.lift(&tables, &read, &mut |present: &[Ruleset]| {
         (made, drift) = (Vec::new(), Vec::new());
         let mut patches = Vec::new();
         for set in present {
@@ -52,6 +53,12 @@ fn worded(mut change: Change, journaled: &[Change]) -> Change {
         rule.words = put_in.unwrap_or(&rule.words).clone();
     }
     change
+}
+
+/// Gives the tables that changes are about, each once.
+fn tables_of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<(Family, Table)> {
+    let tables: BTreeSet<(Family, Table)> = changes.map(|change| (change.object.family(), change.object.table())).collect();
+    tables.into_iter().collect()
 }
 
 /// Lifts a run batch by batch, the latest first, and never stops at the first error. The lifting is a run of its own in the journal.

@@ -114,13 +114,13 @@ impl Xtables for Live {
         }
     }
 
-    fn lift(&mut self, only: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
+    fn lift(&mut self, only: &[(Family, Table)], worded: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
         let Reader { choice, tables, oracle, known } = &mut self.0;
         choice.may_write()?;
         let known = |tag: &Tag| known.contains(&tag.run);
         let families = families(only);
         match tables {
-            Tables::Nft(nft) => nft.update(&families, Some(only), &known, plan),
+            Tables::Nft(nft) => nft.update(&families, Some(worded), &known, plan),
             Tables::Legacy(legacy) => legacy.update(&families, Some(only), &known, plan, oracle),
         }
     }

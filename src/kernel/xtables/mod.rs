@@ -114,9 +114,9 @@ pub trait Xtables: Source {
     fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal>;
 
     /// Does what `plan` finds in order to lift something from these tables. Rules are taken out by what identifies them, so that rules which
-    /// iptables cannot word do not stand in the way: where a backend can, it shows them as [opaque](Words::opaque). Tables that are not
-    /// named may be shown so as well, or as empty.
-    fn lift(&mut self, tables: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
+    /// iptables cannot word do not stand in the way: where a backend can, it shows them as [opaque](Words::opaque). Of the tables in `_worded`
+    /// the words matter, because rules are put back there; all others may be shown as opaque, and those that are not named as empty.
+    fn lift(&mut self, tables: &[(Family, Table)], _worded: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
         self.update(&families(tables), plan)
     }
 

@@ -99,9 +99,10 @@ impl Nft {
             };
             let calls: Vec<Call<'_>> = worded.iter().map(|(family, table)| Call::save(*family, *table)).collect();
             let programs = self.programs;
-            let listings = || families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>();
+            let mut listings = || families.iter().map(|family| self.list(*family)).collect::<Result<Vec<_>, _>>();
             let (listings, said) = match worded.is_empty() {
-                true => (heads, Vec::new()),
+                true if used.is_empty() => (heads, Vec::new()),
+                true => (listings()?, Vec::new()),
                 // Words and numbers of many rules take equally long: they are read at the same time.
                 false => thread::scope(|scope| {
                     let listings = scope.spawn(listings);
