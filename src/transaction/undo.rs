@@ -1,11 +1,11 @@
 //! Lifting what a run did: after an error, later, or after a crash.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::kernel::Kernel;
 use crate::kernel::xtables::{Backend, Xtables};
 use crate::model::iptables::rule::fingerprint;
-use crate::model::iptables::{Patch, Revert, Ruleset, RunId, Table};
+use crate::model::iptables::{Patch, Revert, Ruleset, RunId, Table, Tag, Words};
 use crate::model::{Change, Drift, Family, Fault, Kind, Object, Report, State};
 
 use super::journal::{Context, Journal, RunKind, RunRecord, RunState};
@@ -21,6 +21,7 @@ pub(super) fn revert(
     let tables = tables_of(changes.iter());
     // Where rules are put back, their neighbours have to be read; to take rules out takes no words.
     let read = tables_of(changes.iter().filter(|change| matches!(change.before, Some(State::Rule(..)))));
+    let put_in = put_in(changes);
     let (mut made, mut drift) = (Vec::new(), Vec::new());
     let outcome = kernel.lift(&tables, &read, &mut |present: &[Ruleset]| {
         (made, drift) = (Vec::new(), Vec::new());
@@ -30,7 +31,7 @@ pub(super) fn revert(
             let found = Revert::batch(&mut wanted, changes);
             Revert::batch(&mut wanted, empty);
             let patch = Patch::between(set, &wanted, &found.renamed);
-            made.extend(patch.changes(set).into_iter().map(|(change, _)| worded(change, changes)));
+            made.extend(patch.changes(set).into_iter().map(|(change, _)| worded(change, &put_in)));
             drift.extend(found.drift);
             patches.push(patch);
         }
@@ -40,17 +41,22 @@ pub(super) fn revert(
     outcome.map(|()| (made, drift)).map_err(|refusal| refusal.fault)
 }
 
-/// Gives a rule of ours that could not be read the words with which it was put in.
-fn worded(mut change: Change, journaled: &[Change]) -> Change {
+/// Gives the words with which rules of ours were put in, by their tags.
+fn put_in(changes: &[Change]) -> HashMap<&Tag, &Words> {
+    let rules = changes.iter().filter_map(|change| match &change.after {
+        Some(State::Rule(rule, _)) => Some((rule.tag.as_ref()?, &rule.words)),
+        _ => None,
+    });
+    rules.collect()
+}
+
+/// Gives a rule of ours that was not read the words with which it was put in.
+fn worded(mut change: Change, put_in: &HashMap<&Tag, &Words>) -> Change {
     if let Some(State::Rule(rule, _)) = &mut change.before
         && rule.words.is_opaque()
-        && let Some(tag) = &rule.tag
+        && let Some(words) = rule.tag.as_ref().and_then(|tag| put_in.get(tag))
     {
-        let put_in = journaled.iter().find_map(|change| match &change.after {
-            Some(State::Rule(rule, _)) if rule.tag.as_ref() == Some(tag) => Some(&rule.words),
-            _ => None,
-        });
-        rule.words = put_in.unwrap_or(&rule.words).clone();
+        rule.words = (*words).clone();
     }
     change
 }
