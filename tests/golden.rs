@@ -3,19 +3,15 @@
 //! `before` and `recipe.rhai` are given; `plan` (the changes), `after` and `undo` (the rulesets, as iptables-save writes them) are compared with
 //! what comes out. `FYKE_BLESS=1` writes them anew, for a person to review.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use fyke::host::{Host, Mode, Recipe, Setup};
 use fyke::kernel::Kernel;
-use fyke::kernel::recent::Recent;
-use fyke::kernel::shadow::Shadow;
-use fyke::kernel::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
-use fyke::model::iptables::{ChainRef, Owner, Policy, Ruleset, RunId, save};
-use fyke::model::{Change, Family, Fault, State};
+use fyke::kernel::shadow::{Shadow, Shared};
+use fyke::model::iptables::{Owner, Policy, Ruleset, save};
+use fyke::model::{Change, Family, State};
 use fyke::transaction::{self, Context, Door, Journal, Shelf, undo};
 
 use crate::program::Folder;
@@ -77,7 +73,7 @@ impl Outcome {
 
         let mut journal = Journal::open(&shelf).unwrap();
         let run = undo::find(&journal, "last", "boot", 1).unwrap();
-        let report = undo::undo(&mut world.clone(), &mut journal, &run, &context(), 0).unwrap();
+        let report = undo::undo(&mut world.0.clone(), &mut journal, &run, &context(), 0).unwrap();
         assert!(report.drift.is_empty(), "{}: {:?}", case.display(), report.drift);
         Self { plan, after, undo: world.text() }
     }
@@ -126,7 +122,7 @@ fn context() -> Context {
 
 /// A kernel in memory that is looked at while a door has it.
 #[derive(Clone)]
-struct World(Arc<Mutex<Shadow>>);
+struct World(Shared);
 
 impl World {
     /// Reads the rules of IPv4; those of IPv6 follow after a line `# IPv6`.
@@ -136,11 +132,11 @@ impl World {
         for (family, text) in [(Family::V4, four), (Family::V6, six)] {
             save::read(shadow.ruleset(family).unwrap(), text, &|_| true).unwrap();
         }
-        Self(Arc::new(Mutex::new(shadow)))
+        Self(Shared::new(shadow))
     }
 
     fn text(&self) -> String {
-        let mut shadow = self.0.lock().unwrap();
+        let mut shadow = self.0.lock();
         let mut text = write(shadow.ruleset(Family::V4).unwrap());
         let six = write(shadow.ruleset(Family::V6).unwrap());
         if !six.is_empty() {
@@ -152,8 +148,8 @@ impl World {
     /// Runs a recipe, and gives what it changed. A plan is a run against a copy.
     fn run(&self, recipe: &Recipe, mode: Mode, journal: &Shelf) -> Vec<Change> {
         let kernel: Box<dyn Kernel> = match mode {
-            Mode::Run => Box::new(self.clone()),
-            Mode::Plan => Box::new(World::read(&self.text())),
+            Mode::Run => Box::new(self.0.clone()),
+            Mode::Plan => Box::new(World::read(&self.text()).0),
         };
         let (past, journal) = (journal.clone(), if mode == Mode::Run { journal.clone() } else { Shelf::Memory });
         let setup = transaction::Setup { kernel, journal, past, context: context(), random: 0, now: || 0, begun: Box::new(|_| Ok(())) };
@@ -187,38 +183,4 @@ fn write(set: &Ruleset) -> String {
         text.push_str("COMMIT\n");
     }
     text
-}
-
-impl Kernel for World {
-    fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
-        Ok(self)
-    }
-
-    fn recent(&mut self) -> &mut dyn Recent {
-        unreachable!("no case uses the recent lists")
-    }
-}
-
-impl Source for World {
-    fn know(&mut self, runs: &HashSet<RunId>) {
-        self.0.lock().unwrap().know(runs);
-    }
-
-    fn read(&mut self, family: Family) -> Result<Ruleset, Fault> {
-        Source::read(&mut *self.0.lock().unwrap(), family)
-    }
-
-    fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
-        self.0.lock().unwrap().canonical(asks, chains)
-    }
-}
-
-impl Xtables for World {
-    fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal> {
-        self.0.lock().unwrap().update(families, plan)
-    }
-
-    fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault> {
-        self.0.lock().unwrap().zero(chain, place)
-    }
 }

@@ -28,10 +28,9 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             }
             Err(_) => true,
         };
-        let turn = RunLock::turn(&state, place.namespace)?;
-        let reports = undo::recover(Place::live(options).as_mut(), &mut journal, &context, now(), &mut alive);
-        turn.remove();
-        let reports = reports?;
+        let reports = RunLock::in_turn(&state, place.namespace, || {
+            undo::recover(Place::live(options).as_mut(), &mut journal, &context, now(), &mut alive)
+        })?;
         locks.into_iter().for_each(RunLock::remove);
         if reports.is_empty() {
             screen.note("nothing to recover");

@@ -184,14 +184,14 @@ impl<'a> Session<'a> {
     fn lift(&self, run: &str) -> Result<(), Fault> {
         let state = self.place.state_to_write()?;
         let lock = RunLock::take(&state, run, PATIENCE)?;
-        let turn = RunLock::turn(&state, self.place.namespace)?;
         let mut kernel = Place::live(self.options);
         let mut journal = Journal::open(&self.place.shelf())?;
         let (owner, hash) = self.owner();
         let context = self.place.context(owner, &hash);
-        let report = undo::lift(kernel.as_mut(), &mut journal, &run.parse()?, &context, super::place::now(), RunState::RolledBack);
-        turn.remove();
-        let report = report?;
+        let run = run.parse()?;
+        let report = RunLock::in_turn(&state, self.place.namespace, || {
+            undo::lift(kernel.as_mut(), &mut journal, &run, &context, super::place::now(), RunState::RolledBack)
+        })?;
         lock.remove();
         let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
         match left.is_empty() {

@@ -23,10 +23,8 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Run) -> Result<u8,
         // Whoever still runs it holds this lock.
         let lock = RunLock::take(&state, found.id.as_str(), Duration::ZERO)?;
         let context = place.context(Owner::new("undo", ""), "");
-        let turn = RunLock::turn(&state, place.namespace)?;
-        let report = undo::undo(Place::live(options).as_mut(), &mut journal, &found, &context, now());
-        turn.remove();
-        let report = report?;
+        let report =
+            RunLock::in_turn(&state, place.namespace, || undo::undo(Place::live(options).as_mut(), &mut journal, &found, &context, now()))?;
         lock.remove();
         tell(screen, &[report])
     })

@@ -61,6 +61,14 @@ impl RunLock {
         Self::take(state, &format!("writing-{namespace}"), PATIENCE).map_err(in_the_way)
     }
 
+    /// Does work while nobody else writes to a network namespace.
+    pub fn in_turn<T>(state: &Path, namespace: u64, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        let turn = Self::turn(state, namespace)?;
+        let done = work();
+        turn.remove();
+        done
+    }
+
     /// Removes the lock of a run that is settled: nobody will ask for it again.
     pub fn remove(self) {
         let _ = fs::remove_file(&self.path);

@@ -1,7 +1,7 @@
 //! A kernel in memory: over Linux for plans, over nothing for tests. It holds no handle that could write.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Kernel;
 use super::recent::{self, Recent};
@@ -131,5 +131,70 @@ impl Recent for Shadow {
     /// Does nothing: what packets and people put into a list is not planned.
     fn edit(&mut self, _: &str, _: &recent::Edit) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+/// A shadow that can be looked at, and changed as another program would, while a door has it. The door takes it for a kernel that judges by
+/// itself, as the live one does, and so goes the way of a run.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<Shadow>>);
+
+impl Shared {
+    /// Shares a shadow.
+    pub fn new(shadow: Shadow) -> Self {
+        Self(Arc::new(Mutex::new(shadow)))
+    }
+
+    /// Gives the shadow, once nobody else uses it.
+    pub fn lock(&self) -> MutexGuard<'_, Shadow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kernel for Shared {
+    fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
+        Ok(self)
+    }
+
+    fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+}
+
+impl Source for Shared {
+    fn know(&mut self, runs: &HashSet<RunId>) {
+        self.lock().know(runs);
+    }
+
+    fn read(&mut self, family: Family) -> Result<Ruleset, Fault> {
+        Source::read(&mut *self.lock(), family)
+    }
+
+    fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
+        self.lock().canonical(asks, chains)
+    }
+}
+
+impl Xtables for Shared {
+    fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal> {
+        self.lock().update(families, plan)
+    }
+
+    fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault> {
+        self.lock().zero(chain, place)
+    }
+}
+
+impl Recent for Shared {
+    fn lists(&mut self) -> Result<Vec<String>, Fault> {
+        self.lock().lists()
+    }
+
+    fn read(&mut self, list: &str) -> Result<Vec<recent::Source>, Fault> {
+        Recent::read(&mut *self.lock(), list)
+    }
+
+    fn edit(&mut self, list: &str, edit: &recent::Edit) -> Result<(), Fault> {
+        self.lock().edit(list, edit)
     }
 }

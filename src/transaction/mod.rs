@@ -261,12 +261,19 @@ impl Transaction {
         if self.overlay.is_clean() {
             return Ok(());
         }
-        // One run of fyke at a time: who waited here sees the tags of who came before.
+        self.in_turn(|it| {
+            let written = it.write();
+            it.overlay.flushed();
+            written
+        })
+    }
+
+    /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
+    fn in_turn<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let turn = self.ledger.turn()?;
-        let written = self.write();
+        let done = work(self);
         turn.into_iter().for_each(RunLock::remove);
-        self.overlay.flushed();
-        written
+        done
     }
 
     fn write(&mut self) -> Result<(), Fault> {
@@ -281,7 +288,8 @@ impl Transaction {
         let mut changes = Vec::new();
         let outcome = kernel.xtables()?.update(&families, &mut |present| {
             let (patches, found) = overlay.patches(present)?;
-            if !found.is_empty() {
+            // A plan that is made anew takes the place of the one before, also if nothing is left to do.
+            if !found.is_empty() || ledger.next_batch() > batch {
                 ledger.intend(batch, &found)?;
             }
             changes = found;
@@ -338,9 +346,6 @@ impl Transaction {
         self.overlay.flushed();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        let turn = self.ledger.turn()?;
-        let lifted = undo::lift(self.kernel.as_mut(), self.ledger.journal()?, &run, &context, now, RunState::RolledBack);
-        turn.into_iter().for_each(RunLock::remove);
-        lifted
+        self.in_turn(|it| undo::lift(it.kernel.as_mut(), it.ledger.journal()?, &run, &context, now, RunState::RolledBack))
     }
 }

@@ -1,55 +1,19 @@
 //! Random histories against a kernel in memory: changes by us and by others, lifted at every prefix, states compared.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::kernel::recent::Recent;
-use crate::kernel::shadow::Shadow;
-use crate::kernel::xtables::{Ask, Plan, Source, Verdict, Xtables};
+use crate::kernel::shadow::{Shadow, Shared};
 use crate::model::iptables::intent::Position;
 use crate::model::iptables::{Entry, Owner, Policy, Rule, Ruleset, Words};
 
 /// A kernel in memory that the test can look into and change behind the door's back.
 #[derive(Clone)]
-struct World(Arc<Mutex<Shadow>>);
-
-impl Kernel for World {
-    fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
-        Ok(self)
-    }
-
-    fn recent(&mut self) -> &mut dyn Recent {
-        unreachable!("no history uses the recent lists")
-    }
-}
-
-impl Source for World {
-    fn know(&mut self, runs: &HashSet<RunId>) {
-        self.0.lock().unwrap().know(runs);
-    }
-
-    fn read(&mut self, family: Family) -> Result<Ruleset, Fault> {
-        Source::read(&mut *self.0.lock().unwrap(), family)
-    }
-
-    fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
-        self.0.lock().unwrap().canonical(asks, chains)
-    }
-}
-
-impl Xtables for World {
-    fn update(&mut self, families: &[Family], plan: &mut Plan<'_>) -> Result<(), Refusal> {
-        self.0.lock().unwrap().update(families, plan)
-    }
-
-    fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault> {
-        self.0.lock().unwrap().zero(chain, place)
-    }
-}
+struct World(Shared);
 
 const FAMILY: Family = Family::V4;
 const TABLE: Table = Table::Filter;
@@ -66,11 +30,11 @@ impl World {
         }
         let registered = !(input.is_empty() && forward.is_empty());
         set.tables.get_mut(&TABLE).unwrap().registered = registered;
-        Self(Arc::new(Mutex::new(shadow)))
+        Self(Shared::new(shadow))
     }
 
     fn now(&self) -> Ruleset {
-        self.0.lock().unwrap().ruleset(FAMILY).unwrap().clone()
+        self.0.lock().ruleset(FAMILY).unwrap().clone()
     }
 
     fn open(&self, journal: &Shelf, random: u64, recipe: &str) -> Door {
@@ -84,7 +48,7 @@ impl World {
             namespace: 1,
             backend: String::new(),
         };
-        let (kernel, past) = (Box::new(self.clone()), journal.clone());
+        let (kernel, past) = (Box::new(self.0.clone()), journal.clone());
         Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| Ok(())) })
     }
 }
@@ -155,12 +119,12 @@ fn take(world: &World, door: &Door, step: &Step) {
         Step::Ours(edit) => drop(door.change(Intent { family: FAMILY, table: TABLE, edit: edit.clone() }, Origin::at("test", 1, 1))),
         Step::Commit => drop(door.commit()),
         Step::TheyInsert(chain, at, mark) => {
-            let mut shadow = world.0.lock().unwrap();
+            let mut shadow = world.0.lock();
             let rules = &mut shadow.ruleset(FAMILY).unwrap().get_mut(TABLE, chain).unwrap().rules;
             rules.insert((rules.len() as f64 * at) as usize, foreign(*mark));
         }
         Step::TheyDelete(chain, at) => {
-            let mut shadow = world.0.lock().unwrap();
+            let mut shadow = world.0.lock();
             let rules = &mut shadow.ruleset(FAMILY).unwrap().get_mut(TABLE, chain).unwrap().rules;
             let theirs: Vec<usize> = (0..rules.len()).filter(|i| rules[*i].rule.tag.is_none()).collect();
             if let Some(index) = theirs.get((theirs.len() as f64 * at) as usize) {
