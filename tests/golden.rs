@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use fyke::host::{Host, Mode, Recipe, Setup};
 use fyke::kernel::Kernel;
 use fyke::kernel::shadow::{Shadow, Shared};
-use fyke::model::iptables::{Owner, Policy, Ruleset, save};
+use fyke::model::iptables::{Policy, Ruleset, save};
 use fyke::model::{Change, Family, State};
-use fyke::transaction::{self, Context, Door, Journal, Shelf, undo};
+use fyke::transaction::select::Here;
+use fyke::transaction::undo::Desk;
+use fyke::transaction::{self, Context, Door, Journal, RunState, Shelf};
 
 use crate::program::Folder;
 
@@ -72,8 +74,10 @@ impl Outcome {
         }
 
         let mut journal = Journal::open(&shelf).unwrap();
-        let run = undo::find(&journal, "last", "boot", 1).unwrap();
-        let report = undo::undo(&mut world.0.clone(), &mut journal, &run, &context(), 0).unwrap();
+        let run = Here { journal: &journal, boot: "boot", namespace: 1 }.in_force().unwrap().remove(0).id;
+        let (kernel, context) = (&mut world.0.clone(), context());
+        let mut desk = Desk { kernel, journal: &mut journal, context: &context, now: 0, force: false };
+        let report = desk.lift(&run, RunState::Lifted).unwrap();
         assert!(report.drift.is_empty(), "{}: {:?}", case.display(), report.drift);
         Self { plan, after, undo: world.text() }
     }
@@ -108,16 +112,7 @@ fn changes(changes: &[Change]) -> String {
 }
 
 fn context() -> Context {
-    Context {
-        owner: Owner::default(),
-        hash: String::new(),
-        user: "tester".into(),
-        command: "test".into(),
-        pid: 1,
-        boot: "boot".into(),
-        namespace: 1,
-        backend: String::new(),
-    }
+    Context { boot: "boot".into(), namespace: 1, ..Context::default() }
 }
 
 /// A kernel in memory that is looked at while a door has it.

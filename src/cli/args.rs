@@ -129,11 +129,21 @@ pub(crate) enum Verb {
     History(History),
     /// Lift a run: take back what it changed
     ///
-    /// Takes back what a run changed and is still as the run left it. What somebody else changed since is reported, not touched.
+    /// Takes back what a run changed and is still as the run left it. What somebody else changed since is reported, not touched. Several runs
+    /// are lifted in the right order, the latest first. To undo an undo is to set its run again.
     #[command(after_help = "Examples:
   fyke undo last
-  fyke undo k3v9x2ab")]
-    Undo(Run),
+  fyke undo k3v9x2ab
+  fyke undo --recipe ssh-rate-limit/22
+  fyke undo --all")]
+    Undo(Undo),
+    /// Set again what an undo has lifted
+    ///
+    /// Puts back what the undo of a run took away, with the same tags, where it is still as the undo left it. The recipe is not run again.
+    #[command(after_help = "Examples:
+  fyke redo
+  fyke redo k3v9x2ab")]
+    Redo(Redo),
     /// Finish what a killed run left half done
     #[command(after_help = "Examples:
   fyke recover")]
@@ -219,11 +229,33 @@ pub(crate) struct History {
     pub(crate) run: Option<String>,
 }
 
-/// One run.
+/// What `undo` takes.
 #[derive(Args, Debug)]
-pub(crate) struct Run {
-    /// The id of a run, or `last`
+#[group(id = "which", required = true)]
+pub(crate) struct Undo {
+    /// Ids of runs or their beginnings, or `last`: the last run here whose changes are in force
+    #[arg(value_name = "RUN", group = "which")]
+    pub(crate) runs: Vec<String>,
+    /// Lift all that is in force in this network namespace
+    #[arg(long, group = "which", conflicts_with_all = ["runs", "recipe"])]
+    pub(crate) all: bool,
+    /// Lift all that a recipe, or one instance of it, has in force
+    #[arg(long, value_name = "NAME[/INSTANCE]", group = "which", conflicts_with = "runs")]
+    pub(crate) recipe: Option<String>,
+    /// Lift also what somebody else changed since, and what later runs build on
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What `redo` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Redo {
+    /// The id of a run, or of its undo
+    #[arg(default_value = "last", hide_default_value = true)]
     pub(crate) run: String,
+    /// Put back also where somebody else changed something since
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What `completions` takes.

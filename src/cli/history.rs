@@ -82,6 +82,7 @@ fn find<'a>(runs: &'a [RunRecord], word: &str) -> Result<&'a RunRecord, Fault> {
 fn what(record: &RunRecord) -> String {
     match (&record.kind, &record.parent) {
         (RunKind::Undo, Some(parent)) => format!("undo of {parent}"),
+        (RunKind::Redo, Some(parent)) => format!("redo of {parent}"),
         _ => record.context.owner.to_string(),
     }
 }

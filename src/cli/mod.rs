@@ -15,6 +15,7 @@ mod man;
 mod place;
 mod plan;
 mod recover;
+mod redo;
 mod run;
 mod session;
 mod show;
@@ -64,6 +65,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Man(folder) => man::run(&folder.folder),
         Verb::History(history) => history::run(screen, options, history),
         Verb::Undo(words) => undo::run(screen, options, words),
+        Verb::Redo(words) => redo::run(screen, options, words),
         Verb::Recover => recover::run(screen, options),
         Verb::Doctor => doctor::run(screen, options),
     }

@@ -1,7 +1,7 @@
 //! Where a run happens and who it is: the network namespace, the journal, the kernel.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::args::{self, Options};
@@ -11,10 +11,11 @@ use crate::kernel::live::{Live, Present};
 use crate::kernel::netns::{self, Netns};
 use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Backend;
-use crate::kernel::{Kernel, identity, sandbox, state};
+use crate::kernel::{Kernel, files, identity, sandbox, state};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
-use crate::transaction::{Begun, Context, Door, Setup, Shelf};
+use crate::transaction::select::Here;
+use crate::transaction::{Begun, Context, Door, Journal, Setup, Shelf, Source};
 
 /// The namespace that this process is in, and what belongs to it.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) boot: String,
     /// The cookie of the network namespace.
     pub(crate) namespace: u64,
+    /// How it is found again.
+    pub(crate) home: String,
 }
 
 impl Place {
@@ -33,10 +36,13 @@ impl Place {
         if options.sandbox {
             sandbox::enter()?;
         }
-        if let Some(name) = &options.netns {
-            Netns::open(word(name)?)?.enter()?;
+        let mut home = None;
+        if let Some(name) = options.netns.as_deref().map(word).transpose()? {
+            Netns::open(name)?.enter()?;
+            home = name.contains('/').then(|| files::absolute(Path::new(name)));
         }
-        Ok(Self { state: state::state_dir(), boot: netns::boot_id()?, namespace: netns::cookie()? })
+        let home = home.unwrap_or_else(netns::home);
+        Ok(Self { state: state::state_dir(), boot: netns::boot_id()?, namespace: netns::cookie()?, home })
     }
 
     /// Gives the state directory for somebody who is going to write, made if need be.
@@ -52,13 +58,18 @@ impl Place {
         }
     }
 
+    /// Gives the runs of this boot and namespace.
+    pub(crate) fn here<'a>(&'a self, journal: &'a Journal) -> Here<'a> {
+        Here { journal, boot: &self.boot, namespace: self.namespace }
+    }
+
     /// Gives the kernel of this namespace, to read and to write.
     pub(crate) fn live(options: &Options) -> Box<dyn Kernel> {
         Box::new(Live::new(backend(options)))
     }
 
     /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.
-    pub(crate) fn door(&self, options: &Options, mode: Mode, owner: Owner, hash: &str, mut begun: Begun) -> Door {
+    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun) -> Door {
         let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
             Mode::Run => (Self::live(options), self.shelf()),
             Mode::Plan => (Box::new(Shadow::over(Box::new(Present::new(backend(options))))), Shelf::Memory),
@@ -68,7 +79,7 @@ impl Place {
             kernel,
             journal,
             past: self.shelf(),
-            context: self.context(owner, hash),
+            context,
             // The hasher's keys come from the kernel's random numbers.
             random: RandomState::new().hash_one(std::process::id()),
             now,
@@ -77,18 +88,19 @@ impl Place {
     }
 
     /// Tells who runs what, for the head of a run in the journal.
-    pub(crate) fn context(&self, owner: Owner, hash: &str) -> Context {
+    pub(crate) fn context(&self, owner: Owner, source: Source) -> Context {
         let who = identity::user();
         let user = who.behind.map_or_else(|| who.name.clone(), |behind| format!("{} ({behind})", who.name));
         let command: Vec<String> = identity::command_line().iter().map(|word| show::shell(word)).collect();
         Context {
             owner,
-            hash: hash.to_owned(),
+            source,
             user,
             command: command.join(" "),
             pid: std::process::id(),
             boot: self.boot.clone(),
             namespace: self.namespace,
+            home: self.home.clone(),
             backend: String::new(),
         }
     }

@@ -10,7 +10,8 @@ use super::undo::tell;
 use crate::kernel::lock::RunLock;
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
-use crate::transaction::{Journal, undo};
+use crate::transaction::undo::Desk;
+use crate::transaction::{Journal, Source};
 
 /// Lifts every run whose processes are dead and whose changes are still there.
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
@@ -18,7 +19,7 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     guarded(screen, || {
         let state = place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
-        let context = place.context(Owner::new("recover", ""), "");
+        let context = place.context(Owner::new("recover", ""), Source::default());
         // A free lock is the proof that a run is dead; what its tools may still write is not, so it is held until all is lifted.
         let mut locks = Vec::new();
         let mut alive = |run: &RunId| match RunLock::take(&state, run.as_str(), Duration::ZERO) {
@@ -29,12 +30,14 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             Err(_) => true,
         };
         let reports = RunLock::in_turn(&state, place.namespace, || {
-            undo::recover(Place::live(options).as_mut(), &mut journal, &context, now(), &mut alive)
+            let (kernel, journal) = (&mut *Place::live(options), &mut journal);
+            Desk { kernel, journal, context: &context, now: now(), force: false }.recover(&mut alive)
         })?;
         locks.into_iter().for_each(RunLock::remove);
-        if reports.is_empty() {
+        if reports.is_empty() && !screen.json {
             screen.note("nothing to recover");
+            return Ok(0);
         }
-        tell(screen, &reports)
+        tell(screen, reports.into_iter().map(Ok).collect())
     })
 }

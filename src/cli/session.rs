@@ -9,12 +9,14 @@ use super::place::Place;
 use super::show::Screen;
 use crate::bind::session::Pause;
 use crate::host::{self, Host, Mode, Output, Recipe, Value};
+use crate::kernel::files;
 use crate::kernel::lock::RunLock;
 use crate::kernel::process::{self, Ending, Limits, Page, signals};
-use crate::model::iptables::{Owner, RunId};
+use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin, Report};
-use crate::transaction::{Door, Journal, RunState, undo};
+use crate::transaction::undo::Desk;
+use crate::transaction::{Context, Door, Journal, RunState, Source};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 const STACK: usize = 64 << 20;
@@ -81,8 +83,7 @@ impl<'a> Session<'a> {
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
             page.begin(run.as_str())
         };
-        let (owner, hash) = self.owner();
-        let door = self.place.door(self.options, self.mode, owner, &hash, Box::new(begun));
+        let door = self.place.door(self.options, self.mode, self.context(), Box::new(begun));
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
@@ -186,11 +187,11 @@ impl<'a> Session<'a> {
         let lock = RunLock::take(&state, run, PATIENCE)?;
         let mut kernel = Place::live(self.options);
         let mut journal = Journal::open(&self.place.shelf())?;
-        let (owner, hash) = self.owner();
-        let context = self.place.context(owner, &hash);
+        let context = self.context();
         let run = run.parse()?;
         let report = RunLock::in_turn(&state, self.place.namespace, || {
-            undo::lift(kernel.as_mut(), &mut journal, &run, &context, super::place::now(), RunState::RolledBack)
+            let (kernel, journal) = (kernel.as_mut(), &mut journal);
+            Desk { kernel, journal, context: &context, now: super::place::now(), force: false }.lift(&run, RunState::RolledBack)
         })?;
         lock.remove();
         let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
@@ -215,15 +216,20 @@ impl<'a> Session<'a> {
         sources
     }
 
-    /// Tells whose changes these are, before the recipe's key parameters are known.
-    fn owner(&self) -> (Owner, String) {
-        match self.script {
-            Script::Recipe(recipe, _) => (recipe.owner(""), recipe.hash.clone()),
+    /// Tells who runs what; whose changes these are, is known better when the recipe's key parameters are.
+    fn context(&self) -> Context {
+        let (owner, source) = match self.script {
+            Script::Recipe(recipe, words) => {
+                let built_in = || if recipe.file.starts_with('<') { String::new() } else { recipe.file.clone() };
+                let file = recipe.path.as_deref().map_or_else(built_in, files::absolute);
+                (recipe.owner(""), Source { file, hash: recipe.hash.clone(), words: words.to_vec() })
+            }
             Script::Text(text) => {
                 let line = Recipe::inline("<eval>", text);
-                (line.owner(""), line.hash)
+                (line.owner(""), Source { hash: line.hash, ..Source::default() })
             }
-        }
+        };
+        self.place.context(owner, source)
     }
 }
 

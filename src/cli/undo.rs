@@ -1,45 +1,106 @@
-//! `fyke undo`: takes back what a run changed.
+//! `fyke undo`: takes back what runs changed.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::args::{Options, Run};
+use super::args::{Options, Undo};
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::{Screen, changes};
+use super::{exit_code, redo};
 use crate::kernel::lock::RunLock;
-use crate::model::iptables::Owner;
+use crate::model::iptables::{Owner, RunId};
 use crate::model::{Fault, Kind, Report};
-use crate::transaction::{Journal, undo};
+use crate::transaction::select::{Here, Task};
+use crate::transaction::undo::Desk;
+use crate::transaction::{Journal, RunState, Source};
 
-/// Lifts a run, and says what could not be lifted.
-pub(crate) fn run(screen: &Screen, options: &Options, words: &Run) -> Result<u8, Fault> {
+/// Lifts runs, and says what could not be lifted. What keeps one of them from being lifted does not keep the others.
+pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
-        let state = place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
-        let found = undo::find(&journal, &words.run, &place.boot, place.namespace)?;
-        // Whoever still runs it holds this lock.
-        let lock = RunLock::take(&state, found.id.as_str(), Duration::ZERO)?;
-        let context = place.context(Owner::new("undo", ""), "");
-        let report =
-            RunLock::in_turn(&state, place.namespace, || undo::undo(Place::live(options).as_mut(), &mut journal, &found, &context, now()))?;
-        lock.remove();
-        tell(screen, &[report])
+        let tasks = tasks(&place.here(&journal), words)?;
+        let lifted: Vec<RunId> =
+            tasks.iter().filter_map(|task| if let Task::Lift(run) = task { Some(run.id.clone()) } else { None }).collect();
+        let outcomes = tasks.iter().map(|task| match task {
+            Task::Lift(run) => lift(options, &place, &mut journal, &run.id, &lifted, words.force),
+            Task::Redo(run) => redo::again(options, &place, &mut journal, run, words.force),
+        });
+        tell(screen, outcomes.collect())
     })
 }
 
-/// Says what was lifted, and what is left.
-pub(crate) fn tell(screen: &Screen, reports: &[Report]) -> Result<u8, Fault> {
+/// Finds what is to be done, in the order in which it can be done.
+fn tasks(here: &Here<'_>, words: &Undo) -> Result<Vec<Task>, Fault> {
+    let all = |runs: Vec<_>| runs.into_iter().map(Task::Lift).collect();
+    if words.all {
+        return here.in_force().map(all);
+    }
+    if let Some(recipe) = &words.recipe {
+        return here.of_recipe(recipe).map(all);
+    }
+    let mut tasks = words.runs.iter().map(|word| here.to_undo(word)).collect::<Result<Vec<_>, _>>()?;
+    let order: Vec<RunId> = here.in_force()?.into_iter().map(|run| run.id).collect();
+    // What is set again comes last: it may need the place.
+    let place = |task: &Task| match task {
+        Task::Lift(run) => order.iter().position(|id| *id == run.id).unwrap_or(order.len()),
+        Task::Redo(_) => order.len() + 1,
+    };
+    tasks.sort_by_key(place);
+    tasks.dedup();
+    Ok(tasks)
+}
+
+fn lift(options: &Options, place: &Place, journal: &mut Journal, run: &RunId, with: &[RunId], force: bool) -> Result<Report, Fault> {
+    let state = place.state_to_write()?;
+    // Whoever still runs it holds this lock.
+    let lock = RunLock::take(&state, run.as_str(), Duration::ZERO)?;
+    let context = place.context(Owner::new("undo", ""), Source::default());
+    let report = RunLock::in_turn(&state, place.namespace, || {
+        // Somebody else may have been faster.
+        let record = place.here(journal).open(journal.run(run)?)?;
+        if !force {
+            place.here(journal).nothing_stands_on(&record, with)?;
+        }
+        Desk { kernel: Place::live(options).as_mut(), journal, context: &context, now: now(), force }.lift(run, RunState::Lifted)
+    });
+    lock.remove();
+    report
+}
+
+/// Says what was lifted, what is left, and what failed.
+pub(crate) fn tell(screen: &Screen, outcomes: Vec<Result<Report, Fault>>) -> Result<u8, Fault> {
+    let (mut reports, mut faults) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok(report) => reports.push(report),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    // One that fails alone is the fault of the whole.
+    if reports.is_empty() && faults.len() == 1 {
+        return Err(faults.swap_remove(0));
+    }
     let left = reports.iter().flat_map(|report| &report.drift).any(|drift| drift.left);
-    let code = if left { Kind::Incomplete.exit_code() } else { 0 };
+    let code = match faults.first() {
+        Some(fault) if faults.len() == 1 && !left => exit_code(fault, false),
+        Some(_) => Kind::Incomplete.exit_code(),
+        None if left => Kind::Incomplete.exit_code(),
+        None => 0,
+    };
     if screen.json {
         let lifted = reports.iter().map(|report| {
             json!({ "run": report.run, "changes": changes::json(&report.changes), "not_lifted": report.acts, "drift": report.drift })
         });
-        return screen.document(&json!({ "lifted": lifted.collect::<Vec<_>>(), "exit": code })).map(|()| code);
+        let failed: Vec<Value> = faults.iter().map(|fault| json!(fault)).collect();
+        return screen.document(&json!({ "lifted": lifted.collect::<Vec<_>>(), "failed": failed, "exit": code })).map(|()| code);
     }
     reports.iter().try_for_each(|report| screen.print(&changes::lifted(report, screen.verbose, screen.paint)))?;
+    faults.iter().for_each(|fault| screen.fault(fault, code, &|_| None));
+    if reports.is_empty() && faults.is_empty() {
+        screen.note("nothing is in force here");
+    }
     Ok(code)
 }

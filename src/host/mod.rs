@@ -122,7 +122,7 @@ impl Host {
         let owner = recipe.owner(&arguments.instance);
         let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
         *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
-        self.session.door().set_owner(owner, &recipe.hash);
+        self.session.door().set_owner(owner);
         let mut scope = Scope::new();
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.

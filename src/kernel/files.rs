@@ -42,6 +42,13 @@ pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))
 }
 
+/// Gives a path from the root on, as far as that is known.
+pub fn absolute(path: &Path) -> String {
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .map_or_else(|_| path.display().to_string(), |path| path.display().to_string())
+}
+
 /// Tells whether a path exists, whatever it is.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()

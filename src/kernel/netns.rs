@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 
@@ -116,6 +116,17 @@ pub fn cookie() -> Result<u64, Fault> {
         unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_NETNS_COOKIE, (&raw mut cookie).cast(), &raw mut length) };
     nix::errno::Errno::result(result).map_err(fail)?;
     Ok(cookie)
+}
+
+/// Tells how the namespace of the calling thread is found again: as `host`, by its name for ip-netns(8), or by this process.
+pub fn home() -> String {
+    let number = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
+    let own = number(Path::new(OWN));
+    if own.is_some() && own == number(Path::new("/proc/1/ns/net")) {
+        return "host".to_owned();
+    }
+    let named = fs::read_dir(NAMED).into_iter().flatten().flatten().find(|entry| own.is_some() && number(&entry.path()) == own);
+    named.map_or_else(|| format!("pid:{}", std::process::id()), |entry| entry.file_name().to_string_lossy().into_owned())
 }
 
 /// Gives the id of the present boot: what it says about an older one is history.

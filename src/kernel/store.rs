@@ -137,6 +137,12 @@ impl Store {
         attempt(&mut self.connection).map_err(|error| failed("write to the journal", &error))
     }
 
+    /// Runs one statement, and tells how many rows it changed.
+    pub fn change(&mut self, (sql, values): Statement<'_>) -> Result<usize, Fault> {
+        let attempt = || self.connection.prepare_cached(sql)?.execute(params_from_iter(values.into_iter().map(to_sql)));
+        attempt().map_err(|error| failed("write to the journal", &error))
+    }
+
     /// Reads the rows that a query finds.
     pub fn read(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Vec<Value>>, Fault> {
         let attempt = || -> rusqlite::Result<Vec<Vec<Value>>> {

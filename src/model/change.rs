@@ -52,8 +52,19 @@ pub struct Place {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub below: Vec<u64>,
     /// How many equal rules stay in the chain after the change.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub twins: usize,
+    /// Whether it stands directly behind the rule of the change before: their neighbours are the same, and are told there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub follows: bool,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Place {

@@ -5,18 +5,20 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use crate::kernel::store::{Store, Value};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, parent TEXT, kind TEXT NOT NULL, state TEXT NOT NULL,
-    recipe TEXT NOT NULL, instance TEXT NOT NULL, hash TEXT NOT NULL,
+    recipe TEXT NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL, hash TEXT NOT NULL, words TEXT NOT NULL,
     user TEXT NOT NULL, command TEXT NOT NULL, pid INTEGER NOT NULL,
-    boot TEXT NOT NULL, namespace INTEGER NOT NULL, backend TEXT NOT NULL, started INTEGER NOT NULL
+    boot TEXT NOT NULL, namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, started INTEGER NOT NULL,
+    term TEXT, deadline INTEGER, term_state TEXT
 );
 CREATE TABLE batches (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (run, number)
@@ -26,104 +28,6 @@ CREATE INDEX made_by_object ON made (object);
 CREATE INDEX made_by_batch ON made (run, batch);
 CREATE TABLE acts (run TEXT NOT NULL REFERENCES runs, body TEXT NOT NULL, origin TEXT NOT NULL);
 ";
-
-/// The state of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunState {
-    /// It has begun; if its process is gone, it is to be recovered.
-    Running,
-    /// It has ended well, and its changes are in force.
-    Done,
-    /// It failed, and its changes were lifted at once.
-    RolledBack,
-    /// Its changes were lifted later.
-    Lifted,
-    /// Its changes could not all be lifted.
-    Stuck,
-}
-
-impl RunState {
-    const ALL: [RunState; 5] = [RunState::Running, RunState::Done, RunState::RolledBack, RunState::Lifted, RunState::Stuck];
-
-    /// Gives the name of the state.
-    pub fn name(self) -> &'static str {
-        match self {
-            RunState::Running => "running",
-            RunState::Done => "done",
-            RunState::RolledBack => "rolled-back",
-            RunState::Lifted => "lifted",
-            RunState::Stuck => "stuck",
-        }
-    }
-
-    /// Tells whether changes of the run may be in force.
-    pub fn is_open(self) -> bool {
-        matches!(self, RunState::Running | RunState::Done | RunState::Stuck)
-    }
-}
-
-/// What a run is: a recipe that sets something, or an undo that lifts another run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunKind {
-    /// A script.
-    Run,
-    /// An undo of the parent.
-    Undo,
-}
-
-/// Who runs what, where: the head of a run in the journal.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Context {
-    /// The recipe and its instance.
-    pub owner: Owner,
-    /// The hash of the recipe's text; empty where there is none.
-    pub hash: String,
-    /// The user, also behind sudo.
-    pub user: String,
-    /// The command line.
-    pub command: String,
-    /// The process.
-    pub pid: u32,
-    /// The boot id.
-    pub boot: String,
-    /// The cookie of the network namespace.
-    pub namespace: u64,
-    /// The backend of iptables that was written to; empty where there is none.
-    pub backend: String,
-}
-
-/// A run as the journal has it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunRecord {
-    /// The id.
-    pub id: RunId,
-    /// The run that this one lifts.
-    pub parent: Option<RunId>,
-    /// What it is.
-    pub kind: RunKind,
-    /// Its state.
-    pub state: RunState,
-    /// Who, what, where.
-    #[serde(flatten)]
-    pub context: Context,
-    /// When it began, in seconds since 1970.
-    pub started: i64,
-}
-
-/// One flush of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Batch {
-    /// Its number within the run, from 1.
-    pub number: i64,
-    /// Whether the kernel has taken all of it; otherwise it may have taken any part.
-    pub done: bool,
-    /// Whether it was lifted.
-    pub lifted: bool,
-    /// The changes in the order in which they were made.
-    pub changes: Vec<Change>,
-}
 
 /// Where a journal is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,26 +64,51 @@ impl Journal {
         }
     }
 
-    /// Begins a run.
-    pub fn begin(&mut self, id: &RunId, kind: RunKind, parent: Option<&RunId>, context: &Context, started: i64) -> Result<(), Fault> {
-        let kind = if kind == RunKind::Undo { "undo" } else { "run" };
+    /// Begins a run. One that is not to stay is armed by the same write: there is no moment in which it is there without its deadline.
+    pub fn begin(
+        &mut self,
+        id: &RunId,
+        kind: RunKind,
+        parent: Option<&RunId>,
+        context: &Context,
+        started: i64,
+        until: Option<&Until>,
+    ) -> Result<(), Fault> {
         let values = vec![
             id.as_str().into(),
             parent.map_or(Value::Null, |parent| parent.as_str().into()),
-            kind.into(),
+            kind.name().into(),
             RunState::Running.name().into(),
             (*context.owner.recipe).into(),
             (*context.owner.instance).into(),
-            context.hash.as_str().into(),
+            context.source.file.as_str().into(),
+            context.source.hash.as_str().into(),
+            json(&context.source.words)?.into(),
             context.user.as_str().into(),
             context.command.as_str().into(),
             i64::from(context.pid).into(),
             context.boot.as_str().into(),
             context.namespace.cast_signed().into(),
+            context.home.as_str().into(),
             context.backend.as_str().into(),
             started.into(),
+            until.map_or(Value::Null, |until| until.term.name().into()),
+            until.map_or(Value::Null, |until| until.deadline.into()),
+            until.map_or(Value::Null, |until| until.state.name().into()),
         ];
-        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
+        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
+    }
+
+    /// Moves the deadline of a run that is still armed; tells whether it was.
+    pub fn rearm(&mut self, run: &RunId, deadline: i64) -> Result<bool, Fault> {
+        let values = vec![deadline.into(), run.as_str().into(), TermState::Armed.name().into()];
+        self.store.change(("UPDATE runs SET deadline = ? WHERE id = ? AND term_state = ?", values)).map(|rows| rows == 1)
+    }
+
+    /// Ends the term of a run, if nobody else has ended it: of a confirmation and a deadline that come together, one is told that it did it.
+    pub fn end_term(&mut self, run: &RunId, state: TermState) -> Result<bool, Fault> {
+        let values = vec![state.name().into(), run.as_str().into(), TermState::Armed.name().into()];
+        self.store.change(("UPDATE runs SET term_state = ? WHERE id = ? AND term_state = ?", values)).map(|rows| rows == 1)
     }
 
     /// Writes down what a batch is going to change. Called again for the same batch, it replaces what it wrote.
@@ -225,6 +154,29 @@ impl Journal {
         self.store.write([("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()])])
     }
 
+    /// Opens a lifted run once more, because it is set again: until that is done, any part of it may be in force.
+    pub fn reopen(&mut self, run: &RunId) -> Result<(), Fault> {
+        self.set_again(run, RunState::Running, "intended")
+    }
+
+    /// Closes a run that was set again.
+    pub fn close_again(&mut self, run: &RunId) -> Result<(), Fault> {
+        self.set_again(run, RunState::Done, "done")
+    }
+
+    fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
+        self.store.write([
+            ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()]),
+            ("UPDATE batches SET state = ? WHERE run = ?", vec![batches.into(), run.as_str().into()]),
+        ])
+    }
+
+    /// Gives the liftings of a run that are in force, the latest first.
+    pub fn liftings(&self, run: &RunId) -> Result<Vec<RunId>, Fault> {
+        let sql = "SELECT id FROM runs WHERE parent = ? AND kind = 'undo' AND state IN ('done', 'stuck') ORDER BY rowid DESC";
+        self.store.read(sql, vec![run.as_str().into()])?.iter().map(|row| row[0].text().parse()).collect()
+    }
+
     /// Gives the runs of one boot and one network namespace, the oldest first.
     pub fn runs(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
@@ -243,8 +195,7 @@ impl Journal {
     }
 
     fn select(&self, which: &str, values: Vec<Value>) -> Result<Vec<RunRecord>, Fault> {
-        let columns = "id, parent, kind, state, recipe, instance, hash, user, command, pid, boot, namespace, backend, started";
-        let rows = self.store.read(&format!("SELECT {columns} FROM runs {which}"), values)?;
+        let rows = self.store.read(&format!("SELECT * FROM runs {which}"), values)?;
         rows.iter().map(|row| record(row)).collect()
     }
 
@@ -310,25 +261,57 @@ fn damaged(run: &str, why: &str) -> Fault {
 }
 
 fn record(row: &[Value]) -> Result<RunRecord, Fault> {
-    let [id, parent, kind, state, recipe, instance, hash, user, command, pid, boot, namespace, backend, started] = row else {
+    let [
+        id,
+        parent,
+        kind,
+        state,
+        recipe,
+        instance,
+        file,
+        hash,
+        words,
+        user,
+        command,
+        pid,
+        boot,
+        namespace,
+        home,
+        backend,
+        started,
+        until @ ..,
+    ] = row
+    else {
         return Err(Fault::new(Kind::System, "read the journal", "a row has the wrong number of columns"));
     };
-    let state = RunState::ALL.into_iter().find(|known| known.name() == state.text());
+    let text = |value: &Value| value.text().to_owned();
+    let source = Source {
+        file: text(file),
+        hash: text(hash),
+        words: serde_json::from_str(words.text()).map_err(|error| damaged(id.text(), &error.to_string()))?,
+    };
     Ok(RunRecord {
         id: id.text().parse()?,
         parent: if *parent == Value::Null { None } else { Some(parent.text().parse()?) },
-        kind: if kind.text() == "undo" { RunKind::Undo } else { RunKind::Run },
-        state: state.ok_or_else(|| Fault::new(Kind::System, format!("read run {} in the journal", id.text()), "its state is not known"))?,
+        kind: RunKind::named(kind.text())?,
+        state: RunState::named(state.text())?,
         context: Context {
             owner: Owner { recipe: recipe.text().into(), instance: instance.text().into() },
-            hash: hash.text().to_owned(),
-            user: user.text().to_owned(),
-            command: command.text().to_owned(),
+            source,
+            user: text(user),
+            command: text(command),
             pid: u32::try_from(pid.integer()).unwrap_or(0),
-            boot: boot.text().to_owned(),
+            boot: text(boot),
             namespace: namespace.integer().cast_unsigned(),
-            backend: backend.text().to_owned(),
+            home: text(home),
+            backend: text(backend),
         },
         started: started.integer(),
+        until: match until {
+            [term, deadline, state] if *term != Value::Null => {
+                Some(Until { term: Term::named(term.text())?, deadline: deadline.integer(), state: TermState::named(state.text())? })
+            }
+            _ => None,
+        },
     })
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::Begun;
-use super::journal::{Context, Journal, RunKind, RunState, Shelf};
+use super::journal::{Journal, Shelf};
+use super::record::{Context, RunKind, RunState};
 use crate::kernel::lock::RunLock;
 use crate::kernel::{files, state};
 use crate::model::iptables::{Owner, RunId};
@@ -89,7 +90,7 @@ impl Ledger {
         if !self.entered {
             (self.begun)(&self.run)?;
             let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
-            self.journal()?.begin(&run, RunKind::Run, None, &context, now)?;
+            self.journal()?.begin(&run, RunKind::Run, None, &context, now, None)?;
             self.entered = true;
         }
         self.journal()

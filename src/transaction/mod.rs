@@ -7,15 +7,21 @@
 pub mod journal;
 mod ledger;
 mod overlay;
+pub mod record;
+mod revert;
+pub mod select;
 #[cfg(test)]
 mod tests;
 pub mod undo;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use self::journal::{Batch, Context, Journal, RunKind, RunRecord, RunState, Shelf};
+pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
 use self::overlay::Overlay;
+pub use self::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
+use self::revert::{Job, revert};
+use self::undo::Desk;
 use crate::kernel::Kernel;
 use crate::kernel::lock::RunLock;
 use crate::kernel::recent::{self, Source as RecentSource};
@@ -98,16 +104,7 @@ impl Door {
 
     /// Opens a door to a fresh namespace that is in memory only, with its journal.
     pub fn over_nothing() -> Self {
-        let context = Context {
-            owner: Owner::default(),
-            hash: String::new(),
-            user: String::new(),
-            command: String::new(),
-            pid: std::process::id(),
-            boot: String::new(),
-            namespace: 0,
-            backend: String::new(),
-        };
+        let context = Context { pid: std::process::id(), ..Context::default() };
         let kernel = Box::new(Shadow::over_nothing());
         let (journal, past) = (Shelf::Memory, Shelf::Memory);
         Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun: Box::new(|_| Ok(())) })
@@ -119,10 +116,9 @@ impl Door {
     }
 
     /// Sets whose changes these are; to be called before the first of them.
-    pub fn set_owner(&self, owner: Owner, hash: &str) {
+    pub fn set_owner(&self, owner: Owner) {
         let mut transaction = self.lock();
         transaction.ledger.context.owner = owner.clone();
-        transaction.ledger.context.hash = hash.to_owned();
         transaction.overlay = Overlay::new(owner, transaction.ledger.run.clone());
     }
 
@@ -319,7 +315,8 @@ impl Transaction {
         for batch in journal.batches(&run)?.iter().filter(|batch| batch.number == number) {
             let there = |change: &&Change| written.is_none_or(|written| written.contains(&(change.object.family(), change.object.table())));
             let changes: Vec<Change> = batch.changes.iter().filter(there).cloned().collect();
-            undo::revert(self.kernel.xtables()?, &changes, &[], &mut |_| Ok(()))?;
+            let job = Job { changes: &changes, origin: &[], empty: &[], force: false };
+            revert(self.kernel.xtables()?, &job, &mut |_| Ok(()))?;
             journal.lifted(&run, number)?;
         }
         Ok(())
@@ -346,6 +343,9 @@ impl Transaction {
         self.overlay.flushed();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        self.in_turn(|it| undo::lift(it.kernel.as_mut(), it.ledger.journal()?, &run, &context, now, RunState::RolledBack))
+        self.in_turn(|it| {
+            let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
+            Desk { kernel, journal, context: &context, now, force: false }.lift(&run, RunState::RolledBack)
+        })
     }
 }

@@ -38,16 +38,8 @@ impl World {
     }
 
     fn open(&self, journal: &Shelf, random: u64, recipe: &str) -> Door {
-        let context = Context {
-            owner: Owner::new(recipe, ""),
-            hash: String::new(),
-            user: "tester".into(),
-            command: "test".into(),
-            pid: 1,
-            boot: "boot".into(),
-            namespace: 1,
-            backend: String::new(),
-        };
+        let owner = Owner::new(recipe, "");
+        let context = Context { owner, pid: 1, boot: "boot".into(), namespace: 1, ..Context::default() };
         let (kernel, past) = (Box::new(self.0.clone()), journal.clone());
         Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| Ok(())) })
     }
@@ -145,6 +137,12 @@ fn theirs(set: &Ruleset, chain: &str) -> Vec<String> {
     rules.iter().filter(|entry| entry.rule.tag.is_none()).map(|entry| entry.rule.words.to_string()).collect()
 }
 
+/// The tags of all rules, in chain order.
+fn tags(set: &Ruleset) -> Vec<Option<String>> {
+    let rules = set.tables.values().flat_map(|t| t.chains.values()).flat_map(|c| &c.rules);
+    rules.map(|entry| entry.rule.tag.as_ref().map(ToString::to_string)).collect()
+}
+
 /// Keeps of one list what stands in the other, each as often as in both.
 fn common(list: &[String], of: &[String]) -> Vec<String> {
     let mut left = of.to_vec();
@@ -175,6 +173,40 @@ proptest! {
             let registered = |set: &Ruleset| set.tables.values().map(|t| (t.registered, t.chains.values().map(|c| c.registered).collect::<Vec<_>>())).collect::<Vec<_>>();
             prop_assert_eq!(registered(&before), registered(&after));
         }
+    }
+
+    /// Undo, redo, undo: each gives back the state before it, tags included.
+    #[test]
+    fn undo_and_redo_go_there_and_back(
+        input in proptest::collection::vec(0u32..4, 0..5),
+        forward in proptest::collection::vec(0u32..4, 0..3),
+        steps in proptest::collection::vec(step(), 0..14),
+    ) {
+        let world = World::with_rules(&input, &forward);
+        let before = world.now();
+        let folder = tempdir();
+        let shelf = Shelf::File(folder.join("journal.db"));
+        let door = world.open(&shelf, 1, "mine");
+        steps.iter().for_each(|step| take(&world, &door, step));
+        let _ = door.commit();
+        let Some(run) = door.finish().unwrap().run else { return Ok(()) };
+        let set = world.now();
+        let mut journal = Journal::open(&shelf).unwrap();
+        let context = Context { boot: "boot".into(), namespace: 1, ..Context::default() };
+        for round in 0..2 {
+            let mut desk = Desk { kernel: &mut world.0.clone(), journal: &mut journal, context: &context, now: 0, force: false };
+            let report = desk.lift(&run, RunState::Lifted).unwrap();
+            prop_assert_eq!(&report.drift, &vec![], "undo {}", round);
+            prop_assert!(world.now().same(&before), "undo {}: {:#?}\n---\n{:#?}", round, before, world.now());
+            let mut desk = Desk { kernel: &mut world.0.clone(), journal: &mut journal, context: &context, now: 0, force: false };
+            let record = desk.journal.run(&run).unwrap();
+            prop_assert_eq!(record.state, RunState::Lifted);
+            let report = desk.redo(&record).unwrap();
+            prop_assert_eq!(&report.drift, &vec![], "redo {}", round);
+            prop_assert!(world.now().same(&set), "redo {}: {:#?}\n---\n{:#?}", round, set, world.now());
+            prop_assert_eq!(tags(&world.now()), tags(&set), "redo {}", round);
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     /// With others about: none of our rules stays, no rule of theirs is lost or doubled, and theirs keep their order among themselves.

@@ -1,225 +1,169 @@
-//! Lifting what a run did: after an error, later, or after a crash.
-
-use std::collections::{BTreeSet, HashMap};
+//! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
 use crate::kernel::Kernel;
-use crate::kernel::xtables::{Backend, Xtables};
+use crate::kernel::xtables::Backend;
+use crate::model::iptables::RunId;
 use crate::model::iptables::rule::fingerprint;
-use crate::model::iptables::{Patch, Revert, Ruleset, RunId, Table, Tag, Words};
-use crate::model::{Change, Drift, Family, Fault, Kind, Object, Report, State};
+use crate::model::{Change, Fault, Kind, Report};
 
-use super::journal::{Context, Journal, RunKind, RunRecord, RunState};
+use super::journal::Journal;
+use super::record::{Batch, Context, RunKind, RunRecord, RunState};
+use super::revert::{Job, revert};
 
-/// Puts back what one batch of changes did; `journal` is told what is going to be changed, before it is. `empty` are the built-in chains and
-/// tables that other runs made nf_tables register: they are let go of where nothing is in them any more.
-pub(super) fn revert(
-    kernel: &mut dyn Xtables,
-    changes: &[Change],
-    empty: &[Change],
-    journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
-) -> Result<(Vec<Change>, Vec<Drift>), Fault> {
-    let tables = tables_of(changes.iter());
-    // Where rules are put back, their neighbours have to be read; to take rules out takes no words.
-    let read = tables_of(changes.iter().filter(|change| matches!(change.before, Some(State::Rule(..)))));
-    let put_in = put_in(changes);
-    let (mut made, mut drift) = (Vec::new(), Vec::new());
-    let outcome = kernel.lift(&tables, &read, &mut |present: &[Ruleset]| {
-        (made, drift) = (Vec::new(), Vec::new());
-        let mut patches = Vec::new();
-        for set in present {
-            let mut wanted = set.clone();
-            let found = Revert::batch(&mut wanted, changes);
-            Revert::batch(&mut wanted, empty);
-            let patch = Patch::between(set, &wanted, &found.renamed);
-            made.extend(patch.changes(set).into_iter().map(|(change, _)| worded(change, &put_in)));
-            drift.extend(found.drift);
-            patches.push(patch);
+/// What undo and redo work with.
+pub struct Desk<'a> {
+    /// The kernel.
+    pub kernel: &'a mut dyn Kernel,
+    /// The journal.
+    pub journal: &'a mut Journal,
+    /// Who asks.
+    pub context: &'a Context,
+    /// The time in seconds since 1970.
+    pub now: i64,
+    /// Whether what somebody else changed since is put back, too.
+    pub force: bool,
+}
+
+impl Desk<'_> {
+    /// Lifts a run batch by batch, the latest first, and never stops at the first error. The lifting is a run of its own in the journal.
+    pub fn lift(&mut self, run: &RunId, state: RunState) -> Result<Report, Fault> {
+        let record = self.journal.run(run)?;
+        let open: Vec<Batch> =
+            self.journal.batches(run)?.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
+        let report = Report { run: Some(run.clone()), acts: self.journal.acts(run)?, ..Report::default() };
+        if open.is_empty() {
+            self.journal.set_state(run, state)?;
+            return Ok(report);
         }
-        journal(&made)?;
-        Ok(patches)
-    });
-    outcome.map(|()| (made, drift)).map_err(|refusal| refusal.fault)
-}
-
-/// Gives the words with which rules of ours were put in, by their tags.
-fn put_in(changes: &[Change]) -> HashMap<&Tag, &Words> {
-    let rules = changes.iter().filter_map(|change| match &change.after {
-        Some(State::Rule(rule, _)) => Some((rule.tag.as_ref()?, &rule.words)),
-        _ => None,
-    });
-    rules.collect()
-}
-
-/// Gives a rule of ours that was not read the words with which it was put in.
-fn worded(mut change: Change, put_in: &HashMap<&Tag, &Words>) -> Change {
-    if let Some(State::Rule(rule, _)) = &mut change.before
-        && rule.words.is_opaque()
-        && let Some(words) = rule.tag.as_ref().and_then(|tag| put_in.get(tag))
-    {
-        rule.words = (*words).clone();
-    }
-    change
-}
-
-/// Gives the tables that changes are about, each once.
-fn tables_of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<(Family, Table)> {
-    let tables: BTreeSet<(Family, Table)> = changes.map(|change| (change.object.family(), change.object.table())).collect();
-    tables.into_iter().collect()
-}
-
-/// Lifts a run batch by batch, the latest first, and never stops at the first error. The lifting is a run of its own in the journal.
-pub fn lift(
-    kernel: &mut dyn Kernel,
-    journal: &mut Journal,
-    run: &RunId,
-    context: &Context,
-    now: i64,
-    state: RunState,
-) -> Result<Report, Fault> {
-    // Rules are lifted where they were set, whatever holds rules by now.
-    let backend = journal.run(run)?.context.backend;
-    Backend::named(&backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
-    let context = &Context { backend, ..context.clone() };
-    let batches = journal.batches(run)?;
-    let open: Vec<_> = batches.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
-    let empty = journal.registrations(&context.boot, context.namespace)?;
-    let id = descendant(run, now, context.pid);
-    let mut report = Report { run: Some(run.clone()), acts: journal.acts(run)?, ..Report::default() };
-    let mut faults: Vec<Fault> = Vec::new();
-    if !open.is_empty() {
-        let mut known = journal.known(&context.boot, context.namespace)?;
-        known.insert(run.clone());
-        kernel.xtables()?.know(&known);
-        journal.begin(&id, RunKind::Undo, Some(run), context, now)?;
-    }
-    for (number, batch) in (1..).zip(&open) {
-        match revert(kernel.xtables()?, &batch.changes, &empty, &mut |made| journal.intend(&id, number, made)) {
-            Ok((made, drift)) => {
-                // What an unfinished batch did not get done, nobody has taken away.
-                let clean = !drift.iter().any(|drift| drift.left);
-                report.drift.extend(drift.into_iter().filter(|drift| batch.done || drift.left));
-                report.changes.extend(made);
-                journal.done(&id, number)?;
-                // What is left of a batch can be lifted once it is in nobody's way any more.
-                if clean {
-                    journal.lifted(run, batch.number)?;
-                }
+        let lifting = self.begin(RunKind::Undo, &record)?;
+        let mut work = Work { report, ..Work::default() };
+        for batch in &open {
+            // What is left of a batch can be lifted once it is in nobody's way any more.
+            if self.put_back(&lifting, batch, &[], &mut work)? {
+                self.journal.lifted(run, batch.number)?;
             }
-            Err(fault) => faults.push(fault),
         }
+        let clean = work.is_clean();
+        self.journal.set_state(run, if clean { state } else { RunState::Stuck })?;
+        self.journal.set_state(&lifting, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
+        work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}"))
     }
-    let clean = faults.is_empty() && !report.drift.iter().any(|drift| drift.left);
-    journal.set_state(run, if clean { state } else { RunState::Stuck })?;
-    if !open.is_empty() {
-        journal.set_state(&id, if faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
-    }
-    match faults.is_empty() {
-        true => Ok(report),
-        false => {
-            let why = format!("{} of {} batches could not be put back", faults.len(), open.len());
-            let fault = Fault::new(Kind::Incomplete, format!("lift run {run}"), why).hint(format!("cure the cause, then: fyke undo {run}"));
-            Err(fault.followed_by(faults))
+
+    /// Sets again what was lifted of a run, with the tags that it had, by putting back its liftings, the latest first.
+    pub fn redo(&mut self, record: &RunRecord) -> Result<Report, Fault> {
+        let run = &record.id;
+        let liftings = self.journal.liftings(run)?;
+        let origin: Vec<Change> = self.journal.batches(run)?.into_iter().flat_map(|batch| batch.changes).collect();
+        let redo = self.begin(RunKind::Redo, record)?;
+        // From here on the run counts as one that has begun: who finds it half done lifts it.
+        self.journal.reopen(run)?;
+        let mut work = Work { report: Report { run: Some(run.clone()), ..Report::default() }, ..Work::default() };
+        for lifting in &liftings {
+            for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
+                self.put_back(&redo, batch, &origin, &mut work)?;
+            }
+            self.journal.set_state(lifting, RunState::Lifted)?;
         }
+        self.journal.set_state(&redo, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
+        self.journal.close_again(run)?;
+        work.end(format!("set run {run} again"), format!("see what is in force: fyke status; lift it: fyke undo {run}"))
     }
-}
 
-/// Makes an id for the lifting of a run. It need not be random: the run's own id is.
-fn descendant(run: &RunId, now: i64, pid: u32) -> RunId {
-    // The ends of the texts differ most: what they do to the hash is spread over all of its bits.
-    RunId::from_bits(fingerprint(&format!("{run} {now} {pid}")).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20)
-}
-
-/// Finds the run that a user means: `last`, an id, or the beginning of one.
-pub fn find(journal: &Journal, word: &str, boot: &str, namespace: u64) -> Result<RunRecord, Fault> {
-    let tried = format!("find the run {word:?}");
-    let here = journal.runs(boot, namespace)?;
-    if word == "last" {
-        let last = here.into_iter().rfind(|run| run.kind == RunKind::Run && run.state.is_open());
-        return last
-            .ok_or_else(|| Fault::input(tried, "nothing is in force here that could be lifted").hint("`fyke history` lists the runs"));
-    }
-    let matches: Vec<RunRecord> = here.into_iter().filter(|run| !word.is_empty() && run.id.as_str().starts_with(word)).collect();
-    match &matches[..] {
-        [run] => Ok(run.clone()),
-        [] => {
-            let elsewhere = journal.all_runs()?.into_iter().find(|run| !word.is_empty() && run.id.as_str().starts_with(word));
-            let why = match elsewhere {
-                Some(run) if run.context.boot != boot => "it ran before the last boot, and what it did is gone".to_owned(),
-                Some(_) => "it ran in another network namespace".to_owned(),
-                None => "there is no such run".to_owned(),
-            };
-            Err(Fault::input(tried, why).hint("`fyke history` lists the runs; `--netns` goes to another namespace"))
-        }
-        several => {
-            let ids: Vec<&str> = several.iter().map(|run| run.id.as_str()).collect();
-            Err(Fault::input(tried, format!("it may mean {}", ids.join(" or "))))
-        }
-    }
-}
-
-/// Lifts a run because a user asks for it.
-pub fn undo(kernel: &mut dyn Kernel, journal: &mut Journal, run: &RunRecord, context: &Context, now: i64) -> Result<Report, Fault> {
-    let tried = format!("undo run {}", run.id);
-    if run.kind == RunKind::Undo {
-        return Err(Fault::input(tried, "it is an undo itself").hint("run the recipe again instead"));
-    }
-    if !run.state.is_open() {
-        return Err(Fault::input(tried, format!("it is {} already", run.state.name())));
-    }
-    let later: Vec<RunRecord> =
-        journal.runs(&context.boot, context.namespace)?.into_iter().skip_while(|other| other.id != run.id).skip(1).collect();
-    let later: Vec<&RunRecord> = later.iter().rev().filter(|other| other.kind == RunKind::Run && other.state.is_open()).collect();
-    let mine = if later.is_empty() { Vec::new() } else { journal.batches(&run.id)? };
-    for other in later {
-        let theirs = journal.batches(&other.id)?;
-        let changes = theirs.iter().flat_map(|batch| &batch.changes);
-        if let Some(object) = changes
-            .filter(|change| relies(change, &run.id, mine.iter().flat_map(|batch| &batch.changes)))
-            .map(|change| &change.object)
-            .next()
-        {
-            let why = format!("run {} ({}) came later and builds on it: {object}", other.id, other.context.owner);
-            return Err(Fault::new(Kind::Refused, tried, why)
-                .hint(format!("undo both, the later one first: fyke undo {} && fyke undo {}", other.id, run.id)));
-        }
-    }
-    lift(kernel, journal, &run.id, context, now, RunState::Lifted)
-}
-
-/// Tells whether a later change builds on a run: takes its rules out, or stands in a chain that it made.
-fn relies<'a>(later: &Change, run: &RunId, mut earlier: impl Iterator<Item = &'a Change>) -> bool {
-    if let Some(State::Rule(rule, _)) = &later.before
-        && rule.tag.as_ref().is_some_and(|tag| tag.run == *run)
-    {
-        return true;
-    }
-    let Object::Rule(at) = &later.object else { return false };
-    earlier.any(|change| matches!(&change.object, Object::Chain(made) if made == at && change.before.is_none()))
-}
-
-/// Lifts every run of this namespace that nobody runs any more. `alive` tells whether somebody still does.
-pub fn recover(
-    kernel: &mut dyn Kernel,
-    journal: &mut Journal,
-    context: &Context,
-    now: i64,
-    alive: &mut dyn FnMut(&RunId) -> bool,
-) -> Result<Vec<Report>, Fault> {
-    let left: Vec<RunRecord> =
-        journal.runs(&context.boot, context.namespace)?.into_iter().filter(|run| run.state == RunState::Running).collect();
-    let (mut reports, mut faults) = (Vec::new(), Vec::new());
-    for run in left.iter().rev().filter(|run| !alive(&run.id)) {
-        match run.kind {
-            // What an interrupted undo was about to lift is still open, and is lifted anew on its own account.
-            RunKind::Undo => journal.set_state(&run.id, RunState::Stuck)?,
-            RunKind::Run => match lift(kernel, journal, &run.id, context, now, RunState::RolledBack) {
-                Ok(report) => reports.push(report),
+    /// Lifts every run of this namespace that nobody runs any more. `alive` tells whether somebody still does.
+    pub fn recover(&mut self, alive: &mut dyn FnMut(&RunId) -> bool) -> Result<Vec<Report>, Fault> {
+        let runs = self.journal.runs(&self.context.boot, self.context.namespace)?;
+        let (mut reports, mut faults) = (Vec::new(), Vec::new());
+        for left in runs.iter().rev() {
+            // What was finished on behalf of a later one is settled by now.
+            if self.journal.run(&left.id)?.state != RunState::Running || alive(&left.id) {
+                continue;
+            }
+            match self.finish(left) {
+                Ok(report) => reports.extend(report),
                 Err(fault) => faults.push(fault),
-            },
+            }
+        }
+        match faults.pop() {
+            None => Ok(reports),
+            Some(fault) => Err(fault.followed_by(faults)),
         }
     }
-    match faults.pop() {
-        None => Ok(reports),
-        Some(fault) => Err(fault.followed_by(faults)),
+
+    /// Brings a run that was cut short to an end: a script and a redo are lifted, an undo is done to its end.
+    fn finish(&mut self, left: &RunRecord) -> Result<Option<Report>, Fault> {
+        let Some(parent) = &left.parent else { return self.lift(&left.id, RunState::RolledBack).map(Some) };
+        self.journal.set_state(&left.id, if left.kind == RunKind::Undo { RunState::Done } else { RunState::RolledBack })?;
+        match (left.kind, self.journal.run(parent)?.state) {
+            (RunKind::Undo, RunState::Done | RunState::Stuck) | (RunKind::Redo, RunState::Running) => {
+                self.lift(parent, RunState::Lifted).map(Some)
+            }
+            // A rollback was cut short, and its run is lifted on its own account.
+            _ => Ok(None),
+        }
     }
+
+    /// Begins a run that lifts another one or sets it again, where its rules were set, whatever holds rules by now.
+    fn begin(&mut self, kind: RunKind, parent: &RunRecord) -> Result<RunId, Fault> {
+        let backend = &parent.context.backend;
+        Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
+        let context = Context { backend: backend.clone(), ..self.context.clone() };
+        let mut known = self.journal.known(&context.boot, context.namespace)?;
+        let id = descendant(&parent.id, known.len(), context.pid);
+        known.insert(parent.id.clone());
+        self.kernel.xtables()?.know(&known);
+        self.journal.begin(&id, kind, Some(&parent.id), &context, self.now, None)?;
+        Ok(id)
+    }
+
+    /// Puts a batch back on behalf of a run; tells whether all of it is back.
+    fn put_back(&mut self, on_behalf: &RunId, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+        work.number += 1;
+        let (number, empty) = (work.number, self.journal.registrations(&self.context.boot, self.context.namespace)?);
+        let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force };
+        let journal = &mut *self.journal;
+        match revert(self.kernel.xtables()?, &job, &mut |made| journal.intend(on_behalf, number, made)) {
+            Ok(found) => {
+                let clean = !found.drift.iter().any(|drift| drift.left);
+                // What an unfinished batch did not get done, nobody has taken away.
+                work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
+                work.report.changes.extend(found.made);
+                journal.done(on_behalf, number)?;
+                Ok(clean)
+            }
+            Err(fault) => {
+                work.faults.push(fault);
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// What has come of putting back so far.
+#[derive(Default)]
+struct Work {
+    number: i64,
+    report: Report,
+    faults: Vec<Fault>,
+}
+
+impl Work {
+    fn is_clean(&self) -> bool {
+        self.faults.is_empty() && !self.report.drift.iter().any(|drift| drift.left)
+    }
+
+    fn end(self, tried: String, hint: String) -> Result<Report, Fault> {
+        match self.faults.len() {
+            0 => Ok(self.report),
+            failed => {
+                let why = format!("{failed} of {} batches could not be put back", self.number);
+                Err(Fault::new(Kind::Incomplete, tried, why).hint(hint).followed_by(self.faults))
+            }
+        }
+    }
+}
+
+/// Makes an id for what is done with a run. It need not be random: the run's own id is, and the number of runs in the journal grows.
+fn descendant(run: &RunId, runs: usize, pid: u32) -> RunId {
+    // The ends of the texts differ most: what they do to the hash is spread over all of its bits.
+    RunId::from_bits(fingerprint(&format!("{run} {pid} {runs}")).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20)
 }

@@ -5,6 +5,7 @@ pub mod chain;
 pub mod change;
 pub mod intent;
 pub mod patch;
+pub mod revert;
 pub mod rule;
 pub mod ruleset;
 pub mod save;
@@ -14,9 +15,9 @@ pub mod tag;
 pub mod words;
 
 pub use chain::{ChainName, ChainRef, Policy};
-pub use change::{Revert, Reverted};
 pub use intent::{Edit, Intent};
 pub use patch::{Added, ChainPatch, Patch, Removed, TablePatch};
+pub use revert::{Judge, Leader, Revert, Reverted};
 pub use rule::{Counters, Rule};
 pub use ruleset::{Chain, Entry, Ruleset, TableState};
 pub use table::Table;

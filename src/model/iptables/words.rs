@@ -128,6 +128,18 @@ impl Words {
     }
 }
 
+impl Words {
+    /// Writes out the match that a protocol brings along, as a listing does: `-p tcp --dport 22` is `-p tcp -m tcp --dport 22`.
+    pub fn with_protocol_match(&self) -> Self {
+        let implied = ["tcp", "udp"].into_iter().find_map(|name| {
+            let option = format!("-p {name} ");
+            let at = self.0.find(&option)? + option.len();
+            self.0[at..].starts_with("--").then(|| format!("{}-m {name} {}", &self.0[..at], &self.0[at..]))
+        });
+        implied.map_or_else(|| self.clone(), |line| Self(line.into()))
+    }
+}
+
 /// What stands between words.
 const BLANK: [char; 2] = [' ', '\t'];
 
@@ -188,6 +200,15 @@ mod tests {
         let words = Words::parse(r#"-m comment --comment 'it is "so"' -p  tcp --x "a \" b" c\ d ''"#).unwrap();
         assert_eq!(words.split(), ["-m", "comment", "--comment", "it is \"so\"", "-p", "tcp", "--x", "a \" b", "c d", ""]);
         assert_eq!(words.as_str(), r#"-m comment --comment "it is \"so\"" -p tcp --x "a \" b" "c d" """#);
+    }
+
+    #[test]
+    fn the_match_of_a_protocol_is_written_out() {
+        let full = |line: &str| Words::listed(line).with_protocol_match().as_str().to_owned();
+        assert_eq!(full("-i lo -p tcp --dport 22 -j DROP"), "-i lo -p tcp -m tcp --dport 22 -j DROP");
+        for same in ["-p tcp -m tcp --dport 22", "-p tcp -j DROP", "-p icmp --icmp-type 8", ""] {
+            assert_eq!(full(same), same);
+        }
     }
 
     #[test]

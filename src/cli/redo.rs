@@ -1,0 +1,37 @@
+//! `fyke redo`: sets again what an undo has lifted.
+
+use std::time::Duration;
+
+use super::args::{Options, Redo};
+use super::place::{Place, now};
+use super::session::guarded;
+use super::show::Screen;
+use super::undo::tell;
+use crate::kernel::lock::RunLock;
+use crate::model::iptables::Owner;
+use crate::model::{Fault, Report};
+use crate::transaction::undo::Desk;
+use crate::transaction::{Journal, RunRecord, Source};
+
+/// Sets a run again, and says what could not be put back.
+pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8, Fault> {
+    let place = Place::enter(options)?;
+    guarded(screen, || {
+        let mut journal = Journal::open(&place.shelf())?;
+        let run = place.here(&journal).to_redo(&words.run)?;
+        tell(screen, vec![again(options, &place, &mut journal, &run, words.force)])
+    })
+}
+
+/// Sets a run again.
+pub(crate) fn again(options: &Options, place: &Place, journal: &mut Journal, run: &RunRecord, force: bool) -> Result<Report, Fault> {
+    let state = place.state_to_write()?;
+    let lock = RunLock::take(&state, run.id.as_str(), Duration::ZERO)?;
+    let context = place.context(Owner::new("redo", ""), Source::default());
+    let report = RunLock::in_turn(&state, place.namespace, || {
+        let run = &place.here(journal).again(journal.run(&run.id)?)?;
+        Desk { kernel: Place::live(options).as_mut(), journal, context: &context, now: now(), force }.redo(run)
+    });
+    lock.remove();
+    report
+}

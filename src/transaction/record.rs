@@ -1,0 +1,171 @@
+//! What the journal remembers, as plain values.
+
+use serde::Serialize;
+
+use crate::model::iptables::{Owner, RunId};
+use crate::model::{Change, Fault, Kind};
+
+/// Declares an enumeration whose values have names: in the journal, in JSON, and to people.
+macro_rules! named {
+    ($(#[$about:meta])* $type:ident { $($(#[$doc:meta])* $value:ident = $name:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $type {
+            $($(#[$doc])* $value,)*
+        }
+
+        impl $type {
+            /// Gives the name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($type::$value => $name,)*
+                }
+            }
+
+            /// Finds a value by its name.
+            pub(super) fn named(name: &str) -> Result<Self, Fault> {
+                match name {
+                    $($name => Ok($type::$value),)*
+                    _ => Err(Fault::new(Kind::System, "read the journal", format!("it holds the word {name:?}, which this fyke does not know"))),
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// The state of a run.
+    RunState {
+        /// It has begun; if its process is gone, it is to be recovered.
+        Running = "running",
+        /// It has ended well, and its changes are in force.
+        Done = "done",
+        /// It failed, and its changes were lifted at once.
+        RolledBack = "rolled-back",
+        /// Its changes were lifted later.
+        Lifted = "lifted",
+        /// Its changes could not all be lifted.
+        Stuck = "stuck",
+    }
+}
+
+impl RunState {
+    /// Tells whether changes of the run may be in force.
+    pub fn is_open(self) -> bool {
+        matches!(self, RunState::Running | RunState::Done | RunState::Stuck)
+    }
+}
+
+named! {
+    /// What a run is.
+    RunKind {
+        /// A script that sets something.
+        Run = "run",
+        /// It lifts its parent.
+        Undo = "undo",
+        /// It sets again what was lifted of its parent.
+        Redo = "redo",
+    }
+}
+
+named! {
+    /// Why a run is lifted by itself when its time is over.
+    Term {
+        /// Nobody said that all is well (`--confirm`).
+        Confirm = "confirm",
+        /// It was wanted for a time only (`--for`).
+        Lease = "lease",
+    }
+}
+
+named! {
+    /// What became of the term of a run.
+    TermState {
+        /// The run is lifted at the deadline.
+        Armed = "armed",
+        /// Somebody confirmed: the run stays.
+        Confirmed = "confirmed",
+        /// The deadline has come, or the run was lifted before.
+        Over = "over",
+    }
+}
+
+/// Until when a run is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Until {
+    /// Why it is lifted then.
+    pub term: Term,
+    /// The deadline, in milliseconds of CLOCK_BOOTTIME.
+    pub deadline: i64,
+    /// What became of it.
+    pub state: TermState,
+}
+
+/// The text that is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// The file with its whole path, or the name of a built-in recipe; empty for a line of script.
+    pub file: String,
+    /// The SHA-256 of the text; empty where there is none.
+    pub hash: String,
+    /// The words after the name of the recipe: its parameters.
+    pub words: Vec<String>,
+}
+
+/// Who runs what, where: the head of a run in the journal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Context {
+    /// The recipe and its instance.
+    pub owner: Owner,
+    /// The text.
+    #[serde(flatten)]
+    pub source: Source,
+    /// The user, also behind sudo.
+    pub user: String,
+    /// The command line.
+    pub command: String,
+    /// The process.
+    pub pid: u32,
+    /// The boot id.
+    pub boot: String,
+    /// The cookie of the network namespace.
+    pub namespace: u64,
+    /// How the namespace is found again: `host`, a name of ip-netns(8), a path, or `pid:` and a process that is in it.
+    pub home: String,
+    /// The backend of iptables that was written to; empty where there is none.
+    pub backend: String,
+}
+
+/// A run as the journal has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// The id.
+    pub id: RunId,
+    /// The run that this one lifts, or sets again.
+    pub parent: Option<RunId>,
+    /// What it is.
+    pub kind: RunKind,
+    /// Its state.
+    pub state: RunState,
+    /// Who, what, where.
+    #[serde(flatten)]
+    pub context: Context,
+    /// When it began, in seconds since 1970.
+    pub started: i64,
+    /// Until when it is in force, if that was bounded.
+    pub until: Option<Until>,
+}
+
+/// One flush of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Batch {
+    /// Its number within the run, from 1.
+    pub number: i64,
+    /// Whether the kernel has taken all of it; otherwise it may have taken any part.
+    pub done: bool,
+    /// Whether it was lifted.
+    pub lifted: bool,
+    /// The changes in the order in which they were made.
+    pub changes: Vec<Change>,
+}
