@@ -17,6 +17,7 @@ use crate::transaction::{Journal, RunRecord, Source};
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
+        place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
         let run = place.here(&journal).to_redo(&words.run)?;
         tell(screen, vec![again(options, &place, &mut journal, &run, words.force)])

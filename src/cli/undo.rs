@@ -20,6 +20,7 @@ use crate::transaction::{Journal, RunState, Source};
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
+        place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
         let tasks = tasks(&place.here(&journal), words)?;
         let lifted: Vec<RunId> =

@@ -10,6 +10,7 @@ mod overlay;
 pub mod record;
 mod revert;
 pub mod select;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod undo;

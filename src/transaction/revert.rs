@@ -97,15 +97,16 @@ pub(super) fn revert(
     }
 }
 
-/// Finds what would be changed to put a batch back, and what is not as it left it, and changes nothing.
-#[allow(dead_code)]
-pub(super) fn look(kernel: &mut dyn Xtables, job: &Job<'_>) -> Result<Reverted, Fault> {
-    let families: BTreeSet<Family> = tables_of(job.changes.iter()).into_iter().map(|(family, _)| family).collect();
+/// Looks what is not as these batches left it, one after the other as if each were put back, and changes nothing. Gives the drift of each.
+pub(super) fn look(kernel: &mut dyn Xtables, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
+    let families: BTreeSet<Family> = batches.iter().copied().flatten().map(|change| change.object.family()).collect();
     let present = families.into_iter().map(|family| kernel.read(family)).collect::<Result<Vec<_>, _>>()?;
     let chains: Vec<ChainRef> = present.iter().flat_map(user_chains).collect();
     let mut faith = Faith::default();
     loop {
-        let (found, _) = find(&present, job, &mut faith);
+        let mut sets = present.clone();
+        let mut drift = |changes: &&[Change]| sets.iter_mut().flat_map(|set| Revert::batch(set, changes, &mut faith).drift).collect();
+        let found = batches.iter().map(&mut drift).collect();
         if faith.unsure.is_empty() {
             return Ok(found);
         }

@@ -146,7 +146,7 @@ fn a_later_run_that_builds_on_it_is_named(world: &World) {
     let second = id(world.run("second", "iptables::table(\"filter\").chain(\"MINE\").insert(\"-j LOG\");"));
     let with_both = world.state();
     let said = world.fyke(&["undo", &first]);
-    assert!(said.code != Some(0) && said.err.contains(&format!("fyke undo {second} && fyke undo {first}")), "{said:?}");
+    assert!(said.code != Some(0) && said.err.contains(&format!("fyke undo {second} {first}")), "{said:?}");
     assert_eq!(world.state(), with_both);
     world.fyke_well(&["undo", &second]);
     assert_eq!(world.state(), between);

@@ -8,8 +8,8 @@ use super::Paint;
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
-use crate::model::change::{Change, Object, Report, State};
-use crate::model::iptables::{ChainName, ChainRef, Rule, Table};
+use crate::model::change::{Change, Drift, Object, Report, State};
+use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places.
 ///
@@ -86,6 +86,11 @@ fn remarks(report: &Report, paint: Paint) -> String {
     let acts = report.acts.iter().map(|act| format!("! {}, which cannot be lifted\n", escaped(act)));
     let drift = report.drift.iter().map(|drift| format!("{} {}: {}\n", paint.yellow("! drift:"), drift.object, escaped(&drift.why)));
     acts.chain(drift).collect()
+}
+
+/// Says what is not as a run left it.
+pub(crate) fn drift(run: &RunId, drift: &[Drift], paint: Paint) -> String {
+    drift.iter().map(|drift| format!("{} {run}: {}: {}\n", paint.yellow("! drift"), drift.object, escaped(&drift.why))).collect()
 }
 
 /// Counts the changes that are worth a line to a person.
