@@ -6,6 +6,7 @@ use super::args::{Options, Status};
 use super::history::{ago, state};
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes};
+use crate::kernel::live::Live;
 use crate::model::{Fault, Kind};
 use crate::transaction::status::{Standing, status};
 use crate::transaction::{Journal, RunState};
@@ -14,7 +15,8 @@ use crate::transaction::{Journal, RunState};
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Status) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     let standing = match Journal::open_existing(&place.shelf())? {
-        Some(journal) => status(Place::live(options).as_mut(), &place.here(&journal))?,
+        // What is in force is told of both backends.
+        Some(journal) => status(&mut Live::new(None), &place.here(&journal))?,
         None => Vec::new(),
     };
     let drifted = standing.iter().any(|one| !one.drift.is_empty() || one.run.state == RunState::Stuck);

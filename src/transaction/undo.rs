@@ -35,17 +35,16 @@ impl Desk<'_> {
             self.journal.set_state(run, state)?;
             return Ok(report);
         }
-        let lifting = self.begin(RunKind::Undo, &record)?;
-        let mut work = Work { report, ..Work::default() };
+        let mut work = self.prepare(RunKind::Undo, &record, report)?;
         for batch in &open {
             // What is left of a batch can be lifted once it is in nobody's way any more.
-            if self.put_back(&lifting, batch, &[], &mut work)? {
+            if self.put_back(batch, &[], &mut work)? {
                 self.journal.lifted(run, batch.number)?;
             }
         }
         let clean = work.is_clean();
         self.journal.set_state(run, if clean { state } else { RunState::Stuck })?;
-        self.journal.set_state(&lifting, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
+        self.close(&work)?;
         work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}"))
     }
 
@@ -54,17 +53,17 @@ impl Desk<'_> {
         let run = &record.id;
         let liftings = self.journal.liftings(run)?;
         let origin: Vec<Change> = self.journal.batches(run)?.into_iter().flat_map(|batch| batch.changes).collect();
-        let redo = self.begin(RunKind::Redo, record)?;
+        let mut work = self.prepare(RunKind::Redo, record, Report { run: Some(run.clone()), ..Report::default() })?;
+        work.begin(self.journal, self.now)?;
         // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
-        let mut work = Work { report: Report { run: Some(run.clone()), ..Report::default() }, ..Work::default() };
         for lifting in &liftings {
             for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                self.put_back(&redo, batch, &origin, &mut work)?;
+                self.put_back(batch, &origin, &mut work)?;
             }
             self.journal.set_state(lifting, RunState::Lifted)?;
         }
-        self.journal.set_state(&redo, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
+        self.close(&work)?;
         self.journal.close_again(run)?;
         work.end(format!("set run {run} again"), format!("see what is in force: fyke status; lift it: fyke undo {run}"))
     }
@@ -102,8 +101,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Begins a run that lifts another one or sets it again, where its rules were set, whatever holds rules by now.
-    fn begin(&mut self, kind: RunKind, parent: &RunRecord) -> Result<RunId, Fault> {
+    /// Gets ready to lift a run or to set it again, where its rules were set, whatever holds rules by now.
+    fn prepare(&mut self, kind: RunKind, parent: &RunRecord, report: Report) -> Result<Work, Fault> {
         let backend = &parent.context.backend;
         Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
         let context = Context { backend: backend.clone(), ..self.context.clone() };
@@ -111,23 +110,33 @@ impl Desk<'_> {
         let id = descendant(&parent.id, known.len(), context.pid);
         known.insert(parent.id.clone());
         self.kernel.xtables()?.know(&known);
-        self.journal.begin(&id, kind, Some(&parent.id), &context, self.now, None)?;
-        Ok(id)
+        Ok(Work { id, kind, parent: parent.id.clone(), context, begun: false, number: 0, report, faults: Vec::new() })
     }
 
-    /// Puts a batch back on behalf of a run; tells whether all of it is back.
-    fn put_back(&mut self, on_behalf: &RunId, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+    /// Puts a batch back; tells whether all of it is back.
+    fn put_back(&mut self, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
         work.number += 1;
-        let (number, empty) = (work.number, self.journal.registrations(&self.context.boot, self.context.namespace)?);
+        let empty = self.journal.registrations(&self.context.boot, self.context.namespace)?;
         let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force };
-        let journal = &mut *self.journal;
-        match revert(self.kernel.xtables()?, &job, &mut |made| journal.intend(on_behalf, number, made)) {
+        let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
+        let outcome = revert(self.kernel.xtables()?, &job, &mut |made| {
+            // A plan that is made anew takes the place of the one before, also if nothing is left to do.
+            if !made.is_empty() || intended {
+                work.begin(journal, now)?;
+                journal.intend(&work.id, work.number, made)?;
+                intended = true;
+            }
+            Ok(())
+        });
+        match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
                 // What an unfinished batch did not get done, nobody has taken away.
                 work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
                 work.report.changes.extend(found.made);
-                journal.done(on_behalf, number)?;
+                if intended {
+                    journal.done(&work.id, work.number)?;
+                }
                 Ok(clean)
             }
             Err(fault) => {
@@ -136,17 +145,34 @@ impl Desk<'_> {
             }
         }
     }
+
+    fn close(&mut self, work: &Work) -> Result<(), Fault> {
+        let state = if work.faults.is_empty() { RunState::Done } else { RunState::Stuck };
+        if work.begun { self.journal.set_state(&work.id, state) } else { Ok(()) }
+    }
 }
 
-/// What has come of putting back so far.
-#[derive(Default)]
+/// A lifting or a redo, as far as it has come: a run of its own in the journal, once it changes something.
 struct Work {
+    id: RunId,
+    kind: RunKind,
+    parent: RunId,
+    context: Context,
+    begun: bool,
     number: i64,
     report: Report,
     faults: Vec<Fault>,
 }
 
 impl Work {
+    fn begin(&mut self, journal: &mut Journal, now: i64) -> Result<(), Fault> {
+        if !self.begun {
+            journal.begin(&self.id, self.kind, Some(&self.parent), &self.context, now, None)?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
     fn is_clean(&self) -> bool {
         self.faults.is_empty() && !self.report.drift.iter().any(|drift| drift.left)
     }
