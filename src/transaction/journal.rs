@@ -183,6 +183,12 @@ impl Journal {
         self.select("WHERE boot = ? AND namespace = ? ORDER BY rowid", values)
     }
 
+    /// Gives the runs that have begun and not ended, the oldest first.
+    pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        let values = vec![boot.into(), namespace.cast_signed().into()];
+        self.select("WHERE boot = ? AND namespace = ? AND state = 'running' ORDER BY rowid", values)
+    }
+
     /// Gives a run.
     pub fn run(&self, id: &RunId) -> Result<RunRecord, Fault> {
         let found = self.select("WHERE id = ?", vec![id.as_str().into()])?.pop();
