@@ -21,7 +21,8 @@ CREATE TABLE runs (
     term TEXT, deadline INTEGER, term_state TEXT
 );
 CREATE TABLE batches (
-    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (run, number)
+    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
+    PRIMARY KEY (run, number)
 );
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
@@ -119,7 +120,7 @@ impl Journal {
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended', ?)", [key(), vec![body.into()]].concat()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL)", [key(), vec![body.into()]].concat()),
         ];
         for change in changes.iter().filter(|change| change.before.is_none() && change.after == Some(State::Present)) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
@@ -128,19 +129,16 @@ impl Journal {
         self.store.write(statements)
     }
 
-    /// Marks a batch: the kernel has taken it.
-    pub fn done(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
-        self.mark(run, batch, "done")
+    /// Marks a batch: the kernel has taken it. `left` is the number of the state that it left, where the kernel counts.
+    pub fn done(&mut self, run: &RunId, batch: i64, left: Option<u64>) -> Result<(), Fault> {
+        let values = vec![left.map_or(Value::Null, |left| left.cast_signed().into()), run.as_str().into(), batch.into()];
+        self.store.write([("UPDATE batches SET state = 'done', left = ? WHERE run = ? AND number = ?", values)])
     }
 
     /// Marks a batch: it was lifted.
     pub fn lifted(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
-        self.mark(run, batch, "lifted")
-    }
-
-    fn mark(&mut self, run: &RunId, batch: i64, state: &str) -> Result<(), Fault> {
-        let values = vec![state.into(), run.as_str().into(), batch.into()];
-        self.store.write([("UPDATE batches SET state = ? WHERE run = ? AND number = ?", values)])
+        let values = vec![run.as_str().into(), batch.into()];
+        self.store.write([("UPDATE batches SET state = 'lifted' WHERE run = ? AND number = ?", values)])
     }
 
     /// Writes down something that cannot be lifted.
@@ -167,7 +165,7 @@ impl Journal {
     fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
         self.store.write([
             ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()]),
-            ("UPDATE batches SET state = ? WHERE run = ?", vec![batches.into(), run.as_str().into()]),
+            ("UPDATE batches SET state = ?, left = NULL WHERE run = ?", vec![batches.into(), run.as_str().into()]),
         ])
     }
 
@@ -212,7 +210,7 @@ impl Journal {
 
     /// Gives the batches of a run with their changes, the oldest first.
     pub fn batches(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
-        let sql = "SELECT number, state, changes FROM batches WHERE run = ? ORDER BY number";
+        let sql = "SELECT number, state, changes, left FROM batches WHERE run = ? ORDER BY number";
         let rows = self.store.read(sql, vec![run.as_str().into()])?;
         let batch = |row: &Vec<Value>| {
             Ok(Batch {
@@ -220,6 +218,7 @@ impl Journal {
                 done: row[1].text() != "intended",
                 lifted: row[1].text() == "lifted",
                 changes: serde_json::from_str(row[2].text()).map_err(|error| damaged(run.as_str(), &error.to_string()))?,
+                left: if row[3] == Value::Null { None } else { Some(row[3].integer().cast_unsigned()) },
             })
         };
         rows.iter().map(batch).collect()

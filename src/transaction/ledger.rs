@@ -121,9 +121,9 @@ impl Ledger {
     }
 
     /// Writes down that the kernel has taken a batch.
-    pub(super) fn done(&mut self, batch: i64) -> Result<(), Fault> {
+    pub(super) fn done(&mut self, batch: i64, left: Option<u64>) -> Result<(), Fault> {
         let run = self.run.clone();
-        self.journal()?.done(&run, batch)
+        self.journal()?.done(&run, batch, left)
     }
 
     /// Writes down something that cannot be lifted.

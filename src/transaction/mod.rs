@@ -314,7 +314,8 @@ impl Transaction {
         match outcome {
             Ok(()) if intended => {
                 self.changes.append(&mut changes);
-                self.ledger.done(batch).map(|()| None)
+                let left = self.kernel.xtables()?.left();
+                self.ledger.done(batch, left).map(|()| None)
             }
             Ok(()) => Ok(None),
             Err(refusal) if passes && !intended => Ok(Some(refusal.fault)),
@@ -335,7 +336,7 @@ impl Transaction {
         for batch in journal.batches(&run)?.iter().filter(|batch| batch.number == number) {
             let there = |change: &&Change| written.is_none_or(|written| written.contains(&(change.object.family(), change.object.table())));
             let changes: Vec<Change> = batch.changes.iter().filter(there).cloned().collect();
-            let job = Job { changes: &changes, origin: &[], empty: &[], force: false };
+            let job = Job { changes: &changes, origin: &[], empty: &[], force: false, untouched: true };
             revert(self.kernel.xtables()?, &job, &mut |_| Ok(()))?;
             journal.lifted(&run, number)?;
         }

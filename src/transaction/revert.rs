@@ -25,6 +25,8 @@ pub(super) struct Job<'a> {
     pub(super) empty: &'a [Change],
     /// Whether what somebody else changed since is put back, too.
     pub(super) force: bool,
+    /// Whether nobody has changed anything since: then rules need not be worded in order to be compared.
+    pub(super) untouched: bool,
 }
 
 /// What is known of rules of which the words were not those of a listing when they were put in.
@@ -76,10 +78,13 @@ pub(super) fn revert(
     journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
 ) -> Result<Reverted, Fault> {
     let tables = tables_of(job.changes.iter());
+    // Where rules are put back, their neighbours have to be read all the same.
+    let put_back = job.changes.iter().filter(|change| matches!(change.before, Some(State::Rule(..))));
+    let worded = if job.untouched { tables_of(put_back) } else { tables.clone() };
     let mut faith = Faith { force: job.force, ..Faith::default() };
     loop {
         let (mut done, mut chains) = (Reverted::default(), Vec::new());
-        let outcome = kernel.lift(&tables, &tables, &mut |present: &[Ruleset]| {
+        let outcome = kernel.lift(&tables, &worded, &mut |present: &[Ruleset]| {
             let (found, patches) = find(present, job, &mut faith);
             if !faith.unsure.is_empty() {
                 chains = present.iter().flat_map(user_chains).collect();

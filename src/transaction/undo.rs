@@ -117,9 +117,11 @@ impl Desk<'_> {
     fn put_back(&mut self, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
         work.number += 1;
         let empty = self.journal.registrations(&self.context.boot, self.context.namespace)?;
-        let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force };
+        let tables = self.kernel.xtables()?;
+        let untouched = batch.left.is_some() && tables.generation()? == batch.left;
+        let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force, untouched };
         let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
-        let outcome = revert(self.kernel.xtables()?, &job, &mut |made| {
+        let outcome = revert(tables, &job, &mut |made| {
             // A plan that is made anew takes the place of the one before, also if nothing is left to do.
             if !made.is_empty() || intended {
                 work.begin(journal, now)?;
@@ -135,7 +137,7 @@ impl Desk<'_> {
                 work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
                 work.report.changes.extend(found.made);
                 if intended {
-                    journal.done(&work.id, work.number)?;
+                    journal.done(&work.id, work.number, tables.left())?;
                 }
                 Ok(clean)
             }
