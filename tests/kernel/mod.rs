@@ -5,4 +5,5 @@ mod examples;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
+mod undo;
 pub(crate) mod world;
