@@ -197,7 +197,7 @@ fn relies<'a>(later: &Change, run: &RunId, mut earlier: impl Iterator<Item = &'a
     earlier.any(|change| matches!(&change.object, Object::Chain(made) if made == at && change.before.is_none()))
 }
 
-/// Lifts every run of this namespace that nobody runs any more. `alive` tells whether somebody still does.
+/// Lifts every run of this namespace that nobody runs any more, and those that could not all be lifted the last time. `alive` tells whether somebody still does.
 pub fn recover(
     kernel: &mut dyn Kernel,
     journal: &mut Journal,
@@ -205,8 +205,8 @@ pub fn recover(
     now: i64,
     alive: &mut dyn FnMut(&RunId) -> bool,
 ) -> Result<Vec<Report>, Fault> {
-    let left: Vec<RunRecord> =
-        journal.runs(&context.boot, context.namespace)?.into_iter().filter(|run| run.state == RunState::Running).collect();
+    let is_left = |run: &RunRecord| run.state == RunState::Running || run.state == RunState::Stuck && run.kind == RunKind::Run;
+    let left: Vec<RunRecord> = journal.runs(&context.boot, context.namespace)?.into_iter().filter(is_left).collect();
     let (mut reports, mut faults) = (Vec::new(), Vec::new());
     for run in left.iter().rev().filter(|run| !alive(&run.id)) {
         match run.kind {
