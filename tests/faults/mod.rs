@@ -1,61 +1,74 @@
 //! fyke is killed at its system calls, and lied to: what is left is the state before or the state after, never one between.
+//!
+//! `make test` takes a sample; `make test-faults` takes every call of the program that is shipped.
 
 mod calls;
+mod errors;
+mod kills;
+mod order;
 mod rooms;
 mod sweep;
 mod tracer;
 
-use self::rooms::{Room, room};
-use self::sweep::{Stage, Tally, points, some};
-use self::tracer::{Deed, Trace};
+use self::sweep::Stage;
 use crate::kernel::world::{World, on_both};
 
 on_both! {
-    killed_in_the_tables
-    killed_in_ssh_rate_limit
-    killed_in_a_rollback
+    a_killed_run_of_all_functions
+    a_killed_run_of_ssh_rate_limit
+    a_killed_rollback
+    a_killed_undo_of_all_functions
+    a_killed_undo_of_ssh_rate_limit
+    a_killed_recovery
+    a_failed_call_of_all_functions
+    a_failed_call_of_ssh_rate_limit
+    a_failed_call_of_a_run_that_fails
+    the_journal_comes_before_the_kernel
 }
 
-fn killed_in_the_tables(world: &World) {
-    kills(world, room("iptables"));
+fn a_killed_run_of_all_functions(world: &World) {
+    on("iptables", world, kills::of_a_run);
 }
 
-fn killed_in_ssh_rate_limit(world: &World) {
-    kills(world, room("ssh-rate-limit"));
+fn a_killed_run_of_ssh_rate_limit(world: &World) {
+    on("ssh-rate-limit", world, kills::of_a_run);
 }
 
-fn killed_in_a_rollback(world: &World) {
-    kills(world, room("throws"));
+fn a_killed_rollback(world: &World) {
+    on("throws", world, kills::of_a_run);
 }
 
-/// Kills a run at its calls, and recovers.
-fn kills(world: &World, room: &Room) {
-    let stage = Stage::new(world, room);
-    let whole = stage.trace(&stage.run(), None);
-    assert_eq!((whole.hung, whole.said.code), (false, Some(room.code)), "{:?}", whole.said);
-    stage.reset();
-    for (deed, name) in [(Deed::KillAll, "all"), (Deed::Kill, "one")] {
-        let mut tally = Tally::of(format!("{}, {}: kills of {name}", room.name, world.backend.name()));
-        for point in some(points(&whole.calls), 40) {
-            let trace = stage.trace(&stage.run(), Some((point, deed)));
-            let verdict = recovered(&stage, &trace);
-            tally.count(&trace, verdict);
-            stage.reset();
-        }
-        tally.close();
-    }
+fn a_killed_undo_of_all_functions(world: &World) {
+    on("iptables", world, kills::of_an_undo);
+}
+
+fn a_killed_undo_of_ssh_rate_limit(world: &World) {
+    on("ssh-rate-limit", world, kills::of_an_undo);
+}
+
+fn a_killed_recovery(world: &World) {
+    on("iptables", world, kills::of_a_recovery);
+}
+
+fn a_failed_call_of_all_functions(world: &World) {
+    on("iptables", world, errors::in_a_run);
+}
+
+fn a_failed_call_of_ssh_rate_limit(world: &World) {
+    on("ssh-rate-limit", world, errors::in_a_run);
+}
+
+fn a_failed_call_of_a_run_that_fails(world: &World) {
+    on("throws", world, errors::in_a_run);
+}
+
+fn the_journal_comes_before_the_kernel(world: &World) {
+    on("iptables", world, order::of_a_run);
+    on("ssh-rate-limit", world, order::of_a_run);
+}
+
+fn on(room: &str, world: &World, sweep: fn(&Stage<'_>)) {
+    let Some(stage) = Stage::new(world, rooms::room(room)) else { return };
+    sweep(&stage);
     stage.wipe();
-}
-
-/// Recovers from a kill. Gives whether all was done, or else nothing.
-fn recovered(stage: &Stage<'_>, trace: &Trace) -> Result<bool, String> {
-    let said = stage.fyke(&["recover"]);
-    if said.code != Some(0) {
-        return Err(format!("after {:?} recover said {said:?}", trace.said));
-    }
-    match stage.state() {
-        state if state == stage.before => Ok(false),
-        state if state == stage.after => Ok(true),
-        state => Err(format!("between: after {:?} recover said {said:?}\n{state}", trace.said)),
-    }
 }

@@ -6,8 +6,9 @@ use std::fs;
 use std::time::Instant;
 
 use super::rooms::Room;
-use super::tracer::{self, Call, Deed, Entry, Point, Trace};
+use super::tracer::{self, Deed, Entry, Point, Trace};
 use crate::kernel::world::{Backend, World, chains, plain, tool};
+use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
 const EMPTY: &str = "\
@@ -22,7 +23,8 @@ pub(crate) type State = String;
 /// A recipe in a world.
 pub(crate) struct Stage<'a> {
     world: &'a World,
-    room: &'a Room,
+    /// The recipe.
+    pub(crate) room: &'a Room,
     run: Vec<String>,
     /// The state before the recipe.
     pub(crate) before: State,
@@ -32,7 +34,13 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// Sets what others had set before, and looks once at what the recipe makes of it.
-    pub(crate) fn new(world: &'a World, room: &'a Room) -> Self {
+    ///
+    /// Gives nothing, and says why, where programs cannot be traced.
+    pub(crate) fn new(world: &'a World, room: &'a Room) -> Option<Self> {
+        if let Some(why) = tracer::why_not(world) {
+            println!("skipped: {why}");
+            return None;
+        }
         let recipe = room.text().map_or_else(|| room.own().to_owned(), |text| world.recipe(room.name, text));
         let run = vec!["run".to_owned(), recipe];
         let mut stage = Self { world, room, run, before: String::new(), after: String::new() };
@@ -44,7 +52,7 @@ impl<'a> Stage<'a> {
         assert_eq!(said.code, Some(room.code), "{said:?}");
         stage.after = stage.state();
         stage.reset();
-        stage
+        Some(stage)
     }
 
     /// Gives the words that run the recipe.
@@ -63,7 +71,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs fyke undisturbed.
-    pub(crate) fn fyke(&self, words: &[&str]) -> crate::program::Said {
+    pub(crate) fn fyke(&self, words: &[&str]) -> Said {
         self.world.fyke(words)
     }
 
@@ -93,6 +101,19 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Judges a state: whether all was done, or else nothing.
+    pub(crate) fn judge(&self) -> Result<bool, String> {
+        match self.state() {
+            state if state == self.before => Ok(false),
+            state if state == self.after => Ok(true),
+            state => {
+                let (before, after) = (difference(&self.before, &state), difference(&self.after, &state));
+                let (near, how) = if before.len() < after.len() { ("before", before) } else { ("after", after) };
+                Err(format!("neither; what is other than {near}: {how}"))
+            }
+        }
+    }
+
     /// Gives the present state of the backend.
     pub(crate) fn state(&self) -> State {
         let backend = self.world.backend.name();
@@ -107,14 +128,30 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Takes the id of the run out of the tags: `fyke:name#id.1` becomes `fyke:name#1`.
+impl fmt::Display for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.room.name, self.world.backend.name())
+    }
+}
+
+/// Says which lines of a state are gone, and which are new; or only moved.
+fn difference(before: &str, now: &str) -> String {
+    let lines = |mark: char, of: &str, other: &str| -> Vec<String> {
+        let missing = |line: &&str| other.lines().filter(|it| it == line).count() < of.lines().filter(|it| it == line).count();
+        of.lines().filter(missing).map(|line| format!("{mark} {line}")).collect()
+    };
+    let changed = [lines('-', before, now), lines('+', now, before)].concat();
+    if changed.is_empty() { format!("the same lines in another order:\n{now}") } else { format!("\n{}", changed.join("\n")) }
+}
+
+/// Takes id and number out of the tags: `fyke:name#id.1` becomes `fyke:name`. Equal rules of both families may be numbered in any order.
 fn without_run(text: &str) -> String {
     let mut parts = text.split("\"fyke:");
     let mut out = parts.next().unwrap().to_owned();
     for part in parts {
         let (tag, rest) = part.split_once('"').unwrap();
-        let (owner, number) = tag.rsplit_once('#').map_or((tag, ""), |(owner, id)| (owner, id.rsplit('.').next().unwrap()));
-        out.push_str(&format!("\"fyke:{owner}#{number}\"{rest}"));
+        let owner = tag.rsplit_once('#').map_or(tag, |(owner, _)| owner);
+        out.push_str(&format!("\"fyke:{owner}\"{rest}"));
     }
     out
 }
@@ -155,7 +192,8 @@ impl Tally {
     pub(crate) fn close(self) {
         println!("{self}");
         assert!(self.wrong.is_empty(), "{}:\n{}", self.what, self.wrong.join("\n"));
-        assert!(self.tried > 0 && self.unmet * 10 <= self.tried, "{self}");
+        // Two runs differ by a few calls: locks that are waited for, threads that meet.
+        assert!(self.tried > 0 && self.unmet * 5 <= self.tried, "{self}");
     }
 }
 
@@ -173,15 +211,15 @@ pub(crate) fn full() -> bool {
     std::env::var_os("FYKE_FAULTS").is_some_and(|word| word == "full")
 }
 
-/// Takes a sample that is spread evenly, the same each time; or all.
+/// Takes a sample, or all when all is to be swept.
 pub(crate) fn some<T>(all: Vec<T>, most: usize) -> Vec<T> {
-    let (len, most) = (all.len(), if full() { all.len() } else { most });
+    if full() { all } else { sample(all, most) }
+}
+
+/// Takes a sample that is spread evenly, and the same each time.
+pub(crate) fn sample<T>(all: Vec<T>, most: usize) -> Vec<T> {
+    let len = all.len();
     // The middle of each of as many equal parts.
     let is_in = |at: usize| len <= most || (at * most + most / 2) % len < most;
     all.into_iter().enumerate().filter(|(at, _)| is_in(*at)).map(|(_, one)| one).collect()
-}
-
-/// Gives the places of calls.
-pub(crate) fn points(calls: &[Call]) -> Vec<Point> {
-    calls.iter().map(|call| call.point).collect()
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use nix::time::ClockId;
 use nix::unistd::{ForkResult, Pid, fork, gettid};
 
 use super::calls;
+use crate::kernel::world::World;
 use crate::program::{Folder, Said};
 
 /// How long a program may take until it counts as hanging: more than its own bounds for locks and for what is left to die.
@@ -63,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) point: Point,
     /// Which one it is.
     pub(crate) number: i64,
+    /// Whether it writes to standard output or error, where the program speaks.
+    pub(crate) speaks: bool,
 }
 
 impl fmt::Display for Call {
@@ -101,8 +105,33 @@ pub(crate) struct Entry {
     pub(crate) call: Call,
     /// The thread that makes it.
     pub(crate) thread: Pid,
-    /// Its process.
-    pub(crate) process: Pid,
+}
+
+impl Entry {
+    /// Gives the first three arguments.
+    pub(crate) fn arguments(&self) -> [u64; 3] {
+        ptrace::getregs(self.thread).map_or([0; 3], |registers| [registers.rdi, registers.rsi, registers.rdx])
+    }
+
+    /// Reads the memory of the process.
+    pub(crate) fn memory(&self, at: u64, bytes: &mut [u8]) -> usize {
+        File::open(format!("/proc/{}/mem", self.thread)).and_then(|memory| memory.read_at(bytes, at)).unwrap_or(0)
+    }
+
+    /// Tells whether the thread is in the network namespace of this one.
+    pub(crate) fn is_here(&self) -> bool {
+        let net = |thread: &str| fs::read_link(format!("/proc/{thread}/ns/net")).ok();
+        net(&self.thread.to_string()) == net("thread-self")
+    }
+}
+
+/// Says why programs cannot be traced here, if they cannot.
+pub(crate) fn why_not(world: &World) -> Option<String> {
+    if !world.is_root {
+        return Some("an ordinary user cannot filter the calls of a program".to_owned());
+    }
+    let trace = trace(&world.folder, Command::new("true"), None);
+    (trace.said.code != Some(0)).then(|| format!("a program cannot be traced here: {}", trace.said.err.trim_end()))
 }
 
 /// Runs a command to its end, and does one thing at one call.
@@ -136,25 +165,28 @@ pub(crate) fn watch(folder: &Folder, mut command: Command, deed: Option<(Point, 
 
 /// Starts the command in a child that is traced from its first call on.
 fn start(mut command: Command) -> Pid {
+    let options = Options::PTRACE_O_EXITKILL
+        | Options::PTRACE_O_TRACESECCOMP
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACEEXEC;
+    // A stop before the filter, so that the options are set when the first call is filtered.
+    let ready = || Ok(ptrace::traceme().and_then(|()| raise(Signal::SIGSTOP)).and_then(|()| filter())?);
+    // SAFETY: as for the fork.
+    unsafe { command.pre_exec(ready) };
     // SAFETY: the child calls the system, and what `exec` needs; glibc keeps the allocator usable after a fork.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
-            let _ = ptrace::traceme().and_then(|()| raise(Signal::SIGSTOP)).and_then(|()| filter());
-            let error = command.exec();
-            eprintln!("{error}");
+            eprintln!("{}", command.exec());
             // SAFETY: ends the process.
             unsafe { libc::_exit(127) }
         }
         ForkResult::Parent { child } => {
-            assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Stopped(child, Signal::SIGSTOP));
-            let options = Options::PTRACE_O_EXITKILL
-                | Options::PTRACE_O_TRACESECCOMP
-                | Options::PTRACE_O_TRACEFORK
-                | Options::PTRACE_O_TRACEVFORK
-                | Options::PTRACE_O_TRACECLONE
-                | Options::PTRACE_O_TRACEEXEC;
-            ptrace::setoptions(child, options).unwrap();
-            ptrace::cont(child, None).unwrap();
+            if let WaitStatus::Stopped(..) = waitpid(child, None).unwrap() {
+                ptrace::setoptions(child, options).unwrap();
+                ptrace::cont(child, None).unwrap();
+            }
             child
         }
     }
@@ -283,9 +315,10 @@ impl Tracer<'_> {
         let process = &mut self.processes[self.threads[&thread]];
         process.calls += 1;
         let (pid, point) = (process.pid, Point { who: process.who, at: process.calls });
-        let call = Call { point, number };
+        let speaks = number == libc::SYS_write && ptrace::getregs(thread).is_ok_and(|registers| matches!(registers.rdi, 1 | 2));
+        let call = Call { point, number, speaks };
         self.trace.0.push(call);
-        (self.see)(&Entry { call, thread, process: pid });
+        (self.see)(&Entry { call, thread });
         if let Some((_, deed)) = self.deed.take_if(|(at, _)| *at == point) {
             self.trace.1 = Some(call);
             match deed {

@@ -126,9 +126,18 @@ impl Said {
         self.status == 0
     }
 
-    /// Gives the output of iptables-save, if each rule of it is on one line. A comment can hold a line break, and then the rest of the rule
-    /// reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
+    /// Gives the output of iptables-save, if each rule of it is whole and on one line. A comment can hold a line break, and then the rest of
+    /// the rule reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
     pub(super) fn listing(&self, family: Family) -> Result<&str, Fault> {
+        // It asks the kernel for the matches of each rule; one of which it gets no answer is left out, and it ends with 0 all the same.
+        if let Some(warning) = self.complaint.lines().find(|line| line.contains("Extension") && line.contains("is not supported")) {
+            return Err(Fault::new(
+                Kind::System,
+                format!("read the {family} tables"),
+                format!("iptables-save leaves out words: {warning}"),
+            )
+            .hint("try again; the kernel may be short of memory"));
+        }
         match self.output.lines().find(|line| !closed(line)) {
             None => Ok(&self.output),
             Some(line) => Err(Fault::new(
@@ -263,6 +272,13 @@ mod tests {
         for (complaint, line, why) in cases {
             assert_eq!((said(complaint).line(), said(complaint).why().as_str()), (line, why), "{complaint}");
         }
+    }
+
+    #[test]
+    fn a_listing_that_lacks_words_is_none() {
+        let listing = |complaint: &str| Said { output: "-A INPUT -p udp -j ACCEPT".into(), ..said(complaint) };
+        assert!(listing("Warning: Extension udp is not supported, missing kernel module?\n").listing(Family::V4).is_err());
+        assert!(listing("# Warning: iptables-legacy tables present, use iptables-legacy-save to see them\n").listing(Family::V4).is_ok());
     }
 
     #[test]

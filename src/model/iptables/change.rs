@@ -144,6 +144,7 @@ impl<'a> Revert<'a> {
         let family = set.family;
         let mut revert = Self { set, next_id, drift: Vec::new(), renamed: Vec::new() };
         let mine: Vec<&Change> = changes.iter().filter(|change| change.object.family() == family).collect();
+        mine.iter().for_each(|change| revert.name_again(change));
         // First what others may need (chains), then what may need it (rules), last what nothing needs any more.
         mine.iter().for_each(|change| revert.chain_back(change));
         revert.rules_out(&mine);
@@ -268,6 +269,18 @@ impl<'a> Revert<'a> {
         }
         if let Err(fault) = self.set.delete_chain(at.table, &at.chain) {
             self.report(&change.object, true, format!("somebody else uses it: {}", fault.why));
+        }
+    }
+
+    /// Gives a chain the name that the batch gave it, if an undo that was cut short has taken it away already: the rules of the batch, and
+    /// the neighbours by which their places are known, are told in the new names.
+    fn name_again(&mut self, change: &Change) {
+        if let (Object::ChainName(at), Some(State::Name(before)), Some(State::Name(after))) =
+            (&change.object, &change.before, &change.after)
+            && self.set.find(at.table, after).is_none()
+        {
+            // Where the former name is not there either, the chain is gone, which is told later.
+            let _ = self.set.rename_chain(at.table, before, after);
         }
     }
 
