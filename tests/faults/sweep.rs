@@ -212,14 +212,12 @@ pub(crate) fn full() -> bool {
 }
 
 /// Takes a sample, or all when all is to be swept.
-pub(crate) fn some<T>(all: Vec<T>, most: usize) -> Vec<T> {
+pub(crate) fn some<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
     if full() { all } else { sample(all, most) }
 }
 
-/// Takes a sample that is spread evenly, and the same each time.
-pub(crate) fn sample<T>(all: Vec<T>, most: usize) -> Vec<T> {
-    let len = all.len();
-    // The middle of each of as many equal parts.
-    let is_in = |at: usize| len <= most || (at * most + most / 2) % len < most;
-    all.into_iter().enumerate().filter(|(at, _)| is_in(*at)).map(|(_, one)| one).collect()
+/// Takes a sample that is spread evenly from the first to the last, and the same each time.
+pub(crate) fn sample<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
+    let last = all.len().saturating_sub(1);
+    if last < most { all } else { (0..most).map(|number| all[number * last / (most - 1)]).collect() }
 }

@@ -129,14 +129,11 @@ impl Said {
     /// Gives the output of iptables-save, if each rule of it is whole and on one line. A comment can hold a line break, and then the rest of
     /// the rule reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
     pub(super) fn listing(&self, family: Family) -> Result<&str, Fault> {
-        // It asks the kernel for the matches of each rule; one of which it gets no answer is left out, and it ends with 0 all the same.
-        if let Some(warning) = self.complaint.lines().find(|line| line.contains("Extension") && line.contains("is not supported")) {
-            return Err(Fault::new(
-                Kind::System,
-                format!("read the {family} tables"),
-                format!("iptables-save leaves out words: {warning}"),
-            )
-            .hint("try again; the kernel may be short of memory"));
+        // A match whose library it cannot load, or that it cannot ask the kernel about, it leaves out; and it ends with 0 all the same.
+        let remark = |line: &str| line.starts_with('#') || line.starts_with("Warning: iptables-legacy") || line.trim().is_empty();
+        if let Some(complaint) = self.complaint.lines().find(|line| !remark(line)) {
+            let why = format!("iptables-save may have left out words: {}", strip(complaint));
+            return Err(Fault::new(Kind::System, format!("read the {family} tables"), why).hint("cure that, or try again"));
         }
         match self.output.lines().find(|line| !closed(line)) {
             None => Ok(&self.output),
@@ -277,7 +274,11 @@ mod tests {
     #[test]
     fn a_listing_that_lacks_words_is_none() {
         let listing = |complaint: &str| Said { output: "-A INPUT -p udp -j ACCEPT".into(), ..said(complaint) };
-        assert!(listing("Warning: Extension udp is not supported, missing kernel module?\n").listing(Family::V4).is_err());
+        for complaint in
+            ["Warning: Extension udp is not supported, missing kernel module?\n", "libxt_udp.so: cannot open shared object file\n"]
+        {
+            assert!(listing(complaint).listing(Family::V4).is_err(), "{complaint}");
+        }
         assert!(listing("# Warning: iptables-legacy tables present, use iptables-legacy-save to see them\n").listing(Family::V4).is_ok());
     }
 

@@ -374,3 +374,33 @@ fn in_common(a: &[u64], b: &[u64]) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Family;
+    use crate::model::iptables::Words;
+
+    #[test]
+    fn an_undo_that_was_cut_short_after_its_renames_finds_the_same_places() {
+        let (old, new, input) = (ChainName::listed("OLD"), ChainName::listed("NEW"), ChainName::listed("INPUT"));
+        let mut before = Ruleset::empty(Family::V4);
+        before.new_chain(Table::Filter, &old).unwrap();
+        for (id, words) in (1..).zip(["-j ACCEPT", "-j OLD", "-j DROP"]) {
+            let rule = Rule::new(Words::listed(words)).into();
+            before.get_mut(Table::Filter, &input).unwrap().rules.push(Entry { id, rule });
+        }
+        let mut after = before.clone();
+        after.rename_chain(Table::Filter, &old, &new).unwrap();
+        after.get_mut(Table::Filter, &input).unwrap().rules.pop();
+        let patch = Patch::between(&before, &after, &[(Table::Filter, old.clone(), new.clone())]);
+        let changes: Vec<Change> = patch.changes(&before).into_iter().map(|(change, _)| change).collect();
+        let mut between = after.clone();
+        between.rename_chain(Table::Filter, &new, &old).unwrap();
+        for mut present in [after, between] {
+            let drift = Revert::batch(&mut present, &changes).drift;
+            assert_eq!((drift, present.same(&before)), (Vec::new(), true), "{present:?}");
+        }
+    }
+}
