@@ -130,9 +130,9 @@ impl Said {
     /// the rule reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
     pub(super) fn listing(&self, family: Family) -> Result<&str, Fault> {
         // A match whose library it cannot load, or that it cannot ask the kernel about, it leaves out; and it ends with 0 all the same.
-        let remark = |line: &str| line.starts_with('#') || line.starts_with("Warning: iptables-legacy") || line.trim().is_empty();
-        if let Some(complaint) = self.complaint.lines().find(|line| !remark(line)) {
-            let why = format!("iptables-save may have left out words: {}", strip(complaint));
+        let left_out = |line: &&str| line.contains(".so: ") || line.contains("Extension ") && line.contains(" is not supported");
+        if let Some(complaint) = self.complaint.lines().find(left_out) {
+            let why = format!("iptables-save left out words: {}", strip(complaint));
             return Err(Fault::new(Kind::System, format!("read the {family} tables"), why).hint("cure that, or try again"));
         }
         match self.output.lines().find(|line| !closed(line)) {
@@ -275,11 +275,11 @@ mod tests {
     fn a_listing_that_lacks_words_is_none() {
         let listing = |complaint: &str| Said { output: "-A INPUT -p udp -j ACCEPT".into(), ..said(complaint) };
         for complaint in
-            ["Warning: Extension udp is not supported, missing kernel module?\n", "libxt_udp.so: cannot open shared object file\n"]
+            ["Warning: Extension udp is not supported, missing kernel module?\n", "/x/libxt_udp.so: cannot open shared object file\n"]
         {
             assert!(listing(complaint).listing(Family::V4).is_err(), "{complaint}");
         }
-        assert!(listing("# Warning: iptables-legacy tables present, use iptables-legacy-save to see them\n").listing(Family::V4).is_ok());
+        assert!(listing("Warning: cannot open /etc/xtables/connlabel.conf: No such file or directory\n").listing(Family::V4).is_ok());
     }
 
     #[test]
