@@ -306,7 +306,7 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
 
 /// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
 /// in which nothing was ever set.
-fn plain(save: &str) -> String {
+pub(crate) fn plain(save: &str) -> String {
     let mut tables: Vec<Vec<String>> = Vec::new();
     for line in save.lines().filter(|line| !line.starts_with('#')) {
         if line.starts_with('*') {
@@ -321,7 +321,7 @@ fn plain(save: &str) -> String {
 }
 
 /// Splits the text of nft into tables and chains, sorted: they stand there in the order in which they were made.
-fn chains(ruleset: &str) -> Vec<String> {
+pub(crate) fn chains(ruleset: &str) -> Vec<String> {
     let (mut found, mut table) = (Vec::new(), "");
     for line in ruleset.lines() {
         match line {
