@@ -53,6 +53,18 @@ pub(super) fn of_an_undo(stage: &Stage<'_>) {
     scene.sweep(Deed::Kill, some(calls, 8));
 }
 
+/// Kills what sets a run again that was lifted.
+pub(super) fn of_a_redo(stage: &Stage<'_>) {
+    let prepare = || {
+        assert_eq!(stage.fyke(&stage.run()).code, Some(0));
+        assert_eq!(stage.fyke(&["undo", "last"]).code, Some(0));
+    };
+    let scene = Scene { name: format!("redo of {stage}"), stage, prepare: &prepare, words: vec!["redo"] };
+    let calls = scene.calls();
+    scene.sweep(Deed::KillAll, some(calls.clone(), 16));
+    scene.sweep(Deed::Kill, some(calls, 8));
+}
+
 /// Kills a run in the middle, then the recovery from it, and then the recovery from that, too.
 pub(super) fn of_a_recovery(stage: &Stage<'_>) {
     let middle = middle(stage);

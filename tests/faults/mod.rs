@@ -19,6 +19,7 @@ on_both! {
     a_killed_rollback
     a_killed_undo_of_all_functions
     a_killed_undo_of_ssh_rate_limit
+    a_killed_redo
     a_killed_recovery
     a_failed_call_of_all_functions
     a_failed_call_of_ssh_rate_limit
@@ -44,6 +45,10 @@ fn a_killed_undo_of_all_functions(world: &World) {
 
 fn a_killed_undo_of_ssh_rate_limit(world: &World) {
     on("ssh-rate-limit", world, kills::of_an_undo);
+}
+
+fn a_killed_redo(world: &World) {
+    on("iptables", world, kills::of_a_redo);
 }
 
 fn a_killed_recovery(world: &World) {
