@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use fyke::host::{Host, Mode, Recipe, Setup};
 use fyke::kernel::Kernel;
 use fyke::kernel::shadow::{Shadow, Shared};
-use fyke::model::iptables::{Owner, Policy, Ruleset, save};
+use fyke::model::iptables::{Owner, Policy, Ruleset, RunId, save};
 use fyke::model::{Change, Family, State};
-use fyke::transaction::{self, Context, Door, Journal, Shelf, undo};
+use fyke::transaction::{self, Context, Door, Guard, Journal, Shelf, undo};
 
 use crate::program::Folder;
 
@@ -73,7 +73,7 @@ impl Outcome {
 
         let mut journal = Journal::open(&shelf).unwrap();
         let run = undo::find(&journal, "last", "boot", 1).unwrap();
-        let report = undo::undo(&mut world.0.clone(), &mut journal, &run, &context(), 0).unwrap();
+        let report = undo::undo(&mut world.0.clone(), &mut journal, &run, &context(), 0, &mut Guard::asleep()).unwrap();
         assert!(report.drift.is_empty(), "{}: {:?}", case.display(), report.drift);
         Self { plan, after, undo: world.text() }
     }
@@ -152,7 +152,9 @@ impl World {
             Mode::Plan => Box::new(World::read(&self.text()).0),
         };
         let (past, journal) = (journal.clone(), if mode == Mode::Run { journal.clone() } else { Shelf::Memory });
-        let setup = transaction::Setup { kernel, journal, past, context: context(), random: 0, now: || 0, begun: Box::new(|_| Ok(())) };
+        let begun = Box::new(|_: &RunId| Ok(()));
+        let guard = Guard::asleep();
+        let setup = transaction::Setup { kernel, journal, past, context: context(), random: 0, now: || 0, begun, guard };
         let door = Door::open(setup);
         let mut host = Host::open(Setup::new(mode, door.clone()));
         host.run(recipe, &[]).unwrap_or_else(|fault| panic!("{}: {fault}", recipe.file));

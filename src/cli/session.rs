@@ -14,7 +14,7 @@ use crate::kernel::process::{self, Ending, Limits, Page, signals};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin, Report};
-use crate::transaction::{Door, Journal, RunState, undo};
+use crate::transaction::{Door, Journal, RunState, Stance, undo};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 const STACK: usize = 64 << 20;
@@ -56,6 +56,8 @@ pub(crate) struct Session<'a> {
     options: &'a Options,
     mode: Mode,
     script: Script<'a>,
+    /// What to do about a change that could cut the login.
+    stance: Stance,
     place: Place,
     /// The runner's lock, from its first change on.
     lock: Arc<Mutex<Option<RunLock>>>,
@@ -63,8 +65,8 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Goes to the place where the script is to run.
-    pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>) -> Result<Self, Fault> {
-        Ok(Self { screen, options, mode, script, place: Place::enter(options)?, lock: Arc::default() })
+    pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>, stance: Stance) -> Result<Self, Fault> {
+        Ok(Self { screen, options, mode, script, stance, place: Place::enter(options)?, lock: Arc::default() })
     }
 
     /// Runs the script under a guardian. `tell` says what came of it, when it ended well, and gives the exit code.
@@ -82,7 +84,7 @@ impl<'a> Session<'a> {
             page.begin(run.as_str())
         };
         let (owner, hash) = self.owner();
-        let door = self.place.door(self.options, self.mode, owner, &hash, Box::new(begun));
+        let door = self.place.door(self.options, self.mode, (owner, &hash), Box::new(begun), Place::guard(self.stance));
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });

@@ -23,8 +23,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Run) -> Result<u8,
         // Whoever still runs it holds this lock.
         let lock = RunLock::take(&state, found.id.as_str(), Duration::ZERO)?;
         let context = place.context(Owner::new("undo", ""), "");
+        let (mut kernel, mut guard) = (Place::live(options), Place::guard(words.safety.stance()));
         let report =
-            RunLock::in_turn(&state, place.namespace, || undo::undo(Place::live(options).as_mut(), &mut journal, &found, &context, now()))?;
+            RunLock::in_turn(&state, place.namespace, || undo::undo(kernel.as_mut(), &mut journal, &found, &context, now(), &mut guard))?;
         lock.remove();
         tell(screen, &[report])
     })

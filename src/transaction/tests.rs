@@ -49,7 +49,16 @@ impl World {
             backend: String::new(),
         };
         let (kernel, past) = (Box::new(self.0.clone()), journal.clone());
-        Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| Ok(())) })
+        Door::open(Setup {
+            kernel,
+            journal: journal.clone(),
+            past,
+            context,
+            random,
+            now: || 0,
+            begun: Box::new(|_| Ok(())),
+            guard: Guard::asleep(),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Patch, Revert, Ruleset, RunId, Table, Tag, Words};
 use crate::model::{Change, Drift, Family, Fault, Kind, Object, Report, State};
 
+use super::guard::Guard;
 use super::journal::{Context, Journal, RunKind, RunRecord, RunState};
 
 /// Puts back what one batch of changes did; `journal` is told what is going to be changed, before it is. `empty` are the built-in chains and
@@ -158,7 +159,14 @@ pub fn find(journal: &Journal, word: &str, boot: &str, namespace: u64) -> Result
 }
 
 /// Lifts a run because a user asks for it.
-pub fn undo(kernel: &mut dyn Kernel, journal: &mut Journal, run: &RunRecord, context: &Context, now: i64) -> Result<Report, Fault> {
+pub fn undo(
+    kernel: &mut dyn Kernel,
+    journal: &mut Journal,
+    run: &RunRecord,
+    context: &Context,
+    now: i64,
+    guard: &mut Guard,
+) -> Result<Report, Fault> {
     let tried = format!("undo run {}", run.id);
     if run.kind == RunKind::Undo {
         return Err(Fault::input(tried, "it is an undo itself").hint("run the recipe again instead"));
@@ -183,6 +191,7 @@ pub fn undo(kernel: &mut dyn Kernel, journal: &mut Journal, run: &RunRecord, con
                 .hint(format!("undo both, the later one first: fyke undo {} && fyke undo {}", other.id, run.id)));
         }
     }
+    guard.undo(kernel, journal, run)?;
     lift(kernel, journal, &run.id, context, now, RunState::Lifted)
 }
 
