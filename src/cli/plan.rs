@@ -7,6 +7,7 @@ use super::session::{Outcome, Script, Session};
 use super::show::{Screen, changes};
 use super::{place, recipe_of, wants_help};
 use crate::host::Mode;
+use crate::host::value::escaped;
 use crate::kernel::identity;
 use crate::kernel::xtables::backend::Choice;
 use crate::model::{Fault, Kind};
@@ -33,7 +34,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
 
 /// Says that a run of what was planned would be refused.
 fn refused(fault: &Fault) -> String {
-    format!("a run would be refused: {}; {}", fault.why, fault.hint.as_deref().unwrap_or_default())
+    escaped(&format!("a run would be refused: {}; {}", fault.why, fault.hint.as_deref().unwrap_or_default()))
 }
 
 /// Makes the fault of somebody who may not even read rules. `tried` is the end of "cannot ...".

@@ -14,7 +14,8 @@ use crate::model::iptables::{Cut, Patch, Revert, Ruleset, walk};
 use crate::model::{Change, Family, Fault, Flow, Kind, Object, Origin, State};
 
 /// What a user can do who means it.
-const HINT: &str = "`--confirm 60s` lifts it again unless you confirm it; `--allow-lockout` does it as it is";
+const RUN: &str = "`--confirm 60s` lifts it again unless you confirm it; `--allow-lockout` does it as it is";
+const UNDO: &str = "`--allow-lockout` undoes it as it is";
 
 /// What to do about a change that could cut the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Guard {
         for (before, patch) in present.iter().zip(patches).filter(|(_, patch)| !patch.is_empty()) {
             let mut after = before.clone();
             patch.apply(&mut after);
-            self.judge("write these changes", |flow| rules(flow, before, &after, changes))?;
+            self.judge("write these changes", RUN, |flow| rules(flow, before, &after, changes))?;
         }
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Guard {
                 open.iter().for_each(|batch| drop(Revert::batch(&mut after, &batch.changes)));
                 (before, after)
             });
-            self.judge(&format!("undo run {}", run.id), |flow| match &read {
+            self.judge(&format!("undo run {}", run.id), UNDO, |flow| match &read {
                 Ok((before, after)) => rules(flow, before, after, &[]),
                 Err(fault) if flow.family() == family => vec![Risk { what: fault.to_string(), sure: false, origin: None }],
                 Err(_) => Vec::new(),
@@ -106,7 +107,7 @@ impl Guard {
     }
 
     /// Refuses, or tells of, the worst of the risks to the login.
-    fn judge(&mut self, tried: &str, risks: impl Fn(&Flow) -> Vec<Risk>) -> Result<(), Fault> {
+    fn judge(&mut self, tried: &str, hint: &str, risks: impl Fn(&Flow) -> Vec<Risk>) -> Result<(), Fault> {
         for flow in self.flows.iter().flatten() {
             let mut risks = risks(flow);
             risks.sort_by_key(|risk| !risk.sure);
@@ -116,7 +117,7 @@ impl Guard {
                 several => format!(" (and {} more)", several - 1),
             };
             let risk = risks.swap_remove(0);
-            let fault = Fault::new(Kind::Lockout, tried, format!("it could cut the login from {flow}: {}{others}", risk.what)).hint(HINT);
+            let fault = Fault::new(Kind::Lockout, tried, format!("it could cut the login from {flow}: {}{others}", risk.what)).hint(hint);
             let fault = risk.origin.into_iter().fold(fault, Fault::at);
             match self.stance {
                 Stance::Refuse => return Err(fault),
@@ -168,5 +169,78 @@ fn hits(list: &str, address: IpAddr) -> Option<usize> {
         // A list that is not there yet begins empty.
         Err(fault) if fault.kind == Kind::NotFound => Some(0),
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::shadow::{Shadow, Shared};
+    use crate::model::Tracking;
+    use crate::model::iptables::{ChainName, Edit, Intent, Owner, Policy, Table, Words};
+    use crate::transaction::{Context, Door, Setup, Shelf};
+
+    fn flow() -> Flow {
+        let (peer, here) = ("192.0.2.2:50022".parse().unwrap(), "192.0.2.1:22".parse().unwrap());
+        Flow { peer, here, interface: None, tracking: vec![Tracking::Established] }
+    }
+
+    /// Does one change to an empty IPv4 filter table, in front of a guard.
+    fn with(stance: Stance, family: Family, edit: Edit) -> (Result<(), Fault>, Vec<Fault>, Ruleset) {
+        let kernel = Shared::new(Shadow::over_nothing());
+        let context = Context {
+            owner: Owner::default(),
+            hash: String::new(),
+            user: String::new(),
+            command: String::new(),
+            pid: 1,
+            boot: String::new(),
+            namespace: 1,
+            backend: String::new(),
+        };
+        let door = Door::open(Setup {
+            kernel: Box::new(kernel.clone()),
+            journal: Shelf::Memory,
+            past: Shelf::Memory,
+            context,
+            random: 1,
+            now: || 0,
+            begun: Box::new(|_| Ok(())),
+            guard: Guard::new(stance, || vec![flow()]),
+        });
+        door.change(Intent { family, table: Table::Filter, edit }, Origin::at("x", 3, 1)).unwrap();
+        let done = door.commit();
+        let told = door.finish().map(|report| report.lockouts).unwrap_or_default();
+        let set = kernel.lock().ruleset(family).unwrap().clone();
+        (done, told, set)
+    }
+
+    fn policy() -> Edit {
+        Edit::SetPolicy(ChainName::listed("INPUT"), Policy::Drop)
+    }
+
+    #[test]
+    fn what_could_cut_the_login_is_not_written() {
+        for edit in [policy(), Edit::Append(ChainName::listed("OUTPUT"), Words::listed("-p tcp -j DROP"))] {
+            let (done, _, set) = with(Stance::Refuse, Family::V4, edit);
+            let fault = done.unwrap_err();
+            assert_eq!((fault.kind, fault.kind.exit_code(), fault.origin.unwrap().at.line), (Kind::Lockout, 5, 3));
+            assert!(set.same(&Ruleset::empty(Family::V4)));
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_and_who_asked_for_it_is_left_alone() {
+        let (done, told, set) = with(Stance::Tell, Family::V4, policy());
+        assert_eq!((done, told.len(), told[0].kind), (Ok(()), 1, Kind::Lockout));
+        assert!(!set.same(&Ruleset::empty(Family::V4)));
+        let (done, told, _) = with(Stance::Allow, Family::V4, policy());
+        assert_eq!((done, told.len()), (Ok(()), 0));
+    }
+
+    #[test]
+    fn the_other_family_is_no_matter() {
+        let (done, told, _) = with(Stance::Refuse, Family::V6, policy());
+        assert_eq!((done, told.len()), (Ok(()), 0));
     }
 }
