@@ -6,7 +6,10 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::world::{LONG, World, on_both};
+use fyke::model::iptables::{Ruleset, save, walk};
+use fyke::model::{Family, Flow, Tracking};
+
+use super::world::{LONG, World, on_both, tool};
 use crate::program::Said;
 
 on_both! {
@@ -20,6 +23,7 @@ on_both! {
     an_undo_that_cuts_is_refused
     a_refusal_lifts_what_was_written_before
     a_plan_tells
+    what_is_foretold_happens
 }
 
 /// Two hundred milliseconds are the least after which TCP sends something once more; on the wires of these tests a packet takes none.
@@ -188,24 +192,27 @@ fn a_rule_in_front_decides(world: &World) {
 
 fn a_login_that_is_tracked_may_be_limited(world: &World) {
     let mut login = Login::ssh(world, "192.0.2.2");
-    // Tracking sees it as a new connection, which the list does not know yet.
+    // Tracking begins in the middle of the connection and takes it for a new one, which the list does not know yet.
     let said = login.fyke(world, &["run", "ssh-rate-limit", "--hits", "1"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     login.lives();
     assert_eq!(login.fyke(world, &["undo", "last"]).code, Some(0));
+    let mut fresh = Login::open(world, "192.0.2.2", 2222, &mut None);
+    fresh.is_guarded(world, "v4.chain(\"INPUT\").append(\"-m state --state NEW -j DROP\");");
+    let mut fresh = Login::open(world, "192.0.2.2", 2223, &mut None);
+    let established =
+        "v4.chain(\"INPUT\").append(\"-m conntrack --ctstate ESTABLISHED -j ACCEPT\"); v4.chain(\"INPUT\").set_policy(\"DROP\");";
+    fresh.is_guarded(world, established);
+    // Once both sides were heard, it is an established one.
     world.iptables("iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT");
     login.lives();
     login.is_untouched(world, "v4.chain(\"INPUT\").set_policy(\"DROP\");");
+    login.is_untouched(world, "v4.chain(\"INPUT\").insert(1, \"-m state --state NEW -j DROP\");");
     login.is_guarded(
         world,
         "iptables::table(\"raw\").chain(\"PREROUTING\").append(\"-j CT --notrack\"); v4.chain(\"INPUT\").set_policy(\"DROP\");",
     );
     world.wipe();
-    // One that tracking has not seen is not let in by a rule for established ones.
-    let fresh = Login::open(world, "192.0.2.2", 2222, &mut None);
-    let established =
-        "v4.chain(\"INPUT\").append(\"-m conntrack --ctstate ESTABLISHED -j ACCEPT\"); v4.chain(\"INPUT\").set_policy(\"DROP\");";
-    assert_eq!(fresh.eval(world, &[], established).code, Some(5));
 }
 
 fn sudo_does_not_hide_the_login(world: &World) {
@@ -293,4 +300,104 @@ fn a_plan_tells(world: &World) {
     assert_eq!(document["lockouts"][0]["origin"]["at"]["line"], 1, "{said:?}");
     let said = world.fyke(&["plan", &path]);
     assert!(said.code == Some(0) && !said.err.contains("refused"), "{said:?}");
+}
+
+/// What a rule of the random rulesets is about; all of it can be decided.
+const MATCHES: &[&str] = &[
+    "",
+    "-p tcp",
+    "-p udp",
+    "-s 192.0.2.2/32",
+    "! -s 192.0.2.0/28",
+    "-d 192.0.2.1/32",
+    "-d 192.0.2.2/32",
+    "-i eth0",
+    "-i eth1",
+    "! -i lo",
+    "-i et+",
+    "-p tcp --dport 22",
+    "-p tcp --sport 22",
+    "-p tcp ! --dport 22",
+    "-p tcp -m multiport --dports 80,20:30",
+    "-p tcp -m multiport ! --ports 22",
+    "-p tcp --syn",
+    "-p tcp ! --syn",
+    "-p tcp --tcp-flags ALL NONE",
+    "-p tcp --tcp-flags SYN,ACK ACK",
+    "-m conntrack --ctstate RELATED,ESTABLISHED",
+    "-m conntrack ! --ctstate NEW,INVALID",
+    "-m state --state NEW",
+    "-m iprange --src-range 192.0.2.2-192.0.2.3",
+    "-m addrtype --src-type LOCAL",
+    "-m addrtype --dst-type LOCAL",
+    "-m recent --rcheck --name nobody --rsource",
+    "-m recent ! --rcheck --name nobody --rsource",
+    "-m comment --comment \"-p udp\"",
+];
+
+/// Numbers that look random, the same at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        of[(self.0 >> 20) as usize % of.len()]
+    }
+
+    fn ruleset(&mut self) -> String {
+        let policies = ["INPUT", "OUTPUT"].map(|chain| format!(":{chain} {} [0:0]\n", self.roll(&["ACCEPT", "ACCEPT", "DROP"])));
+        let mut rules = String::new();
+        for (chain, count, targets) in [
+            ("INPUT", 4, &["ACCEPT", "DROP", "RETURN", "LOG", "A", "B"][..]),
+            ("OUTPUT", 2, &["ACCEPT", "DROP", "A", "B"]),
+            ("A", 3, &["ACCEPT", "DROP", "RETURN", "B"]),
+            ("B", 2, &["ACCEPT", "DROP", "RETURN"]),
+        ] {
+            for _ in 0..count {
+                let (mut about, target) = (self.roll(MATCHES), self.roll(targets));
+                // The hooks of outgoing packets take no interface by which they came.
+                if chain != "INPUT" && about.contains("-i ") {
+                    about = "-p tcp";
+                }
+                let jump = if target.len() == 1 { self.roll(&["-j", "-j", "-g"]) } else { "-j" };
+                rules += &format!("-A {chain} {about} {jump} {target}\n");
+            }
+        }
+        format!("*filter\n{}:FORWARD ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n{rules}COMMIT\n", policies.concat())
+    }
+}
+
+/// Random rulesets: where the walk sees no cut the login lives, and where it sees one for sure it does not.
+fn what_is_foretold_happens(world: &World) {
+    const RULESETS: usize = 40;
+    let mut login = Login::ssh(world, "192.0.2.2");
+    let tracking = vec![Tracking::Established];
+    let (peer, here) = (login.far.local_addr().unwrap(), login.far.peer_addr().unwrap());
+    let flow = Flow { peer, here, interface: Some("eth0".into()), tracking };
+    // As long as a rule asks for it, tracking knows the connection.
+    world.iptables("iptables -t mangle -A FORWARD -m conntrack --ctstate NEW");
+    login.lives();
+    let (restore, list) = (format!("iptables-{}-restore", world.backend.name()), format!("iptables-{}-save", world.backend.name()));
+    let (mut dice, mut lived, mut died) = (Dice(0x0066_796b_65), 0, 0);
+    for _ in 0..RULESETS {
+        tool(&restore, &[], &dice.ruleset());
+        let text = tool(&list, &["-t", "filter"], "");
+        let mut set = Ruleset::empty(Family::V4);
+        save::read(&mut set, &text, &|_| false).unwrap();
+        let cuts = walk::cuts(&set, &flow, &|_, _| Some(0));
+        if cuts.is_empty() {
+            assert!(login.answers(LONG), "cut, and nothing foretold it:\n{text}");
+            lived += 1;
+        } else if cuts.iter().any(walk::Cut::is_sure) {
+            assert!(!login.answers(Duration::from_millis(150)), "not cut, though {}:\n{text}", cuts[0]);
+            died += 1;
+        }
+        tool(&restore, &[], "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n");
+        assert!(cuts.is_empty() || login.hears(LONG), "it stays cut:\n{text}");
+    }
+    assert!(lived > RULESETS / 8 && died > RULESETS / 8, "{lived} lived, {died} died");
+    world.iptables("iptables -t mangle -F");
+    world.wipe();
 }
