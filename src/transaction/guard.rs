@@ -42,7 +42,7 @@ struct Risk {
 pub struct Guard {
     stance: Stance,
     find: Box<dyn FnMut() -> Vec<Flow> + Send>,
-    /// The connections of the login, once they were looked for.
+    /// The connections of the login, as they were found last.
     flows: Option<Vec<Flow>>,
     told: Vec<Fault>,
 }
@@ -58,9 +58,17 @@ impl Guard {
         Self::new(Stance::Allow, Vec::new)
     }
 
-    /// Tells whether there is a login to be guarded.
-    pub(super) fn is_awake(&mut self) -> bool {
-        self.stance != Stance::Allow && !self.flows.get_or_insert_with(&mut self.find).is_empty()
+    /// Looks for the login, and tells whether there is one to be guarded. What tracking knows of it may be different at every write; where
+    /// there was none once, there will be none.
+    pub(super) fn wake(&mut self) -> bool {
+        if self.stance != Stance::Allow && !self.is_idle() {
+            self.flows = Some((self.find)());
+        }
+        self.flows.is_some() && !self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.flows.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// Gives what was told instead of refused.
@@ -70,7 +78,7 @@ impl Guard {
 
     /// Decides about patches of rules before they are written.
     pub(super) fn rules(&mut self, present: &[Ruleset], patches: &[Patch], changes: &[Change]) -> Result<(), Fault> {
-        if changes.is_empty() || !self.is_awake() {
+        if changes.is_empty() || self.flows.is_none() || self.is_idle() {
             return Ok(());
         }
         for (before, patch) in present.iter().zip(patches).filter(|(_, patch)| !patch.is_empty()) {
@@ -83,7 +91,7 @@ impl Guard {
 
     /// Decides about the undo of a run before it is begun.
     pub(super) fn undo(&mut self, kernel: &mut dyn Kernel, journal: &Journal, run: &RunRecord) -> Result<(), Fault> {
-        if !self.is_awake() {
+        if !self.wake() {
             return Ok(());
         }
         Backend::named(&run.context.backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
@@ -236,6 +244,14 @@ mod tests {
         assert!(!set.same(&Ruleset::empty(Family::V4)));
         let (done, told, _) = with(Stance::Allow, Family::V4, policy());
         assert_eq!((done, told.len()), (Ok(()), 0));
+    }
+
+    #[test]
+    fn a_login_is_looked_for_until_there_is_none() {
+        let mut found = vec![vec![flow()], vec![], vec![flow()], vec![flow()]];
+        let mut guard = Guard::new(Stance::Refuse, move || found.pop().unwrap());
+        assert_eq!([guard.wake(), guard.wake(), guard.wake(), guard.wake()], [true, true, false, false]);
+        assert!(!Guard::new(Stance::Allow, || panic!("nobody asked")).wake());
     }
 
     #[test]

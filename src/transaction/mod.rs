@@ -285,7 +285,7 @@ impl Transaction {
 
     fn write(&mut self) -> Result<(), Fault> {
         // The guard reads rules as the kernel lists them.
-        if self.kernel.xtables()?.judges() && !self.guard.is_awake() {
+        if !self.guard.wake() && self.kernel.xtables()?.judges() {
             self.overlay.settle(self.kernel.xtables()?)?;
         } else {
             self.overlay.vet(self.kernel.xtables()?)?;
