@@ -188,7 +188,14 @@ impl Walk<'_> {
             let seen = *table != Table::Nat || self.packet.tracking == Tracking::New;
             let Some(chain) = self.set.find(*table, &name).filter(|_| seen) else { continue };
             self.table = *table;
+            // The raw table comes before tracking: to a rule there every packet is invalid.
+            if *table == Table::Raw {
+                self.packet.tracking = Tracking::Invalid;
+            }
             let left = self.chain(&name, chain, Way::default(), 0);
+            if self.packet.tracking == Tracking::Invalid {
+                self.packet.tracking = self.tracking;
+            }
             if let Some(way) = left.filter(|_| chain.policy == Some(Policy::Drop)) {
                 self.cut(&name, None, way);
             }

@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::model::Family;
-use crate::model::iptables::save;
+use crate::model::iptables::{Words, save};
 
 /// A login from 192.0.2.2:50022 to port 22 of 192.0.2.1, by eth0.
 fn login(tracking: &[Tracking]) -> Flow {
@@ -200,6 +202,9 @@ fn a_packet_can_be_taken_out_of_tracking() {
     assert_eq!(both("PREROUTING -m limit --limit 1/s -j NOTRACK"), ["?INPUT"]);
     assert_eq!(both("PREROUTING -j CT --zone 1"), ["?INPUT"]);
     assert_eq!(both("PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp"), [""; 0]);
+    // Tracking comes after this table.
+    assert_eq!(both("PREROUTING -m conntrack --ctstate ESTABLISHED -j DROP"), [""; 0]);
+    assert_eq!(both("PREROUTING -m conntrack ! --ctstate NEW -j DROP").len(), 1);
 }
 
 #[test]
@@ -281,4 +286,12 @@ fn what_never_ends_is_bounded() {
 
 fn name(number: u8) -> String {
     format!("{}{}", char::from(b'a' + number / 26), char::from(b'a' + number % 26))
+}
+
+proptest! {
+    #[test]
+    fn no_words_are_too_odd_to_be_followed(words in proptest::collection::vec("(-[a-z]|--[a-z-]{1,9}|!|-j|-g|-m|--comment|--tcp-flags|[A-Z0-9,.:/ ]{0,9})", 0..9)) {
+        let set = filter(&format!("INPUT -j LOG; INPUT -m {}", Words::join(&words)));
+        cuts(&set, &login(UNSEEN), &nobody).iter().for_each(|cut| drop(cut.to_string()));
+    }
 }
