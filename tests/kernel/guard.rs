@@ -380,7 +380,7 @@ fn what_is_foretold_happens(world: &World) {
     world.iptables("iptables -t mangle -A FORWARD -m conntrack --ctstate NEW");
     login.lives();
     let (restore, list) = (format!("iptables-{}-restore", world.backend.name()), format!("iptables-{}-save", world.backend.name()));
-    let (mut dice, mut lived, mut died) = (Dice(0x0066_796b_65), 0, 0);
+    let (mut dice, mut lived, mut died) = (Dice(0x6679_6b65), 0, 0);
     for _ in 0..RULESETS {
         tool(&restore, &[], &dice.ruleset());
         let text = tool(&list, &["-t", "filter"], "");
