@@ -9,7 +9,7 @@ use std::time::Duration;
 use fyke::model::iptables::{Ruleset, save, walk};
 use fyke::model::{Family, Flow, Tracking};
 
-use super::world::{LONG, World, on_both, tool};
+use super::world::{Backend, LONG, World, on_both, tool};
 use crate::program::Said;
 
 on_both! {
@@ -270,6 +270,15 @@ fn an_undo_that_cuts_is_refused(world: &World) {
     world.iptables("iptables -P INPUT ACCEPT");
     assert!(login.hears(LONG));
     world.wipe();
+    if world.backend == Backend::Nft {
+        // Among rules that iptables cannot word nobody can tell.
+        assert_eq!(login.eval(world, &[], "v4.chain(\"INPUT\").append(\"-p tcp --dport 80 -j DROP\");").code, Some(0));
+        tool("nft", &["add", "rule", "ip", "filter", "INPUT", "tcp", "dport", "{ 1, 2 }", "drop"], "");
+        let said = login.fyke(world, &["undo", "last"]);
+        assert!(said.code == Some(5) && said.err.contains("cannot word"), "{said:?}");
+        assert_eq!(login.fyke(world, &["undo", "--allow-lockout", "last"]).code, Some(0));
+        world.wipe();
+    }
 }
 
 fn a_refusal_lifts_what_was_written_before(world: &World) {
