@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::model::Fault;
 use crate::model::duration::Span;
+use crate::transaction::Stance;
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -80,13 +81,14 @@ pub(crate) struct Timeout(pub(crate) Option<Duration>);
 pub(crate) enum Verb {
     /// Run a recipe
     ///
-    /// Runs a recipe against the live kernel. A recipe that fails, is interrupted or reaches the time limit is rolled back.
+    /// Runs a recipe against the live kernel. A recipe that fails, is interrupted or reaches the time limit is rolled back. In a remote login, a
+    /// recipe that could cut the connection of that login is refused.
     #[command(after_help = "Examples:
   fyke run ssh-rate-limit --port 2222
   fyke run ./my.rhai
   fyke --sandbox run ssh-rate-limit
   fyke run ssh-rate-limit --help")]
-    Run(Words),
+    Run(Start),
     /// Show what a recipe would change, and change nothing
     ///
     /// Runs a recipe against a shadow of the kernel and shows the difference. A plan holds nothing that could write.
@@ -172,6 +174,30 @@ pub(crate) enum Verb {
     Man(Folder),
 }
 
+/// What keeps users from locking themselves out.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Safety {
+    /// Go on even if that could cut the connection by which you are logged in
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
+}
+
+impl Safety {
+    /// Tells what to do about a change that could cut the login.
+    pub(crate) fn stance(self) -> Stance {
+        if self.allow_lockout { Stance::Allow } else { Stance::Refuse }
+    }
+}
+
+/// What `run` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) recipe: Words,
+}
+
 /// A recipe with its own parameters.
 #[derive(Args, Debug)]
 pub(crate) struct Words {
@@ -196,6 +222,8 @@ pub(crate) struct Plan {
 /// What `eval` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Eval {
+    #[command(flatten)]
+    pub(crate) safety: Safety,
     /// The script, or `-` for standard input
     pub(crate) script: OsString,
 }
@@ -250,6 +278,8 @@ pub(crate) struct History {
 #[derive(Args, Debug)]
 #[group(id = "which", required = true)]
 pub(crate) struct Undo {
+    #[command(flatten)]
+    pub(crate) safety: Safety,
     /// Ids of runs or their beginnings, or `last`: the last run here whose changes are in force
     #[arg(value_name = "RUN", group = "which")]
     pub(crate) runs: Vec<String>,
@@ -267,6 +297,8 @@ pub(crate) struct Undo {
 /// What `redo` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Redo {
+    #[command(flatten)]
+    pub(crate) safety: Safety,
     /// The id of a run, or of its undo
     #[arg(default_value = "last", hide_default_value = true)]
     pub(crate) run: String,
@@ -325,7 +357,7 @@ mod tests {
 
     fn words(line: Line) -> Vec<OsString> {
         match line.verb {
-            Verb::Run(words) => words.words,
+            Verb::Run(start) => start.recipe.words,
             Verb::Plan(plan) => plan.recipe.words,
             other => panic!("{other:?}"),
         }
@@ -348,6 +380,9 @@ mod tests {
 
     #[test]
     fn own_flags_stand_before_or_after_the_verb() {
+        let run = line(&["run", "--allow-lockout", "x", "--allow-lockout"]);
+        assert!(matches!(&run.verb, Verb::Run(start) if start.safety.stance() == Stance::Allow));
+        assert_eq!(words(run), ["x", "--allow-lockout"]);
         assert!(line(&["--json", "run", "x"]).options.json);
         assert!(line(&["run", "--json", "x"]).options.json);
         assert!(Line::try_parse_from(["fyke", "run", "--nonsense", "x"]).is_err());

@@ -13,5 +13,6 @@ pub(crate) fn run(screen: &Screen, options: &Options, eval: &Eval) -> Result<u8,
         "-" => Recipe::find("-")?.text,
         text => text.to_owned(),
     };
-    Session::open(screen, options, Mode::Run, Script::Text(&text))?.run(|outcome| run::tell(screen, outcome, false))
+    let session = Session::open(screen, options, Mode::Run, Script::Text(&text), eval.safety.stance())?;
+    session.run(|outcome| run::tell(screen, outcome, false))
 }

@@ -20,7 +20,7 @@ const EXIT_STATUS: Terms = &[
     ("2", "The command line, the recipe or a parameter is not acceptable. Nothing was begun."),
     ("3", "A rollback or a recovery is incomplete; the fault says what is left."),
     ("4", "Another process holds a lock, and the time to wait for it is over."),
-    ("5", "The user, a capability or a grant does not suffice."),
+    ("5", "The user, a capability or a grant does not suffice; or it could cut the connection by which the user is logged in."),
     ("6", "The present is not what the journal says; or, with plan --exit-code, something would change."),
     ("7", "This kernel, or a tool on this host, cannot do it."),
     ("8", "A limit or the deadline was reached. What the script had changed is rolled back."),
@@ -38,6 +38,10 @@ const FILES: Terms = &[
 ];
 
 const ENVIRONMENT: Terms = &[
+    (
+        "SSH_CONNECTION",
+        "The connection of a remote login, which run, eval and undo refuse to cut. Where sudo took it away, the processes above tell.",
+    ),
     ("XDG_RUNTIME_DIR", "Where the journal of an ordinary user lies."),
     ("NO_COLOR", "No colours, if it is not empty."),
     ("TERM", "No colours, if it is dumb or not set."),

@@ -55,7 +55,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
     identity::refuse_borrowed_rights()?;
     let options = &line.options;
     match &line.verb {
-        Verb::Run(words) => run::run(screen, options, words),
+        Verb::Run(start) => run::run(screen, options, start),
         Verb::Plan(plan) => plan::run(screen, options, plan),
         Verb::Eval(eval) => eval::run(screen, options, eval),
         Verb::Check(recipes) => check::run(screen, recipes),

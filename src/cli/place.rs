@@ -11,11 +11,11 @@ use crate::kernel::live::{Live, Present};
 use crate::kernel::netns::{self, Netns};
 use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Backend;
-use crate::kernel::{Kernel, files, identity, sandbox, state};
+use crate::kernel::{Kernel, files, identity, login, sandbox, state};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
 use crate::transaction::select::Here;
-use crate::transaction::{Begun, Context, Door, Journal, Setup, Shelf, Source};
+use crate::transaction::{Begun, Context, Door, Guard, Journal, Setup, Shelf, Source, Stance};
 
 /// The namespace that this process is in, and what belongs to it.
 #[derive(Clone, Debug)]
@@ -68,8 +68,13 @@ impl Place {
         Box::new(Live::new(backend(options)))
     }
 
+    /// Gives the guard of the login by which this program was started.
+    pub(crate) fn guard(stance: Stance) -> Guard {
+        Guard::new(stance, login::flows)
+    }
+
     /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.
-    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun) -> Door {
+    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun, guard: Guard) -> Door {
         let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
             Mode::Run => (Self::live(options), self.shelf()),
             Mode::Plan => (Box::new(Shadow::over(Box::new(Present::new(backend(options))))), Shelf::Memory),
@@ -84,6 +89,7 @@ impl Place {
             random: RandomState::new().hash_one(std::process::id()),
             now,
             begun: Box::new(begun),
+            guard,
         })
     }
 

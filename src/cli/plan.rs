@@ -7,9 +7,11 @@ use super::session::{Outcome, Script, Session};
 use super::show::{Screen, changes};
 use super::{place, recipe_of, wants_help};
 use crate::host::Mode;
+use crate::host::value::escaped;
 use crate::kernel::identity;
 use crate::kernel::xtables::backend::Choice;
 use crate::model::{Fault, Kind};
+use crate::transaction::Stance;
 
 /// Runs a recipe against a shadow of the kernel, and shows what it would change there.
 pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8, Fault> {
@@ -17,17 +19,22 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
     if wants_help(&words) {
         return super::help::recipe(screen, &recipe);
     }
-    let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words))?;
+    let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words), Stance::Tell)?;
     if !identity::has_net_admin() {
         return Err(no_net_admin(&format!("plan {}", recipe.name)));
     }
     session.run(|outcome| {
         let code = tell(screen, options, plan, outcome)?;
         if let Err(fault) = may_write(options, outcome) {
-            screen.note(&format!("a run would be refused: {}; {}", fault.why, fault.hint.unwrap_or_default()));
+            screen.note(&refused(&fault));
         }
         Ok(code)
     })
+}
+
+/// Says that a run of what was planned would be refused.
+fn refused(fault: &Fault) -> String {
+    escaped(&format!("a run would be refused: {}; {}", fault.why, fault.hint.as_deref().unwrap_or_default()))
 }
 
 /// Makes the fault of somebody who may not even read rules. `tried` is the end of "cannot ...".
@@ -47,7 +54,8 @@ fn tell(screen: &Screen, options: &Options, plan: &Plan, outcome: &Outcome) -> R
     let until = outcome.unknown.as_ref().and_then(|fault| fault.origin.as_ref()).map(|origin| origin.at.to_string());
     if screen.json {
         let mut document = json!({
-            "complete": outcome.unknown.is_none(), "known_until": until, "changes": changes::json(found), "acts": outcome.report.acts, "exit": code,
+            "complete": outcome.unknown.is_none(), "known_until": until, "changes": changes::json(found), "acts": outcome.report.acts,
+            "lockouts": outcome.report.lockouts, "exit": code,
         });
         if plan.commands {
             document["commands"] = changes::commands(found, place::backend(options)).lines().collect();
@@ -61,6 +69,7 @@ fn tell(screen: &Screen, options: &Options, plan: &Plan, outcome: &Outcome) -> R
         outcome.report.acts.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
         screen.print(&format!("{}\n", changes::planned(found)))?;
     }
+    outcome.report.lockouts.iter().for_each(|fault| screen.note(&refused(fault)));
     if let Some(fault) = &outcome.unknown {
         screen.note(&format!("the plan is known up to {}: {}", until.unwrap_or_else(|| "here".to_owned()), fault.why));
     }

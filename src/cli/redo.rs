@@ -12,7 +12,8 @@ use crate::kernel::lock::RunLock;
 use crate::model::iptables::Owner;
 use crate::model::{Fault, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Journal, RunRecord, Source};
+use crate::transaction::select::Task;
+use crate::transaction::{Journal, RunRecord, Source, Stance};
 
 /// Sets a run again, and says what could not be put back.
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8, Fault> {
@@ -21,18 +22,20 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8
         place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
         let run = place.here(&journal).to_redo(&words.run)?;
-        tell(screen, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, words.force))])
+        tell(screen, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, (words.force, words.safety.stance())))])
     })
 }
 
 /// Sets a run again.
-pub(crate) fn again(options: &Options, place: &Place, journal: &mut Journal, run: &RunRecord, force: bool) -> Result<Report, Fault> {
+pub(crate) fn again(options: &Options, place: &Place, journal: &mut Journal, run: &RunRecord, how: (bool, Stance)) -> Result<Report, Fault> {
     let state = place.state_to_write()?;
     let lock = RunLock::take(&state, run.id.as_str(), Duration::ZERO)?;
     let context = place.context(Owner::new("redo", ""), Source::default());
     let report = RunLock::in_turn(&state, place.namespace, || {
-        let run = &place.here(journal).again(journal.run(&run.id)?)?;
-        Desk { kernel: Place::live(options).as_mut(), journal, context: &context, now: now(), force }.redo(run)
+        let run = place.here(journal).again(journal.run(&run.id)?)?;
+        let (mut kernel, (force, stance)) = (Place::live(options), how);
+        Place::guard(stance).put_back(kernel.as_mut(), journal, &Task::Redo(run.clone()))?;
+        Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force }.redo(&run)
     });
     lock.remove();
     report

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::{Options, Words};
+use super::args::{Options, Start};
 use super::session::{Outcome, Script, Session};
 use super::show::{self, Screen, changes};
 use super::{recipe_of, wants_help};
@@ -10,12 +10,13 @@ use crate::host::Mode;
 use crate::model::Fault;
 
 /// Runs a recipe, and says what it changed and how to lift it.
-pub(crate) fn run(screen: &Screen, options: &Options, words: &Words) -> Result<u8, Fault> {
-    let (recipe, words) = recipe_of(&words.words)?;
+pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u8, Fault> {
+    let (recipe, words) = recipe_of(&start.recipe.words)?;
     if wants_help(&words) {
         return super::help::recipe(screen, &recipe);
     }
-    Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words))?.run(|outcome| tell(screen, outcome, true))
+    let session = Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?;
+    session.run(|outcome| tell(screen, outcome, true))
 }
 
 /// Prints the value of a script, and says what it changed; `announce` says so even if that is nothing.

@@ -16,7 +16,7 @@ use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Context, Door, Journal, RunState, Source};
+use crate::transaction::{Context, Door, Journal, RunState, Source, Stance};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 const STACK: usize = 64 << 20;
@@ -58,6 +58,8 @@ pub(crate) struct Session<'a> {
     options: &'a Options,
     mode: Mode,
     script: Script<'a>,
+    /// What to do about a change that could cut the login.
+    stance: Stance,
     place: Place,
     /// The runner's lock, from its first change on.
     lock: Arc<Mutex<Option<RunLock>>>,
@@ -65,8 +67,8 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Goes to the place where the script is to run.
-    pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>) -> Result<Self, Fault> {
-        Ok(Self { screen, options, mode, script, place: Place::enter(options)?, lock: Arc::default() })
+    pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>, stance: Stance) -> Result<Self, Fault> {
+        Ok(Self { screen, options, mode, script, stance, place: Place::enter(options)?, lock: Arc::default() })
     }
 
     /// Runs the script under a guardian. `tell` says what came of it, when it ended well, and gives the exit code.
@@ -83,7 +85,7 @@ impl<'a> Session<'a> {
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
             page.begin(run.as_str())
         };
-        let door = self.place.door(self.options, self.mode, self.context(), Box::new(begun));
+        let door = self.place.door(self.options, self.mode, self.context(), Box::new(begun), Place::guard(self.stance));
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });

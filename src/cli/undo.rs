@@ -27,8 +27,8 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
         let lifted: Vec<RunId> =
             tasks.iter().filter_map(|task| if let Task::Lift(run) = task { Some(run.id.clone()) } else { None }).collect();
         let outcomes = tasks.iter().map(|task| match task {
-            Task::Lift(run) => (Deed::Lifted, lift(options, &place, &mut journal, &run.id, &lifted, words.force)),
-            Task::Redo(run) => (Deed::SetAgain, redo::again(options, &place, &mut journal, run, words.force)),
+            Task::Lift(run) => (Deed::Lifted, lift(options, &place, &mut journal, words, &run.id, &lifted)),
+            Task::Redo(run) => (Deed::SetAgain, redo::again(options, &place, &mut journal, run, (words.force, words.safety.stance()))),
         });
         tell(screen, outcomes.collect())
     })
@@ -55,7 +55,7 @@ fn tasks(here: &Here<'_>, words: &Undo) -> Result<Vec<Task>, Fault> {
     Ok(tasks)
 }
 
-fn lift(options: &Options, place: &Place, journal: &mut Journal, run: &RunId, with: &[RunId], force: bool) -> Result<Report, Fault> {
+fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, run: &RunId, with: &[RunId]) -> Result<Report, Fault> {
     let state = place.state_to_write()?;
     // Whoever still runs it holds this lock.
     let lock = RunLock::take(&state, run.as_str(), Duration::ZERO)?;
@@ -63,10 +63,12 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, run: &RunId, wi
     let report = RunLock::in_turn(&state, place.namespace, || {
         // Somebody else may have been faster.
         let record = place.here(journal).open(journal.run(run)?)?;
-        if !force {
+        if !words.force {
             place.here(journal).nothing_stands_on(&record, with)?;
         }
-        Desk { kernel: Place::live(options).as_mut(), journal, context: &context, now: now(), force }.lift(run, RunState::Lifted)
+        let mut kernel = Place::live(options);
+        Place::guard(words.safety.stance()).put_back(kernel.as_mut(), journal, &Task::Lift(record))?;
+        Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force: words.force }.lift(run, RunState::Lifted)
     });
     lock.remove();
     report

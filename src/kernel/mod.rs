@@ -5,6 +5,7 @@ pub mod files;
 pub mod identity;
 pub mod live;
 pub mod lock;
+pub mod login;
 pub mod netlink;
 pub mod netns;
 pub mod process;

@@ -161,4 +161,6 @@ pub struct Report {
     pub acts: Vec<String>,
     /// What was found different from what the journal says.
     pub drift: Vec<Drift>,
+    /// In a plan: why a run would be refused for the sake of the login.
+    pub lockouts: Vec<Fault>,
 }

@@ -26,6 +26,8 @@ pub enum Kind {
     Busy,
     /// The user, the capability or the grant does not suffice.
     Permission,
+    /// The change could cut the connection by which the user is logged in.
+    Lockout,
     /// The present is not what the journal or the recipe says it is.
     Drift,
     /// This kernel, or a tool on this host, cannot do it.
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Incomplete => "incomplete",
             Kind::Busy => "busy",
             Kind::Permission => "permission",
+            Kind::Lockout => "lockout",
             Kind::Drift => "drift",
             Kind::Unsupported => "unsupported",
             Kind::Limit => "limit",
@@ -66,7 +69,7 @@ impl Kind {
         match self {
             Kind::Incomplete => 3,
             Kind::Busy => 4,
-            Kind::Permission => 5,
+            Kind::Permission | Kind::Lockout => 5,
             Kind::Drift => 6,
             Kind::Unsupported => 7,
             Kind::Limit => 8,

@@ -61,6 +61,11 @@ impl Prefix {
         if self.address.is_ipv4() { Family::V4 } else { Family::V6 }
     }
 
+    /// Tells whether an address lies in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4() && Self::new(address, self.length).address == self.address
+    }
+
     fn new(address: IpAddr, length: u8) -> Self {
         let address = match address {
             IpAddr::V4(a) => IpAddr::from((a.to_bits() & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)).to_be_bytes()),
@@ -205,6 +210,13 @@ mod tests {
         ] {
             assert!(text.parse::<Prefix>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_lies_in_its_prefix_only() {
+        let lies = |prefix: &str, address: &str| prefix.parse::<Prefix>().unwrap().contains(address.parse().unwrap());
+        assert!(lies("192.0.2.0/24", "192.0.2.255") && lies("0.0.0.0/0", "1.2.3.4") && lies("2001:db8::/64", "2001:db8::9"));
+        assert!(!lies("192.0.2.0/24", "192.0.3.0") && !lies("::/0", "1.2.3.4") && !lies("192.0.2.1", "192.0.2.2"));
     }
 
     #[test]

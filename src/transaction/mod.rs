@@ -5,6 +5,7 @@
 //! data, so that a door can one day stand in another process.
 
 mod company;
+pub mod guard;
 pub mod journal;
 mod ledger;
 mod overlay;
@@ -19,6 +20,7 @@ pub mod undo;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
 use self::overlay::Overlay;
@@ -97,6 +99,8 @@ pub struct Setup {
     pub now: fn() -> i64,
     /// What takes the lock of the run, and tells the guardian of it.
     pub begun: Begun,
+    /// What stands between the user's login and the changes.
+    pub guard: Guard,
 }
 
 /// The one way to the kernel, shared by everything in a script that holds a handle.
@@ -114,7 +118,8 @@ impl Door {
         let context = Context { pid: std::process::id(), ..Context::default() };
         let kernel = Box::new(Shadow::over_nothing());
         let (journal, past) = (Shelf::Memory, Shelf::Memory);
-        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun: Box::new(|_| Ok(())) })
+        let begun = Box::new(|_: &RunId| Ok(()));
+        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun, guard: Guard::asleep() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Transaction> {
@@ -164,6 +169,7 @@ struct Transaction {
     kernel: Box<dyn Kernel>,
     overlay: Overlay,
     ledger: Ledger,
+    guard: Guard,
     /// Whether the kernel has been told which tags count.
     ready: bool,
     changes: Vec<Change>,
@@ -177,6 +183,7 @@ impl Transaction {
             kernel: setup.kernel,
             overlay: Overlay::new(setup.context.owner.clone(), run.clone()),
             ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
+            guard: setup.guard,
             ready: false,
             changes: Vec::new(),
             acts: Vec::new(),
@@ -287,12 +294,13 @@ impl Transaction {
 
     /// Writes what is queued; or gives what is in the way, if that may pass.
     fn write(&mut self) -> Result<Option<Fault>, Fault> {
-        if self.kernel.xtables()?.judges() {
+        // The guard reads rules as the kernel lists them.
+        if !self.guard.wake() && self.kernel.xtables()?.judges() {
             self.overlay.settle(self.kernel.xtables()?)?;
         } else {
             self.overlay.vet(self.kernel.xtables()?)?;
         }
-        let Self { kernel, overlay, ledger, .. } = self;
+        let Self { kernel, overlay, ledger, guard, .. } = self;
         kernel.xtables()?.know(&ledger.known()?);
         let others = ledger.others()?;
         let (families, batch) = (overlay.families(), ledger.next_batch());
@@ -303,6 +311,7 @@ impl Transaction {
                 passes = met.passes;
                 return Err(met.fault);
             }
+            guard.rules(present, &patches, &found)?;
             // A plan that is made anew takes the place of the one before, also if nothing is left to do.
             if !found.is_empty() || ledger.next_batch() > batch {
                 ledger.intend(batch, &found)?;
@@ -357,7 +366,7 @@ impl Transaction {
         }
         self.ledger.close()?;
         let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));
-        Ok(Report { run: self.ledger.entered().cloned(), changes, acts, ..Report::default() })
+        Ok(Report { run: self.ledger.entered().cloned(), changes, acts, lockouts: self.guard.told(), ..Report::default() })
     }
 
     fn rollback(&mut self) -> Result<Report, Fault> {

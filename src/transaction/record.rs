@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::iptables::{Owner, RunId};
-use crate::model::{Change, Fault, Kind};
+use crate::model::{Change, Fault, Kind, Object};
 
 /// Declares an enumeration whose values have names: in the journal, in JSON, and to people.
 macro_rules! named {
@@ -170,4 +170,11 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The number of the state that it left, where the kernel counts the changes of everybody.
     pub left: Option<u64>,
+}
+
+impl Batch {
+    /// Tells whether the batch took out rules, which are to return between their neighbours.
+    pub fn takes_out_rules(&self) -> bool {
+        self.changes.iter().any(|change| matches!((&change.object, &change.after), (Object::Rule(_), None)))
+    }
 }

@@ -41,7 +41,16 @@ impl World {
         let owner = Owner::new(recipe, "");
         let context = Context { owner, pid: 1, boot: "boot".into(), namespace: 1, ..Context::default() };
         let (kernel, past) = (Box::new(self.0.clone()), journal.clone());
-        Door::open(Setup { kernel, journal: journal.clone(), past, context, random, now: || 0, begun: Box::new(|_| Ok(())) })
+        Door::open(Setup {
+            kernel,
+            journal: journal.clone(),
+            past,
+            context,
+            random,
+            now: || 0,
+            begun: Box::new(|_| Ok(())),
+            guard: Guard::asleep(),
+        })
     }
 }
 

@@ -40,6 +40,9 @@ impl Desk<'_> {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             if self.put_back(batch, &[], &mut work)? {
                 self.journal.lifted(run, batch.number)?;
+            } else if !work.faults.is_empty() && batch.takes_out_rules() {
+                // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
+                break;
             }
         }
         let clean = work.is_clean();
@@ -124,15 +127,19 @@ impl Desk<'_> {
         let untouched = batch.left.is_some() && tables.generation()? == batch.left;
         let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force, untouched };
         let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
-        let outcome = revert(tables, &job, &mut |made| {
-            // A plan that is made anew takes the place of the one before, also if nothing is left to do.
-            if !made.is_empty() || intended {
-                work.begin(journal, now)?;
-                journal.intend(&work.id, work.number, made)?;
-                intended = true;
-            }
-            Ok(())
-        });
+        let mut attempt = || {
+            revert(tables, &job, &mut |made| {
+                // A plan that is made anew takes the place of the one before, also if nothing is left to do.
+                if !made.is_empty() || intended {
+                    work.begin(journal, now)?;
+                    journal.intend(&work.id, work.number, made)?;
+                    intended = true;
+                }
+                Ok(())
+            })
+        };
+        // A tool may have been killed, or somebody in the way for a moment.
+        let outcome = attempt().or_else(|_| attempt());
         match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);

@@ -267,6 +267,7 @@ pub(super) const TAKEN: &[(&str, &str, &str)] = &[
 
 /// Rows that other tests prove.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
+    ("R45", "kernel::guard"),
     ("R48", "kernel::rollback"),
     ("R49", "kernel::company::two_at_once_lose_nothing"),
     ("C01", "cli::a_misuse_exits_with_2_and_says_so_on_standard_error_only"),
@@ -295,7 +296,6 @@ pub(super) const LATER: &[(&str, &str)] = &[
     ("R30", "tc is a later room"),
     ("R31", "tc is a later room"),
     ("R44", "a million rules take minutes with a debug build"),
-    ("R45", "needs the sockets of a later room to know the caller's connection"),
     ("C09", "nothing asks for a permission yet"),
     ("C10", "nothing asks for a permission yet"),
     ("C16", "there is no confirm window yet"),

@@ -2,6 +2,7 @@
 
 mod company;
 mod examples;
+mod guard;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;

@@ -10,7 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{scope, sleep};
@@ -249,16 +249,27 @@ impl World {
         TcpListener::bind(SocketAddr::new("::".parse().unwrap(), port)).unwrap()
     }
 
-    /// Connects from an address of the client; whether it took no longer than the given time.
-    fn connects(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> bool {
+    /// Connects from an address of the client.
+    fn reach(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> std::io::Result<TcpStream> {
         let connect = || {
             setns(self.client.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
             let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
             socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
-            socket.connect_timeout(&to.into(), patience)
+            socket.connect_timeout(&to.into(), patience).map(|()| socket.into())
         };
-        match scope(|scope| scope.spawn(connect).join().unwrap()) {
-            Ok(()) => true,
+        scope(|scope| scope.spawn(connect).join().unwrap())
+    }
+
+    /// Connects from an address of the client to a port of the server on the same wire.
+    pub(crate) fn connect(&self, from: &str, port: u16) -> TcpStream {
+        let (from, to) = ends(from, port);
+        self.reach(from, to, LONG).unwrap()
+    }
+
+    /// Tells whether a connection takes no longer than the given time.
+    fn connects(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> bool {
+        match self.reach(from, to, patience) {
+            Ok(_) => true,
             Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => false,
             Err(error) => panic!("{from} to {to}: {error}"),
         }

@@ -1,5 +1,6 @@
 //! Netlink (RFC 3549, netlink(7)): a socket, messages and their attributes, blocking and without a reactor.
 
+pub mod connection;
 pub mod message;
 pub mod nftables;
 pub mod route;
@@ -76,6 +77,24 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Sends a question that has one answer, and gives its body.
+    pub fn ask(&mut self, question: &[u8], sequence: u32) -> io::Result<Vec<u8>> {
+        self.send(question)?;
+        let mut body = None;
+        while body.is_none() {
+            self.receive(&mut |answer| {
+                if answer.sequence == sequence {
+                    if let Some(Err(refused)) = answer.status() {
+                        return Err(refused.error());
+                    }
+                    body.get_or_insert_with(|| answer.body.to_vec());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(body.unwrap_or_default())
     }
 
     /// Sends a question for a list, and gives each entry (its message type and its body) to `each`.

@@ -173,20 +173,8 @@ impl Nftables {
         let sequence = self.socket.next_sequence();
         let mut messages = Messages::new();
         ask(&mut messages, message::GETGEN, flag::REQUEST, sequence, 0, |_| {});
-        self.socket.send(messages.bytes())?;
-        let mut generation = None;
-        while generation.is_none() {
-            self.socket.receive(&mut |answer| {
-                if answer.sequence == sequence {
-                    if let Some(Err(refused)) = answer.status() {
-                        return Err(refused.error());
-                    }
-                    let id = entry(answer.body).find(|(kind, _)| *kind == attribute::GEN_ID);
-                    generation = id.map(|(_, value)| be32(value));
-                }
-                Ok(())
-            })?;
-        }
+        let body = self.socket.ask(messages.bytes(), sequence)?;
+        let generation = entry(&body).find(|(kind, _)| *kind == attribute::GEN_ID).map(|(_, value)| be32(value));
         generation.ok_or_else(|| io::Error::other("nf_tables has no generation"))
     }
 

@@ -30,6 +30,7 @@ pub use memory::Capped;
 pub use page::{Page, Phase, RUN_ID_MAX};
 pub use runner::with_big_stack;
 pub use signals::{Stop, sleep};
+pub use tree::ancestry;
 
 use super::errno;
 use crate::model::{Fault, Kind};

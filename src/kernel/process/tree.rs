@@ -1,4 +1,4 @@
-//! The end of everything that a runner started.
+//! The processes below this one, and their end; the processes above it.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -40,6 +40,13 @@ fn children() -> Vec<Pid> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| parent(*pid).as_deref() == Some(&own)).map(Pid::from_raw).collect()
+}
+
+/// Gives this process and those above it, as far as they can be told, without the first process of all.
+pub fn ancestry() -> Vec<i32> {
+    const MOST: usize = 1000;
+    let own = i32::try_from(std::process::id()).ok();
+    std::iter::successors(own, |pid| parent(*pid)?.parse().ok()).take_while(|pid| *pid > 1).take(MOST).collect()
 }
 
 /// Reads the parent from proc_pid_stat(5): the second field after the last parenthesis, since a program's name may contain any byte.

@@ -18,6 +18,15 @@ pub trait Judge {
     }
 }
 
+/// Takes every rule of ours for what was put in.
+pub struct Trusting;
+
+impl Judge for Trusting {
+    fn same(&mut self, _: &ChainRef, _: &Rule, _: &Rule) -> bool {
+        true
+    }
+}
+
 /// Puts back what one batch of changes did, object by object, in a copy of the present ruleset.
 pub struct Revert<'a> {
     set: &'a mut Ruleset,
@@ -368,14 +377,6 @@ mod tests {
     use crate::model::Family;
     use crate::model::iptables::Patch;
 
-    struct Unchanged;
-
-    impl Judge for Unchanged {
-        fn same(&mut self, _: &ChainRef, _: &Rule, _: &Rule) -> bool {
-            true
-        }
-    }
-
     #[test]
     fn an_undo_that_was_cut_short_after_its_renames_finds_the_same_places() {
         let (old, new, input) = (ChainName::listed("OLD"), ChainName::listed("NEW"), ChainName::listed("INPUT"));
@@ -393,7 +394,7 @@ mod tests {
         let mut between = after.clone();
         between.rename_chain(Table::Filter, &new, &old).unwrap();
         for mut present in [after, between] {
-            let drift = Revert::batch(&mut present, &changes, &mut Unchanged).drift;
+            let drift = Revert::batch(&mut present, &changes, &mut Trusting).drift;
             assert_eq!((drift, present.same(&before)), (Vec::new(), true), "{present:?}");
         }
     }

@@ -1,0 +1,236 @@
+//! The connections by which the user of this program may be logged in from elsewhere.
+//!
+//! sshd(8) tells its children of their connection in `SSH_CONNECTION`, but sudo(8) takes that away, and in a terminal that was left and
+//! entered again it is out of date. So the processes above this one are asked as well: for their environment, and for the sockets that they
+//! hold. Whatever they say counts only if it is an established connection of the network namespace in which the changes are made.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use nix::ifaddrs::getifaddrs;
+
+use super::netlink::connection;
+use super::process;
+use crate::model::{Flow, Tracking};
+
+/// What sshd tells its children: where the login comes from, and where it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Claim {
+    peer: SocketAddr,
+    here: SocketAddr,
+}
+
+/// An established connection of this network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Established {
+    peer: SocketAddr,
+    here: SocketAddr,
+    inode: u64,
+}
+
+/// Finds the connections; none where the user sits at this host, or where the login comes through another network namespace.
+pub fn flows() -> Vec<Flow> {
+    let above = process::ancestry();
+    let claims: Vec<Claim> = above.iter().filter_map(|pid| claim_of(*pid)).collect();
+    let held: HashSet<u64> = above.iter().flat_map(|pid| sockets_of(*pid)).collect();
+    if claims.is_empty() && held.is_empty() {
+        return Vec::new();
+    }
+    chosen(&claims, &held, &established(), &|address| !interfaces_of(address).is_empty())
+        .into_iter()
+        .map(|(peer, here)| flow(peer, here))
+        .collect()
+}
+
+/// Reads what was said to a process of its login, when it was started.
+fn claim_of(pid: i32) -> Option<Claim> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"SSH_CONNECTION="))?;
+    claim(std::str::from_utf8(value).ok()?)
+}
+
+/// Reads `192.0.2.2 50022 192.0.2.1 22`, as ssh(1) describes it.
+fn claim(text: &str) -> Option<Claim> {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let [peer, peer_port, here, here_port] = parts[..] else { return None };
+    let end = |address: &str, port: &str| {
+        // An address of one link only has the link behind it.
+        let address = address.split_once('%').map_or(address, |(address, _)| address);
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        Some(SocketAddr::new(address.parse::<IpAddr>().ok()?.to_canonical(), port.parse().ok().filter(|port| digits && *port != 0)?))
+    };
+    Some(Claim { peer: end(peer, peer_port)?, here: end(here, here_port)? })
+}
+
+/// Lists the sockets that a process holds, by their inodes. Whose files may not be looked at holds none that could be told.
+fn sockets_of(pid: i32) -> Vec<u64> {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let links = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
+    links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
+}
+
+/// Lists the established connections of the network namespace of the calling thread.
+fn established() -> Vec<Established> {
+    let files = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default());
+    files.iter().flat_map(|text| text.lines().skip(1)).filter_map(listed).collect()
+}
+
+/// Reads a line of /proc/net/tcp, see proc_pid_net(5).
+fn listed(line: &str) -> Option<Established> {
+    const ESTABLISHED: &str = "01";
+    let fields: Vec<&str> = line.split_whitespace().take(10).collect();
+    let [_, here, peer, ESTABLISHED, .., inode] = fields[..] else { return None };
+    Some(Established { peer: end(peer)?, here: end(here)?, inode: inode.parse().ok()? })
+}
+
+/// Reads `020200C0:C366`: the address in words of the machine's byte order, the port as a number.
+fn end(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let words =
+        address.as_bytes().chunks(8).map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok().map(u32::to_ne_bytes));
+    let bytes = words.collect::<Option<Vec<_>>>()?.concat();
+    let address = match bytes.len() {
+        4 => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        _ => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+    };
+    Some(SocketAddr::new(address.to_canonical(), u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Chooses the connections that count: far end and own end. `own` tells whether an address is of this network namespace.
+fn chosen(claims: &[Claim], held: &HashSet<u64>, all: &[Established], own: &dyn Fn(IpAddr) -> bool) -> Vec<(SocketAddr, SocketAddr)> {
+    let ends: HashSet<(SocketAddr, SocketAddr)> = all.iter().map(|one| (one.peer, one.here)).collect();
+    // Where both ends are of this host, nobody comes from elsewhere.
+    let remote = |one: &&Established| !one.peer.ip().is_loopback() && !ends.contains(&(one.here, one.peer));
+    let pick = |wanted: &dyn Fn(&Established) -> bool| -> Vec<(SocketAddr, SocketAddr)> {
+        let mut found: Vec<_> = all.iter().filter(remote).filter(|one| wanted(one)).map(|one| (one.peer, one.here)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    let claimed = |one: &Established| claims.iter().any(|claim| (claim.peer, claim.here) == (one.peer, one.here));
+    let named = pick(&|one| held.contains(&one.inode) || claimed(one));
+    if !named.is_empty() {
+        return named;
+    }
+    // The login that was claimed is over; who has come back by another one comes from the same host, or at least to the same door.
+    let over: Vec<&Claim> = claims.iter().filter(|claim| own(claim.here.ip())).collect();
+    let door = pick(&|one| over.iter().any(|claim| claim.here.port() == one.here.port()));
+    let host: Vec<_> = door.iter().filter(|(peer, _)| over.iter().any(|claim| claim.peer.ip() == peer.ip())).copied().collect();
+    if host.is_empty() { door } else { host }
+}
+
+fn flow(peer: SocketAddr, here: SocketAddr) -> Flow {
+    let tracking = match connection::is_tracked(peer, here) {
+        Ok(Some(true)) => vec![Tracking::Established],
+        // From the middle of a connection tracking begins anew, if it is let.
+        _ if is_strict() => vec![Tracking::New, Tracking::Established, Tracking::Invalid],
+        _ => vec![Tracking::New, Tracking::Established],
+    };
+    Flow { peer, here, interface: interface(peer.ip(), here.ip()), tracking }
+}
+
+fn is_strict() -> bool {
+    fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").is_ok_and(|value| value.trim() == "0")
+}
+
+/// Finds the interface of a connection: the one by which the way back leads, if the own address is on it and on no other one.
+fn interface(peer: IpAddr, here: IpAddr) -> Option<String> {
+    let way = connection::way_out(peer, here).ok()?;
+    (interfaces_of(here) == [way.as_str()]).then_some(way)
+}
+
+/// Lists the interfaces that have an address.
+fn interfaces_of(address: IpAddr) -> Vec<String> {
+    let holders = getifaddrs().into_iter().flatten().filter(|one| {
+        let storage = one.address.as_ref();
+        let v4 = storage.and_then(|storage| storage.as_sockaddr_in()).map(|found| IpAddr::from(found.ip()));
+        let v6 = storage.and_then(|storage| storage.as_sockaddr_in6()).map(|found| IpAddr::from(found.ip()));
+        v4.or(v6) == Some(address)
+    });
+    holders.map(|one| one.interface_name).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_sshd_says_is_read_strictly() {
+        let read = |text: &str| claim(text).map(|claim| (claim.peer.to_string(), claim.here.to_string()));
+        let both = |peer: &str, here: &str| Some((peer.to_owned(), here.to_owned()));
+        assert_eq!(read("192.0.2.2 50022 192.0.2.1 22"), both("192.0.2.2:50022", "192.0.2.1:22"));
+        assert_eq!(read("fe80::2%eth0 50022 fe80::1%eth0 22"), both("[fe80::2]:50022", "[fe80::1]:22"));
+        assert_eq!(read("::ffff:192.0.2.2 50022 ::ffff:192.0.2.1 22"), both("192.0.2.2:50022", "192.0.2.1:22"));
+        for bad in [
+            "",
+            "x",
+            "192.0.2.2 50022 192.0.2.1",
+            "192.0.2.2 50022 192.0.2.1 22 ",
+            "192.0.2.2  50022 192.0.2.1 22",
+            "UNKNOWN 65535 UNKNOWN 65535",
+            "192.0.2.2 +5 192.0.2.1 22",
+            "192.0.2.2 70000 192.0.2.1 22",
+            "192.0.2.2 0 192.0.2.1 22",
+            "192.0.2.2 5 192.0.2.1 22\n",
+            "host 5 192.0.2.1 22",
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_kernels_table_is_read() {
+        let number = |address: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(address));
+        let (here, peer) = (number([192, 0, 2, 1]), number([192, 0, 2, 2]));
+        let mapped = format!("0000000000000000{}", number([0, 0, 255, 255]));
+        let line = |state: &str| {
+            format!(
+                "   3: {mapped}{here}:0016 {mapped}{peer}:C366 {state} 00000000:00000000 02:000A 00000000     0        0 4711 2 0000 20 4"
+            )
+        };
+        assert_eq!(listed(&line("01")), Some(Established { peer: at("192.0.2.2:50022"), here: at("192.0.2.1:22"), inode: 4711 }));
+        assert_eq!(listed(&line("06")), None);
+        let v6 = format!("{}{}{}{}", number([0x20, 1, 0xd, 0xb8]), number([0; 4]), number([0; 4]), number([0, 0, 0, 2]));
+        assert_eq!(end(&format!("{v6}:0016")), Some(at("[2001:db8::2]:22")));
+        for bad in ["", ":", "zz:16", "0102030405060708:16"] {
+            assert_eq!(end(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_told_from_other_connections() {
+        let one = |peer: &str, here: &str, inode: u64| Established { peer: at(peer), here: at(here), inode };
+        let all = [
+            one("192.0.2.2:5001", "192.0.2.1:22", 1),
+            one("192.0.2.2:5002", "192.0.2.1:22", 2),
+            one("192.0.2.3:5003", "192.0.2.1:22", 3),
+            one("127.0.0.1:5004", "127.0.0.1:22", 4),
+            one("192.0.2.1:5005", "192.0.2.1:22", 5),
+            one("192.0.2.1:22", "192.0.2.1:5005", 6),
+            one("192.0.2.9:443", "192.0.2.1:6000", 7),
+        ];
+        let peers = |claims: &[&str], held: &[u64]| -> Vec<u16> {
+            let claims: Vec<Claim> = claims.iter().map(|text| claim(text).unwrap()).collect();
+            chosen(&claims, &held.iter().copied().collect(), &all, &|address| address == IpAddr::from([192, 0, 2, 1]))
+                .iter()
+                .map(|(peer, _)| peer.port())
+                .collect()
+        };
+        assert_eq!(peers(&[], &[]), [0; 0]);
+        assert_eq!(peers(&["192.0.2.2 5001 192.0.2.1 22"], &[]), [5001]);
+        assert_eq!(peers(&[], &[3, 4, 5, 6, 99]), [5003]);
+        assert_eq!(peers(&["192.0.2.2 5001 192.0.2.1 22"], &[1, 7]), [5001, 443]);
+        assert_eq!(peers(&["192.0.2.2 4000 192.0.2.1 22"], &[3]), [5003]);
+        // Out of date: whoever came from there, or at least to that port.
+        assert_eq!(peers(&["192.0.2.2 4000 192.0.2.1 22"], &[]), [5001, 5002]);
+        assert_eq!(peers(&["192.0.2.8 4000 192.0.2.1 22"], &[]), [5001, 5002, 5003]);
+        assert_eq!(peers(&["192.0.2.2 4000 192.0.2.1 2222"], &[]), [0; 0]);
+        assert_eq!(peers(&["192.0.2.2 4000 198.51.100.1 22"], &[]), [0; 0], "the claim is about another network namespace");
+    }
+}

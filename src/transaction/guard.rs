@@ -1,0 +1,262 @@
+//! The guard against locking oneself out: what a change could do to the connection by which its user is logged in.
+//!
+//! A room that can cut connections says what its changes could do to one (its [`Risk`]s), in one function like [`rules`]; what follows from
+//! that is decided here, for all rooms alike. What lifts something after an error or a crash is not asked: it must not stop.
+
+use std::net::IpAddr;
+
+use super::journal::Journal;
+use super::record::Batch;
+use super::select::Task;
+use crate::kernel::Kernel;
+use crate::kernel::recent::Recent;
+use crate::kernel::xt_recent::XtRecent;
+use crate::kernel::xtables::Backend;
+use crate::model::iptables::{Cut, Patch, Revert, Ruleset, Trusting, walk};
+use crate::model::{Change, Family, Fault, Flow, Kind, Object, Origin, State};
+
+/// What a user can do who means it.
+const RUN: &str = "`--confirm 60s` lifts it again unless you confirm it; `--allow-lockout` does it as it is";
+const UNDO: &str = "`--allow-lockout` does it as it is";
+
+/// What to do about a change that could cut the login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// It is refused.
+    Refuse,
+    /// It is told: a plan changes nothing.
+    Tell,
+    /// It is none of our business: the user said so, or it will be lifted if nobody confirms it.
+    Allow,
+}
+
+/// What a change could do to a connection.
+struct Risk {
+    /// What, as a sentence.
+    what: String,
+    /// Whether that is certain.
+    sure: bool,
+    /// The script position that asked for it.
+    origin: Option<Origin>,
+}
+
+/// Stands between a login and the changes that could cut it.
+pub struct Guard {
+    stance: Stance,
+    find: Box<dyn FnMut() -> Vec<Flow> + Send>,
+    /// The connections of the login, as they were found last.
+    flows: Option<Vec<Flow>>,
+    told: Vec<Fault>,
+}
+
+impl Guard {
+    /// Makes a guard of the login that `find` finds; it is looked for at the first change.
+    pub fn new(stance: Stance, find: impl FnMut() -> Vec<Flow> + Send + 'static) -> Self {
+        Self { stance, find: Box::new(find), flows: None, told: Vec::new() }
+    }
+
+    /// Makes a guard that lets everything pass.
+    pub fn asleep() -> Self {
+        Self::new(Stance::Allow, Vec::new)
+    }
+
+    /// Looks for the login, and tells whether there is one to be guarded. What tracking knows of it may be different at every write; where
+    /// there was none once, there will be none.
+    pub(super) fn wake(&mut self) -> bool {
+        if self.stance != Stance::Allow && !self.is_idle() {
+            self.flows = Some((self.find)());
+        }
+        self.flows.is_some() && !self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.flows.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Gives what was told instead of refused.
+    pub(super) fn told(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Decides about patches of rules before they are written.
+    pub(super) fn rules(&mut self, present: &[Ruleset], patches: &[Patch], changes: &[Change]) -> Result<(), Fault> {
+        if changes.is_empty() || self.flows.is_none() || self.is_idle() {
+            return Ok(());
+        }
+        for (before, patch) in present.iter().zip(patches).filter(|(_, patch)| !patch.is_empty()) {
+            let mut after = before.clone();
+            patch.apply(&mut after);
+            self.judge("write these changes", RUN, |flow| rules(flow, before, &after, changes))?;
+        }
+        Ok(())
+    }
+
+    /// Decides about putting batches back before that is begun: what lifts a run, or sets it again.
+    pub fn put_back(&mut self, kernel: &mut dyn Kernel, journal: &Journal, task: &Task) -> Result<(), Fault> {
+        if !self.wake() {
+            return Ok(());
+        }
+        let (Task::Lift(run) | Task::Redo(run)) = task;
+        Backend::named(&run.context.backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
+        kernel.xtables()?.know(&journal.known(&run.context.boot, run.context.namespace)?);
+        let (tried, runs) = match task {
+            Task::Lift(run) => (format!("undo run {}", run.id), vec![run.id.clone()]),
+            Task::Redo(run) => (format!("set run {} again", run.id), journal.liftings(&run.id)?),
+        };
+        let mut open: Vec<Batch> = Vec::new();
+        for run in &runs {
+            open.extend(journal.batches(run)?.into_iter().rev().filter(|batch| !batch.lifted));
+        }
+        let concerns = |family: &Family| open.iter().flat_map(|batch| &batch.changes).any(|change| change.object.family() == *family);
+        for family in Family::BOTH.into_iter().filter(concerns) {
+            let read = kernel.xtables()?.read(family).map(|before| {
+                let mut after = before.clone();
+                open.iter().for_each(|batch| drop(Revert::batch(&mut after, &batch.changes, &mut Trusting)));
+                (before, after)
+            });
+            self.judge(&tried, UNDO, |flow| match &read {
+                Ok((before, after)) => rules(flow, before, after, &[]),
+                Err(fault) if flow.family() == family => vec![Risk { what: fault.to_string(), sure: false, origin: None }],
+                Err(_) => Vec::new(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses, or tells of, the worst of the risks to the login.
+    fn judge(&mut self, tried: &str, hint: &str, risks: impl Fn(&Flow) -> Vec<Risk>) -> Result<(), Fault> {
+        for flow in self.flows.iter().flatten() {
+            let mut risks = risks(flow);
+            risks.sort_by_key(|risk| !risk.sure);
+            let others = match risks.len() {
+                0 => continue,
+                1 => String::new(),
+                several => format!(" (and {} more)", several - 1),
+            };
+            let risk = risks.swap_remove(0);
+            let fault = Fault::new(Kind::Lockout, tried, format!("it could cut the login from {flow}: {}{others}", risk.what)).hint(hint);
+            let fault = risk.origin.into_iter().fold(fault, Fault::at);
+            match self.stance {
+                Stance::Refuse => return Err(fault),
+                Stance::Tell => self.told.push(fault),
+                Stance::Allow => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds what new rules could do to a connection. What could cut it before is left out: it is somebody else's, or was allowed.
+fn rules(flow: &Flow, before: &Ruleset, after: &Ruleset, changes: &[Change]) -> Vec<Risk> {
+    if flow.family() != after.family {
+        return Vec::new();
+    }
+    let known = walk::cuts(before, flow, &hits);
+    let mut found: Vec<(String, Risk)> = Vec::new();
+    for cut in walk::cuts(after, flow, &hits).into_iter().filter(|cut| !cut.is_known(&known)) {
+        let place = format!("{} {:?}", cut.at, cut.rule);
+        let risk = Risk { what: cut.to_string(), sure: cut.is_sure(), origin: origin(&cut, changes) };
+        // The same place may be met on the way in and on the way out, by a first packet and by a later one.
+        match found.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, other)) if risk.sure && !other.sure => *other = risk,
+            Some(_) => {}
+            None => found.push((place, risk)),
+        }
+    }
+    found.into_iter().map(|(_, risk)| risk).collect()
+}
+
+/// Finds the script position of the change that made a cut: of the rule or the policy itself, else of what was changed in front of it.
+fn origin(cut: &Cut, changes: &[Change]) -> Option<Origin> {
+    let itself = |change: &&Change| match (&change.object, &change.after, &cut.rule) {
+        (Object::Rule(at), Some(State::Rule(rule, _)), Some(cutting)) => *at == cut.at && *rule == **cutting,
+        (Object::Policy(at), _, None) => *at == cut.at,
+        _ => false,
+    };
+    let near = |change: &&Change| (change.object.family(), change.object.table()) == (cut.at.family, cut.at.table);
+    let asked = || changes.iter().filter(|change| change.origin.is_some());
+    let change = asked().find(itself).or_else(|| asked().find(near)).or_else(|| asked().next())?;
+    change.origin.clone()
+}
+
+/// Counts the packets of an address that a list of the `recent` match holds.
+fn hits(list: &str, address: IpAddr) -> Option<usize> {
+    match XtRecent.read(list) {
+        Ok(sources) => Some(sources.iter().find(|source| source.address == address).map_or(0, |source| source.seen.len())),
+        // A list that is not there yet begins empty.
+        Err(fault) if fault.kind == Kind::NotFound => Some(0),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::shadow::{Shadow, Shared};
+    use crate::model::Tracking;
+    use crate::model::iptables::{ChainName, Edit, Intent, Policy, Table, Words};
+    use crate::transaction::{Context, Door, Setup, Shelf};
+
+    fn flow() -> Flow {
+        let (peer, here) = ("192.0.2.2:50022".parse().unwrap(), "192.0.2.1:22".parse().unwrap());
+        Flow { peer, here, interface: None, tracking: vec![Tracking::Established] }
+    }
+
+    /// Does one change to an empty IPv4 filter table, in front of a guard.
+    fn with(stance: Stance, family: Family, edit: Edit) -> (Result<(), Fault>, Vec<Fault>, Ruleset) {
+        let kernel = Shared::new(Shadow::over_nothing());
+        let context = Context { pid: 1, namespace: 1, ..Context::default() };
+        let door = Door::open(Setup {
+            kernel: Box::new(kernel.clone()),
+            journal: Shelf::Memory,
+            past: Shelf::Memory,
+            context,
+            random: 1,
+            now: || 0,
+            begun: Box::new(|_| Ok(())),
+            guard: Guard::new(stance, || vec![flow()]),
+        });
+        door.change(Intent { family, table: Table::Filter, edit }, Origin::at("x", 3, 1)).unwrap();
+        let done = door.commit();
+        let told = door.finish().map(|report| report.lockouts).unwrap_or_default();
+        let set = kernel.lock().ruleset(family).unwrap().clone();
+        (done, told, set)
+    }
+
+    fn policy() -> Edit {
+        Edit::SetPolicy(ChainName::listed("INPUT"), Policy::Drop)
+    }
+
+    #[test]
+    fn what_could_cut_the_login_is_not_written() {
+        for edit in [policy(), Edit::Append(ChainName::listed("OUTPUT"), Words::listed("-p tcp -j DROP"))] {
+            let (done, _, set) = with(Stance::Refuse, Family::V4, edit);
+            let fault = done.unwrap_err();
+            assert_eq!((fault.kind, fault.kind.exit_code(), fault.origin.unwrap().at.line), (Kind::Lockout, 5, 3));
+            assert!(set.same(&Ruleset::empty(Family::V4)));
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_and_who_asked_for_it_is_left_alone() {
+        let (done, told, set) = with(Stance::Tell, Family::V4, policy());
+        assert_eq!((done, told.len(), told[0].kind), (Ok(()), 1, Kind::Lockout));
+        assert!(!set.same(&Ruleset::empty(Family::V4)));
+        let (done, told, _) = with(Stance::Allow, Family::V4, policy());
+        assert_eq!((done, told.len()), (Ok(()), 0));
+    }
+
+    #[test]
+    fn a_login_is_looked_for_until_there_is_none() {
+        let mut found = vec![vec![flow()], vec![], vec![flow()], vec![flow()]];
+        let mut guard = Guard::new(Stance::Refuse, move || found.pop().unwrap());
+        assert_eq!([guard.wake(), guard.wake(), guard.wake(), guard.wake()], [true, true, false, false]);
+        assert!(!Guard::new(Stance::Allow, || panic!("nobody asked")).wake());
+    }
+
+    #[test]
+    fn the_other_family_is_no_matter() {
+        let (done, told, _) = with(Stance::Refuse, Family::V6, policy());
+        assert_eq!((done, told.len()), (Ok(()), 0));
+    }
+}
