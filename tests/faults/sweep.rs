@@ -192,8 +192,9 @@ impl Tally {
     pub(crate) fn close(self) {
         println!("{self}");
         assert!(self.wrong.is_empty(), "{}:\n{}", self.what, self.wrong.join("\n"));
-        // Two runs differ by a few calls: locks that are waited for, threads that meet.
-        assert!(self.tried > 0 && self.unmet * 5 <= self.tried, "{self}");
+        // Two runs differ by a few calls: locks that are waited for, threads that meet. A few calls say nothing of that.
+        let met = self.tried > 0 && (self.tried < 20 || self.unmet * 5 <= self.tried);
+        assert!(met, "{self}");
     }
 }
 
