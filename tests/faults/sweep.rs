@@ -212,9 +212,10 @@ pub(crate) fn full() -> bool {
     std::env::var_os("FYKE_FAULTS").is_some_and(|word| word == "full")
 }
 
-/// Takes a sample, or all when all is to be swept.
+/// Takes a sample, or all when all is to be swept; `FYKE_FAULTS=5` takes a sample that is five times as large.
 pub(crate) fn some<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
-    if full() { all } else { sample(all, most) }
+    let times = std::env::var("FYKE_FAULTS").ok().and_then(|word| word.parse().ok()).unwrap_or(1);
+    if full() { all } else { sample(all, most * times) }
 }
 
 /// Takes a sample that is spread evenly from the first to the last, and the same each time.
