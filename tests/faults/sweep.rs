@@ -192,8 +192,9 @@ impl Tally {
     pub(crate) fn close(self) {
         println!("{self}");
         assert!(self.wrong.is_empty(), "{}:\n{}", self.what, self.wrong.join("\n"));
-        // Two runs differ by a few calls: locks that are waited for, threads that meet.
-        assert!(self.tried > 0 && self.unmet * 5 <= self.tried, "{self}");
+        // Two runs differ by a few calls: locks that are waited for, threads that meet. A few calls say nothing of that.
+        let met = self.tried > 0 && (self.tried < 20 || self.unmet * 5 <= self.tried);
+        assert!(met, "{self}");
     }
 }
 
@@ -211,9 +212,10 @@ pub(crate) fn full() -> bool {
     std::env::var_os("FYKE_FAULTS").is_some_and(|word| word == "full")
 }
 
-/// Takes a sample, or all when all is to be swept.
+/// Takes a sample, or all when all is to be swept; `FYKE_FAULTS=5` takes a sample that is five times as large.
 pub(crate) fn some<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
-    if full() { all } else { sample(all, most) }
+    let times = std::env::var("FYKE_FAULTS").ok().and_then(|word| word.parse().ok()).unwrap_or(1);
+    if full() { all } else { sample(all, most * times) }
 }
 
 /// Takes a sample that is spread evenly from the first to the last, and the same each time.
