@@ -147,7 +147,16 @@ impl World {
             Mode::Plan => Box::new(World::read(&self.text()).0),
         };
         let (past, journal) = (journal.clone(), if mode == Mode::Run { journal.clone() } else { Shelf::Memory });
-        let setup = transaction::Setup { kernel, journal, past, context: context(), random: 0, now: || 0, begun: Box::new(|_| Ok(())), guard: transaction::Guard::asleep() };
+        let setup = transaction::Setup {
+            kernel,
+            journal,
+            past,
+            context: context(),
+            random: 0,
+            now: || 0,
+            begun: Box::new(|_| Ok(())),
+            guard: transaction::Guard::asleep(),
+        };
         let door = Door::open(setup);
         let mut host = Host::open(Setup::new(mode, door.clone()));
         host.run(recipe, &[]).unwrap_or_else(|fault| panic!("{}: {fault}", recipe.file));

@@ -16,10 +16,9 @@ const TURNS: usize = 9;
 pub(crate) fn share(scratch: &Path) -> Outcome<String> {
     let append = scratch.join("append.rhai").display().to_string();
     let mut text = "| | the journal | the rest of the run | share | goal |\n|---|--:|--:|--:|--:|\n".to_owned();
-    for (name, words, goal) in [
-        ("10,000 rules appended one by one", &["run", &append][..], "5 %"),
-        ("`ssh-rate-limit`", &["run", "ssh-rate-limit"], "2 ms"),
-    ] {
+    for (name, words, goal) in
+        [("10,000 rules appended one by one", &["run", &append][..], "5 %"), ("`ssh-rate-limit`", &["run", "ssh-rate-limit"], "2 ms")]
+    {
         let (mut whole, mut journal) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
             machine::clear("nft")?;

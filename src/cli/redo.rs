@@ -11,8 +11,8 @@ use super::undo::tell;
 use crate::kernel::lock::RunLock;
 use crate::model::iptables::Owner;
 use crate::model::{Fault, Report};
-use crate::transaction::undo::Desk;
 use crate::transaction::select::Task;
+use crate::transaction::undo::Desk;
 use crate::transaction::{Journal, RunRecord, Source, Stance};
 
 /// Sets a run again, and says what could not be put back.
@@ -27,7 +27,13 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8
 }
 
 /// Sets a run again.
-pub(crate) fn again(options: &Options, place: &Place, journal: &mut Journal, run: &RunRecord, how: (bool, Stance)) -> Result<Report, Fault> {
+pub(crate) fn again(
+    options: &Options,
+    place: &Place,
+    journal: &mut Journal,
+    run: &RunRecord,
+    how: (bool, Stance),
+) -> Result<Report, Fault> {
     let state = place.state_to_write()?;
     let lock = RunLock::take(&state, run.id.as_str(), Duration::ZERO)?;
     let context = place.context(Owner::new("redo", ""), Source::default());
