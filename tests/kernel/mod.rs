@@ -1,7 +1,9 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
 mod company;
+mod crowd;
 mod examples;
+mod journal;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
