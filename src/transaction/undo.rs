@@ -35,17 +35,20 @@ impl Desk<'_> {
             self.journal.set_state(run, state)?;
             return Ok(report);
         }
-        let lifting = self.begin(RunKind::Undo, &record)?;
-        let mut work = Work { report, ..Work::default() };
+        // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
+        let mut work = Work { report, unwritten: state == RunState::RolledBack, ..Work::default() };
+        let lifting = self.descend(&record)?;
+        work.written(self.begin(RunKind::Undo, &lifting, &record))?;
         for batch in &open {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             if self.put_back(&lifting, batch, &[], &mut work)? {
-                self.journal.lifted(run, batch.number)?;
+                work.written(self.journal.lifted(run, batch.number))?;
             }
         }
         let clean = work.is_clean();
-        self.journal.set_state(run, if clean { state } else { RunState::Stuck })?;
-        self.journal.set_state(&lifting, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
+        let closed = self.journal.set_state(run, if clean { state } else { RunState::Stuck });
+        work.faults.extend(closed.err().map(|fault| fault.hint("free what it lacks, then: fyke recover")));
+        work.written(self.journal.set_state(&lifting, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck }))?;
         work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}"))
     }
 
@@ -54,7 +57,8 @@ impl Desk<'_> {
         let run = &record.id;
         let liftings = self.journal.liftings(run)?;
         let origin: Vec<Change> = self.journal.batches(run)?.into_iter().flat_map(|batch| batch.changes).collect();
-        let redo = self.begin(RunKind::Redo, record)?;
+        let redo = self.descend(record)?;
+        self.begin(RunKind::Redo, &redo, record)?;
         // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
         let mut work = Work { report: Report { run: Some(run.clone()), ..Report::default() }, ..Work::default() };
@@ -102,17 +106,20 @@ impl Desk<'_> {
         }
     }
 
-    /// Begins a run that lifts another one or sets it again, where its rules were set, whatever holds rules by now.
-    fn begin(&mut self, kind: RunKind, parent: &RunRecord) -> Result<RunId, Fault> {
-        let backend = &parent.context.backend;
-        Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
-        let context = Context { backend: backend.clone(), ..self.context.clone() };
-        let mut known = self.journal.known(&context.boot, context.namespace)?;
-        let id = descendant(&parent.id, known.len(), context.pid);
+    /// Goes where the rules of a run were set, whatever holds rules by now, and gives an id for what is done with it.
+    fn descend(&mut self, parent: &RunRecord) -> Result<RunId, Fault> {
+        Backend::named(&parent.context.backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
+        let mut known = self.journal.known(&self.context.boot, self.context.namespace)?;
+        let id = descendant(&parent.id, known.len(), self.context.pid);
         known.insert(parent.id.clone());
         self.kernel.xtables()?.know(&known);
-        self.journal.begin(&id, kind, Some(&parent.id), &context, self.now, None)?;
         Ok(id)
+    }
+
+    /// Begins a run that lifts another one or sets it again.
+    fn begin(&mut self, kind: RunKind, id: &RunId, parent: &RunRecord) -> Result<(), Fault> {
+        let context = Context { backend: parent.context.backend.clone(), ..self.context.clone() };
+        self.journal.begin(id, kind, Some(&parent.id), &context, self.now, None)
     }
 
     /// Puts a batch back on behalf of a run; tells whether all of it is back.
@@ -121,13 +128,13 @@ impl Desk<'_> {
         let (number, empty) = (work.number, self.journal.registrations(&self.context.boot, self.context.namespace)?);
         let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force };
         let journal = &mut *self.journal;
-        match revert(self.kernel.xtables()?, &job, &mut |made| journal.intend(on_behalf, number, made)) {
+        match revert(self.kernel.xtables()?, &job, &mut |made| work.written(journal.intend(on_behalf, number, made))) {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
                 // What an unfinished batch did not get done, nobody has taken away.
                 work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
                 work.report.changes.extend(found.made);
-                journal.done(on_behalf, number)?;
+                work.written(journal.done(on_behalf, number))?;
                 Ok(clean)
             }
             Err(fault) => {
@@ -142,11 +149,18 @@ impl Desk<'_> {
 #[derive(Default)]
 struct Work {
     number: i64,
+    /// Whether it is also done where it cannot be journaled.
+    unwritten: bool,
     report: Report,
     faults: Vec<Fault>,
 }
 
 impl Work {
+    /// Takes what came of writing to the journal.
+    fn written(&self, outcome: Result<(), Fault>) -> Result<(), Fault> {
+        if self.unwritten { Ok(()) } else { outcome }
+    }
+
     fn is_clean(&self) -> bool {
         self.faults.is_empty() && !self.report.drift.iter().any(|drift| drift.left)
     }
