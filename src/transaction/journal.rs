@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use crate::kernel::store::{Store, Value};
+use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -115,7 +116,7 @@ impl Journal {
     pub fn intend(&mut self, run: &RunId, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let key = || vec![Value::from(run.as_str()), batch.into()];
         // One text for all: ten thousand rows would cost more than ten thousand rules cost the kernel of legacy iptables.
-        let body = json(changes)?;
+        let body = sealed(&json(changes)?);
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
@@ -213,7 +214,7 @@ impl Journal {
                 number: row[0].integer(),
                 done: row[1].text() != "intended",
                 lifted: row[1].text() == "lifted",
-                changes: serde_json::from_str(row[2].text()).map_err(|error| damaged(run.as_str(), &error.to_string()))?,
+                changes: unsealed(row[2].text()).map_err(|why| damaged(run.as_str(), &why))?,
             })
         };
         rows.iter().map(batch).collect()
@@ -254,6 +255,20 @@ impl Journal {
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault::new(Kind::System, "write to the journal", error.to_string()))
+}
+
+/// Puts a fingerprint before a text. A flipped bit leaves most texts readable, and would lift something else than what was done.
+fn sealed(text: &str) -> String {
+    format!("{:016x}{text}", fingerprint(text))
+}
+
+/// Reads the changes of a batch, if they are what was written.
+fn unsealed(body: &str) -> Result<Vec<Change>, String> {
+    let (seal, text) = body.split_at_checked(16).ok_or("its changes are cut short")?;
+    match seal == format!("{:016x}", fingerprint(text)) {
+        true => serde_json::from_str(text).map_err(|error| error.to_string()),
+        false => Err("its changes are not what was written".to_owned()),
+    }
 }
 
 fn damaged(run: &str, why: &str) -> Fault {
