@@ -1,8 +1,10 @@
 //! The file of the journal: an embedded database, so that several processes and torn writes are its business and not ours.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::unistd::geteuid;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
@@ -71,6 +73,7 @@ impl Store {
     ///
     /// It needs no fsync: a killed process loses nothing that it wrote, and a power cut ends the kernel state that the journal describes.
     pub fn open(path: &Path, schema: &str, version: i64) -> Result<Self, Fault> {
+        is_ours(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -155,6 +158,18 @@ impl Store {
         };
         attempt().map_err(|error| failed("read the journal", &error))
     }
+}
+
+/// Refuses what somebody else has put in the place of the database.
+fn is_ours(path: &Path) -> Result<(), Fault> {
+    let Ok(about) = path.symlink_metadata() else { return Ok(()) };
+    let why = match () {
+        () if !about.is_file() => "it is no regular file".to_owned(),
+        () if about.uid() != geteuid().as_raw() => format!("it belongs to user {}", about.uid()),
+        () => return Ok(()),
+    };
+    Err(Fault::new(Kind::System, format!("open the journal {}", path.display()), why)
+        .hint("see who put it there; keep a copy, and move it away to go on without it"))
 }
 
 fn to_sql(value: Value) -> Sql {
