@@ -29,8 +29,8 @@ chain.append(#{ proto: \"tcp\", dport: port, jump: \"DROP\" });",
         let numbers: Vec<usize> = (next..=RUNS).take(together).collect();
         next += numbers.len();
         let start = |port: &usize| {
-            let own = if port % 3 == 0 { "true" } else { "false" };
-            Running::of(world.command(&["run", &path, "--port", &port.to_string(), "--own", own]))
+            let own: &[&str] = if port % 3 == 0 { &["--own"] } else { &[] };
+            Running::of(world.command(&[&["run", &path, "--port", &port.to_string()], own].concat()))
         };
         let started: Vec<Running> = numbers.iter().map(start).collect();
         for (number, running) in numbers.iter().zip(started) {
@@ -148,13 +148,13 @@ const CASES: &[Case] = &[
         forced: &["10", "11"],
     },
     Case {
-        what: "writes one of ours a second time",
+        what: "writes one of ours again",
         does: |world| {
             let (_, tag) = tagged(world, "--dport 2 ");
             world.iptables(&format!("iptables -A INPUT -p tcp --dport 2 -m comment --comment {tag} -j DROP"));
         },
         code: 0,
-        says: "",
+        says: "all 2 are taken out",
         left: &["10", "11"],
         forced: &["10", "11"],
     },

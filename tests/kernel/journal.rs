@@ -159,7 +159,10 @@ fn what_is_no_journal_of_ours_is_refused(world: &World) {
             assert_eq!(world.state(), after, "{what}: {words:?}");
         }
         let said = world.fyke_well(&["doctor"]);
-        assert!(said.out.lines().any(|line| line.contains("journal") && line.contains("missing") && line.contains(why)), "{what}: {said:?}");
+        assert!(
+            said.out.lines().any(|line| line.contains("journal") && line.contains("missing") && line.contains(why)),
+            "{what}: {said:?}"
+        );
         let _ = fs::remove_dir(JOURNAL);
         kept.put();
     }
