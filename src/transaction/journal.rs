@@ -65,6 +65,20 @@ impl Journal {
         }
     }
 
+    /// Looks for damage in all that it holds.
+    pub fn check(&self) -> Result<(), Fault> {
+        let tried = "check the journal";
+        let found = self.store.read("PRAGMA quick_check(1)", Vec::new())?;
+        if let Some(why) = found.first().map(|row| row[0].text()).filter(|text| *text != "ok") {
+            return Err(Fault::new(Kind::System, tried, why).hint("keep a copy, and move it away to go on without it"));
+        }
+        for run in self.all_runs()? {
+            self.batches(&run.id)
+                .map_err(|fault| fault.hint(format!("its rules have {} in their comment: take them out by hand", run.id)))?;
+        }
+        Ok(())
+    }
+
     /// Begins a run. One that is not to stay is armed by the same write: there is no moment in which it is there without its deadline.
     pub fn begin(
         &mut self,

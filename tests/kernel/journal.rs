@@ -192,7 +192,7 @@ fn a_damaged_journal_lifts_all_or_nothing(world: &World) {
     world.iptables("iptables -A INPUT -p tcp --dport 10 -j ACCEPT");
     let (path, before) = (world.recipe("ours", RECIPE), world.state());
     let mut dice = Dice(0x5eed);
-    let mut set = |whole: bool| -> (Kept, State) {
+    let set = |whole: bool| -> (Kept, State) {
         let _ = fs::remove_dir_all(STATE);
         world.fyke_well(&["run", &path]);
         if whole {
