@@ -34,6 +34,7 @@ const FILES: Terms = &[
         "The journal of root: what each run changed, and what was there before. It dies with the kernel state that it describes.",
     ),
     ("$XDG_RUNTIME_DIR/fyke", "The journal of an ordinary user, else /run/user/UID/fyke."),
+    ("/etc/systemd/system/fyke-*.service", "Where fyke persist --install puts its units."),
     ("/run/netns", "The network namespaces that --netns knows by name, see ip-netns(8)."),
 ];
 

@@ -12,6 +12,7 @@ mod help;
 mod history;
 mod list;
 mod man;
+mod persist;
 mod place;
 mod plan;
 mod recover;
@@ -66,6 +67,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::History(history) => history::run(screen, options, history),
         Verb::Undo(words) => undo::run(screen, options, words),
         Verb::Redo(words) => redo::run(screen, options, words),
+        Verb::Persist(words) => persist::run(screen, options, words),
         Verb::Recover => recover::run(screen, options),
         Verb::Doctor => doctor::run(screen, options),
     }

@@ -15,6 +15,7 @@ pub mod state;
 pub mod stdio;
 pub mod store;
 pub mod tool;
+pub mod trust;
 pub mod xt_recent;
 pub mod xtables;
 

@@ -4,6 +4,7 @@ mod company;
 mod crowd;
 mod examples;
 mod journal;
+mod persist;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;

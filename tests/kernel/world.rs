@@ -306,7 +306,7 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
 
 /// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
 /// in which nothing was ever set.
-fn plain(save: &str) -> String {
+pub(crate) fn plain(save: &str) -> String {
     let mut tables: Vec<Vec<String>> = Vec::new();
     for line in save.lines().filter(|line| !line.starts_with('#')) {
         if line.starts_with('*') {
