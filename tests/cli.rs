@@ -25,7 +25,8 @@ fn a_misuse_exits_with_2_and_says_so_on_standard_error_only() {
         &["eval", "1", "2"],
         &["eval"],
         &["undo"],
-        &["undo", "a", "b"],
+        &["undo", "a", "--all"],
+        &["redo", "a", "b"],
         &["completions", "csh"],
         &["--", "--json"],
     ];

@@ -12,8 +12,10 @@ on_both! {
     rules_of_the_suite_come_and_go
 }
 
-/// How many cases are taken, spread over the suite.
-const SAMPLE: usize = 200;
+/// How many cases are taken, spread over the suite; `make test-faults` takes all.
+fn sample() -> usize {
+    if program::all_faults() { usize::MAX } else { 200 }
+}
 
 const RECIPE: &str = "\
 let family = param(\"family\", \"iptables\", \"the program\");
@@ -61,7 +63,7 @@ fn cases(text: &str, backend: Backend) -> Vec<Case> {
             good: case["result"] == "OK",
         })
         .collect();
-    let step = (cases.len() / SAMPLE).max(1);
+    let step = (cases.len() / sample()).max(1);
     cases.into_iter().step_by(step).collect()
 }
 
@@ -89,7 +91,10 @@ fn rules_of_the_suite_come_and_go(world: &World) {
                 if said.out.trim_end() != listed {
                     counts.wrong.push(format!("{name}: listed as {:?}, and by the tool as {listed:?}", said.out.trim_end()));
                 }
-                world.undo();
+                let undone = world.fyke(&["undo", "last"]);
+                if undone.code != Some(0) || undone.out.contains("drift") {
+                    counts.wrong.push(format!("{name}: {undone:?}"));
+                }
                 if case.good { counts.taken += 1 } else { counts.tool_differs += 1 }
             }
             (None, Some(1 | 2)) if case.good => counts.tool_differs += 1,

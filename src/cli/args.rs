@@ -122,6 +122,15 @@ pub(crate) enum Verb {
   fyke help ssh-rate-limit
   fyke help iptables::table")]
     Help(Topic),
+    /// Say what is in force, and what is not as it was left
+    ///
+    /// Lists the runs whose changes are in force in this network namespace, and compares each with the present: what somebody else changed or
+    /// took away since is drift.
+    #[command(after_help = "Examples:
+  fyke status
+  fyke --json status
+  fyke status --exit-code || echo somebody changed something")]
+    Status(Status),
     /// List the runs that the journal knows
     #[command(after_help = "Examples:
   fyke history
@@ -229,6 +238,14 @@ pub(crate) struct List {
 pub(crate) struct Topic {
     /// A recipe, a function, a room or a verb of the command line
     pub(crate) topic: Option<String>,
+}
+
+/// What `status` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Exit with 6 when something has drifted
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 /// What `history` takes.

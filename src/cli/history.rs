@@ -88,7 +88,7 @@ fn what(record: &RunRecord) -> String {
 }
 
 /// Tells the state, as far as it still means anything here.
-fn state(place: &Place, record: &RunRecord) -> String {
+pub(crate) fn state(place: &Place, record: &RunRecord) -> String {
     match () {
         () if record.context.boot != place.boot => "gone with the reboot".to_owned(),
         () if record.context.namespace != place.namespace => format!("{}, in another namespace", record.state.name()),
@@ -96,7 +96,8 @@ fn state(place: &Place, record: &RunRecord) -> String {
     }
 }
 
-fn ago(seconds: i64) -> String {
+/// Tells how long ago something was.
+pub(crate) fn ago(seconds: i64) -> String {
     match seconds {
         ..60 => "just now".to_owned(),
         60..3_600 => format!("{} min ago", seconds / 60),

@@ -20,6 +20,7 @@ mod redo;
 mod run;
 mod session;
 mod show;
+mod status;
 mod undo;
 
 use std::ffi::{OsStr, OsString};
@@ -65,6 +66,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Completions(completions) => completions::run(screen, completions),
         Verb::Man(folder) => man::run(&folder.folder),
         Verb::History(history) => history::run(screen, options, history),
+        Verb::Status(words) => status::run(screen, options, words),
         Verb::Undo(words) => undo::run(screen, options, words),
         Verb::Redo(words) => redo::run(screen, options, words),
         Verb::Persist(words) => persist::run(screen, options, words),

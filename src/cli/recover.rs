@@ -6,6 +6,7 @@ use super::args::Options;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
+use super::show::changes::Deed;
 use super::undo::tell;
 use crate::kernel::lock::RunLock;
 use crate::model::Fault;
@@ -38,6 +39,6 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             screen.note("nothing to recover");
             return Ok(0);
         }
-        tell(screen, reports.into_iter().map(Ok).collect())
+        tell(screen, reports.into_iter().map(|report| (Deed::Lifted, Ok(report))).collect())
     })
 }

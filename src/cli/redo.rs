@@ -6,6 +6,7 @@ use super::args::{Options, Redo};
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
+use super::show::changes::Deed;
 use super::undo::tell;
 use crate::kernel::lock::RunLock;
 use crate::model::iptables::Owner;
@@ -17,9 +18,10 @@ use crate::transaction::{Journal, RunRecord, Source};
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
-        let mut journal = Journal::open(&place.shelf())?;
+        place.state_to_write()?;
+        let mut journal = place.journal()?;
         let run = place.here(&journal).to_redo(&words.run)?;
-        tell(screen, vec![again(options, &place, &mut journal, &run, words.force)])
+        tell(screen, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, words.force))])
     })
 }
 

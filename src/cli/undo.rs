@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::args::{Options, Undo};
 use super::place::{Place, now};
 use super::session::guarded;
-use super::show::{Screen, changes};
+use super::show::Screen;
+use super::show::changes::{self, Deed};
 use super::{exit_code, redo};
 use crate::kernel::lock::RunLock;
 use crate::model::iptables::{Owner, RunId};
@@ -20,13 +21,14 @@ use crate::transaction::{Journal, RunState, Source};
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     guarded(screen, || {
-        let mut journal = Journal::open(&place.shelf())?;
+        place.state_to_write()?;
+        let mut journal = place.journal()?;
         let tasks = tasks(&place.here(&journal), words)?;
         let lifted: Vec<RunId> =
             tasks.iter().filter_map(|task| if let Task::Lift(run) = task { Some(run.id.clone()) } else { None }).collect();
         let outcomes = tasks.iter().map(|task| match task {
-            Task::Lift(run) => lift(options, &place, &mut journal, &run.id, &lifted, words.force),
-            Task::Redo(run) => redo::again(options, &place, &mut journal, run, words.force),
+            Task::Lift(run) => (Deed::Lifted, lift(options, &place, &mut journal, &run.id, &lifted, words.force)),
+            Task::Redo(run) => (Deed::SetAgain, redo::again(options, &place, &mut journal, run, words.force)),
         });
         tell(screen, outcomes.collect())
     })
@@ -70,12 +72,12 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, run: &RunId, wi
     report
 }
 
-/// Says what was lifted, what is left, and what failed.
-pub(crate) fn tell(screen: &Screen, outcomes: Vec<Result<Report, Fault>>) -> Result<u8, Fault> {
+/// Says what was done with each run, what is left of it, and what failed.
+pub(crate) fn tell(screen: &Screen, outcomes: Vec<(Deed, Result<Report, Fault>)>) -> Result<u8, Fault> {
     let (mut reports, mut faults) = (Vec::new(), Vec::new());
-    for outcome in outcomes {
+    for (deed, outcome) in outcomes {
         match outcome {
-            Ok(report) => reports.push(report),
+            Ok(report) => reports.push((deed, report)),
             Err(fault) => faults.push(fault),
         }
     }
@@ -83,7 +85,7 @@ pub(crate) fn tell(screen: &Screen, outcomes: Vec<Result<Report, Fault>>) -> Res
     if reports.is_empty() && faults.len() == 1 {
         return Err(faults.swap_remove(0));
     }
-    let left = reports.iter().flat_map(|report| &report.drift).any(|drift| drift.left);
+    let left = reports.iter().flat_map(|(_, report)| &report.drift).any(|drift| drift.left);
     let code = match faults.first() {
         Some(fault) if faults.len() == 1 && !left => exit_code(fault, false),
         Some(_) => Kind::Incomplete.exit_code(),
@@ -91,13 +93,16 @@ pub(crate) fn tell(screen: &Screen, outcomes: Vec<Result<Report, Fault>>) -> Res
         None => 0,
     };
     if screen.json {
-        let lifted = reports.iter().map(|report| {
-            json!({ "run": report.run, "changes": changes::json(&report.changes), "not_lifted": report.acts, "drift": report.drift })
-        });
+        let document = |of: Deed| -> Vec<Value> {
+            let mine = reports.iter().filter(|(deed, _)| *deed == of);
+            let entry = |report: &Report| json!({ "run": report.run, "changes": changes::json(&report.changes), "not_lifted": report.acts, "drift": report.drift });
+            mine.map(|(_, report)| entry(report)).collect()
+        };
         let failed: Vec<Value> = faults.iter().map(|fault| json!(fault)).collect();
-        return screen.document(&json!({ "lifted": lifted.collect::<Vec<_>>(), "failed": failed, "exit": code })).map(|()| code);
+        let (lifted, again) = (document(Deed::Lifted), document(Deed::SetAgain));
+        return screen.document(&json!({ "lifted": lifted, "set_again": again, "failed": failed, "exit": code })).map(|()| code);
     }
-    reports.iter().try_for_each(|report| screen.print(&changes::lifted(report, screen.verbose, screen.paint)))?;
+    reports.iter().try_for_each(|(deed, report)| screen.print(&changes::deed(*deed, report, screen.verbose, screen.paint)))?;
     faults.iter().for_each(|fault| screen.fault(fault, code, &|_| None));
     if reports.is_empty() && faults.is_empty() {
         screen.note("nothing is in force here");

@@ -10,6 +10,9 @@ use crate::model::Fault;
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
+    /// The backend that the user asks for.
+    asked: Option<Backend>,
+    /// The backend of an earlier run.
     backend: Option<Backend>,
     tables: Option<Tables>,
     recent: XtRecent,
@@ -18,7 +21,7 @@ pub struct Live {
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, recent: XtRecent }
+        Self { asked: backend, backend, tables: None, recent: XtRecent }
     }
 }
 
@@ -31,7 +34,7 @@ impl Kernel for Live {
     }
 
     fn return_to(&mut self, backend: Backend) -> Result<(), Fault> {
-        if self.backend.is_some_and(|asked| asked != backend) {
+        if self.asked.is_some_and(|asked| asked != backend) {
             let name = backend.name();
             return Err(Fault::input("lift the run", format!("its rules are in the backend {name}, and another one was asked for"))
                 .hint(format!("leave `--backend` away, or say `--backend {name}`")));

@@ -179,4 +179,31 @@ mod tests {
         assert_ne!(other.run(cookie).unwrap(), here);
         assert_eq!(cookie().unwrap(), here, "the calling thread stayed where it was");
     }
+
+    #[test]
+    fn no_thread_ends_up_in_the_wrong_namespace() {
+        let here = cookie().unwrap();
+        let Ok(namespaces) = (0..8).map(|_| Netns::create()).collect::<Result<Vec<_>, _>>() else {
+            println!("skipped: no network namespace may be made here (not root)");
+            return;
+        };
+        let cookies: Vec<u64> = namespaces.iter().map(|namespace| namespace.run(cookie).unwrap()).collect();
+        // One that cannot be entered: its work is not done at all, least of all here.
+        let broken = Netns { file: File::open("/dev/null").unwrap().into() };
+        thread::scope(|scope| {
+            for turn in 0..8 {
+                let (namespaces, cookies, broken) = (&namespaces, &cookies, &broken);
+                scope.spawn(move || {
+                    for at in (0..8).cycle().skip(turn).take(100) {
+                        assert_eq!(namespaces[at].run(cookie).unwrap(), cookies[at]);
+                        assert_eq!(
+                            broken.run(|| -> Result<(), Fault> { panic!("done in the wrong namespace") }).unwrap_err().kind,
+                            Kind::System
+                        );
+                        assert_eq!(cookie().unwrap(), here);
+                    }
+                });
+            }
+        });
+    }
 }

@@ -1,6 +1,8 @@
 //! The file of the journal: an embedded database, so that several processes and torn writes are its business and not ours.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use nix::unistd::geteuid;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use super::errno;
 use crate::model::{Fault, Kind};
 
 /// How long a process waits for another one that writes.
@@ -74,6 +77,13 @@ impl Store {
     /// It needs no fsync: a killed process loses nothing that it wrote, and a power cut ends the kernel state that the journal describes.
     pub fn open(path: &Path, schema: &str, version: i64) -> Result<Self, Fault> {
         is_ours(path)?;
+        // SQLite would let everybody read it; its side files get the mode of this one.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(errno::fault(format!("open the journal {}", path.display()), error));
+            }
+            _ => {}
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX

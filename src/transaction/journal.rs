@@ -11,7 +11,7 @@ use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -22,7 +22,8 @@ CREATE TABLE runs (
     term TEXT, deadline INTEGER, term_state TEXT
 );
 CREATE TABLE batches (
-    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (run, number)
+    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
+    PRIMARY KEY (run, number)
 );
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
@@ -134,7 +135,7 @@ impl Journal {
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended', ?)", [key(), vec![body.into()]].concat()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL)", [key(), vec![body.into()]].concat()),
         ];
         for change in changes.iter().filter(|change| change.before.is_none() && change.after == Some(State::Present)) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
@@ -143,19 +144,16 @@ impl Journal {
         self.store.write(statements)
     }
 
-    /// Marks a batch: the kernel has taken it.
-    pub fn done(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
-        self.mark(run, batch, "done")
+    /// Marks a batch: the kernel has taken it. `left` is the number of the state that it left, where the kernel counts.
+    pub fn done(&mut self, run: &RunId, batch: i64, left: Option<u64>) -> Result<(), Fault> {
+        let values = vec![left.map_or(Value::Null, |left| left.cast_signed().into()), run.as_str().into(), batch.into()];
+        self.store.write([("UPDATE batches SET state = 'done', left = ? WHERE run = ? AND number = ?", values)])
     }
 
     /// Marks a batch: it was lifted.
     pub fn lifted(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
-        self.mark(run, batch, "lifted")
-    }
-
-    fn mark(&mut self, run: &RunId, batch: i64, state: &str) -> Result<(), Fault> {
-        let values = vec![state.into(), run.as_str().into(), batch.into()];
-        self.store.write([("UPDATE batches SET state = ? WHERE run = ? AND number = ?", values)])
+        let values = vec![run.as_str().into(), batch.into()];
+        self.store.write([("UPDATE batches SET state = 'lifted' WHERE run = ? AND number = ?", values)])
     }
 
     /// Writes down something that cannot be lifted.
@@ -182,7 +180,7 @@ impl Journal {
     fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
         self.store.write([
             ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()]),
-            ("UPDATE batches SET state = ? WHERE run = ?", vec![batches.into(), run.as_str().into()]),
+            ("UPDATE batches SET state = ?, left = NULL WHERE run = ?", vec![batches.into(), run.as_str().into()]),
         ])
     }
 
@@ -196,6 +194,12 @@ impl Journal {
     pub fn runs(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
         self.select("WHERE boot = ? AND namespace = ? ORDER BY rowid", values)
+    }
+
+    /// Gives the runs that have begun and not ended, the oldest first.
+    pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        let values = vec![boot.into(), namespace.cast_signed().into()];
+        self.select("WHERE boot = ? AND namespace = ? AND state = 'running' ORDER BY rowid", values)
     }
 
     /// Gives a run.
@@ -221,7 +225,7 @@ impl Journal {
 
     /// Gives the batches of a run with their changes, the oldest first.
     pub fn batches(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
-        let sql = "SELECT number, state, changes FROM batches WHERE run = ? ORDER BY number";
+        let sql = "SELECT number, state, changes, left FROM batches WHERE run = ? ORDER BY number";
         let rows = self.store.read(sql, vec![run.as_str().into()])?;
         let batch = |row: &Vec<Value>| {
             Ok(Batch {
@@ -229,6 +233,7 @@ impl Journal {
                 done: row[1].text() != "intended",
                 lifted: row[1].text() == "lifted",
                 changes: unsealed(row[2].text()).map_err(|why| damaged(run.as_str(), &why))?,
+                left: if row[3] == Value::Null { None } else { Some(row[3].integer().cast_unsigned()) },
             })
         };
         rows.iter().map(batch).collect()

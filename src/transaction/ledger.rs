@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Begun;
+use super::company::{self, Other};
 use super::journal::{Journal, Shelf};
 use super::record::{Context, RunKind, RunState};
 use crate::kernel::lock::RunLock;
@@ -101,6 +102,16 @@ impl Ledger {
         self.batches + 1
     }
 
+    /// Gives the other runs that are at work in this namespace. They are in nobody's way who only plans.
+    pub(super) fn others(&mut self) -> Result<Vec<Other>, Fault> {
+        let (run, context, shelf) = (self.run.clone(), self.context.clone(), self.shelf.clone());
+        if shelf != self.past {
+            return Ok(Vec::new());
+        }
+        let journal = if self.journal.is_some() { self.journal.as_ref() } else { self.earlier()? };
+        journal.map_or(Ok(Vec::new()), |journal| company::others(journal, &shelf, &run, &context))
+    }
+
     /// Writes down what a batch is going to change; more than once, if the plan is made anew.
     pub(super) fn intend(&mut self, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let run = self.run.clone();
@@ -110,9 +121,9 @@ impl Ledger {
     }
 
     /// Writes down that the kernel has taken a batch.
-    pub(super) fn done(&mut self, batch: i64) -> Result<(), Fault> {
+    pub(super) fn done(&mut self, batch: i64, left: Option<u64>) -> Result<(), Fault> {
         let run = self.run.clone();
-        self.journal()?.done(&run, batch)
+        self.journal()?.done(&run, batch, left)
     }
 
     /// Writes down something that cannot be lifted.

@@ -4,17 +4,20 @@
 //! difference and writes it, all at once; counters, acts, `commit` and the end of the script flush. What the door takes and gives is plain
 //! data, so that a door can one day stand in another process.
 
+mod company;
 pub mod journal;
 mod ledger;
 mod overlay;
 pub mod record;
 mod revert;
 pub mod select;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod undo;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
@@ -29,6 +32,10 @@ use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Refusal;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, Owner, Rule, RunId, Table, Words};
 use crate::model::{Change, Family, Fault, Kind, Object, Origin, Report};
+
+/// How long another run of fyke that is in the way is waited for, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What can be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -257,11 +264,17 @@ impl Transaction {
         if self.overlay.is_clean() {
             return Ok(());
         }
-        self.in_turn(|it| {
-            let written = it.write();
-            it.overlay.flushed();
-            written
-        })
+        let begun = Instant::now();
+        loop {
+            match self.in_turn(Self::write) {
+                // A run that ends is soon out of the way, and it can end only when it is its turn.
+                Ok(Some(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                outcome => {
+                    self.overlay.flushed();
+                    return outcome.and_then(|in_the_way| in_the_way.map_or(Ok(()), Err));
+                }
+            }
+        }
     }
 
     /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
@@ -272,7 +285,8 @@ impl Transaction {
         done
     }
 
-    fn write(&mut self) -> Result<(), Fault> {
+    /// Writes what is queued; or gives what is in the way, if that may pass.
+    fn write(&mut self) -> Result<Option<Fault>, Fault> {
         if self.kernel.xtables()?.judges() {
             self.overlay.settle(self.kernel.xtables()?)?;
         } else {
@@ -280,10 +294,15 @@ impl Transaction {
         }
         let Self { kernel, overlay, ledger, .. } = self;
         kernel.xtables()?.know(&ledger.known()?);
+        let others = ledger.others()?;
         let (families, batch) = (overlay.families(), ledger.next_batch());
-        let mut changes = Vec::new();
+        let (mut changes, mut passes) = (Vec::new(), false);
         let outcome = kernel.xtables()?.update(&families, &mut |present| {
             let (patches, found) = overlay.patches(present)?;
+            if let Some(met) = company::in_the_way(&others, &found) {
+                passes = met.passes;
+                return Err(met.fault);
+            }
             // A plan that is made anew takes the place of the one before, also if nothing is left to do.
             if !found.is_empty() || ledger.next_batch() > batch {
                 ledger.intend(batch, &found)?;
@@ -295,9 +314,11 @@ impl Transaction {
         match outcome {
             Ok(()) if intended => {
                 self.changes.append(&mut changes);
-                self.ledger.done(batch)
+                let left = self.kernel.xtables()?.left();
+                self.ledger.done(batch, left).map(|()| None)
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(None),
+            Err(refusal) if passes && !intended => Ok(Some(refusal.fault)),
             Err(refusal) => {
                 // One table may have taken its part before another refused: a refused batch leaves nothing behind.
                 let lifted = if intended { self.lift_batch(batch, refusal.written.as_deref()) } else { Ok(()) };
@@ -315,7 +336,7 @@ impl Transaction {
         for batch in journal.batches(&run)?.iter().filter(|batch| batch.number == number) {
             let there = |change: &&Change| written.is_none_or(|written| written.contains(&(change.object.family(), change.object.table())));
             let changes: Vec<Change> = batch.changes.iter().filter(there).cloned().collect();
-            let job = Job { changes: &changes, origin: &[], empty: &[], force: false };
+            let job = Job { changes: &changes, origin: &[], empty: &[], force: false, untouched: true };
             revert(self.kernel.xtables()?, &job, &mut |_| Ok(()))?;
             journal.lifted(&run, number)?;
         }

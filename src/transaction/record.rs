@@ -168,4 +168,6 @@ pub struct Batch {
     pub lifted: bool,
     /// The changes in the order in which they were made.
     pub changes: Vec<Change>,
+    /// The number of the state that it left, where the kernel counts the changes of everybody.
+    pub left: Option<u64>,
 }

@@ -25,6 +25,8 @@ pub(super) struct Job<'a> {
     pub(super) empty: &'a [Change],
     /// Whether what somebody else changed since is put back, too.
     pub(super) force: bool,
+    /// Whether nobody has changed anything since: then rules need not be worded in order to be compared.
+    pub(super) untouched: bool,
 }
 
 /// What is known of rules of which the words were not those of a listing when they were put in.
@@ -76,10 +78,13 @@ pub(super) fn revert(
     journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
 ) -> Result<Reverted, Fault> {
     let tables = tables_of(job.changes.iter());
+    // Where rules are put back, their neighbours have to be read all the same.
+    let put_back = job.changes.iter().filter(|change| matches!(change.before, Some(State::Rule(..))));
+    let worded = if job.untouched { tables_of(put_back) } else { tables.clone() };
     let mut faith = Faith { force: job.force, ..Faith::default() };
     loop {
         let (mut done, mut chains) = (Reverted::default(), Vec::new());
-        let outcome = kernel.lift(&tables, &tables, &mut |present: &[Ruleset]| {
+        let outcome = kernel.lift(&tables, &worded, &mut |present: &[Ruleset]| {
             let (found, patches) = find(present, job, &mut faith);
             if !faith.unsure.is_empty() {
                 chains = present.iter().flat_map(user_chains).collect();
@@ -97,15 +102,16 @@ pub(super) fn revert(
     }
 }
 
-/// Finds what would be changed to put a batch back, and what is not as it left it, and changes nothing.
-#[allow(dead_code)]
-pub(super) fn look(kernel: &mut dyn Xtables, job: &Job<'_>) -> Result<Reverted, Fault> {
-    let families: BTreeSet<Family> = tables_of(job.changes.iter()).into_iter().map(|(family, _)| family).collect();
+/// Looks what is not as these batches left it, one after the other as if each were put back, and changes nothing. Gives the drift of each.
+pub(super) fn look(kernel: &mut dyn Xtables, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
+    let families: BTreeSet<Family> = batches.iter().copied().flatten().map(|change| change.object.family()).collect();
     let present = families.into_iter().map(|family| kernel.read(family)).collect::<Result<Vec<_>, _>>()?;
     let chains: Vec<ChainRef> = present.iter().flat_map(user_chains).collect();
     let mut faith = Faith::default();
     loop {
-        let (found, _) = find(&present, job, &mut faith);
+        let mut sets = present.clone();
+        let mut drift = |changes: &&[Change]| sets.iter_mut().flat_map(|set| Revert::batch(set, changes, &mut faith).drift).collect();
+        let found = batches.iter().map(&mut drift).collect();
         if faith.unsure.is_empty() {
             return Ok(found);
         }

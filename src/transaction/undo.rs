@@ -36,20 +36,24 @@ impl Desk<'_> {
             return Ok(report);
         }
         // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
-        let mut work = Work { report, unwritten: state == RunState::RolledBack, ..Work::default() };
-        let lifting = self.descend(&record)?;
-        work.written(self.begin(RunKind::Undo, &lifting, &record))?;
+        let unwritten = state == RunState::RolledBack;
+        let mut work = Work { unwritten, ..self.prepare(RunKind::Undo, &record, report)? };
         for batch in &open {
             // What is left of a batch can be lifted once it is in nobody's way any more.
-            if self.put_back(&lifting, batch, &[], &mut work)? {
+            if self.put_back(batch, &[], &mut work)? {
                 work.written(self.journal.lifted(run, batch.number))?;
             }
         }
-        let clean = work.is_clean();
-        let closed = self.journal.set_state(run, if clean { state } else { RunState::Stuck });
-        work.faults.extend(closed.err().map(|fault| fault.hint("free what it lacks, then: fyke recover")));
-        work.written(self.journal.set_state(&lifting, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck }))?;
-        work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}"))
+        let closed = self.journal.set_state(run, if work.is_clean() { state } else { RunState::Stuck });
+        work.written(self.close(&work))?;
+        let closed = closed.map_err(|fault| {
+            let hint = "all of it is lifted; give the journal what it lacks, then: fyke recover";
+            Fault::new(Kind::Incomplete, format!("write down that run {run} is lifted"), fault.why).hint(hint)
+        });
+        match work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}")) {
+            Ok(report) => closed.map(|()| report),
+            Err(fault) => Err(fault.followed_by(closed.err())),
+        }
     }
 
     /// Sets again what was lifted of a run, with the tags that it had, by putting back its liftings, the latest first.
@@ -57,18 +61,17 @@ impl Desk<'_> {
         let run = &record.id;
         let liftings = self.journal.liftings(run)?;
         let origin: Vec<Change> = self.journal.batches(run)?.into_iter().flat_map(|batch| batch.changes).collect();
-        let redo = self.descend(record)?;
-        self.begin(RunKind::Redo, &redo, record)?;
+        let mut work = self.prepare(RunKind::Redo, record, Report { run: Some(run.clone()), ..Report::default() })?;
+        work.begin(self.journal, self.now)?;
         // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
-        let mut work = Work { report: Report { run: Some(run.clone()), ..Report::default() }, ..Work::default() };
         for lifting in &liftings {
             for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                self.put_back(&redo, batch, &origin, &mut work)?;
+                self.put_back(batch, &origin, &mut work)?;
             }
             self.journal.set_state(lifting, RunState::Lifted)?;
         }
-        self.journal.set_state(&redo, if work.faults.is_empty() { RunState::Done } else { RunState::Stuck })?;
+        self.close(&work)?;
         self.journal.close_again(run)?;
         work.end(format!("set run {run} again"), format!("see what is in force: fyke status; lift it: fyke undo {run}"))
     }
@@ -106,35 +109,44 @@ impl Desk<'_> {
         }
     }
 
-    /// Goes where the rules of a run were set, whatever holds rules by now, and gives an id for what is done with it.
-    fn descend(&mut self, parent: &RunRecord) -> Result<RunId, Fault> {
-        Backend::named(&parent.context.backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
-        let mut known = self.journal.known(&self.context.boot, self.context.namespace)?;
-        let id = descendant(&parent.id, known.len(), self.context.pid);
+    /// Gets ready to lift a run or to set it again, where its rules were set, whatever holds rules by now.
+    fn prepare(&mut self, kind: RunKind, parent: &RunRecord, report: Report) -> Result<Work, Fault> {
+        let backend = &parent.context.backend;
+        Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
+        let context = Context { backend: backend.clone(), ..self.context.clone() };
+        let mut known = self.journal.known(&context.boot, context.namespace)?;
+        let id = descendant(&parent.id, known.len(), context.pid);
         known.insert(parent.id.clone());
         self.kernel.xtables()?.know(&known);
-        Ok(id)
+        Ok(Work { id, kind, parent: parent.id.clone(), context, begun: false, unwritten: false, number: 0, report, faults: Vec::new() })
     }
 
-    /// Begins a run that lifts another one or sets it again.
-    fn begin(&mut self, kind: RunKind, id: &RunId, parent: &RunRecord) -> Result<(), Fault> {
-        let context = Context { backend: parent.context.backend.clone(), ..self.context.clone() };
-        self.journal.begin(id, kind, Some(&parent.id), &context, self.now, None)
-    }
-
-    /// Puts a batch back on behalf of a run; tells whether all of it is back.
-    fn put_back(&mut self, on_behalf: &RunId, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+    /// Puts a batch back; tells whether all of it is back.
+    fn put_back(&mut self, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
         work.number += 1;
-        let (number, empty) = (work.number, self.journal.registrations(&self.context.boot, self.context.namespace)?);
-        let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force };
-        let journal = &mut *self.journal;
-        match revert(self.kernel.xtables()?, &job, &mut |made| work.written(journal.intend(on_behalf, number, made))) {
+        let empty = self.journal.registrations(&self.context.boot, self.context.namespace)?;
+        let tables = self.kernel.xtables()?;
+        let untouched = batch.left.is_some() && tables.generation()? == batch.left;
+        let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force, untouched };
+        let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
+        let outcome = revert(tables, &job, &mut |made| {
+            // A plan that is made anew takes the place of the one before, also if nothing is left to do.
+            if !made.is_empty() || intended {
+                let begun = work.begin(journal, now);
+                work.written(begun.and_then(|()| journal.intend(&work.id, work.number, made)))?;
+                intended = true;
+            }
+            Ok(())
+        });
+        match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
                 // What an unfinished batch did not get done, nobody has taken away.
                 work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
                 work.report.changes.extend(found.made);
-                work.written(journal.done(on_behalf, number))?;
+                if intended {
+                    work.written(journal.done(&work.id, work.number, tables.left()))?;
+                }
                 Ok(clean)
             }
             Err(fault) => {
@@ -143,19 +155,36 @@ impl Desk<'_> {
             }
         }
     }
+
+    fn close(&mut self, work: &Work) -> Result<(), Fault> {
+        let state = if work.faults.is_empty() { RunState::Done } else { RunState::Stuck };
+        if work.begun { self.journal.set_state(&work.id, state) } else { Ok(()) }
+    }
 }
 
-/// What has come of putting back so far.
-#[derive(Default)]
+/// A lifting or a redo, as far as it has come: a run of its own in the journal, once it changes something.
 struct Work {
-    number: i64,
+    id: RunId,
+    kind: RunKind,
+    parent: RunId,
+    context: Context,
+    begun: bool,
     /// Whether it is also done where it cannot be journaled.
     unwritten: bool,
+    number: i64,
     report: Report,
     faults: Vec<Fault>,
 }
 
 impl Work {
+    fn begin(&mut self, journal: &mut Journal, now: i64) -> Result<(), Fault> {
+        if !self.begun {
+            journal.begin(&self.id, self.kind, Some(&self.parent), &self.context, now, None)?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
     /// Takes what came of writing to the journal.
     fn written(&self, outcome: Result<(), Fault>) -> Result<(), Fault> {
         if self.unwritten { Ok(()) } else { outcome }

@@ -8,4 +8,5 @@ mod persist;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
+mod undo;
 pub(crate) mod world;

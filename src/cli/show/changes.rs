@@ -8,8 +8,8 @@ use super::Paint;
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
-use crate::model::change::{Change, Object, Report, State};
-use crate::model::iptables::{ChainName, ChainRef, Rule, Table};
+use crate::model::change::{Change, Drift, Object, Report, State};
+use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places.
 ///
@@ -69,15 +69,39 @@ pub(crate) fn done(report: &Report, paint: Paint) -> String {
     text
 }
 
-/// Says what was lifted of a run; with `all`, every change.
-pub(crate) fn lifted(report: &Report, all: bool, paint: Paint) -> String {
-    let run = report.run.as_ref().map(|run| format!(" {run}")).unwrap_or_default();
-    let made = count(&report.changes, ["added", "changed", "taken out"]).unwrap_or_else(|| "nothing was left of it".to_owned());
-    let mut text = format!("lifted{run}: {made}\n");
+/// What was done with an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// It was lifted.
+    Lifted,
+    /// It was set again.
+    SetAgain,
+}
+
+/// Says what was done with an earlier run; with `all`, every change.
+pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> String {
+    let (verb, again) = match deed {
+        Deed::Lifted => ("lifted", "undo"),
+        Deed::SetAgain => ("set again", "redo"),
+    };
+    let run = report.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    let left = report.drift.iter().any(|drift| drift.left);
+    let mut text = match (count(&report.changes, ["added", "changed", "taken out"]), left) {
+        (Some(made), false) => format!("{verb} {run}: {made}\n"),
+        (Some(made), true) => format!("{verb} a part of {run}: {made}\n"),
+        (None, false) => format!("{verb} {run}: nothing was left to do\n"),
+        (None, true) => format!("{verb} nothing of {run}\n"),
+    };
     if all {
         text.push_str(&diff(&report.changes, paint));
     }
     text.push_str(&remarks(report, paint));
+    if left {
+        text.push_str(&format!(
+            "what somebody else changed is left as it is; {} does not spare it\n",
+            paint.cyan(&format!("fyke {again} --force {run}"))
+        ));
+    }
     text
 }
 
@@ -86,6 +110,11 @@ fn remarks(report: &Report, paint: Paint) -> String {
     let acts = report.acts.iter().map(|act| format!("! {}, which cannot be lifted\n", escaped(act)));
     let drift = report.drift.iter().map(|drift| format!("{} {}: {}\n", paint.yellow("! drift:"), drift.object, escaped(&drift.why)));
     acts.chain(drift).collect()
+}
+
+/// Says what is not as a run left it.
+pub(crate) fn drift(run: &RunId, drift: &[Drift], paint: Paint) -> String {
+    drift.iter().map(|drift| format!("{} {run}: {}: {}\n", paint.yellow("! drift"), drift.object, escaped(&drift.why))).collect()
 }
 
 /// Counts the changes that are worth a line to a person.

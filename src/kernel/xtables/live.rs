@@ -80,6 +80,13 @@ impl Source for Reader {
         self.oracle.canonical(asks, chains)
     }
 
+    fn generation(&mut self) -> Result<Option<u64>, Fault> {
+        match &mut self.tables {
+            Tables::Nft(nft) => nft.generation().map(|generation| Some(generation.into())),
+            Tables::Legacy(_) => Ok(None),
+        }
+    }
+
     fn backend(&self) -> Option<Backend> {
         Some(self.choice.backend)
     }
@@ -96,6 +103,10 @@ impl Source for Live {
 
     fn canonical(&mut self, asks: &[Ask], chains: &[ChainRef]) -> Result<Vec<Verdict>, Fault> {
         self.0.canonical(asks, chains)
+    }
+
+    fn generation(&mut self) -> Result<Option<u64>, Fault> {
+        self.0.generation()
     }
 
     fn backend(&self) -> Option<Backend> {
@@ -122,6 +133,13 @@ impl Xtables for Live {
         match tables {
             Tables::Nft(nft) => nft.update(&families, Some(worded), &known, plan),
             Tables::Legacy(legacy) => legacy.update(&families, Some(only), &known, plan, oracle),
+        }
+    }
+
+    fn left(&self) -> Option<u64> {
+        match &self.0.tables {
+            Tables::Nft(nft) => nft.left.map(u64::from),
+            Tables::Legacy(_) => None,
         }
     }
 

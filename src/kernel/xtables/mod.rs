@@ -102,6 +102,11 @@ pub trait Source: Send {
         true
     }
 
+    /// Gives the number of the present state, where the kernel counts the changes of everybody.
+    fn generation(&mut self) -> Result<Option<u64>, Fault> {
+        Ok(None)
+    }
+
     /// Tells which backend is used, where there is one.
     fn backend(&self) -> Option<Backend> {
         None
@@ -118,6 +123,11 @@ pub trait Xtables: Source {
     /// the words matter, because rules are put back there; all others may be shown as opaque, and those that are not named as empty.
     fn lift(&mut self, tables: &[(Family, Table)], _worded: &[(Family, Table)], plan: &mut Plan<'_>) -> Result<(), Refusal> {
         self.update(&families(tables), plan)
+    }
+
+    /// Gives the number of the state that the last write has left, where the kernel counts the changes of everybody.
+    fn left(&self) -> Option<u64> {
+        None
     }
 
     /// Sets the counters of a chain, or of one rule of it (its place from 1), to zero.

@@ -23,6 +23,8 @@ pub(super) struct Nft {
     pub(super) programs: Programs,
     /// What was read last. It is as good as new as long as the generation is the same, counters aside.
     seen: BTreeMap<Family, View>,
+    /// The generation that the last write has left.
+    pub(super) left: Option<u32>,
 }
 
 /// The tables of which the words are wanted, as far as they are to be had; or all, without fail.
@@ -54,7 +56,7 @@ impl Nft {
     /// Opens nf_tables in the network namespace of the calling thread.
     pub(super) fn open() -> Result<Self, Fault> {
         let socket = Nftables::open().map_err(|error| socket_fault("open nf_tables", &error))?;
-        Ok(Self { socket, programs: Programs::new(Backend::Nft), seen: BTreeMap::new() })
+        Ok(Self { socket, programs: Programs::new(Backend::Nft), seen: BTreeMap::new(), left: None })
     }
 
     pub(super) fn generation(&mut self) -> Result<u32, Fault> {

@@ -78,7 +78,7 @@ impl Nft {
                 Err(failed) => return Err(failed.refusal),
             }
         }
-        self.remove(patches, &before, generation)?;
+        self.left = Some(self.remove(patches, &before, generation)?);
         Ok(Attempt::Done)
     }
 
@@ -130,8 +130,8 @@ impl Nft {
         Err(busy("put the rules into their places"))
     }
 
-    /// Takes out what the patches take out. What is gone already is fine.
-    fn remove(&mut self, patches: &[Patch], before: &Before, mut generation: u32) -> Result<(), Refusal> {
+    /// Takes out what the patches take out, and gives the generation that is left. What is gone already is fine.
+    fn remove(&mut self, patches: &[Patch], before: &Before, mut generation: u32) -> Result<u32, Refusal> {
         let mut fresh: BTreeMap<Family, Listing> = BTreeMap::new();
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -139,11 +139,11 @@ impl Nft {
             let orders: Vec<Ordered> =
                 patches.iter().flat_map(|patch| places::removals(patch, &before[&patch.family], now(&patch.family))).collect();
             if orders.is_empty() {
-                return Ok(());
+                return Ok(generation);
             }
             match self.commit_in_chunks(generation, &orders)? {
-                Attempt::Done => return Ok(()),
-                Attempt::Moved(_) => {
+                Some(left) => return Ok(left),
+                None => {
                     // The generation of the oldest listing: if they differ, the next attempt fails, and all are read anew.
                     generation = self.generation()?;
                     for patch in patches {
@@ -155,16 +155,17 @@ impl Nft {
         Err(busy("take rules out of the tables").into())
     }
 
-    /// Gives orders in a few batches where one would take long. What has been done stays done when others come in between.
-    fn commit_in_chunks(&mut self, mut generation: u32, orders: &[Ordered]) -> Result<Attempt, Fault> {
+    /// Gives orders in a few batches where one would take long, and gives the generation that is left. What has been done stays done when others come
+    /// in between; then it gives nothing.
+    fn commit_in_chunks(&mut self, mut generation: u32, orders: &[Ordered]) -> Result<Option<u32>, Fault> {
         for chunk in orders.chunks(CHUNK) {
             match self.commit(generation, chunk)? {
                 Commit::Done => generation = generation.wrapping_add(1),
-                Commit::Moved => return Ok(Attempt::Moved(None)),
+                Commit::Moved => return Ok(None),
                 Commit::Refused(at, refused) => return Err(refuse(&chunk[at], &refused.error())),
             }
         }
-        Ok(Attempt::Done)
+        Ok(Some(generation))
     }
 
     fn commit(&mut self, generation: u32, orders: &[Ordered]) -> Result<Commit, Fault> {

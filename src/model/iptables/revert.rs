@@ -11,7 +11,8 @@ pub trait Judge {
     /// Tells whether a rule of ours is still what was put in, as the journal has it, in this chain.
     fn same(&mut self, at: &ChainRef, put_in: &Rule, present: &Rule) -> bool;
 
-    /// Tells whether a policy that somebody else changed since is set back nevertheless.
+    /// Tells whether a policy that somebody else changed since is set back nevertheless, and a rule without neighbours is put back by the number of
+    /// its place.
     fn overrides(&self) -> bool {
         false
     }
@@ -45,7 +46,7 @@ impl<'a> Revert<'a> {
         revert.rules_out(&mine, judge);
         revert.others_out(&mine);
         mine.iter().for_each(|change| revert.policy(change, judge));
-        revert.rules_back(&mine);
+        revert.rules_back(&mine, judge.overrides());
         mine.iter().rev().for_each(|change| revert.chain_away(change));
         mine.iter().rev().for_each(|change| revert.name(change));
         mine.iter().rev().for_each(|change| revert.registration(change));
@@ -85,12 +86,14 @@ impl<'a> Revert<'a> {
         }
         let found = |tag: &Tag| by_tag.get(tag).map_or(0, |(.., found)| *found);
         put_in.retain(|(_, _, tag)| found(tag) != 1 || altered.contains_key(tag));
-        for (at, _, tag) in put_in {
+        for (at, rule, tag) in put_in {
             let object = Object::Rule(at.clone());
             match (altered.get(tag), found(tag)) {
-                (Some(words), _) => self.report(&object, true, format!("somebody changed it since; now it is: {words}")),
-                (None, 0) => self.report(&object, false, "it is gone already"),
-                (None, several) => self.report(&object, false, format!("somebody wrote it again, and all {several} are taken out")),
+                (Some(words), _) => self.report(&object, true, format!("somebody changed {} to {words}", rule.words)),
+                (None, 0) => self.report(&object, false, gone(rule)),
+                (None, several) => {
+                    self.report(&object, false, format!("somebody wrote it again, and all {several} are taken out: {}", rule.words))
+                }
             }
         }
     }
@@ -109,7 +112,7 @@ impl<'a> Revert<'a> {
             *wanted = wanted.saturating_sub(1);
             match found {
                 Found::At(index) => drop(self.set.find_mut(at.table, &at.chain).map(|chain| chain.rules.remove(index))),
-                Found::None => self.report(&object, false, "it is gone already"),
+                Found::None => self.report(&object, false, gone(rule)),
                 Found::Several => self.report(&object, true, format!("several rules are equal to it: {}", rule.words)),
             }
         }
@@ -127,8 +130,9 @@ impl<'a> Revert<'a> {
         }
     }
 
-    /// Puts the rules back that the batch took out, in chain order, each next to a neighbour that is still there.
-    fn rules_back(&mut self, changes: &[&Change]) {
+    /// Puts the rules back that the batch took out, in chain order, each next to a neighbour that is still there. Where none is, the number of the
+    /// place would be a `guess`.
+    fn rules_back(&mut self, changes: &[&Change], guess: bool) {
         let mut lacking: HashMap<(&ChainRef, u64), usize> = HashMap::new();
         let removed: Vec<(&Change, &ChainRef, &Rule, &Place)> = changes
             .iter()
@@ -170,7 +174,8 @@ impl<'a> Revert<'a> {
             let prints = prints.entry(at).or_insert_with(|| chain.rules.iter().map(|entry| entry.rule.fingerprint()).collect());
             // Rules that stood side by side come back side by side.
             let beside = last.and_then(|id| chain.rules.iter().rposition(|entry| entry.id == id)).map(|index| index + 1);
-            match beside.or_else(|| gap(chain, prints, rule, around, first_back)) {
+            let guess = guess.then(|| (place.number - usize::from(place.number > 0)).min(chain.rules.len()));
+            match beside.or_else(|| gap(chain, prints, rule, around, first_back)).or(guess) {
                 Some(gap) => {
                     chain.rules.insert(gap, Entry { id: self.next_id, rule: Arc::new(rule.clone()) });
                     prints.insert(gap, rule.fingerprint());
@@ -242,6 +247,10 @@ impl<'a> Revert<'a> {
             _ => {}
         }
     }
+}
+
+fn gone(rule: &Rule) -> String {
+    format!("somebody took it out: {}", rule.words)
 }
 
 /// Lists the rules that changes put in, with their places.

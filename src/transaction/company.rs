@@ -1,0 +1,71 @@
+//! Runs of fyke that are at work at the same time: two of them do not change the same object.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::journal::{Journal, Shelf};
+use super::record::{Context, RunKind, RunRecord, RunState};
+use crate::kernel::lock::RunLock;
+use crate::model::iptables::RunId;
+use crate::model::{Change, Fault, Kind, Object, State};
+
+/// Another run that has not ended, with what it has changed so far.
+pub(super) struct Other {
+    run: RunRecord,
+    alive: bool,
+    changes: Vec<Change>,
+}
+
+/// Finds the other runs of this namespace that have begun and not ended.
+pub(super) fn others(journal: &Journal, shelf: &Shelf, own: &RunId, context: &Context) -> Result<Vec<Other>, Fault> {
+    let unfinished = journal.unfinished(&context.boot, context.namespace)?;
+    let other = |run: RunRecord| {
+        let changes = journal.batches(&run.id)?.into_iter().filter(|batch| !batch.lifted).flat_map(|batch| batch.changes).collect();
+        let alive = matches!(shelf, Shelf::File(path) if path.parent().is_some_and(|state| holds_its_lock(state, &run.id)));
+        Ok(Other { run, alive, changes })
+    };
+    unfinished.into_iter().filter(|run| run.id != *own && run.kind == RunKind::Run && run.state == RunState::Running).map(other).collect()
+}
+
+fn holds_its_lock(state: &Path, run: &RunId) -> bool {
+    RunLock::take(state, run.as_str(), Duration::ZERO).map(RunLock::remove).is_err()
+}
+
+/// What is in the way of a change.
+pub(super) struct InTheWay {
+    /// Who it is.
+    pub(super) fault: Fault,
+    /// Whether it may be out of the way soon.
+    pub(super) passes: bool,
+}
+
+/// Finds out whether another run, which has not ended, has changed what is going to be changed.
+pub(super) fn in_the_way(others: &[Other], changes: &[Change]) -> Option<InTheWay> {
+    others.iter().find_map(|other| {
+        let change = changes.iter().find(|change| other.changes.iter().any(|theirs| meet(change, theirs, &other.run.id)))?;
+        let Other { run, alive, .. } = other;
+        let (tried, owner) = (format!("change the {}", change.object), &run.context.owner);
+        let fault = match alive {
+            true => {
+                let why = format!("run {} ({owner}) has changed it and is still at work (pid {})", run.id, run.context.pid);
+                Fault::new(Kind::Busy, tried, why).hint("wait for its end, or end it")
+            }
+            false => Fault::new(Kind::Busy, tried, format!("run {} ({owner}) has changed it and was left half done", run.id))
+                .hint("`fyke recover` lifts it first"),
+        };
+        let fault = change.origin.iter().fold(fault, |fault, origin| fault.at(origin.clone()));
+        Some(InTheWay { fault, passes: *alive })
+    })
+}
+
+/// Tells whether a change is about what another run has changed.
+fn meet(change: &Change, theirs: &Change, run: &RunId) -> bool {
+    match (&change.object, &theirs.object) {
+        (Object::Rule(_), Object::Rule(_)) => {
+            matches!(&change.before, Some(State::Rule(rule, _)) if rule.tag.as_ref().is_some_and(|tag| tag.run == *run))
+        }
+        (Object::Policy(a), Object::Policy(b)) => a == b,
+        (Object::Chain(a) | Object::ChainName(a), Object::Chain(b) | Object::ChainName(b)) => a == b,
+        _ => false,
+    }
+}
