@@ -7,6 +7,7 @@ mod cat;
 mod check;
 mod completions;
 mod doctor;
+mod ended;
 mod eval;
 mod help;
 mod history;

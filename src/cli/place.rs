@@ -58,14 +58,6 @@ impl Place {
         }
     }
 
-    /// Opens the journal to look for runs in it: where none was ever kept, one that holds nothing.
-    pub(crate) fn journal(&self) -> Result<Journal, Fault> {
-        match Journal::open_existing(&self.shelf())? {
-            Some(journal) => Ok(journal),
-            None => Journal::open(&Shelf::Memory),
-        }
-    }
-
     /// Gives the runs of this boot and namespace.
     pub(crate) fn here<'a>(&'a self, journal: &'a Journal) -> Here<'a> {
         Here { journal, boot: &self.boot, namespace: self.namespace }

@@ -19,9 +19,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8
     let place = Place::enter(options)?;
     guarded(screen, || {
         place.state_to_write()?;
-        let mut journal = place.journal()?;
+        let mut journal = Journal::open(&place.shelf())?;
         let run = place.here(&journal).to_redo(&words.run)?;
-        tell(screen, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, words.force))])
+        tell(screen, &place, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, words.force))])
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{Options, Undo};
+use super::ended::remember;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
@@ -22,7 +23,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
     let place = Place::enter(options)?;
     guarded(screen, || {
         place.state_to_write()?;
-        let mut journal = place.journal()?;
+        let mut journal = Journal::open(&place.shelf())?;
         let tasks = tasks(&place.here(&journal), words)?;
         let lifted: Vec<RunId> =
             tasks.iter().filter_map(|task| if let Task::Lift(run) = task { Some(run.id.clone()) } else { None }).collect();
@@ -30,7 +31,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
             Task::Lift(run) => (Deed::Lifted, lift(options, &place, &mut journal, &run.id, &lifted, words.force)),
             Task::Redo(run) => (Deed::SetAgain, redo::again(options, &place, &mut journal, run, words.force)),
         });
-        tell(screen, outcomes.collect())
+        tell(screen, &place, outcomes.collect())
     })
 }
 
@@ -73,11 +74,14 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, run: &RunId, wi
 }
 
 /// Says what was done with each run, what is left of it, and what failed.
-pub(crate) fn tell(screen: &Screen, outcomes: Vec<(Deed, Result<Report, Fault>)>) -> Result<u8, Fault> {
+pub(crate) fn tell(screen: &Screen, place: &Place, outcomes: Vec<(Deed, Result<Report, Fault>)>) -> Result<u8, Fault> {
     let (mut reports, mut faults) = (Vec::new(), Vec::new());
     for (deed, outcome) in outcomes {
         match outcome {
-            Ok(report) => reports.push((deed, report)),
+            Ok(report) => {
+                remember(screen, place, &report);
+                reports.push((deed, report));
+            }
             Err(fault) => faults.push(fault),
         }
     }

@@ -1,5 +1,6 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod archive;
 pub mod errno;
 pub mod files;
 pub mod identity;

@@ -8,6 +8,7 @@ mod company;
 pub mod journal;
 mod ledger;
 mod overlay;
+pub mod past;
 pub mod record;
 mod revert;
 pub mod select;
