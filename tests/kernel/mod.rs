@@ -4,6 +4,7 @@ mod company;
 mod crowd;
 mod examples;
 mod journal;
+mod memory;
 mod persist;
 mod plan;
 mod rollback;
