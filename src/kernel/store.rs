@@ -203,7 +203,7 @@ fn refused(path: &Path, error: &rusqlite::Error) -> Fault {
 }
 
 fn failed(tried: &str, error: &rusqlite::Error) -> Fault {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase};
     let fault = |kind| Fault::new(kind, tried, error.to_string());
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => {
@@ -212,6 +212,7 @@ fn failed(tried: &str, error: &rusqlite::Error) -> Fault {
         Some(DatabaseCorrupt | NotADatabase) => {
             fault(Kind::System).hint("the file is damaged; keep a copy, and move it away to go on without it")
         }
+        Some(DiskFull) => fault(Kind::System).hint("make room where the journal is: without it, nothing is changed"),
         _ => fault(Kind::System),
     }
 }

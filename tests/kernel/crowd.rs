@@ -29,7 +29,7 @@ chain.append(#{ proto: \"tcp\", dport: port, jump: \"DROP\" });",
         let numbers: Vec<usize> = (next..=RUNS).take(together).collect();
         next += numbers.len();
         let start = |port: &usize| {
-            let own: &[&str] = if port % 3 == 0 { &["--own"] } else { &[] };
+            let own: &[&str] = if port.is_multiple_of(3) { &["--own"] } else { &[] };
             Running::of(world.command(&[&["run", &path, "--port", &port.to_string()], own].concat()))
         };
         let started: Vec<Running> = numbers.iter().map(start).collect();
