@@ -13,21 +13,26 @@ use crate::transaction::{Journal, RunKind, RunRecord};
 /// Lists the runs, or shows one of them with its changes.
 pub(crate) fn run(screen: &Screen, options: &Options, history: &History) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
-    let runs = runs(&place)?;
+    let runs = runs(&place, history.run.is_some())?;
     match &history.run {
         Some(word) => show(screen, &place, find(&runs, word)?),
         None => list(screen, &place, &runs),
     }
 }
 
-/// Gives the runs of the journal, and before them those that it does not know any more.
-fn runs(place: &Place) -> Result<Vec<Past>, Fault> {
+/// Gives the runs of the journal, and before them those that it does not know any more; `whole` ones with their changes.
+fn runs(place: &Place, whole: bool) -> Result<Vec<Past>, Fault> {
     let journal = Journal::open_existing(&place.shelf())?;
     let mut here = Vec::new();
     if let Some(journal) = &journal {
         for record in journal.all_runs()? {
-            let (made, acts) = (made(journal, &record)?, journal.acts(&record.id)?);
-            here.push(Past { record, count: Some(changes::visible(&made)), made, acts });
+            let (mut made, acts) = (made(journal, &record)?, journal.acts(&record.id)?);
+            let count = Some(changes::visible(&made));
+            if !whole {
+                made.clear();
+                made.shrink_to_fit();
+            }
+            here.push(Past { record, count, made, acts });
         }
     }
     let lines = archive::folder().map_or(Vec::new(), |folder| archive::lines(&folder));
