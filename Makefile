@@ -14,7 +14,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/release/fyke
 NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:iputils-ping strace:strace
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 try: needs ## See a port being rate-limited by packets in a throw-away namespace, and the run undone
 	@cargo build --locked --bin fyke --example try
@@ -32,6 +32,9 @@ unit: ## Run the tests and the examples of the documentation
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else \
 	  echo "cargo-nextest is not installed: cargo test runs the same tests, in one process a binary"; cargo test --locked --lib --bins --tests; fi
 	cargo test --locked --doc
+
+test-faults: needs build ## Kill the released program at every system call, and let every call fail (an hour, as root)
+	FYKE_FAULTS=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main faults:: -- --nocapture
 
 deny: ## Check licences and sources of the dependencies
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; else \
@@ -65,4 +68,4 @@ needs:
 	if [ "$$(id -u)" -ne 0 ]; then echo "missing packages; as root: apt-get install $${missing[*]}" >&2; exit 1; fi; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; apt-get install -y -qq --no-install-recommends "$${missing[@]}"
 
-.PHONY: help try test format lint unit deny bench docs build man install needs
+.PHONY: help try test test-faults format lint unit deny bench docs build man install needs

@@ -3,6 +3,8 @@
 
 mod bad_inputs;
 mod cli;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod faults;
 mod golden;
 mod journey;
 mod kernel;

@@ -1,6 +1,6 @@
 //! Starts the program, and keeps what it says.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -24,9 +24,14 @@ impl From<Output> for Said {
     }
 }
 
+/// Gives the program: the one just built, or another that `FYKE_BIN` names.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("FYKE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_fyke").into())
+}
+
 /// Gives a command that runs the program with an environment that says nothing about its user.
 pub(crate) fn command<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fyke"));
+    let mut command = Command::new(binary());
     command.args(words).env_remove("COLUMNS").env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
@@ -46,7 +51,7 @@ pub(crate) fn fyke_with(input: &[u8], words: &[&str]) -> Said {
 
 /// Runs a shell script in which `$FYKE` is the program.
 pub(crate) fn shell(script: &str) -> Said {
-    Command::new("bash").args(["-c", script]).env("FYKE", env!("CARGO_BIN_EXE_fyke")).stdin(Stdio::null()).output().unwrap().into()
+    Command::new("bash").args(["-c", script]).env("FYKE", binary()).stdin(Stdio::null()).output().unwrap().into()
 }
 
 /// Runs a script where nothing else is: `$FYKE` is the program, `dump` prints all rules without counters and tags.

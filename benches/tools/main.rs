@@ -3,6 +3,7 @@
 //! What is compared takes turns in one run (A B A B ...), and medians are compared: a noisy machine is noisy for both. Everything happens in
 //! network namespaces of its own.
 
+mod journal;
 mod machine;
 mod measure;
 
@@ -89,6 +90,7 @@ fn measure_all() -> Outcome {
     for backend in &BACKENDS {
         write!(page, "\n## iptables on {}\n\n{}", backend.name, rules(backend, &scratch)?)?;
     }
+    write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;
     fs::write(PAGE, &page)?;
     println!("\nwritten: {PAGE}");

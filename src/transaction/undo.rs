@@ -76,16 +76,19 @@ impl Desk<'_> {
         work.end(format!("set run {run} again"), format!("see what is in force: fyke status; lift it: fyke undo {run}"))
     }
 
-    /// Lifts every run of this namespace that nobody runs any more. `alive` tells whether somebody still does.
+    /// Lifts every run of this namespace that nobody runs any more, and those that could not all be lifted the last time. `alive` tells whether somebody
+    /// still does.
     pub fn recover(&mut self, alive: &mut dyn FnMut(&RunId) -> bool) -> Result<Vec<Report>, Fault> {
         let runs = self.journal.runs(&self.context.boot, self.context.namespace)?;
         let (mut reports, mut faults) = (Vec::new(), Vec::new());
         for left in runs.iter().rev() {
             // What was finished on behalf of a later one is settled by now.
-            if self.journal.run(&left.id)?.state != RunState::Running || alive(&left.id) {
-                continue;
-            }
-            match self.finish(left) {
+            let outcome = match (self.journal.run(&left.id)?.state, left.kind) {
+                (RunState::Running, _) if !alive(&left.id) => self.finish(left),
+                (RunState::Stuck, RunKind::Run) if !alive(&left.id) => self.lift(&left.id, RunState::Lifted).map(Some),
+                _ => Ok(None),
+            };
+            match outcome {
                 Ok(report) => reports.extend(report),
                 Err(fault) => faults.push(fault),
             }

@@ -323,7 +323,7 @@ pub(crate) fn plain(save: &str) -> String {
 }
 
 /// Splits the text of nft into tables and chains, sorted: they stand there in the order in which they were made.
-fn chains(ruleset: &str) -> Vec<String> {
+pub(crate) fn chains(ruleset: &str) -> Vec<String> {
     let (mut found, mut table) = (Vec::new(), "");
     for line in ruleset.lines() {
         match line {

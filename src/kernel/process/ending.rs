@@ -14,6 +14,8 @@ pub enum Ending {
     Exited(u8),
     /// A panic went through all of it: a defect of fyke, with its message and place.
     Panicked(String),
+    /// It could not begin: why.
+    Unready(String),
     /// It used up its memory limit.
     OutOfMemory,
     /// It used up the stack of its script thread.
@@ -29,6 +31,7 @@ impl Ending {
     pub(super) fn of(page: &Page, status: Result<i32, i32>, overdue: Option<Stop>) -> Ending {
         match (page.last_words(), status, overdue) {
             ((Cause::Panic, words), ..) => Ending::Panicked(words),
+            ((Cause::Unready, words), ..) => Ending::Unready(words),
             ((Cause::Memory, _), ..) => Ending::OutOfMemory,
             ((Cause::Stack, _), ..) => Ending::StackOverflow,
             (_, Err(libc::SIGKILL), Some(stop)) => Ending::Overdue(stop),
@@ -46,7 +49,7 @@ impl Ending {
     pub fn exit_code(&self) -> u8 {
         match self {
             Ending::Exited(code) => *code,
-            Ending::Panicked(_) => 1,
+            Ending::Panicked(_) | Ending::Unready(_) => 1,
             Ending::OutOfMemory | Ending::StackOverflow => Kind::Limit.exit_code(),
             Ending::Overdue(stop) => stop.exit_code(),
             Ending::Killed(signal) => Stop::from_number(*signal).map_or(1, Stop::exit_code),
@@ -61,6 +64,7 @@ impl Ending {
             Ending::Panicked(words) => {
                 Fault::new(Kind::System, tried, format!("fyke itself failed: {words}")).hint("this is a defect of fyke, please report it")
             }
+            Ending::Unready(why) => Fault::new(Kind::System, "start the runner", why),
             Ending::OutOfMemory => Fault::new(Kind::Limit, tried, format!("it used up its memory{}", limits.memory_in_words())),
             Ending::StackOverflow => Fault::new(Kind::Limit, tried, "it nested too deep for its stack"),
             Ending::Overdue(stop) => {
@@ -98,6 +102,7 @@ mod tests {
         assert_eq!(why(Ending::Killed(9)), is(1, "the process was killed (SIGKILL)"));
         assert_eq!(why(Ending::Overdue(Stop::Interrupt)), is(130, "interrupted, it did not stop within 2s, and was killed"));
         assert_eq!(why(Ending::Overdue(Stop::Deadline)), is(8, "the deadline is over, it did not stop within 2s, and was killed"));
+        assert_eq!(why(Ending::Unready("no pipe".into())), is(1, "no pipe"));
         assert_eq!(why(Ending::Panicked("odd".into())), is(1, "fyke itself failed: odd"));
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Cause {
     Panic,
     Memory,
     Stack,
+    /// It could not begin.
+    Unready,
 }
 
 /// The page of memory that guardian and runner share.
@@ -158,7 +160,8 @@ impl Page {
             0 => Cause::None,
             1 => Cause::Panic,
             2 => Cause::Memory,
-            _ => Cause::Stack,
+            3 => Cause::Stack,
+            _ => Cause::Unready,
         };
         (cause, self.words.get())
     }

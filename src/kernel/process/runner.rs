@@ -30,7 +30,7 @@ pub(super) fn run(guardian: Pid, mask: &SigSet, limits: &Limits, page: &'static 
     let work = AssertUnwindSafe(|| match prepare(guardian, mask, limits, page) {
         Ok(()) => work(page),
         Err(fault) => {
-            page.say(Cause::Panic, &fault.to_string());
+            page.say(Cause::Unready, &fault.to_string());
             fault.kind.exit_code()
         }
     });

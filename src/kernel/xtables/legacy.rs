@@ -71,11 +71,12 @@ impl Legacy {
         let scripts: Vec<Script> = patches.iter().map(Script::whole).filter(|script| script.commits() > 0).collect();
         let calls: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
         let said = self.programs.run(&calls, None)?;
-        let (mut failed, mut written) = (None, Vec::new());
+        let (mut failed, mut written, mut in_doubt) = (None, Vec::new(), Vec::new());
         for (at, (script, said)) in scripts.iter().zip(&said).enumerate() {
-            let tables = if said.well() { script.tables() } else { script.committed_before(said) };
-            written.extend(tables.into_iter().map(|table| (script.family(), table)));
+            let of = |tables: Vec<Table>| tables.into_iter().map(|table| (script.family(), table));
+            written.extend(of(if said.well() { script.tables() } else { script.committed_before(said) }));
             if !said.well() {
+                in_doubt.extend(of(script.in_doubt(said)));
                 failed.get_or_insert(at);
             }
         }
@@ -88,7 +89,7 @@ impl Legacy {
                 refusal = culprit(patch, present, &written, oracle)?.unwrap_or(refusal);
             }
         }
-        tell_written(&mut refusal, &written);
+        tell_written(&mut refusal, &written, &in_doubt);
         Err(refusal)
     }
 }

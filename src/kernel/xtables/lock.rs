@@ -1,14 +1,14 @@
 //! /run/xtables.lock, by which the legacy programs take turns, held by fyke itself over reading and writing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{major, minor};
 
+use crate::kernel::errno;
 use crate::model::{Fault, Kind};
 
 /// Where the lock is, see XTABLES_LOCKFILE in iptables(8).
@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_millis(5);
 
 /// The lock, held as long as this lives.
 pub(super) struct XtablesLock {
-    _held: Flock<File>,
+    _held: File,
 }
 
 impl XtablesLock {
@@ -34,17 +34,18 @@ impl XtablesLock {
         let mut options = OpenOptions::new();
         // As the programs themselves do: whoever comes first makes the file.
         let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path);
-        let mut file = opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => Fault::new(Kind::Permission, tried(), error.to_string()).hint("run as root"),
+        let file = opened.map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => Fault::new(Kind::Permission, tried(), error.to_string()).hint("run as root"),
             _ => Fault::new(Kind::System, tried(), error.to_string()),
         })?;
         let begun = Instant::now();
         loop {
-            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(held) => return Ok(Self { _held: held }),
-                Err((file, Errno::EWOULDBLOCK | Errno::EINTR)) => file,
-                Err((_, errno)) => return Err(Fault::new(Kind::System, tried(), errno.desc())),
-            };
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _held: file }),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(errno::fault(tried(), error)),
+            }
             if begun.elapsed() >= bound {
                 return Err(busy(tried(), &holders(&file), bound));
             }

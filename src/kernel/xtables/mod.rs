@@ -71,7 +71,7 @@ pub struct Refusal {
     pub fault: Fault,
     /// The entry of the wanted ruleset that was refused, where it is known.
     pub entry: Option<(Family, u64)>,
-    /// The tables that were written before, where that is known; of all others nothing is there.
+    /// The tables that were or may have been written, where that is known; of all others nothing is there.
     pub written: Option<Vec<(Family, Table)>>,
 }
 

@@ -10,6 +10,7 @@ use super::programs::{Call, Programs, Said};
 use super::view::{self, View, own_chains};
 use super::write::Attempt;
 use super::{Backend, Plan, Refusal};
+use crate::kernel::errno;
 use crate::kernel::netlink::nftables::{Listing, Nftables};
 use crate::model::iptables::{Ruleset, Table, Tag};
 use crate::model::{Family, Fault, Kind};
@@ -107,7 +108,8 @@ impl Nft {
                 true => (listings()?, Vec::new()),
                 // Words and numbers of many rules take equally long: they are read at the same time.
                 false => thread::scope(|scope| {
-                    let listings = scope.spawn(listings);
+                    let thread = thread::Builder::new().spawn_scoped(scope, listings);
+                    let listings = thread.map_err(|error| errno::fault("list nf_tables", error))?;
                     let said = programs.run(&calls, None)?;
                     let panicked = |_| Err(Fault::new(Kind::System, "list nf_tables", "its thread panicked"));
                     Ok::<_, Fault>((listings.join().unwrap_or_else(panicked)?, said))

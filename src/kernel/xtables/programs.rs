@@ -126,9 +126,15 @@ impl Said {
         self.status == 0
     }
 
-    /// Gives the output of iptables-save, if each rule of it is on one line. A comment can hold a line break, and then the rest of the rule
-    /// reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
+    /// Gives the output of iptables-save, if each rule of it is whole and on one line. A comment can hold a line break, and then the rest of
+    /// the rule reads like another rule: `x"`, line break, `-A INPUT -j ACCEPT`.
     pub(super) fn listing(&self, family: Family) -> Result<&str, Fault> {
+        // A match whose library it cannot load, or that it cannot ask the kernel about, it leaves out; and it ends with 0 all the same.
+        let left_out = |line: &&str| line.contains(".so: ") || line.contains("Extension ") && line.contains(" is not supported");
+        if let Some(complaint) = self.complaint.lines().find(left_out) {
+            let why = format!("iptables-save left out words: {}", strip(complaint));
+            return Err(Fault::new(Kind::System, format!("read the {family} tables"), why).hint("cure that, or try again"));
+        }
         match self.output.lines().find(|line| !closed(line)) {
             None => Ok(&self.output),
             Some(line) => Err(Fault::new(
@@ -263,6 +269,17 @@ mod tests {
         for (complaint, line, why) in cases {
             assert_eq!((said(complaint).line(), said(complaint).why().as_str()), (line, why), "{complaint}");
         }
+    }
+
+    #[test]
+    fn a_listing_that_lacks_words_is_none() {
+        let listing = |complaint: &str| Said { output: "-A INPUT -p udp -j ACCEPT".into(), ..said(complaint) };
+        for complaint in
+            ["Warning: Extension udp is not supported, missing kernel module?\n", "/x/libxt_udp.so: cannot open shared object file\n"]
+        {
+            assert!(listing(complaint).listing(Family::V4).is_err(), "{complaint}");
+        }
+        assert!(listing("Warning: cannot open /etc/xtables/connlabel.conf: No such file or directory\n").listing(Family::V4).is_ok());
     }
 
     #[test]

@@ -195,6 +195,13 @@ impl Script {
         let upto = said.line().map_or(0, |line| line.saturating_sub(1)).min(self.lines.len());
         tables(&self.lines[..upto])
     }
+
+    /// Gives the tables that may have been written in spite of a complaint: the one whose commit it names, for legacy iptables sets the
+    /// counters after the rules; or any, if it names no line ("Could not open socket to kernel").
+    pub(super) fn in_doubt(&self, said: &Said) -> Vec<Table> {
+        let named = said.line().and_then(|line| line.checked_sub(1)).map(|at| at..at + 1);
+        tables(named.map_or(&self.lines[..], |line| self.lines.get(line).unwrap_or_default()))
+    }
 }
 
 /// Finds the tables that some lines commit.
@@ -202,9 +209,9 @@ fn tables(lines: &[Line]) -> Vec<Table> {
     lines.iter().filter_map(|line| if let Line::Commit(table) = line { Some(*table) } else { None }).collect()
 }
 
-/// Adds to a refusal what was written before it arose.
-pub(super) fn tell_written(refusal: &mut Refusal, written: &[(Family, Table)]) {
-    refusal.written = Some(written.to_vec());
+/// Adds to a refusal what was written before it arose, and what may have been.
+pub(super) fn tell_written(refusal: &mut Refusal, written: &[(Family, Table)], in_doubt: &[(Family, Table)]) {
+    refusal.written = Some([written, in_doubt].concat());
     if !written.is_empty() {
         let names: Vec<String> = written.iter().map(|(family, table)| format!("{table} ({family})")).collect();
         refusal.fault.why.push_str(&format!("; {} had been written before", names.join(", ")));
@@ -272,6 +279,21 @@ mod tests {
         assert_eq!(Script::whole(&patch()).text(), text);
         let text = "*filter\n-N FRESH\n-P OUTPUT DROP\n-I INPUT 2 -c 1 60 -j FRESH\n-A INPUT -j NONE\nCOMMIT\n";
         assert_eq!(Script::additions(&patch()).text(), text);
+    }
+
+    #[test]
+    fn what_may_have_been_written_is_told_from_what_was() {
+        let mut script = Script::whole(&patch());
+        script.open(Table::Nat);
+        script.commit(Table::Nat);
+        let tables = |complaint: &str| {
+            let said = Said { status: 1, output: String::new(), complaint: complaint.into() };
+            (script.committed_before(&said), script.in_doubt(&said))
+        };
+        assert_eq!(tables("iptables-restore: line 5 failed\n"), (vec![], vec![]));
+        assert_eq!(tables("iptables-restore: line 10 failed\n"), (vec![], vec![Table::Filter]));
+        assert_eq!(tables("iptables-restore: line 11 failed\n"), (vec![Table::Filter], vec![]));
+        assert_eq!(tables("Could not open socket to kernel\n"), (vec![], vec![Table::Filter, Table::Nat]));
     }
 
     #[test]

@@ -75,7 +75,11 @@ impl Nft {
                     self.settle(patches, &before, false)?;
                     return Ok(Attempt::Moved(Some(failed.refusal)));
                 }
-                Err(failed) => return Err(failed.refusal),
+                Err(mut failed) => {
+                    // The renames were a batch of their own, and are done.
+                    failed.refusal.written.iter_mut().for_each(|written| written.extend(patches.iter().flat_map(renamed)));
+                    return Err(failed.refusal);
+                }
             }
         }
         self.left = Some(self.remove(patches, &before, generation)?);
@@ -85,16 +89,17 @@ impl Nft {
     fn restore(&self, scripts: &[Script]) -> Result<Result<(), Failed>, Fault> {
         let calls: Vec<Call<'_>> = scripts.iter().map(|script| Call::restore(script.family(), script.text())).collect();
         let said = self.programs.run(&calls, None)?;
-        let (mut refusal, mut written) = (None, Vec::new());
+        let (mut refusal, mut written, mut in_doubt) = (None, Vec::new(), Vec::new());
         for (script, said) in scripts.iter().zip(&said) {
-            let tables = if said.well() { script.tables() } else { script.committed_before(said) };
-            written.extend(tables.into_iter().map(|table| (script.family(), table)));
+            let of = |tables: Vec<Table>| tables.into_iter().map(|table| (script.family(), table));
+            written.extend(of(if said.well() { script.tables() } else { script.committed_before(said) }));
             if !said.well() {
+                in_doubt.extend(of(script.in_doubt(said)));
                 refusal.get_or_insert_with(|| script.refusal(said));
             }
         }
         let Some(mut refusal) = refusal else { return Ok(Ok(())) };
-        tell_written(&mut refusal, &written);
+        tell_written(&mut refusal, &written, &in_doubt);
         Ok(Err(Failed { refusal, commits: written.len() as u32 }))
     }
 
@@ -171,6 +176,11 @@ impl Nft {
     fn commit(&mut self, generation: u32, orders: &[Ordered]) -> Result<Commit, Fault> {
         self.socket.commit(generation, orders).map_err(|error| socket_fault("change nf_tables", &error))
     }
+}
+
+/// Gives the tables in which a patch renames chains.
+fn renamed(patch: &Patch) -> impl Iterator<Item = (Family, Table)> {
+    patch.tables.iter().filter(|table| !table.renamed.is_empty()).map(|table| (patch.family, table.table))
 }
 
 fn renames(patches: &[Patch], before: &Before) -> Vec<Ordered> {

@@ -41,6 +41,7 @@ impl<'a> Revert<'a> {
         let family = set.family;
         let mut revert = Self { set, next_id, drift: Vec::new(), renamed: Vec::new() };
         let mine: Vec<&Change> = changes.iter().filter(|change| change.object.family() == family).collect();
+        mine.iter().for_each(|change| revert.name_again(change));
         // First what others may need (chains), then what may need it (rules), last what nothing needs any more.
         mine.iter().for_each(|change| revert.chain_back(change));
         revert.rules_out(&mine, judge);
@@ -210,6 +211,18 @@ impl<'a> Revert<'a> {
         }
     }
 
+    /// Gives a chain the name that the batch gave it, if an undo that was cut short has taken it away already: the rules of the batch, and
+    /// the neighbours by which their places are known, are told in the new names.
+    fn name_again(&mut self, change: &Change) {
+        if let (Object::ChainName(at), Some(State::Name(before)), Some(State::Name(after))) =
+            (&change.object, &change.before, &change.after)
+            && self.set.find(at.table, after).is_none()
+        {
+            // Where the former name is not there either, the chain is gone, which is told later.
+            let _ = self.set.rename_chain(at.table, before, after);
+        }
+    }
+
     fn name(&mut self, change: &Change) {
         let (Object::ChainName(at), Some(State::Name(before)), Some(State::Name(after))) = (&change.object, &change.before, &change.after)
         else {
@@ -354,4 +367,42 @@ fn in_common(a: &[u64], b: &[u64]) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Family;
+    use crate::model::iptables::Patch;
+
+    struct Unchanged;
+
+    impl Judge for Unchanged {
+        fn same(&mut self, _: &ChainRef, _: &Rule, _: &Rule) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn an_undo_that_was_cut_short_after_its_renames_finds_the_same_places() {
+        let (old, new, input) = (ChainName::listed("OLD"), ChainName::listed("NEW"), ChainName::listed("INPUT"));
+        let mut before = Ruleset::empty(Family::V4);
+        before.new_chain(Table::Filter, &old).unwrap();
+        for (id, words) in (1..).zip(["-j ACCEPT", "-j OLD", "-j DROP"]) {
+            let rule = Rule::new(Words::listed(words)).into();
+            before.get_mut(Table::Filter, &input).unwrap().rules.push(Entry { id, rule });
+        }
+        let mut after = before.clone();
+        after.rename_chain(Table::Filter, &old, &new).unwrap();
+        after.get_mut(Table::Filter, &input).unwrap().rules.pop();
+        let patch = Patch::between(&before, &after, &[(Table::Filter, old.clone(), new.clone())]);
+        let changes: Vec<Change> = patch.changes(&before).into_iter().map(|(change, _)| change).collect();
+        let mut between = after.clone();
+        between.rename_chain(Table::Filter, &new, &old).unwrap();
+        for mut present in [after, between] {
+            let drift = Revert::batch(&mut present, &changes, &mut Unchanged).drift;
+            assert_eq!((drift, present.same(&before)), (Vec::new(), true), "{present:?}");
+        }
+    }
 }

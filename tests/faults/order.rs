@@ -1,0 +1,66 @@
+//! What is going to be changed is in the journal before the kernel hears of it.
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::sweep::Stage;
+use super::tracer::Entry;
+
+/// The beginning of a batch for nf_tables (linux/netfilter/nfnetlink.h).
+const NFNL_MSG_BATCH_BEGIN: u16 = 0x10;
+/// What replaces a table of x_tables, in either family (linux/netfilter/x_tables.h).
+const XT_SO_SET_REPLACE: u64 = 64;
+
+/// Looks into the journal, as another process sees it, at each call that changes the kernel.
+pub(super) fn of_a_run(stage: &Stage<'_>) {
+    for words in [stage.run(), vec!["undo", "last"]] {
+        let (mut seen, mut lacking) = (0, Vec::new());
+        let trace = stage.watch(&words, &mut |entry| {
+            if changes(entry) && entry.is_here() {
+                seen += 1;
+                if intended() == 0 {
+                    lacking.push(entry.call.to_string());
+                }
+            }
+        });
+        println!("{} of {stage}: calls that change something {seen}, in the journal before {}", words[0], seen - lacking.len());
+        assert_eq!((trace.said.code, lacking), (Some(0), Vec::new()), "{:?}", trace.said);
+        assert!(seen > 0);
+    }
+    stage.reset();
+}
+
+/// Tells whether a call changes what iptables sets, or starts a program that is going to.
+fn changes(entry: &Entry) -> bool {
+    let [first, second, third] = entry.arguments();
+    match entry.call.number {
+        libc::SYS_sendto => begins_a_batch(entry, second),
+        libc::SYS_sendmsg => begins_a_batch(entry, pointer(entry, pointer(entry, second + 16))),
+        libc::SYS_setsockopt => [libc::IPPROTO_IP, libc::IPPROTO_IPV6].contains(&(second as i32)) && third == XT_SO_SET_REPLACE,
+        libc::SYS_execve => text(entry, first).ends_with("-restore"),
+        _ => false,
+    }
+}
+
+fn begins_a_batch(entry: &Entry, at: u64) -> bool {
+    let mut head = [0; 6];
+    entry.memory(at, &mut head) == head.len() && u16::from_ne_bytes([head[4], head[5]]) == NFNL_MSG_BATCH_BEGIN
+}
+
+fn pointer(entry: &Entry, at: u64) -> u64 {
+    let mut bytes = [0; 8];
+    entry.memory(at, &mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+fn text(entry: &Entry, at: u64) -> String {
+    let mut bytes = [0; 64];
+    let read = entry.memory(at, &mut bytes);
+    bytes[..read].split(|byte| *byte == 0).next().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+}
+
+/// Counts the batches that are written down and not yet done.
+fn intended() -> i64 {
+    let Ok(journal) = Connection::open_with_flags("/run/fyke/journal", OpenFlags::SQLITE_OPEN_READ_ONLY) else { return 0 };
+    let sql = "SELECT count(*) FROM batches JOIN runs ON runs.id = run WHERE batches.state = 'intended' AND runs.state = 'running'";
+    journal.query_row(sql, [], |row| row.get(0)).unwrap_or(0)
+}
