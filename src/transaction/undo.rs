@@ -47,7 +47,7 @@ impl Desk<'_> {
         let closed = self.journal.set_state(run, if work.is_clean() { state } else { RunState::Stuck });
         work.written(self.close(&work))?;
         let closed = closed.map_err(|fault| {
-            let hint = "all of it is lifted; give the journal what it lacks, then: fyke recover";
+            let hint = "it is lifted as far as it can be; give the journal what it lacks, then: fyke recover";
             Fault::new(Kind::Incomplete, format!("write down that run {run} is lifted"), fault.why).hint(hint)
         });
         match work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}")) {
