@@ -155,6 +155,15 @@ pub(crate) enum Verb {
   fyke redo
   fyke redo k3v9x2ab")]
     Redo(Redo),
+    /// Make a run come back with the next boot
+    ///
+    /// Prints a systemd unit that runs the same recipe with the same parameters at boot, and lifts it when it is stopped. It says no more than
+    /// that: nothing is installed without `--install`, and nothing is enabled. With `--print`, prints instead what the run has in force now.
+    #[command(after_help = "Examples:
+  fyke persist last
+  fyke persist --install k3v9x2ab
+  fyke persist --print iptables-save k3v9x2ab > rules.v4")]
+    Persist(Persist),
     /// Finish what a killed run left half done
     #[command(after_help = "Examples:
   fyke recover")]
@@ -305,6 +314,30 @@ pub(crate) struct Redo {
     /// Put back also where somebody else changed something since
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// What `persist` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Persist {
+    /// The id of a run that is in force, the beginning of one, or `last`
+    pub(crate) run: String,
+    /// Write the unit to /etc/systemd/system
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Print the rules, chains and policies of the run, without fyke's tags, for iptables-restore --noflush
+    #[arg(long, value_name = "FORMAT", conflicts_with = "install")]
+    pub(crate) print: Option<Saved>,
+}
+
+/// The formats that rules can be printed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Saved {
+    /// iptables-save(8)
+    #[value(name = "iptables-save")]
+    IptablesSave,
+    /// ip6tables-save(8)
+    #[value(name = "ip6tables-save")]
+    Ip6tablesSave,
 }
 
 /// What `completions` takes.

@@ -1,5 +1,7 @@
 //! `fyke doctor`: what this kernel and this user can do, and the cure for what is missing.
 
+mod journal;
+
 use serde_json::json;
 
 use super::args::Options;
@@ -36,6 +38,7 @@ struct Line {
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
     let mut lines = host(&place);
+    lines.extend(journal::lines(&place));
     lines.extend(backends());
     lines.extend(abilities());
     lines.extend(matches(options));

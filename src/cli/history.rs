@@ -1,54 +1,70 @@
-//! `fyke history`: the runs that the journal knows.
+//! `fyke history`: the runs that the journal knows, and those that are remembered from earlier boots.
 
 use serde_json::{Value, json};
 
 use super::args::{History, Options};
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes, pad};
+use crate::kernel::archive;
 use crate::model::{Change, Fault};
+use crate::transaction::past::Past;
 use crate::transaction::{Journal, RunKind, RunRecord};
 
 /// Lists the runs, or shows one of them with its changes.
 pub(crate) fn run(screen: &Screen, options: &Options, history: &History) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
-    let journal = Journal::open_existing(&place.shelf())?;
-    let runs = journal.as_ref().map_or(Ok(Vec::new()), Journal::all_runs)?;
-    match (&history.run, &journal) {
-        (Some(word), Some(journal)) => show(screen, &place, journal, find(&runs, word)?),
-        (Some(word), None) => find(&[], word).map(|_| 0),
-        (None, journal) => list(screen, &place, journal.as_ref(), &runs),
+    let runs = runs(&place, history.run.is_some())?;
+    match &history.run {
+        Some(word) => show(screen, &place, find(&runs, word)?),
+        None => list(screen, &place, &runs),
     }
 }
 
-fn list(screen: &Screen, place: &Place, journal: Option<&Journal>, runs: &[RunRecord]) -> Result<u8, Fault> {
-    let mut table = Table::new(["run", "when", "what", "user", "changes", "state"]);
-    let mut documents = Vec::new();
-    for record in runs {
-        let made = journal.map_or(Ok(Vec::new()), |journal| made(journal, record))?;
-        if screen.json {
-            documents.push(document(place, record, &made));
-            continue;
+/// Gives the runs of the journal, and before them those that it does not know any more; `whole` ones with their changes.
+fn runs(place: &Place, whole: bool) -> Result<Vec<Past>, Fault> {
+    let journal = Journal::open_existing(&place.shelf())?;
+    let mut here = Vec::new();
+    if let Some(journal) = &journal {
+        for record in journal.all_runs()? {
+            let (mut made, acts) = (made(journal, &record)?, journal.acts(&record.id)?);
+            let count = Some(changes::visible(&made));
+            if !whole {
+                made.clear();
+                made.shrink_to_fit();
+            }
+            here.push(Past { record, count, made, acts });
         }
-        let count = changes::visible(&made).to_string();
-        let (when, what) = (ago(now() - record.started), what(record));
+    }
+    let lines = archive::folder().map_or(Vec::new(), |folder| archive::lines(&folder));
+    let mut runs = Past::read(lines.iter().map(String::as_str));
+    runs.retain(|past| !here.iter().any(|known| known.is_of(&past.record.id)));
+    runs.extend(here);
+    Ok(runs)
+}
+
+fn list(screen: &Screen, place: &Place, runs: &[Past]) -> Result<u8, Fault> {
+    if screen.json {
+        return screen.document(&runs.iter().map(|past| document(place, past)).collect::<Vec<_>>()).map(|()| 0);
+    }
+    if runs.is_empty() {
+        screen.note("the journal is empty");
+        return Ok(0);
+    }
+    let mut table = Table::new(["run", "when", "what", "user", "changes", "state"]);
+    for past in runs {
+        let record = &past.record;
+        let (when, what, count) = (ago(now() - record.started), what(record), past.count.unwrap_or(0).to_string());
         table.row([record.id.to_string(), when, what, record.context.user.clone(), count, state(place, record)]);
     }
-    if screen.json {
-        screen.document(&documents)?;
-    } else if runs.is_empty() {
-        screen.note("the journal is empty");
-    } else {
-        screen.print(&table.text(screen.paint, screen.bound()))?;
-    }
-    Ok(0)
+    screen.print(&table.text(screen.paint, screen.bound())).map(|()| 0)
 }
 
-fn show(screen: &Screen, place: &Place, journal: &Journal, record: &RunRecord) -> Result<u8, Fault> {
-    let made = made(journal, record)?;
+fn show(screen: &Screen, place: &Place, past: &Past) -> Result<u8, Fault> {
+    let Past { record, made, acts, count } = past;
     if screen.json {
-        let mut document = document(place, record, &made);
-        document["acts"] = json!(journal.acts(&record.id)?);
-        document["all_changes"] = changes::json(&made);
+        let mut document = document(place, past);
+        document["acts"] = json!(acts);
+        document["all_changes"] = changes::json(made);
         return screen.document(&document).map(|()| 0);
     }
     let context = &record.context;
@@ -56,8 +72,12 @@ fn show(screen: &Screen, place: &Place, journal: &Journal, record: &RunRecord) -
     let fields = [("what", &*what(record)), ("state", &state), ("when", &when), ("user", &context.user), ("command", &context.command)];
     screen.print_line(&format!("{}  {}", pad("run", 7), record.id))?;
     fields.iter().try_for_each(|(name, value)| screen.print_line(&format!("{}  {value}", pad(name, 7))))?;
-    screen.print(&changes::diff(&made, screen.paint))?;
-    journal.acts(&record.id)?.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
+    screen.print(&changes::diff(made, screen.paint))?;
+    let more = count.unwrap_or(0).saturating_sub(changes::visible(made));
+    if more > 0 {
+        screen.print_line(&format!("and {more} more changes, which were not kept"))?;
+    }
+    acts.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
     Ok(0)
 }
 
@@ -65,17 +85,18 @@ fn made(journal: &Journal, record: &RunRecord) -> Result<Vec<Change>, Fault> {
     Ok(journal.batches(&record.id)?.into_iter().flat_map(|batch| batch.changes).collect())
 }
 
-fn document(place: &Place, record: &RunRecord, made: &[Change]) -> Value {
-    let mut document = json!(record);
-    document["state"] = json!(state(place, record));
-    document["changes"] = json!(changes::visible(made));
+fn document(place: &Place, past: &Past) -> Value {
+    let mut document = json!(past.record);
+    document["state"] = json!(state(place, &past.record));
+    document["changes"] = json!(past.count.unwrap_or(0));
     document
 }
 
 /// Finds a run by its id, the beginning of one, or as `last`.
-fn find<'a>(runs: &'a [RunRecord], word: &str) -> Result<&'a RunRecord, Fault> {
-    let is_meant = |run: &&RunRecord| !word.is_empty() && run.id.as_str().starts_with(word);
-    let found = if word == "last" { runs.iter().rfind(|run| run.kind == RunKind::Run) } else { runs.iter().find(is_meant) };
+fn find<'a>(runs: &'a [Past], word: &str) -> Result<&'a Past, Fault> {
+    let is_meant = |past: &&Past| !word.is_empty() && past.record.id.as_str().starts_with(word);
+    let last = || runs.iter().rfind(|past| past.record.kind == RunKind::Run);
+    let found = if word == "last" { last() } else { runs.iter().rfind(is_meant) };
     found.ok_or_else(|| Fault::input(format!("find the run {word:?}"), "there is no such run").hint("`fyke history` lists the runs"))
 }
 

@@ -34,6 +34,9 @@ const FILES: Terms = &[
         "The journal of root: what each run changed, and what was there before. It dies with the kernel state that it describes.",
     ),
     ("$XDG_RUNTIME_DIR/fyke", "The journal of an ordinary user, else /run/user/UID/fyke."),
+    ("/var/lib/fyke/history", "What root's runs were, also before the last boot; nothing is ever done because of it."),
+    ("$XDG_STATE_HOME/fyke/history", "The same of an ordinary user, else ~/.local/state/fyke/history."),
+    ("/etc/systemd/system/fyke-*.service", "Where fyke persist --install puts its units."),
     ("/run/netns", "The network namespaces that --netns knows by name, see ip-netns(8)."),
 ];
 

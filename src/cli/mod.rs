@@ -7,11 +7,13 @@ mod cat;
 mod check;
 mod completions;
 mod doctor;
+mod ended;
 mod eval;
 mod help;
 mod history;
 mod list;
 mod man;
+mod persist;
 mod place;
 mod plan;
 mod recover;
@@ -68,6 +70,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Status(words) => status::run(screen, options, words),
         Verb::Undo(words) => undo::run(screen, options, words),
         Verb::Redo(words) => redo::run(screen, options, words),
+        Verb::Persist(words) => persist::run(screen, options, words),
         Verb::Recover => recover::run(screen, options),
         Verb::Doctor => doctor::run(screen, options),
     }

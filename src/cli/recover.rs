@@ -39,6 +39,6 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             screen.note("nothing to recover");
             return Ok(0);
         }
-        tell(screen, reports.into_iter().map(|report| (Deed::Lifted, Ok(report))).collect())
+        tell(screen, &place, reports.into_iter().map(|report| (Deed::Lifted, Ok(report))).collect())
     })
 }

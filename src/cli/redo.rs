@@ -22,7 +22,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8
         place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
         let run = place.here(&journal).to_redo(&words.run)?;
-        tell(screen, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, (words.force, words.safety.stance())))])
+        tell(screen, &place, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, (words.force, words.safety.stance())))])
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::args::Options;
+use super::ended::remember;
 use super::exit_code;
 use super::place::Place;
 use super::show::Screen;
@@ -99,6 +100,9 @@ impl<'a> Session<'a> {
             Err(fault) => return self.fail(page, &door, fault, &ended.sources),
         };
         self.settle(page);
+        if self.mode == Mode::Run {
+            remember(self.screen, &self.place, &report);
+        }
         let outcome = Outcome { value, report, unknown, exit: ended.exit };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
@@ -140,6 +144,7 @@ impl<'a> Session<'a> {
         page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
         self.settle(page);
+        lifted.iter().for_each(|report| remember(self.screen, &self.place, report));
         let mut code = match signals::pending() {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
             _ => exit_code(&fault, begun),
@@ -196,6 +201,7 @@ impl<'a> Session<'a> {
             Desk { kernel, journal, context: &context, now: super::place::now(), force: false }.lift(&run, RunState::RolledBack)
         })?;
         lock.remove();
+        remember(self.screen, &self.place, &report);
         let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
         match left.is_empty() {
             true => Ok(()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{Options, Undo};
+use super::ended::remember;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
@@ -30,7 +31,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
             Task::Lift(run) => (Deed::Lifted, lift(options, &place, &mut journal, words, &run.id, &lifted)),
             Task::Redo(run) => (Deed::SetAgain, redo::again(options, &place, &mut journal, run, (words.force, words.safety.stance()))),
         });
-        tell(screen, outcomes.collect())
+        tell(screen, &place, outcomes.collect())
     })
 }
 
@@ -75,11 +76,14 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, r
 }
 
 /// Says what was done with each run, what is left of it, and what failed.
-pub(crate) fn tell(screen: &Screen, outcomes: Vec<(Deed, Result<Report, Fault>)>) -> Result<u8, Fault> {
+pub(crate) fn tell(screen: &Screen, place: &Place, outcomes: Vec<(Deed, Result<Report, Fault>)>) -> Result<u8, Fault> {
     let (mut reports, mut faults) = (Vec::new(), Vec::new());
     for (deed, outcome) in outcomes {
         match outcome {
-            Ok(report) => reports.push((deed, report)),
+            Ok(report) => {
+                remember(screen, place, &report);
+                reports.push((deed, report));
+            }
             Err(fault) => faults.push(fault),
         }
     }

@@ -5,6 +5,7 @@ use std::fs;
 
 use nix::unistd::{Uid, User, geteuid, getuid};
 
+use super::errno;
 use crate::model::{Fault, Kind};
 
 /// CAP_NET_ADMIN, see capabilities(7).
@@ -47,6 +48,13 @@ fn sudo() -> Option<Uid> {
 /// Gives the words that this program was called with.
 pub fn command_line() -> Vec<String> {
     std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Gives the path of this program.
+pub fn program() -> Result<String, Fault> {
+    let path = std::env::current_exe().map_err(|error| errno::fault("find the file of this program", error))?;
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Fault::new(Kind::System, "name the file of this program", "its path is not UTF-8"))
 }
 
 /// Tells whether this process may change the network of its namespace.

@@ -19,6 +19,9 @@ use crate::model::{Fault, Kind};
 
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How often a lock is tried again whose holder nobody sees: most often it has just let go.
+const UNSEEN: usize = 10;
+
 /// The lock of one run, held by this process and whatever it starts from now on.
 #[derive(Debug)]
 pub struct RunLock {
@@ -38,6 +41,7 @@ impl RunLock {
         let path = state.join(format!("{run}.lock"));
         let tried = format!("lock the run {run}");
         let start = Instant::now();
+        let mut unseen = 0;
         loop {
             let file = open(&path).map_err(|error| errno::fault(tried.clone(), error))?;
             match file.try_lock() {
@@ -47,8 +51,16 @@ impl RunLock {
                 }
                 // It was removed by who held it: the next one is another file.
                 Ok(()) => {}
-                Err(fs::TryLockError::WouldBlock) if start.elapsed() >= patience => return Err(busy(tried, &path)),
-                Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(fs::TryLockError::WouldBlock) => {
+                    if start.elapsed() >= patience {
+                        let holders = holders(&path);
+                        if !holders.is_empty() || unseen == UNSEEN {
+                            return Err(busy(tried, &holders));
+                        }
+                        unseen += 1;
+                    }
+                    std::thread::sleep(PAUSE);
+                }
                 Err(fs::TryLockError::Error(error)) => return Err(errno::fault(tried, error)),
             }
         }
@@ -84,8 +96,8 @@ fn is_still_there(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(open), Ok(named)) if number(&open) == number(&named))
 }
 
-fn busy(tried: String, path: &Path) -> Fault {
-    let holders: Vec<String> = holders(path).iter().map(ToString::to_string).collect();
+fn busy(tried: String, holders: &[Holder]) -> Fault {
+    let holders: Vec<String> = holders.iter().map(ToString::to_string).collect();
     let why = if holders.is_empty() { "somebody else holds it".to_owned() } else { format!("it is held by {}", holders.join(", ")) };
     Fault::new(Kind::Busy, tried, why)
 }

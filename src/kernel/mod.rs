@@ -1,5 +1,6 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod archive;
 pub mod errno;
 pub mod files;
 pub mod identity;
@@ -16,6 +17,7 @@ pub mod state;
 pub mod stdio;
 pub mod store;
 pub mod tool;
+pub mod trust;
 pub mod xt_recent;
 pub mod xtables;
 

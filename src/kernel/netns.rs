@@ -11,6 +11,8 @@ use std::thread;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 
 use super::errno;
 use crate::model::{Fault, Kind};
@@ -133,6 +135,12 @@ pub fn home() -> String {
 pub fn boot_id() -> Result<String, Fault> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|error| errno::fault("read the id of this boot", error))?;
     Ok(id.trim().to_owned())
+}
+
+/// Gives the time since the boot, in milliseconds, sleep and all.
+pub fn since_boot() -> Result<i64, Fault> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_err(|error| errno::fault("read the time since the boot", error))?;
+    Ok(now.num_milliseconds())
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::unistd::geteuid;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
@@ -75,6 +76,7 @@ impl Store {
     ///
     /// It needs no fsync: a killed process loses nothing that it wrote, and a power cut ends the kernel state that the journal describes.
     pub fn open(path: &Path, schema: &str, version: i64) -> Result<Self, Fault> {
+        is_ours(path)?;
         // SQLite would let everybody read it; its side files get the mode of this one.
         match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -168,6 +170,18 @@ impl Store {
     }
 }
 
+/// Refuses what somebody else has put in the place of the database.
+fn is_ours(path: &Path) -> Result<(), Fault> {
+    let Ok(about) = path.symlink_metadata() else { return Ok(()) };
+    let why = match () {
+        () if !about.is_file() => "it is no regular file".to_owned(),
+        () if about.uid() != geteuid().as_raw() => format!("it belongs to user {}", about.uid()),
+        () => return Ok(()),
+    };
+    Err(Fault::new(Kind::System, format!("open the journal {}", path.display()), why)
+        .hint("see who put it there; keep a copy, and move it away to go on without it"))
+}
+
 fn to_sql(value: Value) -> Sql {
     match value {
         Value::Null => Sql::Null,
@@ -189,7 +203,7 @@ fn refused(path: &Path, error: &rusqlite::Error) -> Fault {
 }
 
 fn failed(tried: &str, error: &rusqlite::Error) -> Fault {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase};
     let fault = |kind| Fault::new(kind, tried, error.to_string());
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => {
@@ -198,6 +212,7 @@ fn failed(tried: &str, error: &rusqlite::Error) -> Fault {
         Some(DatabaseCorrupt | NotADatabase) => {
             fault(Kind::System).hint("the file is damaged; keep a copy, and move it away to go on without it")
         }
+        Some(DiskFull) => fault(Kind::System).hint("make room where the journal is: without it, nothing is changed"),
         _ => fault(Kind::System),
     }
 }

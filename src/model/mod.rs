@@ -10,6 +10,7 @@ pub mod near;
 pub mod net;
 pub mod origin;
 pub mod source;
+pub mod systemd;
 
 pub use change::{Change, Drift, Object, Place, Report, State};
 pub use family::Family;

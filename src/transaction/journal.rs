@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use crate::kernel::store::{Store, Value};
+use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 3;
+const VERSION: i64 = 5;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -65,6 +66,20 @@ impl Journal {
         }
     }
 
+    /// Looks for damage in all that it holds.
+    pub fn check(&self) -> Result<(), Fault> {
+        let tried = "check the journal";
+        let found = self.store.read("PRAGMA quick_check(1)", Vec::new())?;
+        if let Some(why) = found.first().map(|row| row[0].text()).filter(|text| *text != "ok") {
+            return Err(Fault::new(Kind::System, tried, why).hint("keep a copy, and move it away to go on without it"));
+        }
+        for run in self.all_runs()? {
+            self.batches(&run.id)
+                .map_err(|fault| fault.hint(format!("its rules have {} in their comment: take them out by hand", run.id)))?;
+        }
+        Ok(())
+    }
+
     /// Begins a run. One that is not to stay is armed by the same write: there is no moment in which it is there without its deadline.
     pub fn begin(
         &mut self,
@@ -116,7 +131,7 @@ impl Journal {
     pub fn intend(&mut self, run: &RunId, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let key = || vec![Value::from(run.as_str()), batch.into()];
         // One text for all: ten thousand rows would cost more than ten thousand rules cost the kernel of legacy iptables.
-        let body = json(changes)?;
+        let body = sealed(&json(changes)?);
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
@@ -175,6 +190,41 @@ impl Journal {
         self.store.read(sql, vec![run.as_str().into()])?.iter().map(|row| row[0].text().parse()).collect()
     }
 
+    /// Gives what was done last with a run: an undo, a redo.
+    pub fn last_done_with(&self, run: &RunId) -> Result<Option<RunRecord>, Fault> {
+        Ok(self.select("WHERE parent = ? ORDER BY rowid DESC LIMIT 1", vec![run.as_str().into()])?.pop())
+    }
+
+    /// Forgets what was lifted or rolled back long ago, but for the last `keep` runs: their undos, their changes, and themselves.
+    ///
+    /// What made nf_tables register a table or a chain stays, once for each, as a run without changes: see [`Journal::registrations`].
+    pub fn forget(&mut self, keep: usize) -> Result<(), Fault> {
+        // Some at a time, because to look for them costs more than to leave them.
+        const SOME: usize = 64;
+        let closed = "SELECT id FROM runs WHERE kind = 'run' AND state IN ('lifted', 'rolled-back') \
+                      AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.parent = runs.id AND other.state = 'running') \
+                      ORDER BY rowid DESC LIMIT";
+        if self.store.read(&format!("{closed} 1 OFFSET {}", keep + SOME), Vec::new())?.is_empty() {
+            return Ok(());
+        }
+        let old = format!("SELECT id FROM runs WHERE id IN ({closed} -1 OFFSET {keep}) OR parent IN ({closed} -1 OFFSET {keep})");
+        let later = "SELECT 1 FROM made AS other JOIN runs AS theirs ON theirs.id = other.run JOIN runs AS mine ON mine.id = made.run \
+                     WHERE other.object = made.object AND other.rowid > made.rowid \
+                     AND theirs.boot = mine.boot AND theirs.namespace = mine.namespace";
+        let statements = [
+            format!("DELETE FROM acts WHERE run IN ({old})"),
+            format!("DELETE FROM made WHERE run IN ({old}) AND object NOT LIKE '{{\"table\":%' AND object NOT LIKE '{{\"base-chain\":%'"),
+            format!("DELETE FROM made WHERE run IN ({old}) AND EXISTS ({later})"),
+            format!("UPDATE batches SET changes = '{}' WHERE run IN ({old})", sealed("[]")),
+            format!(
+                "DELETE FROM batches WHERE run IN ({old}) \
+                 AND NOT EXISTS (SELECT 1 FROM made WHERE made.run = batches.run AND made.batch = batches.number)"
+            ),
+            format!("DELETE FROM runs WHERE id IN ({old}) AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id)"),
+        ];
+        self.store.write(statements.iter().map(|sql| (sql.as_str(), Vec::new())))
+    }
+
     /// Gives the runs of one boot and one network namespace, the oldest first.
     pub fn runs(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
@@ -217,7 +267,7 @@ impl Journal {
                 number: row[0].integer(),
                 done: row[1].text() != "intended",
                 lifted: row[1].text() == "lifted",
-                changes: serde_json::from_str(row[2].text()).map_err(|error| damaged(run.as_str(), &error.to_string()))?,
+                changes: unsealed(row[2].text()).map_err(|why| damaged(run.as_str(), &why))?,
                 left: if row[3] == Value::Null { None } else { Some(row[3].integer().cast_unsigned()) },
             })
         };
@@ -259,6 +309,20 @@ impl Journal {
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault::new(Kind::System, "write to the journal", error.to_string()))
+}
+
+/// Puts a fingerprint before a text. A flipped bit leaves most texts readable, and would lift something else than what was done.
+fn sealed(text: &str) -> String {
+    format!("{:016x}{text}", fingerprint(text))
+}
+
+/// Reads the changes of a batch, if they are what was written.
+fn unsealed(body: &str) -> Result<Vec<Change>, String> {
+    let (seal, text) = body.split_at_checked(16).ok_or("its changes are cut short")?;
+    match seal == format!("{:016x}", fingerprint(text)) {
+        true => serde_json::from_str(text).map_err(|error| error.to_string()),
+        false => Err("its changes are not what was written".to_owned()),
+    }
 }
 
 fn damaged(run: &str, why: &str) -> Fault {
@@ -319,4 +383,72 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
             _ => None,
         },
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Family;
+    use crate::model::iptables::{ChainName, ChainRef, Table};
+
+    /// Writes a run that is lifted: with its undo, and what it changed.
+    fn lifted(journal: &mut Journal, number: u64, namespace: u64, changes: &[Change]) -> RunId {
+        let (run, undo) = (RunId::from_bits(2 * number), RunId::from_bits(2 * number + 1));
+        let context = Context { namespace, ..Context::default() };
+        journal.begin(&run, RunKind::Run, None, &context, 0, None).unwrap();
+        journal.intend(&run, 1, changes).unwrap();
+        journal.begin(&undo, RunKind::Undo, Some(&run), &context, 0, None).unwrap();
+        journal.intend(&undo, 1, &[]).unwrap();
+        journal.lifted(&run, 1).unwrap();
+        journal.set_state(&run, RunState::Lifted).unwrap();
+        journal.set_state(&undo, RunState::Done).unwrap();
+        run
+    }
+
+    #[test]
+    fn what_is_long_over_is_forgotten_but_for_what_it_registered() {
+        let mut journal = Journal::open(&Shelf::Memory).unwrap();
+        let at = |name| ChainRef::new(Family::V4, Table::Filter, ChainName::listed(name));
+        let made = |object| Change::new(object, None, Some(State::Present));
+        let (input, table) = (made(Object::BaseChain(at("INPUT"))), made(Object::Table(Family::V4, Table::Filter)));
+        let chain = made(Object::Chain(at("MINE")));
+        for number in 0..100 {
+            lifted(&mut journal, number, 1 + number % 2, &[table.clone(), input.clone(), chain.clone()]);
+        }
+        let open = RunId::from_bits(1 << 20);
+        journal.begin(&open, RunKind::Run, None, &Context { namespace: 1, ..Context::default() }, 0, None).unwrap();
+        journal.intend(&open, 1, std::slice::from_ref(&chain)).unwrap();
+        let older = lifted(&mut journal, 200, 1, &[]);
+        let before = (journal.registrations("", 1).unwrap(), journal.registrations("", 2).unwrap());
+        assert_eq!((before.0.len(), journal.all_runs().unwrap().len()), (2, 203));
+        journal.forget(100).unwrap();
+        assert_eq!(journal.all_runs().unwrap().len(), 203, "a few more are not worth the search");
+        for number in 101..150 {
+            lifted(&mut journal, number, 1, &[]);
+        }
+        journal.forget(10).unwrap();
+        // Ten runs with their undos, the open one, and the last that registered something in each of the two namespaces.
+        let left: Vec<RunId> = journal.all_runs().unwrap().into_iter().map(|run| run.id).collect();
+        assert_eq!(left.len(), 10 * 2 + 1 + 2, "{left:?}");
+        assert!(left.contains(&open) && !left.contains(&older));
+        assert_eq!((journal.registrations("", 1).unwrap(), journal.registrations("", 2).unwrap()), before);
+        assert_eq!(journal.maker(&chain.object, "", 1).unwrap(), Some(Owner::default()));
+        let emptied = journal.batches(&RunId::from_bits(2 * 99)).unwrap();
+        assert_eq!((emptied.len(), emptied[0].changes.len()), (1, 0));
+        journal.forget(10).unwrap();
+        assert_eq!(journal.all_runs().unwrap().len(), left.len());
+    }
+
+    #[test]
+    fn a_flipped_bit_is_found() {
+        let whole = sealed("[]");
+        assert_eq!(unsealed(&whole), Ok(Vec::new()));
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert!(unsealed(&String::from_utf8(bytes).unwrap()).is_err(), "{at}");
+        }
+        assert!(unsealed("").is_err());
+    }
 }

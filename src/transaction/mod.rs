@@ -9,6 +9,7 @@ pub mod guard;
 pub mod journal;
 mod ledger;
 mod overlay;
+pub mod past;
 pub mod record;
 mod revert;
 pub mod select;

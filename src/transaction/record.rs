@@ -1,6 +1,6 @@
 //! What the journal remembers, as plain values.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object};
@@ -9,7 +9,7 @@ use crate::model::{Change, Fault, Kind, Object};
 macro_rules! named {
     ($(#[$about:meta])* $type:ident { $($(#[$doc:meta])* $value:ident = $name:literal,)* }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $type {
             $($(#[$doc])* $value,)*
@@ -92,7 +92,7 @@ named! {
 }
 
 /// Until when a run is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Until {
     /// Why it is lifted then.
     pub term: Term,
@@ -103,7 +103,7 @@ pub struct Until {
 }
 
 /// The text that is run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The file with its whole path, or the name of a built-in recipe; empty for a line of script.
     pub file: String,
@@ -114,7 +114,7 @@ pub struct Source {
 }
 
 /// Who runs what, where: the head of a run in the journal.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// The recipe and its instance.
     pub owner: Owner,
@@ -138,7 +138,7 @@ pub struct Context {
 }
 
 /// A run as the journal has it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The id.
     pub id: RunId,

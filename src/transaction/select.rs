@@ -112,6 +112,9 @@ impl Here<'_> {
     pub fn again(&self, run: RunRecord) -> Result<RunRecord, Fault> {
         let refuse = |why: String| Err(Fault::input(format!("set run {} again", run.id), why));
         match run.state {
+            RunState::Lifted if self.is_forgotten(&run)? => {
+                refuse("the journal has forgotten its changes: run the recipe again".to_owned())
+            }
             RunState::Lifted => Ok(run),
             RunState::RolledBack => refuse("it failed and was rolled back: run the recipe again instead".to_owned()),
             state => refuse(format!("it is in force already ({})", state.name())),
@@ -136,6 +139,12 @@ impl Here<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells whether the changes of a run are not in the journal any more, see [`Journal::forget`].
+    fn is_forgotten(&self, run: &RunRecord) -> Result<bool, Fault> {
+        let batches = self.journal.batches(&run.id)?;
+        Ok(!batches.is_empty() && batches.iter().all(|batch| batch.changes.is_empty()))
     }
 
     fn changes(&self, run: &RunId) -> Result<Vec<Change>, Fault> {

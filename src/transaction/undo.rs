@@ -1,14 +1,15 @@
 //! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
+use std::hash::{BuildHasher, RandomState};
+
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
-use crate::model::iptables::rule::fingerprint;
 use crate::model::{Change, Fault, Kind, Report};
 
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState};
-use super::revert::{Job, revert};
+use super::revert::{Job, Reverted, revert};
 
 /// What undo and redo work with.
 pub struct Desk<'a> {
@@ -35,20 +36,28 @@ impl Desk<'_> {
             self.journal.set_state(run, state)?;
             return Ok(report);
         }
-        let mut work = self.prepare(RunKind::Undo, &record, report)?;
+        // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
+        let unwritten = state == RunState::RolledBack;
+        let mut work = Work { unwritten, ..self.prepare(RunKind::Undo, &record, report)? };
         for batch in &open {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             if self.put_back(batch, &[], &mut work)? {
-                self.journal.lifted(run, batch.number)?;
+                work.written(self.journal.lifted(run, batch.number))?;
             } else if !work.faults.is_empty() && batch.takes_out_rules() {
                 // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
                 break;
             }
         }
-        let clean = work.is_clean();
-        self.journal.set_state(run, if clean { state } else { RunState::Stuck })?;
-        self.close(&work)?;
-        work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}"))
+        let closed = self.journal.set_state(run, if work.is_clean() { state } else { RunState::Stuck });
+        work.written(self.close(&work))?;
+        let closed = closed.map_err(|fault| {
+            let hint = "it is lifted as far as it can be; give the journal what it lacks, then: fyke recover";
+            Fault::new(Kind::Incomplete, format!("write down that run {run} is lifted"), fault.why).hint(hint)
+        });
+        match work.end(format!("lift run {run}"), format!("cure the cause, then: fyke undo {run}")) {
+            Ok(report) => closed.map(|()| report),
+            Err(fault) => Err(fault.followed_by(closed.err())),
+        }
     }
 
     /// Sets again what was lifted of a run, with the tags that it had, by putting back its liftings, the latest first.
@@ -113,42 +122,25 @@ impl Desk<'_> {
         Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
         let context = Context { backend: backend.clone(), ..self.context.clone() };
         let mut known = self.journal.known(&context.boot, context.namespace)?;
-        let id = descendant(&parent.id, known.len(), context.pid);
+        // The hasher's keys come from the kernel's random numbers.
+        let id = RunId::from_bits(RandomState::new().hash_one(&parent.id));
         known.insert(parent.id.clone());
         self.kernel.xtables()?.know(&known);
-        Ok(Work { id, kind, parent: parent.id.clone(), context, begun: false, number: 0, report, faults: Vec::new() })
+        Ok(Work { id, kind, parent: parent.id.clone(), context, begun: false, unwritten: false, number: 0, report, faults: Vec::new() })
     }
 
     /// Puts a batch back; tells whether all of it is back.
     fn put_back(&mut self, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
-        work.number += 1;
         let empty = self.journal.registrations(&self.context.boot, self.context.namespace)?;
-        let tables = self.kernel.xtables()?;
-        let untouched = batch.left.is_some() && tables.generation()? == batch.left;
+        let untouched = batch.left.is_some() && self.kernel.xtables()?.generation()? == batch.left;
         let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force, untouched };
-        let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
-        let mut attempt = || {
-            revert(tables, &job, &mut |made| {
-                // A plan that is made anew takes the place of the one before, also if nothing is left to do.
-                if !made.is_empty() || intended {
-                    work.begin(journal, now)?;
-                    journal.intend(&work.id, work.number, made)?;
-                    intended = true;
-                }
-                Ok(())
-            })
-        };
         // A tool may have been killed, or somebody in the way for a moment.
-        let outcome = attempt().or_else(|_| attempt());
-        match outcome {
+        match self.attempt(&job, work).or_else(|_| self.attempt(&job, work)) {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
                 // What an unfinished batch did not get done, nobody has taken away.
                 work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
                 work.report.changes.extend(found.made);
-                if intended {
-                    journal.done(&work.id, work.number, tables.left())?;
-                }
                 Ok(clean)
             }
             Err(fault) => {
@@ -156,6 +148,26 @@ impl Desk<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// Tries to put a batch back, as a batch of its own: what a failed attempt has done is in the journal, too.
+    fn attempt(&mut self, job: &Job<'_>, work: &mut Work) -> Result<Reverted, Fault> {
+        work.number += 1;
+        let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
+        let tables = self.kernel.xtables()?;
+        let found = revert(tables, job, &mut |made| {
+            // A plan that is made anew takes the place of the one before, also if nothing is left to do.
+            if !made.is_empty() || intended {
+                let begun = work.begin(journal, now);
+                work.written(begun.and_then(|()| journal.intend(&work.id, work.number, made)))?;
+                intended = true;
+            }
+            Ok(())
+        })?;
+        if intended {
+            work.written(journal.done(&work.id, work.number, tables.left()))?;
+        }
+        Ok(found)
     }
 
     fn close(&mut self, work: &Work) -> Result<(), Fault> {
@@ -171,6 +183,8 @@ struct Work {
     parent: RunId,
     context: Context,
     begun: bool,
+    /// Whether it is also done where it cannot be journaled.
+    unwritten: bool,
     number: i64,
     report: Report,
     faults: Vec<Fault>,
@@ -185,6 +199,11 @@ impl Work {
         Ok(())
     }
 
+    /// Takes what came of writing to the journal.
+    fn written(&self, outcome: Result<(), Fault>) -> Result<(), Fault> {
+        if self.unwritten { Ok(()) } else { outcome }
+    }
+
     fn is_clean(&self) -> bool {
         self.faults.is_empty() && !self.report.drift.iter().any(|drift| drift.left)
     }
@@ -193,15 +212,9 @@ impl Work {
         match self.faults.len() {
             0 => Ok(self.report),
             failed => {
-                let why = format!("{failed} of {} batches could not be put back", self.number);
+                let why = format!("{failed} of its batches could not be put back");
                 Err(Fault::new(Kind::Incomplete, tried, why).hint(hint).followed_by(self.faults))
             }
         }
     }
-}
-
-/// Makes an id for what is done with a run. It need not be random: the run's own id is, and the number of runs in the journal grows.
-fn descendant(run: &RunId, runs: usize, pid: u32) -> RunId {
-    // The ends of the texts differ most: what they do to the hash is spread over all of its bits.
-    RunId::from_bits(fingerprint(&format!("{run} {pid} {runs}")).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20)
 }

@@ -1,8 +1,12 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
 mod company;
+mod crowd;
 mod examples;
 mod guard;
+mod journal;
+mod memory;
+mod persist;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;

@@ -158,6 +158,8 @@ impl World {
         const NOTHING: Option<&str> = None;
         mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING).unwrap();
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755")).unwrap();
+        // What the machine remembers of its own runs is none of the tests' business.
+        let _ = mount(Some("tmpfs"), "/var/lib/fyke", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0700"));
         // What user namespaces are mounted with belongs to the machine; /proc/net and the recent lists follow the process.
         tool("ip", &["netns", "add", "client"], "");
         tool("ip", &["-batch", "-"], WIRES);

@@ -3,6 +3,7 @@
 pub mod border;
 pub mod chain;
 pub mod change;
+pub mod excerpt;
 pub mod intent;
 pub mod packet;
 pub mod patch;

@@ -78,24 +78,32 @@ impl<'a> Revert<'a> {
     fn rules_out(&mut self, changes: &[&Change], judge: &mut dyn Judge) {
         let mut put_in: Vec<(&ChainRef, &Rule, &Tag)> =
             put_in(changes).filter_map(|(at, rule, _)| Some((at, rule, rule.tag.as_ref()?))).collect();
-        let mut by_tag: HashMap<&Tag, (&ChainRef, &Rule)> = put_in.iter().map(|(at, rule, tag)| (*tag, (*at, *rule))).collect();
+        let mut by_tag: HashMap<&Tag, (&ChainRef, &Rule, usize)> = put_in.iter().map(|(at, rule, tag)| (*tag, (*at, *rule, 0))).collect();
         let mut altered: HashMap<Tag, String> = HashMap::new();
         for chain in self.set.tables.values_mut().flat_map(|table| table.chains.values_mut()) {
             chain.rules.retain(|entry| {
-                let Some((tag, (at, rule))) = entry.rule.tag.as_ref().and_then(|tag| by_tag.remove_entry(tag)) else { return true };
+                let Some((tag, (at, rule, found))) = entry.rule.tag.as_ref().and_then(|tag| Some((tag, by_tag.get_mut(tag)?))) else {
+                    return true;
+                };
                 let same = judge.same(at, rule, &entry.rule);
-                if !same {
+                if same {
+                    *found += 1;
+                } else {
                     altered.insert(tag.clone(), entry.rule.words.to_string());
                 }
                 !same
             });
         }
-        put_in.retain(|(_, _, tag)| by_tag.contains_key(tag) || altered.contains_key(tag));
+        let found = |tag: &Tag| by_tag.get(tag).map_or(0, |(.., found)| *found);
+        put_in.retain(|(_, _, tag)| found(tag) != 1 || altered.contains_key(tag));
         for (at, rule, tag) in put_in {
             let object = Object::Rule(at.clone());
-            match altered.get(tag) {
-                Some(words) => self.report(&object, true, format!("somebody changed {} to {words}", rule.words)),
-                None => self.report(&object, false, gone(rule)),
+            match (altered.get(tag), found(tag)) {
+                (Some(words), _) => self.report(&object, true, format!("somebody changed {} to {words}", rule.words)),
+                (None, 0) => self.report(&object, false, gone(rule)),
+                (None, several) => {
+                    self.report(&object, false, format!("somebody wrote it again, and all {several} are taken out: {}", rule.words))
+                }
             }
         }
     }
