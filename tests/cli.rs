@@ -167,7 +167,7 @@ fn json_is_one_document_for_a_value_and_for_a_fault() {
     for (words, code, kind) in [
         (&["--json", "eval", "throw 1"][..], 1, "script"),
         (&["--json", "run", "nonsense"], 2, "input"),
-        (&["--json", "undo", "../x"], 2, "input"),
+        (&["--json", "--sandbox", "undo", "../x"], 2, "input"),
         (&["--json", "--timeout", "100ms", "eval", "loop {}"], 8, "limit"),
     ] {
         let said = fyke(words);
