@@ -1,5 +1,7 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
+pub mod bell;
+pub mod clock;
 pub mod errno;
 pub mod files;
 pub mod identity;
@@ -8,6 +10,7 @@ pub mod lock;
 pub mod login;
 pub mod netlink;
 pub mod netns;
+pub mod news;
 pub mod process;
 pub mod recent;
 pub mod sandbox;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
-use crate::kernel::store::{Store, Value};
+use crate::kernel::store::{Statement, Store, Value};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
@@ -100,10 +100,14 @@ impl Journal {
         self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
     }
 
-    /// Moves the deadline of a run that is still armed; tells whether it was.
-    pub fn rearm(&mut self, run: &RunId, deadline: i64) -> Result<bool, Fault> {
-        let values = vec![deadline.into(), run.as_str().into(), TermState::Armed.name().into()];
-        self.store.change(("UPDATE runs SET deadline = ? WHERE id = ? AND term_state = ?", values)).map(|rows| rows == 1)
+    /// Ends a run well. One that is still armed gets its deadline anew by the same write: its time begins when it has ended.
+    pub fn close(&mut self, run: &RunId, deadline: Option<i64>) -> Result<(), Fault> {
+        let mut statements = vec![state_is(run, RunState::Done)];
+        if let Some(deadline) = deadline {
+            let values = vec![deadline.into(), run.as_str().into(), TermState::Armed.name().into()];
+            statements.push(("UPDATE runs SET deadline = ? WHERE id = ? AND term_state = ?", values));
+        }
+        self.store.write(statements)
     }
 
     /// Ends the term of a run, if nobody else has ended it: of a confirmation and a deadline that come together, one is told that it did it.
@@ -149,7 +153,7 @@ impl Journal {
 
     /// Sets the state of a run.
     pub fn set_state(&mut self, run: &RunId, state: RunState) -> Result<(), Fault> {
-        self.store.write([("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()])])
+        self.store.write([state_is(run, state)])
     }
 
     /// Opens a lifted run once more, because it is set again: until that is done, any part of it may be in force.
@@ -157,14 +161,16 @@ impl Journal {
         self.set_again(run, RunState::Running, "intended")
     }
 
-    /// Closes a run that was set again.
+    /// Closes a run that was set again. Who sets it again wants it to stay.
     pub fn close_again(&mut self, run: &RunId) -> Result<(), Fault> {
+        let values = vec![TermState::Confirmed.name().into(), run.as_str().into()];
+        self.store.write([("UPDATE runs SET term_state = ? WHERE id = ? AND term IS NOT NULL", values)])?;
         self.set_again(run, RunState::Done, "done")
     }
 
     fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
         self.store.write([
-            ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()]),
+            state_is(run, state),
             ("UPDATE batches SET state = ?, left = NULL WHERE run = ?", vec![batches.into(), run.as_str().into()]),
         ])
     }
@@ -185,6 +191,14 @@ impl Journal {
     pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
         self.select("WHERE boot = ? AND namespace = ? AND state = 'running' ORDER BY rowid", values)
+    }
+
+    /// Gives the runs of one boot and one network namespace that are not settled: half done, or with a term.
+    pub fn unsettled(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        let values = vec![boot.into(), namespace.cast_signed().into()];
+        let which = "WHERE boot = ? AND namespace = ? AND (state = 'running' OR \
+                     (state IN ('done', 'stuck') AND term_state IN ('armed', 'over'))) ORDER BY rowid";
+        self.select(which, values)
     }
 
     /// Gives a run.
@@ -255,6 +269,10 @@ impl Journal {
         let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
     }
+}
+
+fn state_is(run: &RunId, state: RunState) -> Statement<'static> {
+    ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()])
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
