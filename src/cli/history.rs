@@ -3,14 +3,17 @@
 use serde_json::{Value, json};
 
 use super::args::{History, Options};
+use super::notice;
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes, pad};
+use super::term::{self, with_time};
 use crate::model::{Change, Fault};
 use crate::transaction::{Journal, RunKind, RunRecord};
 
 /// Lists the runs, or shows one of them with its changes.
 pub(crate) fn run(screen: &Screen, options: &Options, history: &History) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
+    notice::heed(screen, options, &place)?;
     let journal = Journal::open_existing(&place.shelf())?;
     let runs = journal.as_ref().map_or(Ok(Vec::new()), Journal::all_runs)?;
     match (&history.run, &journal) {
@@ -31,7 +34,7 @@ fn list(screen: &Screen, place: &Place, journal: Option<&Journal>, runs: &[RunRe
         }
         let count = changes::visible(&made).to_string();
         let (when, what) = (ago(now() - record.started), what(record));
-        table.row([record.id.to_string(), when, what, record.context.user.clone(), count, state(place, record)]);
+        table.row([record.id.to_string(), when, what, record.context.user.clone(), count, with_time(state(place, record), record)]);
     }
     if screen.json {
         screen.document(&documents)?;
@@ -52,7 +55,7 @@ fn show(screen: &Screen, place: &Place, journal: &Journal, record: &RunRecord) -
         return screen.document(&document).map(|()| 0);
     }
     let context = &record.context;
-    let (state, when) = (state(place, record), ago(now() - record.started));
+    let (state, when) = (with_time(state(place, record), record), ago(now() - record.started));
     let fields = [("what", &*what(record)), ("state", &state), ("when", &when), ("user", &context.user), ("command", &context.command)];
     screen.print_line(&format!("{}  {}", pad("run", 7), record.id))?;
     fields.iter().try_for_each(|(name, value)| screen.print_line(&format!("{}  {value}", pad(name, 7))))?;
@@ -68,6 +71,7 @@ fn made(journal: &Journal, record: &RunRecord) -> Result<Vec<Change>, Fault> {
 fn document(place: &Place, record: &RunRecord, made: &[Change]) -> Value {
     let mut document = json!(record);
     document["state"] = json!(state(place, record));
+    document["until"] = term::json(record.until.as_ref());
     document["changes"] = json!(changes::visible(made));
     document
 }
@@ -79,7 +83,8 @@ fn find<'a>(runs: &'a [RunRecord], word: &str) -> Result<&'a RunRecord, Fault> {
     found.ok_or_else(|| Fault::input(format!("find the run {word:?}"), "there is no such run").hint("`fyke history` lists the runs"))
 }
 
-fn what(record: &RunRecord) -> String {
+/// Says what a run is.
+pub(super) fn what(record: &RunRecord) -> String {
     match (&record.kind, &record.parent) {
         (RunKind::Undo, Some(parent)) => format!("undo of {parent}"),
         (RunKind::Redo, Some(parent)) => format!("redo of {parent}"),

@@ -6,12 +6,14 @@ mod args;
 mod cat;
 mod check;
 mod completions;
+mod confirm;
 mod doctor;
 mod eval;
 mod help;
 mod history;
 mod list;
 mod man;
+mod notice;
 mod place;
 mod plan;
 mod recover;
@@ -20,7 +22,9 @@ mod run;
 mod session;
 mod show;
 mod status;
+mod term;
 mod undo;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -67,6 +71,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::History(history) => history::run(screen, options, history),
         Verb::Status(words) => status::run(screen, options, words),
         Verb::Undo(words) => undo::run(screen, options, words),
+        Verb::Confirm(words) => confirm::run(screen, options, words),
         Verb::Redo(words) => redo::run(screen, options, words),
         Verb::Recover => recover::run(screen, options),
         Verb::Doctor => doctor::run(screen, options),

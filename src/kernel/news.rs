@@ -50,8 +50,7 @@ impl Terminal {
         // One that is stopped (Ctrl-S) is not waited for, and none becomes the terminal of this process.
         options.write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_NOFOLLOW);
         let Ok(mut terminal) = options.open(&self.path) else { return };
-        let the_same =
-            |about: fs::Metadata| about.file_type().is_char_device() && (about.rdev(), about.uid()) == (self.device, self.user);
+        let the_same = |about: fs::Metadata| about.file_type().is_char_device() && (about.rdev(), about.uid()) == (self.device, self.user);
         if terminal.metadata().is_ok_and(the_same) {
             // It may be in raw mode, with a line half written.
             let _ = terminal.write_all(format!("\r\nfyke: {text}\r\n").as_bytes());

@@ -12,13 +12,12 @@
 #![allow(unsafe_code)]
 
 use std::io::{Write, stderr, stdout};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 use std::{fs, io};
 
 use nix::errno::Errno;
-use nix::sys::prctl::set_name;
+use nix::sys::prctl::{set_child_subreaper, set_name};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socketpair};
@@ -104,6 +103,8 @@ pub fn start(work: impl FnOnce(&Watcher)) -> Result<Leash, Fault> {
     let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(refused)?;
     let patience = TimeVal::seconds(PATIENCE);
     setsockopt(&ours, ReceiveTimeout, &patience).map_err(refused)?;
+    // A guardian that this process may have been before would be the parent of all orphans, and it kills its children.
+    set_child_subreaper(false).map_err(refused)?;
     // What is in the buffers now would be written by both processes.
     let _ = (stdout().flush(), stderr().flush());
     // SAFETY: there is one thread, so the child's memory is as consistent as ours.
