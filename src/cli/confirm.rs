@@ -33,7 +33,13 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Confirm) -> Result
 
 fn find(here: &Here<'_>, word: &str) -> Result<RunRecord, Fault> {
     match word {
-        "last" => here.journal.unsettled(here.boot, here.namespace)?.into_iter().rfind(RunRecord::is_armed).ok_or_else(nothing_waits),
+        // One that is not armed any more says better what has come of it than the word that none is.
+        "last" => {
+            let mut bounded = here.journal.runs(here.boot, here.namespace)?;
+            bounded.retain(|run| run.until.is_some());
+            let last = bounded.iter().rposition(RunRecord::is_armed);
+            last.map(|at| bounded.swap_remove(at)).or_else(|| bounded.pop()).ok_or_else(nothing_waits)
+        }
         id => here.find(id),
     }
 }

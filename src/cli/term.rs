@@ -49,6 +49,7 @@ fn wall(until: &Until) -> i64 {
 /// Writes a number of seconds in the largest unit that tells enough.
 fn span(seconds: i64) -> String {
     match seconds {
+        3_600.. if seconds % 3_600 == 0 => format!("{} h", seconds / 3_600),
         ..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
         _ => format!("{} h", seconds / 3_600),

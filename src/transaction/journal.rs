@@ -338,3 +338,52 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
         },
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::transaction::record::Bound;
+    use std::sync::Barrier;
+    use std::thread::scope;
+    use std::time::Duration;
+
+    /// A confirmation and a deadline at the same moment, over and over: each time one of them is told that it did it.
+    #[test]
+    fn a_term_has_one_end() {
+        let folder = std::env::temp_dir().join(format!("fyke-term-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let (shelf, runs) = (Shelf::File(folder.join("journal")), 0..500u64);
+        let id = |run: u64| RunId::from_bits(run.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut journal = Journal::open(&shelf).unwrap();
+        let until = Bound { term: Term::Confirm, span: Duration::from_secs(60) }.from(1_000);
+        assert_eq!(until.deadline, 61_000);
+        for run in runs.clone() {
+            journal.begin(&id(run), RunKind::Run, None, &Context::default(), 0, Some(&until)).unwrap();
+            journal.close(&id(run), Some(62_000)).unwrap();
+        }
+        let together = Barrier::new(2);
+        let end = |state: TermState| {
+            let mut journal = Journal::open(&shelf).unwrap();
+            let won = runs.clone().map(|run| {
+                together.wait();
+                journal.end_term(&id(run), state).unwrap()
+            });
+            won.collect::<Vec<bool>>()
+        };
+        let (confirmed, over) = scope(|scope| {
+            let late = scope.spawn(|| end(TermState::Over));
+            (end(TermState::Confirmed), late.join().unwrap())
+        });
+        for run in runs {
+            let (won, lost) = (confirmed[run as usize], over[run as usize]);
+            let record = journal.run(&id(run)).unwrap();
+            assert_ne!(won, lost, "run {run}");
+            let state = if won { TermState::Confirmed } else { TermState::Over };
+            assert_eq!(record.until, Some(Until { deadline: 62_000, state, ..until }));
+            assert_eq!((record.is_overdue(i64::MAX), record.is_armed()), (lost, false));
+            assert!(!journal.end_term(&id(run), TermState::Confirmed).unwrap(), "nobody wins twice");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

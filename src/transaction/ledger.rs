@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use super::Begun;
 use super::company::{self, Other};
 use super::journal::{Journal, Shelf};
-use super::record::{Bound, Context, RunKind, Until};
+use super::record::{Bound, Context, RunKind, RunRecord, Until};
 use crate::kernel::lock::RunLock;
 use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
-use crate::model::{Change, Fault, Object, Origin};
+use crate::model::{Change, Fault, Kind, Object, Origin};
 
 /// A run and its journal.
 pub(super) struct Ledger {
@@ -90,9 +90,24 @@ impl Ledger {
         RunLock::turn(folder, self.context.namespace).map(Some)
     }
 
+    /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
+    fn nothing_is_armed(&mut self) -> Result<(), Fault> {
+        let (boot, namespace, owner) = (self.context.boot.clone(), self.context.namespace, self.context.owner.clone());
+        let runs = self.journal()?.unsettled(&boot, namespace)?;
+        match runs.into_iter().find(|run| run.is_armed() && run.context.owner == owner) {
+            None => Ok(()),
+            Some(RunRecord { id, .. }) => {
+                let why = format!("run {id} of it is lifted when its time is over");
+                let fault = Fault::new(Kind::Busy, format!("change what {owner} has set"), why);
+                Err(fault.hint(format!("let it stay: fyke confirm {id}; or lift it now: fyke undo {id}")))
+            }
+        }
+    }
+
     /// Enters the run, and tells the guardian, before anything is touched.
     fn enter(&mut self) -> Result<&mut Journal, Fault> {
         if !self.entered {
+            self.nothing_is_armed()?;
             (self.begun)(&self.run)?;
             let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
             let until = self.bound.map(|bound| bound.from(clock::boottime()));
