@@ -7,6 +7,7 @@ use super::notice;
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes, pad};
 use super::term::{self, with_time};
+use super::watch::TIME;
 use crate::model::{Change, Fault};
 use crate::transaction::{Journal, RunKind, RunRecord};
 
@@ -86,6 +87,7 @@ fn find<'a>(runs: &'a [RunRecord], word: &str) -> Result<&'a RunRecord, Fault> {
 /// Says what a run is.
 pub(super) fn what(record: &RunRecord) -> String {
     match (&record.kind, &record.parent) {
+        (RunKind::Undo, Some(parent)) if *record.context.owner.recipe == *TIME => format!("undo of {parent}, its time over"),
         (RunKind::Undo, Some(parent)) => format!("undo of {parent}"),
         (RunKind::Redo, Some(parent)) => format!("redo of {parent}"),
         _ => record.context.owner.to_string(),

@@ -7,7 +7,7 @@ use super::show::Screen;
 use super::watch::lapse;
 use crate::kernel::lock::RunLock;
 use crate::kernel::process::{self, Limits, signals};
-use crate::kernel::{bell, clock};
+use crate::kernel::{bell, clock, state};
 use crate::model::{Fault, Kind};
 use crate::transaction::{Journal, RunRecord, RunState};
 
@@ -21,6 +21,9 @@ struct Left {
 impl Left {
     /// Looks into the journal, if there is one. A journal that cannot be read is the business of whoever needs it.
     fn find(place: &Place) -> Self {
+        if !place.state.as_ref().is_ok_and(|state| state::has_traces(state)) {
+            return Self::default();
+        }
         let look = || {
             let journal = Journal::open_existing(&place.shelf())?;
             journal.map_or(Ok(Vec::new()), |journal| journal.unsettled(&place.boot, place.namespace))

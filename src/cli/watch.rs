@@ -15,6 +15,9 @@ use crate::model::iptables::{Owner, RunId};
 use crate::transaction::undo::Desk;
 use crate::transaction::{Journal, RunRecord, RunState, Source, Term, TermState};
 
+/// On whose behalf a run is lifted when its time is over, as the journal has it.
+pub(crate) const TIME: &str = "time";
+
 /// How long somebody else who has the run in hand is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,10 +41,12 @@ fn watch(options: &Options, place: &Place, watcher: &Watcher) -> Option<String> 
     watcher.wait();
     let outcome = match until_due(place, &run, &mut bell) {
         Ok(true) => insist(|| lapse(options, place, &run)),
-        Ok(false) => return None,
+        Ok(false) => Ok(None),
         Err(fault) => Err(fault),
     };
     outcome.unwrap_or_else(|fault| {
+        // What is left of it makes the next invocation look.
+        bell.leave();
         let text = escaped(&format!("run {run} is still in force, though its time is over: {fault}; lift it: fyke undo {run}"));
         news::log(&text);
         Some(text)
@@ -82,7 +87,8 @@ pub(crate) fn lapse(options: &Options, place: &Place, run: &RunId) -> Result<Opt
     }
     let state = place.state_to_write()?;
     let lock = RunLock::take(&state, run.as_str(), PATIENCE)?;
-    let context = place.context(Owner::new("watcher", ""), Source::default());
+    let on_behalf = if record.state == RunState::Running { "recover" } else { TIME };
+    let context = place.context(Owner::new(on_behalf, ""), Source::default());
     let lifted = RunLock::in_turn(&state, place.namespace, || {
         let target = match journal.run(run)? {
             RunRecord { until, .. } if until.is_none_or(|until| until.state != TermState::Over) => return Ok(None),

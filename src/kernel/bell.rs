@@ -59,6 +59,13 @@ impl Bell {
     }
 }
 
+impl Bell {
+    /// Leaves the bell where it hangs: its run has not come to an end.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for Bell {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);

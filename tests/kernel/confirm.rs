@@ -96,6 +96,8 @@ fn the_deadline_lifts_the_run(world: &World) {
     no_watcher_is_left();
     let said = world.fyke(&["confirm"]);
     assert!(said.code == Some(1) && said.err.contains("it is lifted already"), "{said:?}");
+    let history = world.fyke_well(&["history"]).out;
+    assert!(history.contains(", its time over") && history.contains(" lifted"), "{history}");
 }
 
 fn a_confirmed_run_stays_and_an_undone_one_is_gone(world: &World) {
