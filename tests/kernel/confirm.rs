@@ -17,7 +17,8 @@ on_both! {
     a_confirmed_run_stays_and_an_undone_one_is_gone
     the_time_begins_when_the_run_has_ended
     a_watcher_is_deaf_to_signals
-    a_killed_watcher_is_replaced_by_the_next_invocation
+    a_dead_watcher_is_replaced_by_the_next_invocation
+    what_a_watcher_began_is_finished
     whatever_ends_the_run_it_is_lifted
     a_run_that_was_stopped_goes_on
     nothing_changes_without_a_watcher
@@ -157,20 +158,45 @@ fn a_watcher_is_deaf_to_signals(world: &World) {
     no_watcher_is_left();
 }
 
-fn a_killed_watcher_is_replaced_by_the_next_invocation(world: &World) {
+fn a_dead_watcher_is_replaced_by_the_next_invocation(world: &World) {
+    let before = world.state();
+    for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
+        let (run, deadline) = set(world, "--confirm", "5s");
+        let watcher = watchers()[0];
+        kill(watcher, signal).unwrap();
+        let said = world.fyke_well(&["eval", "1"]);
+        assert!(said.err.is_empty() && world.state() != before, "its time is not over: {said:?}");
+        sleep(Duration::from_millis(u64::try_from(deadline - now() + 50).unwrap()));
+        let said = world.fyke_well(&["plan", &world.recipe("nothing", "1")]);
+        assert!(said.err.contains(&format!("the time of run {run} ")) && world.state() != before, "{said:?}");
+        let said = world.fyke_well(&["--json", "eval", "1"]);
+        assert!(said.err.contains(&format!("run {run} ")) && said.err.contains("was lifted: it was not confirmed in time"), "{said:?}");
+        serde_json::from_str::<serde_json::Value>(&said.out).unwrap();
+        assert_eq!(world.state(), before);
+        assert!(world.fyke_well(&["eval", "1"]).err.is_empty());
+        let _ = kill(watcher, Signal::SIGCONT);
+        no_watcher_is_left();
+    }
+}
+
+fn what_a_watcher_began_is_finished(world: &World) {
     let before = world.state();
     let (run, deadline) = set(world, "--confirm", "5s");
-    kill(watchers()[0], Signal::SIGKILL).unwrap();
-    let said = world.fyke_well(&["eval", "1"]);
-    assert!(said.err.is_empty() && world.state() != before, "its time is not over: {said:?}");
-    sleep(Duration::from_millis(u64::try_from(deadline - now() + 50).unwrap()));
-    let said = world.fyke_well(&["plan", &world.recipe("nothing", "1")]);
-    assert!(said.err.contains(&format!("the time of run {run} ")) && world.state() != before, "{said:?}");
-    let said = world.fyke_well(&["--json", "eval", "1"]);
-    assert!(said.err.contains(&format!("run {run} ")) && said.err.contains("was lifted: it was not confirmed in time"), "{said:?}");
-    serde_json::from_str::<serde_json::Value>(&said.out).unwrap();
-    assert_eq!(world.state(), before);
+    let with_one = world.state();
+    // Somebody has the run in hand, so the watcher has to wait with its lifting; but the time is over.
+    let mut holder = Command::new("flock").args([&format!("/run/fyke/{run}.lock"), "sleep", "60"]).spawn().unwrap();
+    sleep(Duration::from_millis(u64::try_from(deadline - now() + 300).unwrap()));
+    let said = world.fyke(&["confirm", &run]);
+    assert!(said.code == Some(1) && said.err.contains("its time is over, and it is being lifted"), "{said:?}");
     assert!(world.fyke_well(&["eval", "1"]).err.is_empty());
+    assert_eq!(world.state(), with_one);
+    kill(watchers()[0], Signal::SIGKILL).unwrap();
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).unwrap();
+    kill(Pid::from_raw(children.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+    holder.wait().unwrap();
+    let said = world.fyke_well(&["eval", "1"]);
+    assert!(said.err.contains("was lifted: it was not confirmed in time"), "{said:?}");
+    assert_eq!(world.state(), before);
     no_watcher_is_left();
 }
 
