@@ -169,6 +169,10 @@ impl<'a> Session<'a> {
         let begun = page.open_run().is_some();
         page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
+        if lifted.is_err() {
+            // Its lock stays where it is, as the trace by which the next invocation finds it.
+            drop(self.lock());
+        }
         self.settle(page);
         let mut code = match signals::pending() {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
@@ -188,12 +192,15 @@ impl<'a> Session<'a> {
     /// Ends the run for everybody else: its guardian, and whoever waits for its lock.
     fn settle(&self, page: &Page) {
         page.settle();
-        if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            lock.remove();
-        }
+        self.lock().into_iter().for_each(RunLock::remove);
         if let Some(leash) = &self.leash {
             leash.settle();
         }
+    }
+
+    /// Takes the lock of the run out of its place.
+    fn lock(&self) -> Option<RunLock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The work of the guardian when the runner has ended: nothing, if it ended in order; else what the runner can no longer do.
