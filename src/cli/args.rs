@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::model::Fault;
 use crate::model::duration::Span;
-use crate::transaction::Stance;
+use crate::transaction::{Bound, Stance, Term};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -86,6 +86,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke run ssh-rate-limit --port 2222
   fyke run ./my.rhai
+  fyke run --confirm 60s ssh-rate-limit
   fyke --sandbox run ssh-rate-limit
   fyke run ssh-rate-limit --help")]
     Run(Start),
@@ -148,6 +149,13 @@ pub(crate) enum Verb {
   fyke undo --recipe ssh-rate-limit/22
   fyke undo --all")]
     Undo(Undo),
+    /// Let a run stay that would be lifted otherwise
+    ///
+    /// A run with `--confirm` or `--for` is lifted by itself when its time is over, unless it is confirmed before.
+    #[command(after_help = "Examples:
+  fyke confirm
+  fyke confirm k3v9x2ab")]
+    Confirm(Confirm),
     /// Set again what an undo has lifted
     ///
     /// Puts back what the undo of a run took away, with the same tags, where it is still as the undo left it. The recipe is not run again.
@@ -198,11 +206,32 @@ impl Safety {
     }
 }
 
+/// For how long what is run is in force.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    /// Lift it after this time (5s to 24h), whatever happens, unless `fyke confirm` comes before
+    #[arg(long, value_name = "DURATION", value_parser = term, conflicts_with = "lease")]
+    pub(crate) confirm: Option<Duration>,
+    /// Lift it after this time (5s to 24h): it is wanted for so long only
+    #[arg(long = "for", id = "lease", value_name = "DURATION", value_parser = term)]
+    pub(crate) lease: Option<Duration>,
+}
+
+impl Stay {
+    /// Gives the bound of the time, if there is one.
+    pub(crate) fn bound(self) -> Option<Bound> {
+        let bound = |term| move |span| Bound { term, span };
+        self.confirm.map(bound(Term::Confirm)).or(self.lease.map(bound(Term::Lease)))
+    }
+}
+
 /// What `run` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) stay: Stay,
     #[command(flatten)]
     pub(crate) recipe: Words,
 }
@@ -233,6 +262,8 @@ pub(crate) struct Plan {
 pub(crate) struct Eval {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) stay: Stay,
     /// The script, or `-` for standard input
     pub(crate) script: OsString,
 }
@@ -301,6 +332,14 @@ pub(crate) struct Undo {
     /// Lift also what somebody else changed since, and what later runs build on
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// What `confirm` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Confirm {
+    /// The id of a run or its beginning; without one, the last run here that waits for it
+    #[arg(default_value = "last", hide_default_value = true)]
+    pub(crate) run: String,
 }
 
 /// What `redo` takes.
@@ -380,6 +419,13 @@ fn duration(text: &str) -> Result<Timeout, String> {
     if span.0.is_zero() { Err("it would be over at once; 0 is no limit".to_owned()) } else { Ok(Timeout(Some(span.0))) }
 }
 
+/// Reads the time after which a run is lifted: long enough to confirm it, and short enough that somebody remembers it.
+fn term(text: &str) -> Result<Duration, String> {
+    const BOUNDS: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(24 * 3600);
+    let span: Span = text.parse().map_err(|fault: Fault| fault.why)?;
+    if BOUNDS.contains(&span.0) { Ok(span.0) } else { Err("it has to be between 5s and 24h".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -421,6 +467,21 @@ mod tests {
         assert!(Line::try_parse_from(["fyke", "run", "--nonsense", "x"]).is_err());
         assert_eq!(words(line(&["run", "--", "-x", "--port", "1"])), ["-x", "--port", "1"]);
         assert_eq!(words(line(&["plan", "--exit-code", "-", "--exit-code"])), ["-", "--exit-code"]);
+    }
+
+    #[test]
+    fn a_term_has_bounds_and_one_reason() {
+        let bound = |words: &[&str]| match Line::try_parse_from(["fyke", "run"].iter().chain(words)).ok()?.verb {
+            Verb::Run(start) => start.stay.bound().map(|bound| (bound.term, bound.span.as_secs())),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(bound(&["--confirm", "60s", "x"]), Some((Term::Confirm, 60)));
+        assert_eq!(bound(&["--for", "24h", "x", "--confirm", "1s"]), Some((Term::Lease, 86_400)));
+        assert_eq!(bound(&["--confirm", "5s", "--for", "5s", "x"]), None);
+        for bad in ["4s", "4999ms", "25h", "24h1us", "0", "0s", "", "60", "-5s", "soon", "5 s"] {
+            assert_eq!(bound(&["--confirm", bad, "x"]), None, "{bad}");
+        }
+        assert!(Line::try_parse_from(["fyke", "plan", "--confirm", "60s", "x"]).is_err());
     }
 
     #[test]

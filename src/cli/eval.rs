@@ -13,6 +13,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, eval: &Eval) -> Result<u8,
         "-" => Recipe::find("-")?.text,
         text => text.to_owned(),
     };
-    let session = Session::open(screen, options, Mode::Run, Script::Text(&text), eval.safety.stance())?;
-    session.run(|outcome| run::tell(screen, outcome, false))
+    Session::open(screen, options, Mode::Run, Script::Text(&text), eval.safety.stance())?
+        .bound(eval.stay.bound())?
+        .run(|outcome| run::tell(screen, outcome, false))
 }

@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::args::{History, Options};
+use super::notice;
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes, pad};
+use super::term::{self, with_time};
+use super::watch::TIME;
 use crate::kernel::archive;
 use crate::model::{Change, Fault};
 use crate::transaction::past::Past;
@@ -13,6 +16,7 @@ use crate::transaction::{Journal, RunKind, RunRecord};
 /// Lists the runs, or shows one of them with its changes.
 pub(crate) fn run(screen: &Screen, options: &Options, history: &History) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
+    notice::heed(screen, options, &place)?;
     let runs = runs(&place, history.run.is_some())?;
     match &history.run {
         Some(word) => show(screen, &place, find(&runs, word)?),
@@ -54,7 +58,7 @@ fn list(screen: &Screen, place: &Place, runs: &[Past]) -> Result<u8, Fault> {
     for past in runs {
         let record = &past.record;
         let (when, what, count) = (ago(now() - record.started), what(record), past.count.unwrap_or(0).to_string());
-        table.row([record.id.to_string(), when, what, record.context.user.clone(), count, state(place, record)]);
+        table.row([record.id.to_string(), when, what, record.context.user.clone(), count, in_words(place, record)]);
     }
     screen.print(&table.text(screen.paint, screen.bound())).map(|()| 0)
 }
@@ -68,7 +72,7 @@ fn show(screen: &Screen, place: &Place, past: &Past) -> Result<u8, Fault> {
         return screen.document(&document).map(|()| 0);
     }
     let context = &record.context;
-    let (state, when) = (state(place, record), ago(now() - record.started));
+    let (state, when) = (with_time(state(place, record), record), ago(now() - record.started));
     let fields = [("what", &*what(record)), ("state", &state), ("when", &when), ("user", &context.user), ("command", &context.command)];
     screen.print_line(&format!("{}  {}", pad("run", 7), record.id))?;
     fields.iter().try_for_each(|(name, value)| screen.print_line(&format!("{}  {value}", pad(name, 7))))?;
@@ -88,6 +92,7 @@ fn made(journal: &Journal, record: &RunRecord) -> Result<Vec<Change>, Fault> {
 fn document(place: &Place, past: &Past) -> Value {
     let mut document = json!(past.record);
     document["state"] = json!(state(place, &past.record));
+    document["until"] = term::json(past.record.until.as_ref());
     document["changes"] = json!(past.count.unwrap_or(0));
     document
 }
@@ -100,8 +105,10 @@ fn find<'a>(runs: &'a [Past], word: &str) -> Result<&'a Past, Fault> {
     found.ok_or_else(|| Fault::input(format!("find the run {word:?}"), "there is no such run").hint("`fyke history` lists the runs"))
 }
 
-fn what(record: &RunRecord) -> String {
+/// Says what a run is.
+pub(super) fn what(record: &RunRecord) -> String {
     match (&record.kind, &record.parent) {
+        (RunKind::Undo, Some(parent)) if *record.context.owner.recipe == *TIME => format!("undo of {parent}, its time over"),
         (RunKind::Undo, Some(parent)) => format!("undo of {parent}"),
         (RunKind::Redo, Some(parent)) => format!("redo of {parent}"),
         _ => record.context.owner.to_string(),
@@ -115,6 +122,12 @@ pub(crate) fn state(place: &Place, record: &RunRecord) -> String {
         () if record.context.namespace != place.namespace => format!("{}, in another namespace", record.state.name()),
         () => record.state.name().to_owned(),
     }
+}
+
+/// Tells the state with what is left of its time; that of an earlier boot was counted by another clock.
+fn in_words(place: &Place, record: &RunRecord) -> String {
+    let state = state(place, record);
+    if record.context.boot == place.boot { with_time(state, record) } else { state }
 }
 
 /// Tells how long ago something was.

@@ -6,6 +6,7 @@ mod args;
 mod cat;
 mod check;
 mod completions;
+mod confirm;
 mod doctor;
 mod ended;
 mod eval;
@@ -13,6 +14,7 @@ mod help;
 mod history;
 mod list;
 mod man;
+mod notice;
 mod persist;
 mod place;
 mod plan;
@@ -22,7 +24,9 @@ mod run;
 mod session;
 mod show;
 mod status;
+mod term;
 mod undo;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -69,6 +73,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::History(history) => history::run(screen, options, history),
         Verb::Status(words) => status::run(screen, options, words),
         Verb::Undo(words) => undo::run(screen, options, words),
+        Verb::Confirm(words) => confirm::run(screen, options, words),
         Verb::Redo(words) => redo::run(screen, options, words),
         Verb::Persist(words) => persist::run(screen, options, words),
         Verb::Recover => recover::run(screen, options),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::args::Options;
+use super::notice;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
@@ -17,6 +18,7 @@ use crate::transaction::{Journal, Source};
 /// Lifts every run whose processes are dead and whose changes are still there.
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
+    notice::lift_overdue(screen, options, &place)?;
     guarded(screen, || {
         let state = place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::args::{Options, Redo};
+use super::notice;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
@@ -18,6 +19,7 @@ use crate::transaction::{Journal, RunRecord, Source, Stance};
 /// Sets a run again, and says what could not be put back.
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
+    notice::heed(screen, options, &place)?;
     guarded(screen, || {
         place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;

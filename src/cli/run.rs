@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::{Options, Start};
 use super::session::{Outcome, Script, Session};
 use super::show::{self, Screen, changes};
-use super::{recipe_of, wants_help};
+use super::{recipe_of, term, wants_help};
 use crate::host::Mode;
 use crate::model::Fault;
 
@@ -15,8 +15,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u
     if wants_help(&words) {
         return super::help::recipe(screen, &recipe);
     }
-    let session = Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?;
-    session.run(|outcome| tell(screen, outcome, true))
+    Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?
+        .bound(start.stay.bound())?
+        .run(|outcome| tell(screen, outcome, true))
 }
 
 /// Prints the value of a script, and says what it changed; `announce` says so even if that is nothing.
@@ -26,7 +27,7 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
     if screen.json {
         screen.document(&json!({
             "run": report.run, "value": outcome.value, "changes": changes::json(&report.changes), "acts": report.acts,
-            "drift": report.drift, "exit": code,
+            "drift": report.drift, "until": term::json(outcome.until.as_ref()), "exit": code,
         }))?;
         return Ok(code);
     }
@@ -34,9 +35,21 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
         screen.note(&changes::diff(&report.changes, screen.notes));
     }
     // The way back comes first: it must be told even when nobody reads the result.
-    if announce || !report.changes.is_empty() || !report.acts.is_empty() {
-        screen.note(&changes::done(report, screen.notes));
+    if announce || outcome.bound.is_some() || !report.changes.is_empty() || !report.acts.is_empty() {
+        screen.note(&changes::done(report, &way_back(screen, outcome), screen.notes));
     }
     screen.print(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
     Ok(code)
+}
+
+/// Says how the changes are lifted again, and whether they are lifted by themselves.
+fn way_back(screen: &Screen, outcome: &Outcome) -> String {
+    match (&outcome.report.run, &outcome.until) {
+        (Some(run), Some(until)) => format!("; {}", term::way_back(run, until, screen.notes)),
+        (Some(run), None) if changes::visible(&outcome.report.changes) > 0 => {
+            format!("; lift with: {}", screen.notes.cyan(&format!("fyke undo {run}")))
+        }
+        (None, _) if outcome.bound.is_some() => ", so there is nothing to lift or to confirm".to_owned(),
+        _ => String::new(),
+    }
 }

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use super::args::Options;
 use super::ended::remember;
-use super::exit_code;
 use super::place::Place;
 use super::show::Screen;
+use super::{exit_code, notice, watch};
 use crate::bind::session::Pause;
 use crate::host::{self, Host, Mode, Output, Recipe, Value};
 use crate::kernel::files;
 use crate::kernel::lock::RunLock;
+use crate::kernel::process::watcher::Leash;
 use crate::kernel::process::{self, Ending, Limits, Page, signals};
 use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Context, Door, Journal, RunState, Source, Stance};
+use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Until};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 const STACK: usize = 64 << 20;
@@ -44,6 +45,10 @@ pub(crate) struct Outcome {
     pub(crate) unknown: Option<Fault>,
     /// The code of the script's own `exit(n)`.
     pub(crate) exit: Option<u8>,
+    /// For how long its changes were to be in force, if not for good.
+    pub(crate) bound: Option<Bound>,
+    /// Until when they are, if there are any.
+    pub(crate) until: Option<Until>,
 }
 
 /// What the script's thread leaves behind.
@@ -64,12 +69,34 @@ pub(crate) struct Session<'a> {
     place: Place,
     /// The runner's lock, from its first change on.
     lock: Arc<Mutex<Option<RunLock>>>,
+    bound: Option<Bound>,
+    /// What the run has of its watcher, if it is not to stay.
+    leash: Option<Arc<Leash>>,
 }
 
 impl<'a> Session<'a> {
     /// Goes to the place where the script is to run.
     pub(crate) fn open(screen: &'a Screen, options: &'a Options, mode: Mode, script: Script<'a>, stance: Stance) -> Result<Self, Fault> {
-        Ok(Self { screen, options, mode, script, stance, place: Place::enter(options)?, lock: Arc::default() })
+        let place = Place::enter(options)?;
+        match mode {
+            Mode::Run => notice::heed(screen, options, &place)?,
+            Mode::Plan => notice::tell(screen, &place),
+        }
+        Ok(Self { screen, options, mode, script, stance, place, lock: Arc::default(), bound: None, leash: None })
+    }
+
+    /// Sets for how long the changes are to be in force, and starts who lifts them then: before anything of the run exists that could die.
+    pub(crate) fn bound(mut self, bound: Option<Bound>) -> Result<Self, Fault> {
+        if bound.is_some() && self.options.sandbox {
+            return Err(Fault::input("lift the run later", "a sandbox is gone with its run").hint("leave --confirm or --for out"));
+        }
+        self.leash = bound.map(|_| watch::start(self.options, &self.place).map(Arc::new)).transpose()?;
+        self.bound = bound;
+        if bound.is_some() {
+            // Who is locked out for that long is not locked out.
+            self.stance = Stance::Allow;
+        }
+        Ok(self)
     }
 
     /// Runs the script under a guardian. `tell` says what came of it, when it ended well, and gives the exit code.
@@ -80,13 +107,16 @@ impl<'a> Session<'a> {
 
     /// The work of the runner: the script, then the end of its changes, then the news.
     fn runner(&self, page: &'static Page, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> u8 {
-        let (held, place) = (self.lock.clone(), self.place.clone());
+        let (held, place, leash) = (self.lock.clone(), self.place.clone(), self.leash.clone());
         let begun = move |run: &RunId| -> Result<(), Fault> {
             let taken = RunLock::take(&place.state_to_write()?, run.as_str(), Duration::ZERO)?;
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+            // Nothing is changed before somebody watches.
+            leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
             page.begin(run.as_str())
         };
         let door = self.place.door(self.options, self.mode, self.context(), Box::new(begun), Place::guard(self.stance));
+        self.bound.into_iter().for_each(|bound| door.bind(bound));
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
@@ -103,7 +133,7 @@ impl<'a> Session<'a> {
         if self.mode == Mode::Run {
             remember(self.screen, &self.place, &report);
         }
-        let outcome = Outcome { value, report, unknown, exit: ended.exit };
+        let outcome = Outcome { value, report, unknown, exit: ended.exit, bound: self.bound, until: door.until() };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,
@@ -143,6 +173,10 @@ impl<'a> Session<'a> {
         let begun = page.open_run().is_some();
         page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
+        if lifted.is_err() {
+            // Its lock stays where it is, as the trace by which the next invocation finds it.
+            drop(self.lock());
+        }
         self.settle(page);
         lifted.iter().for_each(|report| remember(self.screen, &self.place, report));
         let mut code = match signals::pending() {
@@ -163,9 +197,15 @@ impl<'a> Session<'a> {
     /// Ends the run for everybody else: its guardian, and whoever waits for its lock.
     fn settle(&self, page: &Page) {
         page.settle();
-        if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            lock.remove();
+        self.lock().into_iter().for_each(RunLock::remove);
+        if let Some(leash) = &self.leash {
+            leash.settle();
         }
+    }
+
+    /// Takes the lock of the run out of its place.
+    fn lock(&self) -> Option<RunLock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The work of the guardian when the runner has ended: nothing, if it ended in order; else what the runner can no longer do.

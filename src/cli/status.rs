@@ -4,8 +4,10 @@ use serde_json::json;
 
 use super::args::{Options, Status};
 use super::history::{ago, state};
+use super::notice;
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes};
+use super::term::{self, with_time};
 use crate::kernel::live::Live;
 use crate::model::{Fault, Kind};
 use crate::transaction::status::{Standing, status};
@@ -14,6 +16,7 @@ use crate::transaction::{Journal, RunState};
 /// Lists the runs that are in force here, each with its drift.
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Status) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
+    notice::heed(screen, options, &place)?;
     let standing = match Journal::open_existing(&place.shelf())? {
         // What is in force is told of both backends.
         Some(journal) => status(&mut Live::new(None), &place.here(&journal))?,
@@ -32,7 +35,14 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Status) -> Result<
     for one in &standing {
         let run = &one.run;
         let (when, count) = (ago(now() - run.started), visible(one).to_string());
-        table.row([run.id.to_string(), run.context.owner.to_string(), when, run.context.user.clone(), count, in_words(&place, one)]);
+        table.row([
+            run.id.to_string(),
+            run.context.owner.to_string(),
+            when,
+            run.context.user.clone(),
+            count,
+            with_time(in_words(&place, one), run),
+        ]);
     }
     if !standing.is_empty() {
         screen.print(&table.text(screen.paint, screen.bound()))?;
@@ -57,6 +67,7 @@ fn visible(one: &Standing) -> usize {
 fn document(place: &Place, one: &Standing) -> serde_json::Value {
     let mut document = json!(one.run);
     document["state"] = json!(in_words(place, one));
+    document["until"] = term::json(one.run.until.as_ref());
     document["changes"] = json!(visible(one));
     document["drift"] = json!(one.drift);
     document

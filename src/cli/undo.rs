@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::args::{Options, Undo};
 use super::ended::remember;
+use super::notice;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
 use super::show::changes::{self, Deed};
 use super::{exit_code, redo};
+use crate::kernel::bell;
 use crate::kernel::lock::RunLock;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Fault, Kind, Report};
@@ -21,6 +23,7 @@ use crate::transaction::{Journal, RunState, Source};
 /// Lifts runs, and says what could not be lifted. What keeps one of them from being lifted does not keep the others.
 pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
+    notice::heed(screen, options, &place)?;
     guarded(screen, || {
         place.state_to_write()?;
         let mut journal = Journal::open(&place.shelf())?;
@@ -72,6 +75,7 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, r
         Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force: words.force }.lift(run, RunState::Lifted)
     });
     lock.remove();
+    bell::ring(&state, run.as_str());
     report
 }
 

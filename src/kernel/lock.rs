@@ -66,6 +66,12 @@ impl RunLock {
         }
     }
 
+    /// Tells whether somebody holds the lock of a run: it is not over.
+    pub fn is_held(state: &Path, run: &str) -> bool {
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(state.join(format!("{run}.lock")));
+        options.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
     /// Waits until nobody else writes to a network namespace, and keeps the others waiting as long as the lock is held.
     pub fn turn(state: &Path, namespace: u64) -> Result<RunLock, Fault> {
         const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,6 +1,8 @@
 //! Linux, and its shadow: the only layer that is `unsafe`, opens files and starts programs.
 
 pub mod archive;
+pub mod bell;
+pub mod clock;
 pub mod errno;
 pub mod files;
 pub mod identity;
@@ -9,6 +11,7 @@ pub mod lock;
 pub mod login;
 pub mod netlink;
 pub mod netns;
+pub mod news;
 pub mod process;
 pub mod recent;
 pub mod sandbox;

@@ -1,6 +1,6 @@
 //! Where fyke keeps what it has to remember until the next boot.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,13 @@ pub fn make(folder: &Path) -> Result<PathBuf, Fault> {
     private_folder(folder, geteuid())
 }
 
+/// Tells whether runs may have left something to do: whoever works has a lock there, whoever watches has a bell, and both take them away when
+/// they have come to an end. It is asked at every start, and to open a database takes a hundred system calls.
+pub fn has_traces(folder: &Path) -> bool {
+    let is_trace = |name: &str| name.ends_with(".bell") || (name.ends_with(".lock") && !name.starts_with("writing-"));
+    fs::read_dir(folder).is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| file.file_name().to_str().is_some_and(is_trace))))
+}
+
 /// Makes a folder that only its user can write to, or finds that it is one. A symbolic link in its place is refused.
 pub fn private_folder(path: &Path, user: Uid) -> Result<PathBuf, Fault> {
     let tried = || format!("keep a journal in {}", path.display());
@@ -69,8 +76,24 @@ fn check(folder: &File, user: Uid, forbidden: u32) -> Result<(), String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::fs::{self, Permissions};
+    use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn whoever_works_or_watches_leaves_a_trace() {
+        let folder = std::env::temp_dir().join(format!("fyke-traces-{}", std::process::id()));
+        assert!(!has_traces(&folder));
+        fs::create_dir(&folder).unwrap();
+        for (name, is_trace) in
+            [("journal", false), ("journal-wal", false), ("writing-7.lock", false), ("k3.lock", true), ("k3.bell", true)]
+        {
+            let path = folder.join(name);
+            fs::write(&path, "").unwrap();
+            assert_eq!(has_traces(&folder), is_trace, "{name}");
+            fs::remove_file(path).unwrap();
+        }
+        fs::remove_dir(&folder).unwrap();
+    }
 
     #[test]
     fn only_a_private_folder_will_do() {

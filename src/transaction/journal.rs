@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
-use crate::kernel::store::{Store, Value};
+use crate::kernel::store::{Statement, Store, Value};
 use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
@@ -115,10 +115,14 @@ impl Journal {
         self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
     }
 
-    /// Moves the deadline of a run that is still armed; tells whether it was.
-    pub fn rearm(&mut self, run: &RunId, deadline: i64) -> Result<bool, Fault> {
-        let values = vec![deadline.into(), run.as_str().into(), TermState::Armed.name().into()];
-        self.store.change(("UPDATE runs SET deadline = ? WHERE id = ? AND term_state = ?", values)).map(|rows| rows == 1)
+    /// Ends a run well. One that is still armed gets its deadline anew by the same write: its time begins when it has ended.
+    pub fn close(&mut self, run: &RunId, deadline: Option<i64>) -> Result<(), Fault> {
+        let mut statements = vec![state_is(run, RunState::Done)];
+        if let Some(deadline) = deadline {
+            let values = vec![deadline.into(), run.as_str().into(), TermState::Armed.name().into()];
+            statements.push(("UPDATE runs SET deadline = ? WHERE id = ? AND term_state = ?", values));
+        }
+        self.store.write(statements)
     }
 
     /// Ends the term of a run, if nobody else has ended it: of a confirmation and a deadline that come together, one is told that it did it.
@@ -164,7 +168,7 @@ impl Journal {
 
     /// Sets the state of a run.
     pub fn set_state(&mut self, run: &RunId, state: RunState) -> Result<(), Fault> {
-        self.store.write([("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()])])
+        self.store.write([state_is(run, state)])
     }
 
     /// Opens a lifted run once more, because it is set again: until that is done, any part of it may be in force.
@@ -172,14 +176,16 @@ impl Journal {
         self.set_again(run, RunState::Running, "intended")
     }
 
-    /// Closes a run that was set again.
+    /// Closes a run that was set again. Who sets it again wants it to stay.
     pub fn close_again(&mut self, run: &RunId) -> Result<(), Fault> {
+        let values = vec![TermState::Confirmed.name().into(), run.as_str().into()];
+        self.store.write([("UPDATE runs SET term_state = ? WHERE id = ? AND term IS NOT NULL", values)])?;
         self.set_again(run, RunState::Done, "done")
     }
 
     fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
         self.store.write([
-            ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()]),
+            state_is(run, state),
             ("UPDATE batches SET state = ?, left = NULL WHERE run = ?", vec![batches.into(), run.as_str().into()]),
         ])
     }
@@ -235,6 +241,14 @@ impl Journal {
     pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
         self.select("WHERE boot = ? AND namespace = ? AND state = 'running' ORDER BY rowid", values)
+    }
+
+    /// Gives the runs of one boot and one network namespace that are not settled: half done, or with a term.
+    pub fn unsettled(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        let values = vec![boot.into(), namespace.cast_signed().into()];
+        let which = "WHERE boot = ? AND namespace = ? AND (state = 'running' OR \
+                     (state IN ('done', 'stuck') AND term_state IN ('armed', 'over'))) ORDER BY rowid";
+        self.select(which, values)
     }
 
     /// Gives a run.
@@ -305,6 +319,10 @@ impl Journal {
         let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
     }
+}
+
+fn state_is(run: &RunId, state: RunState) -> Statement<'static> {
+    ("UPDATE runs SET state = ? WHERE id = ?", vec![state.name().into(), run.as_str().into()])
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
@@ -386,69 +404,4 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::model::Family;
-    use crate::model::iptables::{ChainName, ChainRef, Table};
-
-    /// Writes a run that is lifted: with its undo, and what it changed.
-    fn lifted(journal: &mut Journal, number: u64, namespace: u64, changes: &[Change]) -> RunId {
-        let (run, undo) = (RunId::from_bits(2 * number), RunId::from_bits(2 * number + 1));
-        let context = Context { namespace, ..Context::default() };
-        journal.begin(&run, RunKind::Run, None, &context, 0, None).unwrap();
-        journal.intend(&run, 1, changes).unwrap();
-        journal.begin(&undo, RunKind::Undo, Some(&run), &context, 0, None).unwrap();
-        journal.intend(&undo, 1, &[]).unwrap();
-        journal.lifted(&run, 1).unwrap();
-        journal.set_state(&run, RunState::Lifted).unwrap();
-        journal.set_state(&undo, RunState::Done).unwrap();
-        run
-    }
-
-    #[test]
-    fn what_is_long_over_is_forgotten_but_for_what_it_registered() {
-        let mut journal = Journal::open(&Shelf::Memory).unwrap();
-        let at = |name| ChainRef::new(Family::V4, Table::Filter, ChainName::listed(name));
-        let made = |object| Change::new(object, None, Some(State::Present));
-        let (input, table) = (made(Object::BaseChain(at("INPUT"))), made(Object::Table(Family::V4, Table::Filter)));
-        let chain = made(Object::Chain(at("MINE")));
-        for number in 0..100 {
-            lifted(&mut journal, number, 1 + number % 2, &[table.clone(), input.clone(), chain.clone()]);
-        }
-        let open = RunId::from_bits(1 << 20);
-        journal.begin(&open, RunKind::Run, None, &Context { namespace: 1, ..Context::default() }, 0, None).unwrap();
-        journal.intend(&open, 1, std::slice::from_ref(&chain)).unwrap();
-        let older = lifted(&mut journal, 200, 1, &[]);
-        let before = (journal.registrations("", 1).unwrap(), journal.registrations("", 2).unwrap());
-        assert_eq!((before.0.len(), journal.all_runs().unwrap().len()), (2, 203));
-        journal.forget(100).unwrap();
-        assert_eq!(journal.all_runs().unwrap().len(), 203, "a few more are not worth the search");
-        for number in 101..150 {
-            lifted(&mut journal, number, 1, &[]);
-        }
-        journal.forget(10).unwrap();
-        // Ten runs with their undos, the open one, and the last that registered something in each of the two namespaces.
-        let left: Vec<RunId> = journal.all_runs().unwrap().into_iter().map(|run| run.id).collect();
-        assert_eq!(left.len(), 10 * 2 + 1 + 2, "{left:?}");
-        assert!(left.contains(&open) && !left.contains(&older));
-        assert_eq!((journal.registrations("", 1).unwrap(), journal.registrations("", 2).unwrap()), before);
-        assert_eq!(journal.maker(&chain.object, "", 1).unwrap(), Some(Owner::default()));
-        let emptied = journal.batches(&RunId::from_bits(2 * 99)).unwrap();
-        assert_eq!((emptied.len(), emptied[0].changes.len()), (1, 0));
-        journal.forget(10).unwrap();
-        assert_eq!(journal.all_runs().unwrap().len(), left.len());
-    }
-
-    #[test]
-    fn a_flipped_bit_is_found() {
-        let whole = sealed("[]");
-        assert_eq!(unsealed(&whole), Ok(Vec::new()));
-        for at in 0..whole.len() {
-            let mut bytes = whole.clone().into_bytes();
-            bytes[at] ^= 1;
-            assert!(unsealed(&String::from_utf8(bytes).unwrap()).is_err(), "{at}");
-        }
-        assert!(unsealed("").is_err());
-    }
-}
+mod tests;

@@ -5,17 +5,21 @@ use std::collections::HashSet;
 use super::Begun;
 use super::company::{self, Other};
 use super::journal::{Journal, Shelf};
-use super::record::{Context, RunKind, RunState};
+use super::record::{Bound, Context, RunKind, RunRecord, Until};
 use crate::kernel::lock::RunLock;
-use crate::kernel::{files, state};
+use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
-use crate::model::{Change, Fault, Object, Origin};
+use crate::model::{Change, Fault, Kind, Object, Origin};
 
 /// A run and its journal.
 pub(super) struct Ledger {
     pub(super) run: RunId,
     pub(super) context: Context,
     pub(super) now: fn() -> i64,
+    /// For how long the run is to be in force, if not for good.
+    pub(super) bound: Option<Bound>,
+    /// Until when it is, once it has ended.
+    pub(super) until: Option<Until>,
     shelf: Shelf,
     past: Shelf,
     begun: Begun,
@@ -28,7 +32,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(run: RunId, context: Context, now: fn() -> i64, (shelf, past): (Shelf, Shelf), begun: Begun) -> Self {
-        Self { run, context, now, shelf, past, begun, journal: None, earlier: None, entered: false, batches: 0 }
+        Self { run, context, now, bound: None, until: None, shelf, past, begun, journal: None, earlier: None, entered: false, batches: 0 }
     }
 
     /// Gives the id of the run, if it has changed anything.
@@ -86,12 +90,28 @@ impl Ledger {
         RunLock::turn(folder, self.context.namespace).map(Some)
     }
 
+    /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
+    fn nothing_is_armed(&mut self) -> Result<(), Fault> {
+        let (boot, namespace, owner) = (self.context.boot.clone(), self.context.namespace, self.context.owner.clone());
+        let runs = self.journal()?.unsettled(&boot, namespace)?;
+        match runs.into_iter().find(|run| run.is_armed() && run.context.owner == owner) {
+            None => Ok(()),
+            Some(RunRecord { id, .. }) => {
+                let why = format!("run {id} of it is lifted when its time is over");
+                let fault = Fault::new(Kind::Busy, format!("change what {owner} has set"), why);
+                Err(fault.hint(format!("let it stay: fyke confirm {id}; or lift it now: fyke undo {id}")))
+            }
+        }
+    }
+
     /// Enters the run, and tells the guardian, before anything is touched.
     fn enter(&mut self) -> Result<&mut Journal, Fault> {
         if !self.entered {
+            self.nothing_is_armed()?;
             (self.begun)(&self.run)?;
             let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
-            self.journal()?.begin(&run, RunKind::Run, None, &context, now, None)?;
+            let until = self.bound.map(|bound| bound.from(clock::boottime()));
+            self.journal()?.begin(&run, RunKind::Run, None, &context, now, until.as_ref())?;
             self.entered = true;
         }
         self.journal()
@@ -135,6 +155,9 @@ impl Ledger {
     /// Writes down that the run has ended well, if there is anything to say of it.
     pub(super) fn close(&mut self) -> Result<(), Fault> {
         let Some(run) = self.entered().cloned() else { return Ok(()) };
-        self.journal()?.set_state(&run, RunState::Done)
+        let until = self.bound.map(|bound| bound.from(clock::boottime()));
+        self.journal()?.close(&run, until.map(|until| until.deadline))?;
+        self.until = until;
+        Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
 use self::overlay::Overlay;
-pub use self::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
+pub use self::record::{Batch, Bound, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
 use self::undo::Desk;
 use crate::kernel::Kernel;
@@ -133,6 +133,16 @@ impl Door {
         let mut transaction = self.lock();
         transaction.ledger.context.owner = owner.clone();
         transaction.overlay = Overlay::new(owner, transaction.ledger.run.clone());
+    }
+
+    /// Sets for how long the run is to be in force; to be called before the first change.
+    pub fn bind(&self, bound: Bound) {
+        self.lock().ledger.bound = Some(bound);
+    }
+
+    /// Tells until when the run is in force, when it has ended well, has changed something, and is not to stay.
+    pub fn until(&self) -> Option<Until> {
+        self.lock().ledger.until
     }
 
     /// Reads something, with everything that is queued on top.

@@ -1,5 +1,7 @@
 //! What the journal remembers, as plain values.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::iptables::{Owner, RunId};
@@ -102,6 +104,23 @@ pub struct Until {
     pub state: TermState,
 }
 
+/// For how long a run is to be in force once it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Why it is lifted then.
+    pub term: Term,
+    /// How long that is.
+    pub span: Duration,
+}
+
+impl Bound {
+    /// Gives the term of a run whose time begins now, in milliseconds of CLOCK_BOOTTIME.
+    pub fn from(self, now: i64) -> Until {
+        let span = i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX);
+        Until { term: self.term, deadline: now.saturating_add(span), state: TermState::Armed }
+    }
+}
+
 /// The text that is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -155,6 +174,23 @@ pub struct RunRecord {
     pub started: i64,
     /// Until when it is in force, if that was bounded.
     pub until: Option<Until>,
+}
+
+impl RunRecord {
+    /// Tells whether somebody waits for a word that the run may stay.
+    pub fn is_armed(&self) -> bool {
+        self.state.is_open() && self.until.is_some_and(|until| until.state == TermState::Armed)
+    }
+
+    /// Tells whether the run is to be lifted by now, in milliseconds of CLOCK_BOOTTIME: its time is over, or somebody has begun to lift it for
+    /// that reason and has not come to an end.
+    pub fn is_overdue(&self, now: i64) -> bool {
+        match self.until {
+            Some(Until { state: TermState::Armed, deadline, .. }) => self.state.is_open() && deadline <= now,
+            Some(Until { state: TermState::Over, .. }) => self.state == RunState::Done,
+            _ => false,
+        }
+    }
 }
 
 /// One flush of a run.

@@ -8,7 +8,7 @@ use crate::model::iptables::RunId;
 use crate::model::{Change, Fault, Kind, Report};
 
 use super::journal::Journal;
-use super::record::{Batch, Context, RunKind, RunRecord, RunState};
+use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
 use super::revert::{Job, Reverted, revert};
 
 /// What undo and redo work with.
@@ -29,6 +29,8 @@ impl Desk<'_> {
     /// Lifts a run batch by batch, the latest first, and never stops at the first error. The lifting is a run of its own in the journal.
     pub fn lift(&mut self, run: &RunId, state: RunState) -> Result<Report, Fault> {
         let record = self.journal.run(run)?;
+        // Whoever lifts it, nobody is to lift it once more when its time is over.
+        self.journal.end_term(run, TermState::Over)?;
         let open: Vec<Batch> =
             self.journal.batches(run)?.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
         let report = Report { run: Some(run.clone()), acts: self.journal.acts(run)?, ..Report::default() };

@@ -55,18 +55,13 @@ fn count(changes: &[Change], verbs: [&str; 3]) -> Option<String> {
 }
 
 /// Says what a run has done, and the way back.
-pub(crate) fn done(report: &Report, paint: Paint) -> String {
+pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
     let changes = match visible(&report.changes) {
         0 => "nothing changed".to_owned(),
         1 => "1 change".to_owned(),
         many => format!("{many} changes"),
     };
-    let mut text = match &report.run {
-        Some(run) if visible(&report.changes) > 0 => format!("{changes}; lift with: {}\n", paint.cyan(&format!("fyke undo {run}"))),
-        _ => format!("{changes}\n"),
-    };
-    text.push_str(&remarks(report, paint));
-    text
+    format!("{changes}{way_back}\n{}", remarks(report, paint))
 }
 
 /// What was done with an earlier run.

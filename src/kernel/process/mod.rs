@@ -18,6 +18,7 @@ mod page;
 mod runner;
 pub mod signals;
 mod tree;
+pub mod watcher;
 
 use std::io::{Write, stderr, stdout};
 
@@ -43,10 +44,7 @@ use guard::Guard;
 pub fn guarded(limits: &Limits, runner: impl FnOnce(&'static Page) -> u8, after: impl FnOnce(&Page, &Ending) -> u8) -> Result<u8, Fault> {
     let tried = "start the runner";
     let fail = |error| errno::fault(tried, error);
-    // A directory has two links and one for each sub-directory: here, one for each thread.
-    if stat("/proc/self/task").map_err(fail)?.st_nlink > 3 {
-        return Err(Fault::new(Kind::System, tried, "this process has more than one thread"));
-    }
+    has_one_thread(tried)?;
     let page = Page::share()?;
     let guard = Guard::new().map_err(fail)?;
     // What is in the buffers now would be written by both processes.
@@ -62,6 +60,15 @@ pub fn guarded(limits: &Limits, runner: impl FnOnce(&'static Page) -> u8, after:
             }
             Ok(after(page, &ending))
         }
+    }
+}
+
+/// Refuses to fork a process that has a second thread. `tried` is the end of "cannot ...".
+fn has_one_thread(tried: &str) -> Result<(), Fault> {
+    // A directory has two links and one for each sub-directory: here, one for each thread.
+    match stat("/proc/self/task").map_err(|error| errno::fault(tried, error))?.st_nlink {
+        ..=3 => Ok(()),
+        _ => Err(Fault::new(Kind::System, tried, "this process has more than one thread")),
     }
 }
 
