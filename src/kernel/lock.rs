@@ -66,7 +66,7 @@ impl RunLock {
         }
     }
 
-    /// Tells whether somebody holds the lock of a run: it is not over.
+    /// Tells whether somebody holds the lock of a run: it is not over. The file stays: of a dead run it is the trace.
     pub fn is_held(state: &Path, run: &str) -> bool {
         let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(state.join(format!("{run}.lock")));
         options.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))

@@ -11,8 +11,6 @@ use std::thread;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::statfs::{FsType, fstatfs};
-use nix::sys::time::TimeValLike;
-use nix::time::{ClockId, clock_gettime};
 
 use super::errno;
 use crate::model::{Fault, Kind};
@@ -128,19 +126,17 @@ pub fn home() -> String {
         return "host".to_owned();
     }
     let named = fs::read_dir(NAMED).into_iter().flatten().flatten().find(|entry| own.is_some() && number(&entry.path()) == own);
-    named.map_or_else(|| format!("pid:{}", std::process::id()), |entry| entry.file_name().to_string_lossy().into_owned())
+    match named.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
+        None => format!("pid:{}", std::process::id()),
+        Some(name) if name == "host" => format!("{NAMED}/{name}"),
+        Some(name) => name,
+    }
 }
 
 /// Gives the id of the present boot: what it says about an older one is history.
 pub fn boot_id() -> Result<String, Fault> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|error| errno::fault("read the id of this boot", error))?;
     Ok(id.trim().to_owned())
-}
-
-/// Gives the time since the boot, in milliseconds, sleep and all.
-pub fn since_boot() -> Result<i64, Fault> {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_err(|error| errno::fault("read the time since the boot", error))?;
-    Ok(now.num_milliseconds())
 }
 
 #[cfg(test)]

@@ -1,8 +1,5 @@
 //! Runs of fyke that are at work at the same time: two of them do not change the same object.
 
-use std::path::Path;
-use std::time::Duration;
-
 use super::journal::{Journal, Shelf};
 use super::record::{Context, RunKind, RunRecord, RunState};
 use crate::kernel::lock::RunLock;
@@ -21,14 +18,10 @@ pub(super) fn others(journal: &Journal, shelf: &Shelf, own: &RunId, context: &Co
     let unfinished = journal.unfinished(&context.boot, context.namespace)?;
     let other = |run: RunRecord| {
         let changes = journal.batches(&run.id)?.into_iter().filter(|batch| !batch.lifted).flat_map(|batch| batch.changes).collect();
-        let alive = matches!(shelf, Shelf::File(path) if path.parent().is_some_and(|state| holds_its_lock(state, &run.id)));
+        let alive = matches!(shelf, Shelf::File(path) if path.parent().is_some_and(|state| RunLock::is_held(state, run.id.as_str())));
         Ok(Other { run, alive, changes })
     };
     unfinished.into_iter().filter(|run| run.id != *own && run.kind == RunKind::Run && run.state == RunState::Running).map(other).collect()
-}
-
-fn holds_its_lock(state: &Path, run: &RunId) -> bool {
-    RunLock::take(state, run.as_str(), Duration::ZERO).map(RunLock::remove).is_err()
 }
 
 /// What is in the way of a change.

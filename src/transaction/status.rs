@@ -41,7 +41,9 @@ pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>,
         for one in &mut mine {
             for batch in one.batches.iter().rev() {
                 let found = drift.next().unwrap_or_default();
-                one.drift.extend(found.into_iter().filter(|drift| batch.done || drift.left));
+                // What is gone of a run that could be lifted in part only, its own undo has taken out.
+                let whole = batch.done && one.run.state == RunState::Done;
+                one.drift.extend(found.into_iter().filter(|drift| whole || drift.left));
             }
         }
     }

@@ -73,13 +73,23 @@ impl Desk<'_> {
         self.journal.reopen(run)?;
         for lifting in &liftings {
             for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                self.put_back(batch, &origin, &mut work)?;
+                if work.faults.is_empty() {
+                    self.put_back(batch, &origin, &mut work)?;
+                }
             }
-            self.journal.set_state(lifting, RunState::Lifted)?;
+            if work.faults.is_empty() {
+                self.journal.set_state(lifting, RunState::Lifted)?;
+            }
         }
         self.close(&work)?;
-        self.journal.close_again(run)?;
-        work.end(format!("set run {run} again"), format!("see what is in force: fyke status; lift it: fyke undo {run}"))
+        if work.faults.is_empty() {
+            self.journal.close_again(run)?;
+            return Ok(work.report);
+        }
+        // One that cannot be set again as a whole is not set again in part.
+        let lifted = self.lift(run, RunState::Lifted);
+        let hint = format!("cure the cause, then: fyke redo {run}");
+        work.end(format!("set run {run} again"), hint).map_err(|fault| fault.followed_by(lifted.err()))
     }
 
     /// Lifts every run of this namespace that nobody runs any more, and those that could not all be lifted the last time. `alive` tells whether somebody

@@ -1,11 +1,9 @@
 //! What the doctor finds in the journal: damage, runs that were cut short, terms that nobody watches.
 
-use std::time::Duration;
-
 use super::Line;
 use crate::cli::place::Place;
+use crate::kernel::clock;
 use crate::kernel::lock::RunLock;
-use crate::kernel::netns;
 use crate::model::{Fault, Kind};
 use crate::transaction::{Journal, RunRecord, RunState, TermState};
 
@@ -28,17 +26,14 @@ pub(super) fn lines(place: &Place) -> Vec<Line> {
     vec![
         line("file", Ok(format!("sound, {} runs of this boot and namespace", runs.len()))),
         line("unfinished", unfinished(place, &runs)),
-        line("terms", netns::since_boot().and_then(|now| overdue(&runs, now))),
+        line("terms", overdue(&runs, clock::boottime())),
     ]
 }
 
 /// Names the runs that have begun and that nobody runs any more.
 fn unfinished(place: &Place, runs: &[RunRecord]) -> Result<String, Fault> {
     let state = place.state.as_ref().map_err(Fault::clone)?;
-    let is_dead = |run: &&RunRecord| {
-        let lock = RunLock::take(state, run.id.as_str(), Duration::ZERO);
-        run.state == RunState::Running && lock.map(RunLock::remove).is_ok()
-    };
+    let is_dead = |run: &&RunRecord| run.state == RunState::Running && !RunLock::is_held(state, run.id.as_str());
     none_of(runs.iter().filter(is_dead), "no run was cut short", "was cut short").map_err(|fault| fault.hint("fyke recover"))
 }
 
