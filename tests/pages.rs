@@ -59,3 +59,27 @@ fn every_verb_is_in_the_readme_and_has_its_help() {
         assert!(fyke(["help", verb]).out.contains("Examples:"), "fyke help {verb}");
     }
 }
+
+#[test]
+fn what_proves_a_guarantee_is_a_test() {
+    let tests: Vec<String> = ["src", "tests"].iter().flat_map(|folder| sources(folder)).collect();
+    let guarantees = page("docs/guarantees.md");
+    let named: Vec<&str> = guarantees.split('`').skip(1).step_by(2).filter(|word| word.contains("::") && !word.ends_with("::")).collect();
+    assert!(named.len() > 30, "{named:?}");
+    for name in named {
+        let function = name.rsplit("::").next().unwrap();
+        assert!(tests.iter().any(|text| text.contains(&format!("fn {function}("))), "there is no test {name}");
+    }
+}
+
+/// Gives the texts of the Rust files in a folder, and in those in it.
+fn sources(folder: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => texts.extend(sources(entry.to_str().unwrap())),
+            false => texts.push(std::fs::read_to_string(&entry).unwrap_or_default()),
+        }
+    }
+    texts
+}
