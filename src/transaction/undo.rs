@@ -44,14 +44,14 @@ impl Desk<'_> {
         for batch in &open {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             if self.put_back(batch, &[], &mut work)? {
-                work.written(self.journal.lifted(run, batch.number))?;
+                work.note(|_| self.journal.lifted(run, batch.number))?;
             } else if !work.faults.is_empty() && batch.takes_out_rules() {
                 // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
                 break;
             }
         }
         let closed = self.journal.set_state(run, if work.is_clean() { state } else { RunState::Stuck });
-        work.written(self.close(&work))?;
+        work.note(|work| self.close(work))?;
         let closed = closed.map_err(|fault| {
             let hint = "it is lifted as far as it can be; give the journal what it lacks, then: fyke recover";
             Fault::new(Kind::Incomplete, format!("write down that run {run} is lifted"), fault.why).hint(hint)
@@ -138,7 +138,18 @@ impl Desk<'_> {
         let id = RunId::from_bits(RandomState::new().hash_one(&parent.id));
         known.insert(parent.id.clone());
         self.kernel.xtables()?.know(&known);
-        Ok(Work { id, kind, parent: parent.id.clone(), context, begun: false, unwritten: false, number: 0, report, faults: Vec::new() })
+        Ok(Work {
+            id,
+            kind,
+            parent: parent.id.clone(),
+            context,
+            begun: false,
+            unwritten: false,
+            mute: false,
+            number: 0,
+            report,
+            faults: Vec::new(),
+        })
     }
 
     /// Puts a batch back; tells whether all of it is back.
@@ -170,14 +181,16 @@ impl Desk<'_> {
         let found = revert(tables, job, &mut |made| {
             // A plan that is made anew takes the place of the one before, also if nothing is left to do.
             if !made.is_empty() || intended {
-                let begun = work.begin(journal, now);
-                work.written(begun.and_then(|()| journal.intend(&work.id, work.number, made)))?;
+                work.note(|work| {
+                    work.begin(journal, now)?;
+                    journal.intend(&work.id, work.number, made)
+                })?;
                 intended = true;
             }
             Ok(())
         })?;
         if intended {
-            work.written(journal.done(&work.id, work.number, tables.left()))?;
+            work.note(|work| journal.done(&work.id, work.number, tables.left()))?;
         }
         Ok(found)
     }
@@ -197,6 +210,8 @@ struct Work {
     begun: bool,
     /// Whether it is also done where it cannot be journaled.
     unwritten: bool,
+    /// Whether the journal has failed.
+    mute: bool,
     number: i64,
     report: Report,
     faults: Vec<Fault>,
@@ -211,9 +226,14 @@ impl Work {
         Ok(())
     }
 
-    /// Takes what came of writing to the journal.
-    fn written(&self, outcome: Result<(), Fault>) -> Result<(), Fault> {
-        if self.unwritten { Ok(()) } else { outcome }
+    /// Writes to the journal. Where the work is done also without it, one that failed is not waited for again.
+    fn note(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+        if self.mute {
+            return Ok(());
+        }
+        let outcome = write(self);
+        self.mute = self.unwritten && outcome.is_err();
+        if self.mute { Ok(()) } else { outcome }
     }
 
     fn is_clean(&self) -> bool {

@@ -8,8 +8,7 @@ use super::tracer::{Deed, Trace, Who};
 pub(super) fn in_a_run(stage: &Stage<'_>) {
     let whole = stage.trace(&stage.run(), None);
     stage.reset();
-    // Where the program cannot speak, it cannot say that it failed.
-    let calls = whole.calls.iter().filter(|call| call.point.who != Who::Guardian && !call.speaks);
+    let calls = whole.calls.iter().filter(|call| call.point.who != Who::Guardian && !call.is_spared);
     let all = calls.flat_map(|call| calls::errors(call.number).iter().map(|error| (call.point, *error)));
     let mut tally = Tally::of(format!("run of {stage}, a call failed"));
     for (point, error) in some(all.collect(), 24) {
