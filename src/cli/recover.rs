@@ -32,15 +32,15 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             }
             Err(_) => true,
         };
-        let reports = RunLock::in_turn(&state, place.namespace, || {
+        let outcomes = RunLock::in_turn(&state, place.namespace, || {
             let (kernel, journal) = (&mut *Place::live(options), &mut journal);
             Desk { kernel, journal, context: &context, now: now(), force: false }.recover(&mut alive)
         })?;
         locks.into_iter().for_each(RunLock::remove);
-        if reports.is_empty() && !screen.json {
+        if outcomes.is_empty() && !screen.json {
             screen.note("nothing to recover");
             return Ok(0);
         }
-        tell(screen, &place, reports.into_iter().map(|report| (Deed::Lifted, Ok(report))).collect())
+        tell(screen, &place, outcomes.into_iter().map(|outcome| (Deed::Lifted, outcome)).collect())
     })
 }
