@@ -102,6 +102,16 @@ pub(crate) enum Verb {
   fyke eval 'iptables::table(\"filter\").chain(\"INPUT\").list()'
   fyke --json eval '6 * 7'")]
     Eval(Eval),
+    /// Type statements, see at once what they do, and lift them again
+    ///
+    /// Every statement is a transaction of its own: one that fails is lifted alone, `:undo` lifts the last one, and leaving asks whether to keep or
+    /// to lift what is in force. A lost terminal lifts. `?NAME` explains, Tab completes, `:help` lists the commands. Without a terminal it takes
+    /// statements from standard input; the first that fails ends it, and all is lifted.
+    #[command(after_help = "Examples:
+  fyke --sandbox repl
+  fyke --netns peer repl
+  echo '1 + 1' | fyke repl")]
+    Repl,
     /// Find the faults of a recipe without running it
     ///
     /// Parses a recipe, resolves its imports, and looks for unknown functions, wrong numbers of arguments and undeclared needs.

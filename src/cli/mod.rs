@@ -16,6 +16,7 @@ mod place;
 mod plan;
 mod recover;
 mod redo;
+mod repl;
 mod run;
 mod session;
 mod show;
@@ -58,6 +59,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Run(words) => run::run(screen, options, words),
         Verb::Plan(plan) => plan::run(screen, options, plan),
         Verb::Eval(eval) => eval::run(screen, options, eval),
+        Verb::Repl => repl::run(screen, options),
         Verb::Check(recipes) => check::run(screen, recipes),
         Verb::List(list) => list::run(screen, list),
         Verb::Cat(recipe) => cat::run(screen, recipe),

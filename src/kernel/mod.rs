@@ -3,6 +3,7 @@
 pub mod errno;
 pub mod files;
 pub mod identity;
+pub mod links;
 pub mod live;
 pub mod lock;
 pub mod netlink;

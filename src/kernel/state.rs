@@ -37,6 +37,18 @@ pub fn make(folder: &Path) -> Result<PathBuf, Fault> {
     private_folder(folder, geteuid())
 }
 
+/// Gives the folder for what a user's programs remember (XDG Base Directory Specification), made if need be and for nobody else to read.
+pub fn user_state_dir() -> Result<PathBuf, Fault> {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let tried = "remember what was typed";
+    let Some(state) = from("XDG_STATE_HOME").or_else(|| Some(from("HOME")?.join(".local/state"))) else {
+        return Err(Fault::new(Kind::NotFound, tried, "neither XDG_STATE_HOME nor HOME names a folder"));
+    };
+    let folder = state.join("fyke");
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| errno::fault(tried, error))?;
+    private_folder(&folder, geteuid())
+}
+
 /// Makes a folder that only its user can write to, or finds that it is one. A symbolic link in its place is refused.
 pub fn private_folder(path: &Path, user: Uid) -> Result<PathBuf, Fault> {
     let tried = || format!("keep a journal in {}", path.display());

@@ -1,0 +1,263 @@
+//! `fyke repl`: statements as they are typed, each a transaction of its own in one run.
+
+mod clock;
+mod commands;
+mod explain;
+mod input;
+mod kept;
+mod save;
+mod steps;
+
+use std::cell::RefCell;
+use std::io::{IsTerminal, stdin};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+
+use self::clock::Clock;
+use self::commands::Go;
+use self::input::{Editor, Typed};
+use self::kept::Kept;
+use self::steps::Steps;
+use super::args::Options;
+use super::exit_code;
+use super::session::{STACK, Script, Session};
+use super::show::{self, Screen, changes};
+use crate::host::{self, Given, Host, Mode, Output};
+use crate::kernel::process::{self, Limits, Page, signals};
+use crate::kernel::stdio::Lines;
+use crate::model::{Drift, Fault, Kind, Report};
+use crate::transaction::Door;
+
+/// Reads statements until somebody leaves, under a guardian: whatever ends this process, what is in force is lifted.
+pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
+    let terminal = stdin().is_terminal() && screen.is_terminal();
+    let id = format!("{} {}", std::process::id(), super::place::now());
+    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id))?;
+    let kept = if terminal { Kept::new() } else { Kept::nowhere() };
+    let limits = Limits { interrupt_ends: !terminal, ..Limits::default() };
+    let runner = |page: &'static Page| {
+        let talk = || Talk::open(screen, options, &session, page, &kept).hold(terminal);
+        process::with_big_stack(STACK, talk).unwrap_or_else(|fault| {
+            screen.fault(&fault, 1, &|_| None);
+            1
+        })
+    };
+    process::guarded(&limits, runner, |page, ending| {
+        let code = session.guardian(&limits, page, ending);
+        kept.end(screen, ending.is_orderly());
+        code
+    })
+}
+
+/// A session of somebody, or of a program, that gives statements.
+struct Talk<'a> {
+    screen: Screen,
+    options: &'a Options,
+    session: &'a Session<'a>,
+    page: &'static Page,
+    host: Rc<RefCell<Host>>,
+    /// The door to the live kernel, also while statements are planned.
+    live: Door,
+    clock: Clock,
+    steps: Steps,
+    kept: &'a Kept,
+    /// What of the output got lost, if any did.
+    lost: Arc<Mutex<Option<Fault>>>,
+}
+
+impl<'a> Talk<'a> {
+    fn open(screen: &'a Screen, options: &'a Options, session: &'a Session<'a>, page: &'static Page, kept: &'a Kept) -> Self {
+        let live = session.door(page, Mode::Run);
+        let (clock, lost) = (Clock::new(options.timeout.0), Arc::default());
+        let mut setup = host::Setup::new(Mode::Run, live.clone());
+        let (stop, pause) = (clock.clone(), clock.clone());
+        setup.stop = Arc::new(move || stop.stopped());
+        setup.pause = Some(Box::new(move |time| pause.sleep(time)));
+        setup.output = output(screen, &lost);
+        let log = screen.clone();
+        setup.log = Box::new(move |line| log.log(line));
+        let host = Rc::new(RefCell::new(Host::open(setup)));
+        Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), kept, lost }
+    }
+
+    /// Holds the session to its end; gives the exit code.
+    fn hold(mut self, terminal: bool) -> u8 {
+        if terminal { self.at_a_terminal() } else { self.from_a_pipe() }
+    }
+
+    /// Reads from whoever sits at the terminal. A fault is shown, and the session goes on.
+    fn at_a_terminal(&mut self) -> u8 {
+        let mut editor = match Editor::open(&self.host, self.screen.paint.on) {
+            Ok(editor) => editor,
+            Err(fault) => return self.lift(fault),
+        };
+        self.greet();
+        loop {
+            let (prompt, danger) = self.prompt();
+            let text = match editor.read(&prompt, danger) {
+                Typed::Text(text) => text,
+                Typed::Nothing => continue,
+                Typed::End => ":quit".to_owned(),
+                Typed::Lost => return self.lift(gone()),
+            };
+            // The terminal may have been made wider or narrower.
+            self.screen = self.screen.again(self.options);
+            match self.obey(&text, &mut editor) {
+                Ok(Go::On) => {}
+                Ok(Go::Leave(code)) => return code,
+                Err(fault) => self.tell(&fault, exit_code(&fault, true)),
+            }
+            if let Some(stop) = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt) {
+                return self.lift(stop.fault("go on"));
+            }
+        }
+    }
+
+    /// Reads from a file or a program. The first fault ends it, and all is lifted.
+    fn from_a_pipe(&mut self) -> u8 {
+        let mut lines = Lines::default();
+        let mut text = String::new();
+        loop {
+            let next = match lines.next_line() {
+                Ok(next) => next,
+                Err(fault) => return self.lift(fault),
+            };
+            let ended = next.is_none();
+            text.push_str(&next.unwrap_or_default());
+            if !ended && (text.trim().is_empty() || host::wants_more(&text)) {
+                text.push('\n');
+                continue;
+            }
+            let text = std::mem::take(&mut text);
+            match if text.trim().is_empty() { Ok(Go::On) } else { self.obey_alone(&text) } {
+                Ok(Go::On) if ended => return self.keep(0),
+                Ok(Go::On) => {}
+                Ok(Go::Leave(code)) => return code,
+                Err(fault) => return self.lift(fault),
+            }
+        }
+    }
+
+    /// Evaluates a statement and shows what it gives and changes.
+    fn statement(&mut self, text: &str) -> Result<(), Fault> {
+        let given = self.evaluate(text)?;
+        self.show(&given)
+    }
+
+    fn evaluate(&mut self, text: &str) -> Result<Given, Fault> {
+        if self.kept.is_kept() {
+            signals::forgive_interrupt();
+        }
+        let mark = self.live.mark();
+        self.clock.start();
+        let given = self.host.borrow_mut().input(text);
+        self.clock.stop();
+        let given = given?;
+        self.steps.add(text, mark, &given.report, self.clock.is_planning());
+        self.kept.keep(text);
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lost.map_or(Ok(given), Err)
+    }
+
+    fn show(&self, given: &Given) -> Result<(), Fault> {
+        if self.screen.json {
+            return self.screen.json_line(&given.value);
+        }
+        self.show_changes(&given.report);
+        self.screen.print(&show::value(&given.value.json(), self.screen.paint, self.screen.bound()))
+    }
+
+    /// Shows what a statement changed, or would change.
+    fn show_changes(&self, report: &Report) {
+        let (found, paint) = (&report.changes, self.screen.notes);
+        if changes::visible(found) > 0 && self.kept.is_kept() {
+            self.screen.note(&changes::diff(found, paint));
+        }
+        if self.clock.is_planning() {
+            self.screen.note(&changes::planned(found));
+        }
+        report.acts.iter().for_each(|act| self.screen.note(&format!("! {}, which cannot be lifted", host::value::escaped(act))));
+    }
+
+    fn tell(&self, fault: &Fault, code: u8) {
+        if self.screen.json {
+            // That nobody reads it is found out by the next statement.
+            let _ = self.screen.json_line(&json!({ "fault": fault, "exit": code }));
+            return;
+        }
+        let host = self.host.borrow();
+        self.screen.fault(fault, code, &|at| host.sources().line(at).map(str::to_owned));
+    }
+
+    /// Leaves what is in force as it is, and ends the run.
+    fn keep(&mut self, code: u8) -> u8 {
+        if self.steps.in_force() == 0 {
+            return self.lift_quietly(code);
+        }
+        let finished = self.live.finish();
+        self.session.settle(self.page);
+        match finished {
+            Ok(report) if self.options.sandbox => drop(report),
+            Ok(report) => self.screen.note(&changes::done(&Report { changes: self.steps.changes(), ..report }, self.screen.notes)),
+            Err(fault) => {
+                self.tell(&fault, 1);
+                return 1;
+            }
+        }
+        code
+    }
+
+    /// Lifts everything and ends the run, with the fault that made it necessary.
+    fn lift(&mut self, fault: Fault) -> u8 {
+        let code = match signals::pending() {
+            Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
+            _ => exit_code(&fault, self.page.open_run().is_some()),
+        };
+        let later = self.roll_back().err();
+        let code = if later.is_some() { Kind::Incomplete.exit_code() } else { code };
+        self.tell(&fault.followed_by(later), code);
+        code
+    }
+
+    /// Lifts everything and ends the run, as it was asked for.
+    fn lift_quietly(&mut self, code: u8) -> u8 {
+        match self.roll_back() {
+            Ok(()) => code,
+            Err(fault) => {
+                self.tell(&fault, Kind::Incomplete.exit_code());
+                Kind::Incomplete.exit_code()
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        let begun = self.page.open_run().is_some();
+        self.page.roll_back();
+        let lifted = if begun { self.live.rollback() } else { Ok(Report::default()) };
+        self.session.settle(self.page);
+        let left: Vec<Fault> = lifted?.drift.iter().filter(|drift| drift.left).map(Drift::fault).collect();
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::new(Kind::Incomplete, "lift all that was typed", "some of it is not as it was left").followed_by(left)),
+        }
+    }
+}
+
+/// Makes the fault of a terminal that is there no more.
+fn gone() -> Fault {
+    let stop = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt).unwrap_or(signals::Stop::HangUp);
+    stop.fault("go on")
+}
+
+/// Gives the place where `print` goes; the first line that does not get there is a fault.
+fn output(screen: &Screen, lost: &Arc<Mutex<Option<Fault>>>) -> Output {
+    let (screen, lost, escape) = (screen.clone(), lost.clone(), screen.escapes());
+    let print = move |line: &str| {
+        if let Err(fault) = screen.print_of_script(line) {
+            lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        }
+    };
+    Output { sink: Arc::new(print), escape }
+}

@@ -1,0 +1,80 @@
+//! The statements that were done, and what of them is in force.
+
+use crate::model::{Change, Report};
+
+/// A statement that was done.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// What was typed.
+    pub(super) text: String,
+    /// Where the run stood before it.
+    pub(super) mark: i64,
+    /// What it changed.
+    pub(super) changes: Vec<Change>,
+    /// Whether it was lifted again, or only planned.
+    pub(super) undone: bool,
+}
+
+/// The statements of a session, in order.
+#[derive(Debug, Default)]
+pub(super) struct Steps(Vec<Step>);
+
+impl Steps {
+    /// Adds a statement. What was planned and would change something was not done.
+    pub(super) fn add(&mut self, text: &str, mark: i64, report: &Report, planned: bool) {
+        let undone = planned && !report.changes.is_empty();
+        let changes = if planned { Vec::new() } else { report.changes.clone() };
+        self.0.push(Step { text: text.trim().to_owned(), mark, changes, undone });
+    }
+
+    /// Gives all of them.
+    pub(super) fn all(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Gives those whose changes are in force, the oldest first.
+    pub(super) fn standing(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.0.iter().filter(|step| !step.undone && !step.changes.is_empty())
+    }
+
+    /// Counts those whose changes are in force.
+    pub(super) fn in_force(&self) -> usize {
+        self.standing().count()
+    }
+
+    /// Gives all changes in force.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        self.standing().flat_map(|step| step.changes.clone()).collect()
+    }
+
+    /// Notes that everything after a mark was lifted.
+    pub(super) fn undo(&mut self, mark: i64) {
+        self.0.iter_mut().filter(|step| step.mark >= mark && !step.changes.is_empty()).for_each(|step| step.undone = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::iptables::{ChainRef, Table};
+    use crate::model::{Family, Object, State};
+
+    #[test]
+    fn the_last_statement_that_changed_something_is_lifted_first() {
+        let at = ChainRef::new(Family::V4, Table::Filter, crate::model::iptables::ChainName::listed("X"));
+        let change = Change::new(Object::Chain(at), None, Some(State::Present));
+        let made = Report { changes: vec![change], ..Report::default() };
+        let mut steps = Steps::default();
+        steps.add("a", 0, &made, false);
+        steps.add("b", 1, &Report::default(), false);
+        steps.add("c", 1, &made, false);
+        steps.add("d", 2, &made, true);
+        assert_eq!((steps.in_force(), steps.changes().len()), (2, 2));
+        steps.undo(steps.standing().next_back().map_or(0, |step| step.mark));
+        let standing: Vec<&str> = steps.standing().map(|step| step.text.as_str()).collect();
+        assert_eq!(standing, ["a"]);
+        assert_eq!(steps.all().iter().map(|step| step.undone).collect::<Vec<_>>(), [false, false, true, true]);
+        steps.undo(0);
+        assert_eq!(steps.in_force(), 0);
+    }
+}
