@@ -9,5 +9,7 @@ mod kernel;
 mod pages;
 mod program;
 mod reference;
+mod repl;
 mod suites;
+mod terminal;
 mod tidy;

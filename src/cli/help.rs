@@ -52,7 +52,11 @@ pub(crate) fn recipe(screen: &Screen, recipe: &Recipe) -> Result<u8, Fault> {
 }
 
 /// Prints what there is to know about functions.
-pub(crate) fn explain(screen: &Screen, functions: &[&FunctionDoc], text: impl Fn(&FunctionDoc, show::Paint, usize) -> String) -> Result<u8, Fault> {
+pub(crate) fn explain(
+    screen: &Screen,
+    functions: &[&FunctionDoc],
+    text: impl Fn(&FunctionDoc, show::Paint, usize) -> String,
+) -> Result<u8, Fault> {
     if screen.json {
         return screen.document(&functions.iter().map(|function| document(function)).collect::<Vec<_>>()).map(|()| 0);
     }

@@ -11,6 +11,9 @@ use super::reflect::{self, FunctionDoc};
 use crate::bind::ROOMS;
 use crate::model::iptables::{Table, spec};
 
+/// Functions of the language that one calls without a value before a dot; its others are offered as methods.
+const LANGUAGE: &[&str] = &["debug", "parse_float", "parse_int", "print", "range", "type_of"];
+
 /// Something that can stand at the cursor.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
@@ -116,7 +119,9 @@ impl Host {
     fn signature(&self, before: &Before, name: usize) -> Option<(Vec<String>, String)> {
         let function = before.word(name);
         let sign = name.checked_sub(1).map(|at| before.word(at)).unwrap_or_default();
-        let typed = |params: &[(String, String)]| params.iter().map(|(name, of)| if of.is_empty() { name.clone() } else { format!("{name}: {of}") }).collect();
+        let typed = |params: &[(String, String)]| {
+            params.iter().map(|(name, of)| if of.is_empty() { name.clone() } else { format!("{name}: {of}") }).collect()
+        };
         let found = |f: &&FunctionDoc| f.name == function && !f.property;
         match sign {
             "::" => {
@@ -125,7 +130,7 @@ impl Host {
             }
             "." | "?." => {
                 let of = self.type_before(before, name - 1)?;
-                let method = self.words().iter().filter(found).find(|f| is_member(f, &of))?;
+                let method = self.words().iter().filter(found).filter(|f| is_member(f, &of)).max_by_key(|f| f.params.len())?;
                 Some((typed(&method.params[1..]), method.returns.clone()))
             }
             _ => match self.functions_of_inputs().find(|(name, _)| name == function) {
@@ -145,16 +150,27 @@ impl Host {
         self.words().iter().filter(|f| f.room == module && !f.method && !f.property).collect()
     }
 
+    fn own(&self) -> &[FunctionDoc] {
+        self.library.known.get_or_init(|| reflect::own(&self.engine))
+    }
+
     fn words(&self) -> &[FunctionDoc] {
-        self.inputs.words.get_or_init(|| reflect::known(self.engine()))
+        self.inputs.words.get_or_init(|| reflect::known(&self.engine))
     }
 
     /// Lists the names that stand alone.
     fn globals(&self) -> BTreeMap<String, String> {
         let plain = |name: &str| (name.to_owned(), name.to_owned());
         let mut found: BTreeMap<String, String> = KEYWORDS.iter().map(|word| plain(word)).collect();
-        found.extend(self.words().iter().filter(|f| f.room.is_empty() && !f.property).map(|f| call(f, 0)));
-        found.extend(ROOMS.iter().map(|room| room.name).chain(self.inputs.aliases.iter().map(String::as_str)).map(|name| (name.to_owned(), format!("{name}::"))));
+        found.extend(self.own().iter().filter(|f| f.room.is_empty() && !f.property).map(|f| call(f, 0)));
+        found.extend(LANGUAGE.iter().map(|name| ((*name).to_owned(), open(name, false))));
+        found.extend(
+            ROOMS
+                .iter()
+                .map(|room| room.name)
+                .chain(self.inputs.aliases.iter().map(String::as_str))
+                .map(|name| (name.to_owned(), format!("{name}::"))),
+        );
         found.extend(self.functions_of_inputs().map(|(name, params)| (name.clone(), open(&name, params.is_empty()))));
         found.extend(self.scope.iter_raw().map(|(name, ..)| plain(name)));
         found
@@ -167,7 +183,9 @@ impl Host {
     /// Lists what can stand behind the dot at an index.
     fn members(&self, before: &Before, dot: usize) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
-        let single = dot.checked_sub(1).filter(|at| before.kind(*at) == Some(Kind::Word) && !matches!(at.checked_sub(1).map(|at| before.word(at)), Some("." | "::")));
+        let single = dot
+            .checked_sub(1)
+            .filter(|at| before.kind(*at) == Some(Kind::Word) && !matches!(at.checked_sub(1).map(|at| before.word(at)), Some("." | "::")));
         if let Some(map) = single.and_then(|at| self.scope.get(before.word(at))).and_then(|value| value.read_lock::<Map>()) {
             found.extend(map.keys().map(|key| (key.to_string(), key.to_string())));
         }
@@ -230,7 +248,11 @@ fn is_in_rule(before: &Before, end: usize) -> bool {
 
 /// Tells whether a function is a method or a property of a type.
 fn is_member(function: &FunctionDoc, of: &str) -> bool {
-    (function.method || function.property || function.room.is_empty()) && function.params.first().is_some_and(|(_, first)| first == of)
+    // How a value prints is no method that anybody looks for.
+    let printing = matches!(function.name.as_str(), "to_string" | "to_debug" | "print" | "debug");
+    !printing
+        && (function.method || function.property || function.room.is_empty())
+        && function.params.first().is_some_and(|(_, first)| first == of)
 }
 
 /// Writes the call of a function as far as it can be known; `own` of its parameters stand before it.

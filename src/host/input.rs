@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rhai::{AST, ASTNode, Dynamic, Engine, Expr, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Dynamic, Expr, Position, Scope, Stmt};
 
 use super::lex::{self, Kind as Piece};
 use super::reflect::FunctionDoc;
@@ -110,10 +110,6 @@ impl Host {
         let functions = self.inputs.functions.iter_functions().filter(|f| !f.name.starts_with("anon$"));
         functions.map(|f| (f.name.to_owned(), f.params.iter().map(|p| (*p).to_owned()).collect()))
     }
-
-    pub(super) fn engine(&self) -> &Engine {
-        &self.engine
-    }
 }
 
 /// Adds to the fault of an input what of its changes could not be lifted.
@@ -155,13 +151,20 @@ fn imports(ast: &AST) -> Vec<(String, String, Position)> {
 pub fn wants_more(text: &str) -> bool {
     let pieces = lex::pieces(text);
     let depth: i32 = pieces.iter().map(|piece| i32::from(piece.kind == Piece::Open) - i32::from(piece.kind == Piece::Close)).sum();
-    let unclosed = pieces.last().is_some_and(|last| !last.closed && (last.kind == Piece::Comment || text[last.range.clone()].starts_with('`')));
+    let unclosed =
+        pieces.last().is_some_and(|last| !last.closed && (last.kind == Piece::Comment || text[last.range.clone()].starts_with('`')));
     if depth > 0 || unclosed {
         return true;
     }
     let blank = text.ends_with('\n') || text.trim().is_empty();
-    // At the end of a text an error has no place.
-    !blank && declare::parser().compile(text).is_err_and(|error| error.position().is_none())
+    !blank && declare::parser().compile(text).is_err_and(|error| is_at_end(text, error.position()))
+}
+
+/// Tells whether a position lies behind everything that a text says.
+fn is_at_end(text: &str, at: Position) -> bool {
+    let said = text.trim_end();
+    let (line, column) = (said.lines().count(), said.lines().last().map_or(0, |last| last.chars().count()));
+    at.is_none() || at.line().is_some_and(|l| l > line || (l == line && at.position().is_some_and(|c| c > column)))
 }
 
 #[cfg(test)]

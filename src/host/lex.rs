@@ -34,8 +34,8 @@ pub struct Piece {
 
 /// The keywords of the language, those that `help` and completion offer.
 pub const KEYWORDS: &[&str] = &[
-    "let", "const", "if", "else", "switch", "while", "loop", "do", "until", "for", "in", "break", "continue", "return", "throw", "try", "catch", "fn",
-    "private", "import", "export", "as", "global", "this", "true", "false",
+    "let", "const", "if", "else", "switch", "while", "loop", "do", "until", "for", "in", "break", "continue", "return", "throw", "try",
+    "catch", "fn", "private", "import", "export", "as", "global", "this", "true", "false",
 ];
 
 /// Takes a text into pieces.
@@ -136,8 +136,19 @@ mod tests {
         use Kind::*;
         let text = "a::b(#{x: 1.5}, \"(\\\"\") // c";
         let wanted = [
-            (Word, "a"), (Sign, "::"), (Word, "b"), (Open, "("), (Open, "#{"), (Word, "x"), (Sign, ":"), (Number, "1.5"), (Close, "}"), (Sign, ","),
-            (Text, "\"(\\\"\""), (Close, ")"), (Comment, "// c"),
+            (Word, "a"),
+            (Sign, "::"),
+            (Word, "b"),
+            (Open, "("),
+            (Open, "#{"),
+            (Word, "x"),
+            (Sign, ":"),
+            (Number, "1.5"),
+            (Close, "}"),
+            (Sign, ","),
+            (Text, "\"(\\\"\""),
+            (Close, ")"),
+            (Comment, "// c"),
         ];
         assert_eq!(shown(text), wanted);
         assert_eq!(shown("0x1f.max(2)")[0], (Number, "0x1f"));

@@ -76,7 +76,9 @@ fn of_call(function: &str) -> Named {
         "chain" | "ensure_chain" | "delete_chain" | "absent_chain" | "rename_chain" => Named::Chain,
         "set_policy" => Named::Policy,
         "recent" => Named::List,
-        "append" | "insert" | "insert_first" | "replace" | "delete" | "ensure" | "ensure_first" | "absent" | "check" | "find" => Named::Rule,
+        "append" | "insert" | "insert_first" | "replace" | "delete" | "ensure" | "ensure_first" | "absent" | "check" | "find" => {
+            Named::Rule
+        }
         _ => Named::Nothing,
     }
 }
@@ -138,7 +140,9 @@ fn is_builtin(chain: &str) -> bool {
 /// Lists what can be imported: modules of the standard library, folders, and files without their extension.
 fn modules(start: &str) -> Vec<String> {
     let standard = STDLIB.iter().map(|(name, _)| format!("std:{name}"));
-    let files = paths(start).into_iter().filter_map(|path| if path.ends_with('/') { Some(path) } else { path.strip_suffix(".rhai").map(str::to_owned) });
+    let files = paths(start)
+        .into_iter()
+        .filter_map(|path| if path.ends_with('/') { Some(path) } else { path.strip_suffix(".rhai").map(str::to_owned) });
     standard.chain(files).collect()
 }
 

@@ -155,7 +155,13 @@ impl Library {
         self.state().loading.pop();
     }
 
-    pub(super) fn load(&self, engine: &Engine, global: &mut GlobalRuntimeState, path: &str, at: Position) -> Result<SharedModule, Box<EvalAltResult>> {
+    pub(super) fn load(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        path: &str,
+        at: Position,
+    ) -> Result<SharedModule, Box<EvalAltResult>> {
         let sources = || self.sources.read().unwrap_or_else(PoisonError::into_inner);
         let raise = |f: Fault| call::error(if f.origin.is_none() { Fault { origin: fault::in_run(&sources(), at), ..f } } else { f }, at);
         let (key, name) = self.find(path, at).map_err(raise)?;

@@ -45,6 +45,7 @@ impl Lines {
     pub fn next_line(&mut self) -> Result<Option<String>, Fault> {
         let tried = "read standard input";
         loop {
+            signals::check(tried)?;
             if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
                 let rest = self.bytes.split_off(end + 1);
                 return text(std::mem::replace(&mut self.bytes, rest)).map(Some);
@@ -55,7 +56,6 @@ impl Lines {
             if self.bytes.len() > Self::LONGEST {
                 return Err(Fault::input(tried, format!("a line has more than {} bytes", Self::LONGEST)));
             }
-            signals::check(tried)?;
             self.read_more().map_err(|error| errno::fault(tried, error))?;
         }
     }

@@ -57,7 +57,8 @@ fn words(text: &str) -> Words<'_> {
         return Words::Command(name, rest.trim());
     }
     let bare = text.trim_end_matches(';').trim_end();
-    let name = |text: &'static str| bare.strip_prefix(text).map(|rest| rest.trim_matches(|c: char| c.is_whitespace() || "()\"".contains(c)));
+    let name =
+        |text: &'static str| bare.strip_prefix(text).map(|rest| rest.trim_matches(|c: char| c.is_whitespace() || "()\"".contains(c)));
     match (text.strip_prefix('?'), name("help")) {
         (Some(name), _) => Words::Question(name.trim()),
         (None, Some(rest)) if bare == "help" || bare["help".len()..].starts_with([' ', '(']) => Words::Question(rest),
@@ -189,7 +190,9 @@ impl Talk<'_> {
     }
 
     fn undo(&mut self, all: bool) -> Result<(), Fault> {
-        let last = |steps: &Steps| (if all { steps.standing().next() } else { steps.standing().next_back() }).map(|step| (step.mark, step.text.clone()));
+        let last = |steps: &Steps| {
+            (if all { steps.standing().next() } else { steps.standing().next_back() }).map(|step| (step.mark, step.text.clone()))
+        };
         let nothing = || Fault::new(Kind::NotFound, "undo", "nothing of this session is in force");
         let (mark, text) = last(&self.steps).ok_or_else(nothing)?;
         let report = self.live.withdraw(mark)?;
@@ -224,7 +227,11 @@ impl Talk<'_> {
             drop(self.host.borrow().use_door(self.live.clone()));
         }
         self.clock.plan(on);
-        self.screen.note(if on { "statements are planned from here on; :plan off goes back" } else { "statements are done again; what was planned is forgotten" });
+        self.screen.note(if on {
+            "statements are planned from here on; :plan off goes back"
+        } else {
+            "statements are done again; what was planned is forgotten"
+        });
         Ok(())
     }
 

@@ -55,7 +55,12 @@ impl Editor {
             .color_mode(if colours { ColorMode::Enabled } else { ColorMode::Disabled })
             .build();
         let mut editor = rustyline::Editor::with_config(config).map_err(fail)?;
-        editor.set_helper(Some(Helper { host: host.clone(), paint: Paint::new(colours, true), danger: Cell::new(false), answer: Cell::new(false) }));
+        editor.set_helper(Some(Helper {
+            host: host.clone(),
+            paint: Paint::new(colours, true),
+            danger: Cell::new(false),
+            answer: Cell::new(false),
+        }));
         editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
         signals::wake_editor()?;
         let history = state::user_state_dir().ok().map(|folder| folder.join("history"));
@@ -203,13 +208,15 @@ fn painted(text: &str, at: usize, paint: Paint) -> String {
 
 /// Finds the bracket at the cursor, or just before it, and its other half.
 fn matched(pieces: &[lex::Piece], at: usize) -> Option<(usize, usize)> {
-    let touches = |piece: &lex::Piece| matches!(piece.kind, Kind::Open | Kind::Close) && (piece.range.contains(&at) || piece.range.end == at);
+    let touches =
+        |piece: &lex::Piece| matches!(piece.kind, Kind::Open | Kind::Close) && (piece.range.contains(&at) || piece.range.end == at);
     let here = pieces.iter().rposition(touches)?;
     let mut depth = 0;
     let mut closes = |index: &usize| {
         depth += i32::from(pieces[*index].kind == Kind::Open) - i32::from(pieces[*index].kind == Kind::Close);
         depth == 0
     };
-    let other = if pieces[here].kind == Kind::Open { (here..pieces.len()).find(|i| closes(i)) } else { (0..=here).rev().find(|i| closes(i)) };
+    let other =
+        if pieces[here].kind == Kind::Open { (here..pieces.len()).find(|i| closes(i)) } else { (0..=here).rev().find(|i| closes(i)) };
     other.map(|other| (here, other))
 }

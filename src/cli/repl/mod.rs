@@ -107,7 +107,13 @@ impl<'a> Talk<'a> {
             match self.obey(&text, &mut editor) {
                 Ok(Go::On) => {}
                 Ok(Go::Leave(code)) => return code,
-                Err(fault) => self.tell(&fault, exit_code(&fault, true)),
+                Err(fault) => {
+                    if fault.kind == Kind::Interrupted {
+                        // The terminal has shown ^C, and is still on that line.
+                        self.screen.note("");
+                    }
+                    self.tell(&fault, exit_code(&fault, true));
+                }
             }
             if let Some(stop) = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt) {
                 return self.lift(stop.fault("go on"));
@@ -175,7 +181,7 @@ impl<'a> Talk<'a> {
         if changes::visible(found) > 0 && self.kept.is_kept() {
             self.screen.note(&changes::diff(found, paint));
         }
-        if self.clock.is_planning() {
+        if self.clock.is_planning() && changes::visible(found) > 0 {
             self.screen.note(&changes::planned(found));
         }
         report.acts.iter().for_each(|act| self.screen.note(&format!("! {}, which cannot be lifted", host::value::escaped(act))));

@@ -19,12 +19,16 @@ pub(super) fn write(file: &str, steps: &[Step], force: bool) -> Result<(), Fault
     }
     let there = files::exists(Path::new(file));
     if there && !force {
-        return Err(Fault::new(FaultKind::Exists, tried(), "there is such a file already").hint(format!("to take its place: :save! {file}")));
+        return Err(
+            Fault::new(FaultKind::Exists, tried(), "there is such a file already").hint(format!("to take its place: :save! {file}"))
+        );
     }
     files::write(Path::new(file), recipe(steps).as_bytes())?;
     let (findings, _) = check(&Recipe::read(&path(file))?);
     match findings.into_iter().find(|finding| finding.severity == Severity::Error) {
-        Some(finding) => Err(Fault { hint: Some(format!("it is saved all the same; to see where: fyke check {}", path(file))), ..finding.fault }),
+        Some(finding) => {
+            Err(Fault { hint: Some(format!("it is saved all the same; to see where: fyke check {}", path(file))), ..finding.fault })
+        }
         None => Ok(()),
     }
 }
@@ -78,7 +82,7 @@ fn parameter(text: &str, params: &mut BTreeSet<String>) -> Option<String> {
     let word = |piece: &&Piece| &text[piece.range.clone()];
     let words: Vec<&str> = pieces.iter().map(word).collect();
     let words = words.strip_suffix(&[";"]).unwrap_or(&words);
-    let [ "let", name, "=", value @ .. ] = words else { return None };
+    let ["let", name, "=", value @ ..] = words else { return None };
     let plain = match value {
         [one] => matches!(*one, "true" | "false") || one.starts_with('"') || one.starts_with(|c: char| c.is_ascii_digit()),
         ["-", one] => one.starts_with(|c: char| c.is_ascii_digit()),
@@ -86,9 +90,8 @@ fn parameter(text: &str, params: &mut BTreeSet<String>) -> Option<String> {
     };
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let good = plain && *name != "help" && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(allowed);
-    (good && params.insert((*name).to_owned())).then(|| {
-        format!("let {name} = param(\"{name}\", {}, \"{}\");", value.concat(), name.replace('_', " "))
-    })
+    (good && params.insert((*name).to_owned()))
+        .then(|| format!("let {name} = param(\"{name}\", {}, \"{}\");", value.concat(), name.replace('_', " ")))
 }
 
 /// Ends a statement, so that another can follow; a comment may stand behind it.
@@ -96,7 +99,8 @@ pub(super) fn ended(text: &str) -> String {
     let text = text.trim();
     let pieces = lex::pieces(text);
     let last = pieces.iter().rev().find(|piece| piece.kind != Kind::Comment);
-    let block = pieces.first().is_some_and(|piece| ["fn", "if", "for", "while", "loop", "switch", "try"].contains(&&text[piece.range.clone()]));
+    let block =
+        pieces.first().is_some_and(|piece| ["fn", "if", "for", "while", "loop", "switch", "try"].contains(&&text[piece.range.clone()]));
     match last.map(|piece| (&text[piece.range.clone()], piece.range.end)) {
         None | Some((";", _)) => text.to_owned(),
         Some(("}", _)) if block => text.to_owned(),
@@ -113,7 +117,15 @@ mod tests {
     #[test]
     fn statements_become_a_recipe() {
         let mut steps = Steps::default();
-        let typed = ["let port = 2222 // mine", "//! Old.\nlet dry_run = false;", "let port = 1", "let x = port + 1", "fn f(a) {\n  a\n}", "f(x) /* so */", "let m = #{ a: 1 }"];
+        let typed = [
+            "let port = 2222 // mine",
+            "//! Old.\nlet dry_run = false;",
+            "let port = 1",
+            "let x = port + 1",
+            "fn f(a) {\n  a\n}",
+            "f(x) /* so */",
+            "let m = #{ a: 1 }",
+        ];
         for text in typed {
             steps.add(text, 0, &Report::default(), false);
         }

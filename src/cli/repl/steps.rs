@@ -70,7 +70,8 @@ mod tests {
         steps.add("c", 1, &made, false);
         steps.add("d", 2, &made, true);
         assert_eq!((steps.in_force(), steps.changes().len()), (2, 2));
-        steps.undo(steps.standing().next_back().map_or(0, |step| step.mark));
+        let mark = steps.standing().next_back().map_or(0, |step| step.mark);
+        steps.undo(mark);
         let standing: Vec<&str> = steps.standing().map(|step| step.text.as_str()).collect();
         assert_eq!(standing, ["a"]);
         assert_eq!(steps.all().iter().map(|step| step.undone).collect::<Vec<_>>(), [false, false, true, true]);

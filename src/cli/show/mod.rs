@@ -125,8 +125,8 @@ impl Screen {
 
     /// Prints a JSON document on one line, of which there are several.
     pub(crate) fn json_line(&self, document: &impl Serialize) -> Result<(), Fault> {
-        let text = serde_json::to_string(document)
-            .map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
+        let text =
+            serde_json::to_string(document).map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
         self.print(&format!("{text}\n"))
     }
 

@@ -25,7 +25,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline: None, grace: Duration::from_secs(2), rollback: Duration::from_secs(60), memory: Some(1 << 30), interrupt_ends: true }
+        Self {
+            deadline: None,
+            grace: Duration::from_secs(2),
+            rollback: Duration::from_secs(60),
+            memory: Some(1 << 30),
+            interrupt_ends: true,
+        }
     }
 }
 
