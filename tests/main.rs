@@ -13,3 +13,4 @@ mod repl;
 mod suites;
 mod terminal;
 mod tidy;
+mod tutorial;

@@ -84,7 +84,7 @@ impl<'a> Talk<'a> {
 
     /// Holds the session to its end; gives the exit code.
     fn hold(mut self, terminal: bool) -> u8 {
-        if terminal { self.at_a_terminal() } else { self.from_a_pipe() }
+        if terminal { self.at_a_terminal() } else { self.at_a_pipe() }
     }
 
     /// Reads from whoever sits at the terminal. A fault is shown, and the session goes on.
@@ -122,7 +122,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Reads from a file or a program. The first fault ends it, and all is lifted.
-    fn from_a_pipe(&mut self) -> u8 {
+    fn at_a_pipe(&mut self) -> u8 {
         let mut lines = Lines::default();
         let mut text = String::new();
         loop {
