@@ -286,6 +286,26 @@ fn what_a_pipe_has_changed_stays_unless_it_fails() {
 }
 
 #[test]
+fn what_is_kept_is_a_run_like_any_other() {
+    let rule = |port| format!("input.append(\"-p tcp --dport {port} -j ACCEPT\")\n");
+    let text = format!("let input = iptables::table(\"filter\").chain(\"INPUT\")\n{}{}:undo\n{}", rule(1), rule(2), rule(3));
+    for backend in ["nft", "legacy"] {
+        let folder = Folder::new();
+        let file = folder.file("statements", &text);
+        let dump = format!("iptables-{backend}-save | grep -o 'dport .' | tr '\\n' ' '");
+        let script = format!(
+            "$FYKE --backend {backend} repl < {file}; {dump}; echo kept; $FYKE undo last; {dump}; echo undone; $FYKE redo; {dump}; echo redone; \
+             $FYKE undo last; $FYKE --json status; {dump}; echo over"
+        );
+        let shown = inside(&folder, &script).until("\nover");
+        for line in ["dport 1 dport 3 kept", "\nundone", "dport 1 dport 3 redone"] {
+            assert!(shown.contains(line), "{backend}: {line}:\n{shown}");
+        }
+        assert!(shown.contains("\"drift\": false") && !shown.contains("! drift"), "{backend}:\n{shown}");
+    }
+}
+
+#[test]
 fn a_pipe_that_gives_nothing_can_be_interrupted() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_fyke"));
     let mut child = child.args(["--sandbox", "repl"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -92,7 +92,7 @@ fn every_line_of_the_tutorial_is_true() {
         rest = after;
     }
     played.push_str(rest);
-    if std::env::var_os("FYKE_BLESS").is_some() {
+    if std::env::var_os("FYKE_BLESS").is_some() && without_ids(&page) != without_ids(&played) {
         std::fs::write(&file, &played).unwrap();
         return;
     }

@@ -24,7 +24,7 @@ use super::args::Options;
 use super::exit_code;
 use super::session::{STACK, Script, Session};
 use super::show::{self, Screen, changes};
-use crate::host::{self, Given, Host, Mode, Output};
+use crate::host::{self, Given, Host, Mode, Output, Value};
 use crate::kernel::process::{self, Limits, Page, signals};
 use crate::kernel::stdio::Lines;
 use crate::model::{Drift, Fault, Kind, Report};
@@ -161,7 +161,8 @@ impl<'a> Talk<'a> {
         let given = self.host.borrow_mut().input(text);
         self.clock.stop();
         let given = given?;
-        self.steps.add(text, mark, &given.report, self.clock.is_planning());
+        let looked = given.value != Value::Unit && save::is_look(text);
+        self.steps.add(text, mark, &given.report, self.clock.is_planning(), looked);
         self.kept.keep(text);
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         lost.map_or(Ok(given), Err)

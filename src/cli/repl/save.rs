@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::steps::Step;
+use super::steps::{Fate, Step};
 use crate::bind::ROOMS;
 use crate::host::check::check;
 use crate::host::lex::{self, Kind, Piece};
+use crate::host::reflect;
 use crate::host::{Recipe, Severity};
 use crate::kernel::files;
 use crate::model::{Fault, Kind as FaultKind};
@@ -14,8 +15,8 @@ use crate::model::{Fault, Kind as FaultKind};
 /// Writes the recipe, and sees to it that it is good.
 pub(super) fn write(file: &str, steps: &[Step], force: bool) -> Result<(), Fault> {
     let tried = || format!("save {file}");
-    if steps.iter().all(|step| step.undone) {
-        return Err(Fault::new(FaultKind::NotFound, tried(), "no statement of this session was done and not undone"));
+    if !steps.iter().any(|step| step.fate == Fate::Done) {
+        return Err(Fault::new(FaultKind::NotFound, tried(), "nothing of this session is worth a recipe yet"));
     }
     let there = files::exists(Path::new(file));
     if there && !force {
@@ -40,7 +41,7 @@ pub(super) fn path(file: &str) -> String {
 
 /// Writes the text of the recipe.
 fn recipe(steps: &[Step]) -> String {
-    let done = || steps.iter().filter(|step| !step.undone);
+    let done = || steps.iter().filter(|step| step.fate == Fate::Done);
     let rooms: BTreeSet<&str> = done().flat_map(|step| rooms(&step.text)).collect();
     let risk = if done().any(|step| !step.changes.is_empty()) { "changes" } else { "reads" };
     let mut text = "//! Does what was tried at the prompt; say here what that is for.\n".to_owned();
@@ -51,10 +52,14 @@ fn recipe(steps: &[Step]) -> String {
     let mut params = BTreeSet::new();
     for step in steps {
         let own = without_header(&step.text);
-        match step.undone {
-            true => text.extend(own.lines().map(|line| format!("// undone: {line}\n"))),
-            false => text.push_str(&format!("{}\n", parameter(own, &mut params).unwrap_or_else(|| ended(own)))),
-        }
+        let out = |word: &str| own.lines().map(|line| format!("// {word}: {line}\n")).collect();
+        let lines: String = match step.fate {
+            Fate::Done => format!("{}\n", parameter(own, &mut params).unwrap_or_else(|| ended(own))),
+            Fate::Undone => out("undone"),
+            Fate::Planned => out("planned"),
+            Fate::Looked => String::new(),
+        };
+        text.push_str(&lines);
     }
     text
 }
@@ -64,6 +69,27 @@ fn rooms(text: &str) -> Vec<&'static str> {
     let pieces = lex::pieces(text);
     let qualified = pieces.windows(2).filter(|pair| &text[pair[1].range.clone()] == "::");
     qualified.filter_map(|pair| ROOMS.iter().find(|room| room.name == &text[pair[0].range.clone()])).map(|room| room.name).collect()
+}
+
+/// Tells whether a statement does nothing but give its value: it defines and assigns nothing, and all that it calls is documented to change
+/// nothing.
+pub(super) fn is_look(text: &str) -> bool {
+    const READING: &[&str] = &["contains", "is_empty", "keys", "len", "type_of", "values"];
+    let pieces = lex::pieces(text);
+    let word = |at: usize| pieces.get(at).map_or("", |piece| &text[piece.range.clone()]);
+    let nothing = |doc: &str| ["# Changes\nNothing", "# Changes\nWhat is queued is written first."].iter().any(|text| doc.contains(text));
+    let changes_nothing = |function: &str| {
+        let found = reflect::find(function);
+        READING.contains(&function) || (!found.is_empty() && found.iter().all(|one| nothing(&one.doc)))
+    };
+    (0..pieces.len()).all(|at| match pieces[at].kind {
+        Kind::Word if word(at + 1) == "(" => changes_nothing(word(at)),
+        Kind::Word => !lex::KEYWORDS.contains(&word(at)) || matches!(word(at), "true" | "false"),
+        // `==` is two signs here, and `<=` and `!=` end in this one.
+        Kind::Sign if word(at) == "=" => word(at + 1) == "=" || matches!(word(at.wrapping_sub(1)), "=" | "<" | ">" | "!"),
+        Kind::Sign => word(at) != "|",
+        _ => !text[pieces[at].range.clone()].contains('`'),
+    })
 }
 
 /// Takes the header of a loaded recipe away: the new one has its own.
@@ -127,7 +153,7 @@ mod tests {
             "let m = #{ a: 1 }",
         ];
         for text in typed {
-            steps.add(text, 0, &Report::default(), false);
+            steps.add(text, 0, &Report::default(), false, is_look(text));
         }
         let wanted = "//! Does what was tried at the prompt; say here what that is for.\n//! risk: reads\n\n\
             let port = param(\"port\", 2222, \"port\");\nlet dry_run = param(\"dry_run\", false, \"dry run\");\nlet port = 1;\nlet x = port + 1;\n\
@@ -136,6 +162,27 @@ mod tests {
         assert_eq!(text, wanted);
         let (findings, _) = check(&Recipe::inline("x", &text));
         assert!(findings.is_empty(), "{findings:?}");
+    }
+
+    #[test]
+    fn a_look_is_told_from_a_deed() {
+        for look in [
+            "6 * 7",
+            "x",
+            "input.policy",
+            "input.list().len()",
+            "a == b",
+            "a <= 1",
+            "iptables::table(\"filter\").list_chains()",
+            "m.keys()",
+        ] {
+            assert!(is_look(look), "{look}");
+        }
+        for deed in
+            ["x = 1", "a.pop()", "f(1)", "input.ensure(\"-j DROP\")", "let x = 1", "[1].map(|x| x)", "x += 1", "if a { 1 }", "`${a.pop()}`"]
+        {
+            assert!(!is_look(deed), "{deed}");
+        }
     }
 
     #[test]

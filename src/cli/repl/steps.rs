@@ -11,8 +11,21 @@ pub(super) struct Step {
     pub(super) mark: i64,
     /// What it changed.
     pub(super) changes: Vec<Change>,
-    /// Whether it was lifted again, or only planned.
-    pub(super) undone: bool,
+    /// What became of it.
+    pub(super) fate: Fate,
+}
+
+/// What became of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was done.
+    Done,
+    /// It was done to see its value, and nothing else.
+    Looked,
+    /// It was lifted again.
+    Undone,
+    /// It was planned, and would have changed something.
+    Planned,
 }
 
 /// The statements of a session, in order.
@@ -20,11 +33,15 @@ pub(super) struct Step {
 pub(super) struct Steps(Vec<Step>);
 
 impl Steps {
-    /// Adds a statement. What was planned and would change something was not done.
-    pub(super) fn add(&mut self, text: &str, mark: i64, report: &Report, planned: bool) {
-        let undone = planned && !report.changes.is_empty();
+    /// Adds a statement. `looked` says that it was for its value only.
+    pub(super) fn add(&mut self, text: &str, mark: i64, report: &Report, planned: bool, looked: bool) {
         let changes = if planned { Vec::new() } else { report.changes.clone() };
-        self.0.push(Step { text: text.trim().to_owned(), mark, changes, undone });
+        let fate = match report.changes.is_empty() {
+            true if looked && report.acts.is_empty() => Fate::Looked,
+            false if planned => Fate::Planned,
+            _ => Fate::Done,
+        };
+        self.0.push(Step { text: text.trim().to_owned(), mark, changes, fate });
     }
 
     /// Gives all of them.
@@ -34,7 +51,7 @@ impl Steps {
 
     /// Gives those whose changes are in force, the oldest first.
     pub(super) fn standing(&self) -> impl DoubleEndedIterator<Item = &Step> {
-        self.0.iter().filter(|step| !step.undone && !step.changes.is_empty())
+        self.0.iter().filter(|step| step.fate == Fate::Done && !step.changes.is_empty())
     }
 
     /// Counts those whose changes are in force.
@@ -49,7 +66,7 @@ impl Steps {
 
     /// Notes that everything after a mark was lifted.
     pub(super) fn undo(&mut self, mark: i64) {
-        self.0.iter_mut().filter(|step| step.mark >= mark && !step.changes.is_empty()).for_each(|step| step.undone = true);
+        self.0.iter_mut().filter(|step| step.mark >= mark && !step.changes.is_empty()).for_each(|step| step.fate = Fate::Undone);
     }
 }
 
@@ -65,16 +82,17 @@ mod tests {
         let change = Change::new(Object::Chain(at), None, Some(State::Present));
         let made = Report { changes: vec![change], ..Report::default() };
         let mut steps = Steps::default();
-        steps.add("a", 0, &made, false);
-        steps.add("b", 1, &Report::default(), false);
-        steps.add("c", 1, &made, false);
-        steps.add("d", 2, &made, true);
+        steps.add("a", 0, &made, false, true);
+        steps.add("b", 1, &Report::default(), false, true);
+        steps.add("c", 1, &made, false, false);
+        steps.add("d", 2, &made, true, false);
         assert_eq!((steps.in_force(), steps.changes().len()), (2, 2));
         let mark = steps.standing().next_back().map_or(0, |step| step.mark);
         steps.undo(mark);
         let standing: Vec<&str> = steps.standing().map(|step| step.text.as_str()).collect();
         assert_eq!(standing, ["a"]);
-        assert_eq!(steps.all().iter().map(|step| step.undone).collect::<Vec<_>>(), [false, false, true, true]);
+        let fates: Vec<Fate> = steps.all().iter().map(|step| step.fate).collect();
+        assert_eq!(fates, [Fate::Done, Fate::Looked, Fate::Undone, Fate::Planned]);
         steps.undo(0);
         assert_eq!(steps.in_force(), 0);
     }
