@@ -130,13 +130,17 @@ pub fn forgive_interrupt() {
     }
 }
 
+/// Gives the signals that only the thread of the script is to take: requests to stop, so that they interrupt the system call it is in; and the stop by
+/// Ctrl-Z, so that it does not run on while another thread is about to stop the process (a line editor would set the terminal that it has left).
+pub(super) fn of_the_script() -> SigSet {
+    Stop::ALL.into_iter().map(Stop::signal).chain([Signal::SIGTSTP]).collect()
+}
+
 /// Sees to it that a line editor, which wakes up for SIGINT only, hears of every other request, too.
 pub fn wake_editor() -> Result<(), Fault> {
     const AGAIN: Duration = Duration::from_millis(50);
     let watch = || {
-        let mine: SigSet = Stop::ALL.into_iter().map(Stop::signal).collect();
-        // All of them are for the thread of the editor.
-        while let (Ok(()), Some(wake)) = (mine.thread_block(), wake()) {
+        while let (Ok(()), Some(wake)) = (of_the_script().thread_block(), wake()) {
             let _ = poll(&mut [PollFd::new(wake, PollFlags::POLLIN)], PollTimeout::NONE);
             if pending().is_some_and(|stop| stop != Stop::Interrupt) {
                 let _ = kill(getpid(), Signal::SIGINT);
