@@ -119,6 +119,33 @@ fn a_statement_that_fails_is_lifted_alone() {
 }
 
 #[test]
+fn what_somebody_else_changed_is_said() {
+    let folder = Folder::new();
+    let mut terminal = inside(&folder, "(sleep 1000 & echo at $!; wait) & exec $FYKE --color never repl");
+    let shown = terminal.until("fyke>");
+    let at = shown.lines().find_map(|line| line.strip_prefix("at ")).unwrap().to_owned();
+    terminal.type_line("let filter = iptables::table(\"filter\")", "fyke> ");
+    terminal.type_line("filter.new_chain(\"A\").append(\"-j DROP\")", "fyke +1> ");
+    terminal.type_line("filter.new_chain(\"B\").append(\"-j DROP\")", "fyke +2> ");
+    let theirs = |words: &str| {
+        let words: Vec<&str> = ["-t", &at, "-n", "-U", "--preserve-credentials"].into_iter().chain(words.split(' ')).collect();
+        let words =
+            if is_root() { words.into_iter().filter(|word| !["-U", "--preserve-credentials"].contains(word)).collect() } else { words };
+        assert!(Command::new("nsenter").args(words).status().unwrap().success());
+    };
+    // A rule of theirs in a chain of ours: the chain stays for it.
+    theirs("iptables -A A -j ACCEPT");
+    theirs("iptables -F B");
+    let said = terminal.type_line(":undo all", "fyke +1> ");
+    assert!(said.contains("! drift") && said.contains("somebody else changed some of it"), "{said}");
+    assert!(terminal.type_line(":changes", "fyke +1> ").contains("chain A"), "{}", terminal.shown());
+    theirs("iptables -F A");
+    terminal.type_line(":undo", "fyke> ");
+    assert_eq!(terminal.type_line("filter.list_chains()", "fyke> "), "FORWARD\nINPUT\nOUTPUT");
+    Command::new("kill").arg(&at).status().unwrap();
+}
+
+#[test]
 fn a_plan_changes_nothing() {
     let folder = Folder::new();
     let mut terminal = sandbox(&folder);

@@ -1,7 +1,7 @@
 //! Inputs that follow one another: what one of them defines or imports is there for the next.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Scope, Stmt};
 
@@ -17,6 +17,8 @@ use crate::transaction::Door;
 pub(super) struct Inputs {
     /// How many there were.
     count: usize,
+    /// The name of the last one, if nothing of it can run again: its lines are free for the next.
+    passing: Option<String>,
     /// The functions.
     functions: AST,
     /// The names of the imported modules.
@@ -59,9 +61,15 @@ impl Host {
     fn understand(&mut self, text: &str) -> Result<(AST, AST), Fault> {
         self.inputs.count += 1;
         let name = format!("<input {}>", self.inputs.count);
+        if let Some(passing) = self.inputs.passing.replace(name.clone()) {
+            self.library.sources.write().unwrap_or_else(PoisonError::into_inner).forget(&passing);
+        }
         self.library.begin_in(Path::new("."), &name)?;
         self.session.call().exit = None;
         let own = self.library.compile(&self.engine, &self.scope, &name, text)?;
+        if own.has_functions() {
+            self.inputs.passing = None;
+        }
         let ast = self.inputs.functions.merge(&own);
         // A function that nothing called like a method so far may now catch the calls of one.
         let known = || self.library.known.get_or_init(|| reflect::own(&self.engine)).as_slice();
@@ -200,6 +208,18 @@ mod tests {
         assert_eq!(said(&mut host, "y"), "cannot read <input 3>: the variable `y` is not defined");
         assert_eq!(said(&mut host, "f()"), "cannot evaluate the input: there is no function f()");
         assert_eq!(said(&mut host, "x"), "1");
+    }
+
+    #[test]
+    fn lines_do_not_run_out() {
+        let mut host = host();
+        let long = "\n".repeat(30_000);
+        for _ in 0..5 {
+            assert_eq!(said(&mut host, &format!("{long}1")), "1");
+        }
+        assert_eq!(said(&mut host, "fn f() { throw 1 }"), "()");
+        said(&mut host, "2");
+        assert_eq!(host.input("f()").unwrap_err().origin.unwrap().at.to_string(), "<input 6>:1:10");
     }
 
     #[test]

@@ -19,6 +19,13 @@ impl Door {
         self.lock().step()
     }
 
+    /// Gives the numbers of the batches of this run that are in force.
+    pub fn in_force(&self) -> Result<Vec<i64>, Fault> {
+        let mut transaction = self.lock();
+        let Some(run) = transaction.ledger.entered().cloned() else { return Ok(Vec::new()) };
+        Ok(open(transaction.ledger.journal()?, &run, 0)?.iter().map(|batch| batch.number).collect())
+    }
+
     /// Lifts what this run did after a mark and has not lifted yet, the latest first. It is as if it had never been: no redo sets it again.
     pub fn withdraw(&self, mark: i64) -> Result<Report, Fault> {
         self.lock().withdraw(mark)

@@ -10,7 +10,7 @@ use crate::cli::show::{changes, pad};
 use crate::cli::{doctor, list};
 use crate::host::{self, Candidate, Completion, Host, Mode, Recipe};
 use crate::model::near::did_you_mean;
-use crate::model::{Drift, Fault, Kind};
+use crate::model::{Fault, Kind};
 
 /// The commands: name, what stands behind it, and what it does.
 pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
@@ -57,11 +57,10 @@ fn words(text: &str) -> Words<'_> {
         return Words::Command(name, rest.trim());
     }
     let bare = text.trim_end_matches(';').trim_end();
-    let name =
-        |text: &'static str| bare.strip_prefix(text).map(|rest| rest.trim_matches(|c: char| c.is_whitespace() || "()\"".contains(c)));
-    match (text.strip_prefix('?'), name("help")) {
+    let asked = bare.strip_prefix("help").filter(|rest| rest.is_empty() || rest.starts_with([' ', '(']));
+    match (text.strip_prefix('?'), asked) {
         (Some(name), _) => Words::Question(name.trim()),
-        (None, Some(rest)) if bare == "help" || bare["help".len()..].starts_with([' ', '(']) => Words::Question(rest),
+        (None, Some(rest)) => Words::Question(rest.trim_matches(|c: char| c.is_whitespace() || "()\"".contains(c))),
         _ if bare == "quit" || bare == "exit" => Words::Command("quit", ""),
         _ => Words::Statement(text),
     }
@@ -102,8 +101,15 @@ pub(super) fn complete(text: &str, host: &Host) -> Completion {
         let found = host.complete(rest);
         Completion { start: found.start + behind(rest), ..found }
     };
+    // What can be asked for is more than what can be said.
+    let asked = |name: &str| {
+        let mut found = inside(name);
+        let recipes = Recipe::built_in().map(|recipe| recipe.name).filter(|recipe| recipe.starts_with(name));
+        found.candidates.extend(recipes.map(|name| Candidate { shown: name.clone(), text: name }));
+        found
+    };
     if let Some(name) = text.strip_prefix('?') {
-        return inside(name);
+        return asked(name);
     }
     let Some(line) = text.strip_prefix(':') else { return host.complete(text) };
     let Some((name, rest)) = line.split_once(' ') else {
@@ -114,7 +120,8 @@ pub(super) fn complete(text: &str, host: &Host) -> Completion {
         "undo" => begins(behind(rest), vec!["all".to_owned()]),
         "plan" => begins(behind(rest), vec!["off".to_owned(), "on".to_owned()]),
         "quit" => begins(behind(rest), vec!["keep".to_owned(), "lift".to_owned()]),
-        "type" | "time" | "help" => inside(rest),
+        "help" => asked(rest),
+        "type" | "time" => inside(rest),
         _ => Completion::default(),
     }
 }
@@ -195,15 +202,18 @@ impl Talk<'_> {
         };
         let nothing = || Fault::new(Kind::NotFound, "undo", "nothing of this session is in force");
         let (mark, text) = last(&self.steps).ok_or_else(nothing)?;
-        let report = self.live.withdraw(mark)?;
-        let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(Drift::fault).collect();
-        if !left.is_empty() {
-            return Err(Fault::new(Kind::Drift, "lift all of it", "some of it is not as it was left").followed_by(left));
+        let lifted = self.live.withdraw(mark);
+        self.steps.only(&self.live.in_force()?);
+        let report = lifted?;
+        let drift = report.run.as_ref().map(|run| changes::drift(run, &report.drift, self.screen.notes)).unwrap_or_default();
+        for news in [changes::diff(&report.changes, self.screen.notes), drift].iter().filter(|news| !news.is_empty()) {
+            self.screen.note(news);
         }
-        self.steps.undo(mark);
-        let what = if all { "all".to_owned() } else { text.lines().next().unwrap_or_default().to_owned() };
-        self.screen.note(&changes::diff(&report.changes, self.screen.notes));
-        self.screen.note(&format!("lifted: {}", host::value::escaped(&what)));
+        if report.drift.iter().any(|drift| drift.left) {
+            return Err(Fault::new(Kind::Drift, "lift all of it", "somebody else changed some of it, and that is left as it is"));
+        }
+        let what = if all { "all" } else { text.lines().next().unwrap_or_default() };
+        self.screen.note(&format!("lifted: {}", host::value::escaped(what)));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod commands;
 mod explain;
 mod input;
 mod kept;
+mod leave;
 mod save;
 mod steps;
 
@@ -27,7 +28,7 @@ use super::show::{self, Screen, changes};
 use crate::host::{self, Given, Host, Mode, Output, Value};
 use crate::kernel::process::{self, Limits, Page, signals};
 use crate::kernel::stdio::Lines;
-use crate::model::{Drift, Fault, Kind, Report};
+use crate::model::{Fault, Kind, Report};
 use crate::transaction::Door;
 
 /// Reads statements until somebody leaves, under a guardian: whatever ends this process, what is in force is lifted.
@@ -35,10 +36,14 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let terminal = stdin().is_terminal() && screen.is_terminal();
     let id = format!("{} {}", std::process::id(), super::place::now());
     let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id))?;
-    let kept = if terminal { Kept::new() } else { Kept::nowhere() };
+    let kept = if terminal { Kept::new() } else { Kept::default() };
     let limits = Limits { interrupt_ends: !terminal, ..Limits::default() };
     let runner = |page: &'static Page| {
-        let talk = || Talk::open(screen, options, &session, page, &kept).hold(terminal);
+        let talk = || {
+            let mut talk = Talk::open(screen, options, &session, page, &kept);
+            talk.typed = terminal;
+            if terminal { talk.at_a_terminal() } else { talk.at_a_pipe() }
+        };
         process::with_big_stack(STACK, talk).unwrap_or_else(|fault| {
             screen.fault(&fault, 1, &|_| None);
             1
@@ -62,6 +67,8 @@ struct Talk<'a> {
     live: Door,
     clock: Clock,
     steps: Steps,
+    /// Whether somebody types the statements.
+    typed: bool,
     kept: &'a Kept,
     /// What of the output got lost, if any did.
     lost: Arc<Mutex<Option<Fault>>>,
@@ -79,12 +86,7 @@ impl<'a> Talk<'a> {
         let log = screen.clone();
         setup.log = Box::new(move |line| log.log(line));
         let host = Rc::new(RefCell::new(Host::open(setup)));
-        Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), kept, lost }
-    }
-
-    /// Holds the session to its end; gives the exit code.
-    fn hold(mut self, terminal: bool) -> u8 {
-        if terminal { self.at_a_terminal() } else { self.at_a_pipe() }
+        Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), typed: false, kept, lost }
     }
 
     /// Reads from whoever sits at the terminal. A fault is shown, and the session goes on.
@@ -124,21 +126,13 @@ impl<'a> Talk<'a> {
     /// Reads from a file or a program. The first fault ends it, and all is lifted.
     fn at_a_pipe(&mut self) -> u8 {
         let mut lines = Lines::default();
-        let mut text = String::new();
         loop {
-            let next = match lines.next_line() {
-                Ok(next) => next,
-                Err(fault) => return self.lift(fault),
+            let done = match next_input(&mut lines) {
+                Ok(Some(text)) => self.obey_alone(&text),
+                Ok(None) => return self.keep(0),
+                Err(fault) => Err(fault),
             };
-            let ended = next.is_none();
-            text.push_str(&next.unwrap_or_default());
-            if !ended && (text.trim().is_empty() || host::wants_more(&text)) {
-                text.push('\n');
-                continue;
-            }
-            let text = std::mem::take(&mut text);
-            match if text.trim().is_empty() { Ok(Go::On) } else { self.obey_alone(&text) } {
-                Ok(Go::On) if ended => return self.keep(0),
+            match done {
                 Ok(Go::On) => {}
                 Ok(Go::Leave(code)) => return code,
                 Err(fault) => return self.lift(fault),
@@ -153,7 +147,7 @@ impl<'a> Talk<'a> {
     }
 
     fn evaluate(&mut self, text: &str) -> Result<Given, Fault> {
-        if self.kept.is_kept() {
+        if self.typed {
             signals::forgive_interrupt();
         }
         let mark = self.live.mark();
@@ -162,7 +156,8 @@ impl<'a> Talk<'a> {
         self.clock.stop();
         let given = given?;
         let looked = given.value != Value::Unit && save::is_look(text);
-        self.steps.add(text, mark, &given.report, self.clock.is_planning(), looked);
+        let marks = (mark, self.live.mark());
+        self.steps.add(text, marks, &given.report, self.clock.is_planning(), looked);
         self.kept.keep(text);
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         lost.map_or(Ok(given), Err)
@@ -179,7 +174,7 @@ impl<'a> Talk<'a> {
     /// Shows what a statement changed, or would change.
     fn show_changes(&self, report: &Report) {
         let (found, paint) = (&report.changes, self.screen.notes);
-        if changes::visible(found) > 0 && self.kept.is_kept() {
+        if changes::visible(found) > 0 && self.typed {
             self.screen.note(&changes::diff(found, paint));
         }
         if self.clock.is_planning() && changes::visible(found) > 0 {
@@ -197,59 +192,19 @@ impl<'a> Talk<'a> {
         let host = self.host.borrow();
         self.screen.fault(fault, code, &|at| host.sources().line(at).map(str::to_owned));
     }
+}
 
-    /// Leaves what is in force as it is, and ends the run.
-    fn keep(&mut self, code: u8) -> u8 {
-        if self.steps.in_force() == 0 {
-            return self.lift_quietly(code);
+/// Reads lines until they are a whole input; nothing after the last one.
+fn next_input(lines: &mut Lines) -> Result<Option<String>, Fault> {
+    let mut text = String::new();
+    while let Some(line) = lines.next_line()? {
+        text.push_str(&line);
+        if !text.trim().is_empty() && (commands::is_command(&text) || !host::wants_more(&text)) {
+            return Ok(Some(text));
         }
-        let finished = self.live.finish();
-        self.session.settle(self.page);
-        match finished {
-            Ok(report) if self.options.sandbox => drop(report),
-            Ok(report) => self.screen.note(&changes::done(&Report { changes: self.steps.changes(), ..report }, self.screen.notes)),
-            Err(fault) => {
-                self.tell(&fault, 1);
-                return 1;
-            }
-        }
-        code
+        text.push('\n');
     }
-
-    /// Lifts everything and ends the run, with the fault that made it necessary.
-    fn lift(&mut self, fault: Fault) -> u8 {
-        let code = match signals::pending() {
-            Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
-            _ => exit_code(&fault, self.page.open_run().is_some()),
-        };
-        let later = self.roll_back().err();
-        let code = if later.is_some() { Kind::Incomplete.exit_code() } else { code };
-        self.tell(&fault.followed_by(later), code);
-        code
-    }
-
-    /// Lifts everything and ends the run, as it was asked for.
-    fn lift_quietly(&mut self, code: u8) -> u8 {
-        match self.roll_back() {
-            Ok(()) => code,
-            Err(fault) => {
-                self.tell(&fault, Kind::Incomplete.exit_code());
-                Kind::Incomplete.exit_code()
-            }
-        }
-    }
-
-    fn roll_back(&mut self) -> Result<(), Fault> {
-        let begun = self.page.open_run().is_some();
-        self.page.roll_back();
-        let lifted = if begun { self.live.rollback() } else { Ok(Report::default()) };
-        self.session.settle(self.page);
-        let left: Vec<Fault> = lifted?.drift.iter().filter(|drift| drift.left).map(Drift::fault).collect();
-        match left.is_empty() {
-            true => Ok(()),
-            false => Err(Fault::new(Kind::Incomplete, "lift all that was typed", "some of it is not as it was left").followed_by(left)),
-        }
-    }
+    Ok(Some(text).filter(|text| !text.trim().is_empty()))
 }
 
 /// Makes the fault of a terminal that is there no more.

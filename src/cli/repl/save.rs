@@ -153,7 +153,7 @@ mod tests {
             "let m = #{ a: 1 }",
         ];
         for text in typed {
-            steps.add(text, 0, &Report::default(), false, is_look(text));
+            steps.add(text, (0, 0), &Report::default(), false, is_look(text));
         }
         let wanted = "//! Does what was tried at the prompt; say here what that is for.\n//! risk: reads\n\n\
             let port = param(\"port\", 2222, \"port\");\nlet dry_run = param(\"dry_run\", false, \"dry run\");\nlet port = 1;\nlet x = port + 1;\n\
