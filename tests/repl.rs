@@ -66,6 +66,35 @@ fn tab_completes_and_a_hint_says_what_is_missing() {
 }
 
 #[test]
+fn files_and_commands_are_completed() {
+    let folder = Folder::new();
+    folder.file("module.rhai", "fn seven() { 7 }");
+    let mut terminal = sandbox(&folder);
+    terminal.press(&format!("import \"mod{TAB}"));
+    terminal.until("import \"module");
+    terminal.press(&format!("\" as m{ENTER}"));
+    terminal.until("as m\nfyke sandbox>");
+    terminal.press(&format!("m::sev{TAB}"));
+    terminal.until("m::seven()");
+    terminal.press(ENTER);
+    terminal.until("7\nfyke sandbox>");
+    // The file has changed, and is imported anew.
+    folder.file("module.rhai", "fn seven() { 8 }");
+    terminal.type_line("import \"module\" as m", PROMPT);
+    assert_eq!(terminal.type_line("m::seven()", PROMPT), "8");
+    terminal.press(&format!(":cha{TAB}"));
+    terminal.until(":changes");
+    terminal.press(CTRL_C);
+    terminal.until(":changes\nfyke sandbox>");
+    terminal.press(&format!(":load mod{TAB}"));
+    terminal.until(":load module.rhai");
+    terminal.press(CTRL_C);
+    terminal.until("rhai\nfyke sandbox>");
+    terminal.press(&format!("?ssh-{TAB}"));
+    terminal.until("?ssh-rate-limit");
+}
+
+#[test]
 fn an_input_of_several_lines_is_one() {
     let folder = Folder::new();
     let mut terminal = sandbox(&folder);

@@ -99,7 +99,11 @@ impl Editor {
 
     fn line(&mut self, prompt: &str) -> Typed {
         let stopped = || signals::pending().is_some_and(|stop| stop != signals::Stop::Interrupt);
-        match self.editor.readline(prompt) {
+        // What an interrupt was for is over; one that comes from now on is for what is typed next.
+        signals::forgive_interrupt();
+        let typed = self.editor.readline(prompt);
+        signals::forgive_interrupt();
+        match typed {
             _ if stopped() => Typed::Lost,
             Ok(text) if text.trim().is_empty() => Typed::Nothing,
             Ok(text) => Typed::Text(text),
@@ -219,4 +223,40 @@ fn matched(pieces: &[lex::Piece], at: usize) -> Option<(usize, usize)> {
     let other =
         if pieces[here].kind == Kind::Open { (here..pieces.len()).find(|i| closes(i)) } else { (0..=here).rev().find(|i| closes(i)) };
     other.map(|other| (here, other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_find_their_other_half() {
+        let text = "f(a[1], \")\") { x }";
+        let pieces = lex::pieces(text);
+        let shown = |at: usize| matched(&pieces, at).map(|(a, b)| (pieces[a].range.start, pieces[b].range.start));
+        assert_eq!((shown(1), shown(2), shown(12)), (Some((1, 11)), Some((1, 11)), Some((11, 1))));
+        assert_eq!((shown(3), shown(6)), (Some((3, 5)), Some((5, 3))));
+        // A bracket in a string is none, and one that is still open has no other half.
+        assert_eq!(shown(9), None);
+        assert_eq!(matched(&lex::pieces("f(("), 3), None);
+    }
+
+    #[test]
+    fn colours_change_no_letter() {
+        for text in ["let x = iptables::table(\"日本\") // c\n  + 1", "\"open", "/* open", "", "((", "`a${x}`"] {
+            let painted = painted(text, text.len(), Paint::new(true, true));
+            let mut plain = String::new();
+            let mut escape = false;
+            for c in painted.chars() {
+                match c {
+                    '\x1b' => escape = true,
+                    'm' if escape => escape = false,
+                    c if !escape => plain.push(c),
+                    _ => {}
+                }
+            }
+            assert_eq!(plain, text);
+            assert_eq!(painted.contains('\x1b'), text.len() > 2, "{painted:?}");
+        }
+    }
 }

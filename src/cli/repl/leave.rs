@@ -12,15 +12,14 @@ impl Talk<'_> {
         if self.steps.in_force() == 0 && !self.steps.have_acted() {
             return self.lift_quietly(code);
         }
-        let finished = self.live.finish();
+        let report = match self.live.finish() {
+            Ok(report) => report,
+            Err(fault) => return self.lift(fault),
+        };
         self.session.settle(self.page);
-        match finished {
-            Ok(report) if self.options.sandbox => drop(report),
-            Ok(report) => self.screen.note(&changes::done(&Report { changes: self.steps.changes(), ..report }, self.screen.notes)),
-            Err(fault) => {
-                self.tell(&fault, 1);
-                return 1;
-            }
+        // Of a sandbox nothing stays.
+        if !self.options.sandbox {
+            self.screen.note(&changes::done(&Report { changes: self.steps.changes(), ..report }, self.screen.notes));
         }
         code
     }

@@ -40,8 +40,7 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let limits = Limits { interrupt_ends: !terminal, ..Limits::default() };
     let runner = |page: &'static Page| {
         let talk = || {
-            let mut talk = Talk::open(screen, options, &session, page, &kept);
-            talk.typed = terminal;
+            let mut talk = Talk::open(screen, options, &session, page, &kept, terminal);
             if terminal { talk.at_a_terminal() } else { talk.at_a_pipe() }
         };
         process::with_big_stack(STACK, talk).unwrap_or_else(|fault| {
@@ -75,7 +74,7 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    fn open(screen: &'a Screen, options: &'a Options, session: &'a Session<'a>, page: &'static Page, kept: &'a Kept) -> Self {
+    fn open(screen: &'a Screen, options: &'a Options, session: &'a Session<'a>, page: &'static Page, kept: &'a Kept, typed: bool) -> Self {
         let live = session.door(page, Mode::Run);
         let (clock, lost) = (Clock::new(options.timeout.0), Arc::default());
         let mut setup = host::Setup::new(Mode::Run, live.clone());
@@ -86,7 +85,7 @@ impl<'a> Talk<'a> {
         let log = screen.clone();
         setup.log = Box::new(move |line| log.log(line));
         let host = Rc::new(RefCell::new(Host::open(setup)));
-        Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), typed: false, kept, lost }
+        Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), typed, kept, lost }
     }
 
     /// Reads from whoever sits at the terminal. A fault is shown, and the session goes on.
@@ -147,9 +146,6 @@ impl<'a> Talk<'a> {
     }
 
     fn evaluate(&mut self, text: &str) -> Result<Given, Fault> {
-        if self.typed {
-            signals::forgive_interrupt();
-        }
         let mark = self.live.mark();
         self.clock.start();
         let given = self.host.borrow_mut().input(text);
