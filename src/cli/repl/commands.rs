@@ -101,11 +101,15 @@ pub(super) fn complete(text: &str, host: &Host) -> Completion {
         let found = host.complete(rest);
         Completion { start: found.start + behind(rest), ..found }
     };
-    // What can be asked for is more than what can be said.
+    // What can be asked for is more than what can be said, and a recipe may have a dash in its name.
     let asked = |name: &str| {
-        let mut found = inside(name);
-        let recipes = Recipe::built_in().map(|recipe| recipe.name).filter(|recipe| recipe.starts_with(name));
-        found.candidates.extend(recipes.map(|name| Candidate { shown: name.clone(), text: name }));
+        let mut found = begins(behind(name), Recipe::built_in().map(|recipe| recipe.name).collect());
+        let said = inside(name);
+        match found.candidates.is_empty() {
+            false if said.start == found.start => found.candidates.extend(said.candidates),
+            false => {}
+            true => found = said,
+        }
         found
     };
     if let Some(name) = text.strip_prefix('?') {
