@@ -150,7 +150,7 @@ fn a_statement_that_fails_is_lifted_alone() {
 #[test]
 fn what_somebody_else_changed_is_said() {
     let folder = Folder::new();
-    let mut terminal = inside(&folder, "(sleep 1000 & echo at $!; wait) & exec $FYKE --color never repl");
+    let mut terminal = inside(&folder, "sleep 1000 & echo at $!; exec $FYKE --color never repl");
     let shown = terminal.until("fyke>");
     let at = shown.lines().find_map(|line| line.strip_prefix("at ")).unwrap().to_owned();
     terminal.type_line("let filter = iptables::table(\"filter\")", "fyke> ");

@@ -85,8 +85,8 @@ impl Terminal {
         let before = self.shown();
         self.press(line);
         // Only what is on the screen was read: a key that comes while a statement runs would be echoed by the terminal itself.
-        let typed =
-            self.until_it("shows what was typed", |shown| shown != before && shown.contains(line.lines().last().unwrap_or_default()));
+        let is_typed = |shown: &str| shown != before && shown.lines().last().is_some_and(|last| last.ends_with(line.trim_end()));
+        let typed = self.until_it("shows what was typed", is_typed);
         self.press(ENTER);
         let shown =
             self.until_it(&format!("comes to {prompt:?} again"), |shown| shown.len() > typed.len() && shown.ends_with(prompt.trim_end()));

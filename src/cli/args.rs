@@ -105,9 +105,9 @@ pub(crate) enum Verb {
     /// Type statements, see at once what they do, and lift them again
     ///
     /// Every statement is a transaction of its own: one that fails is lifted alone, `:undo` lifts the last one, and leaving asks whether to keep or
-    /// to lift what is in force. A lost terminal lifts. `--timeout` bounds each statement. `?NAME` explains, Tab completes, `:help` lists the commands. Without a terminal it takes
-    /// statements from standard input; the first that fails ends it, and all is lifted. The history is in $XDG_STATE_HOME/fyke or ~/.local/state/fyke, for
-    /// its user alone; a line that begins with a blank is not remembered.
+    /// to lift what is in force. A lost terminal lifts. `--timeout` bounds each statement. `?NAME` explains, Tab completes, `:help` lists the
+    /// commands. The history is in $XDG_STATE_HOME/fyke or ~/.local/state/fyke, for its user alone; a line that begins with a blank is not remembered.
+    /// Without a terminal it takes statements from standard input; the first that fails ends it, and all is lifted.
     #[command(after_help = "Examples:
   fyke --sandbox repl
   fyke --netns peer repl
