@@ -21,7 +21,7 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("type", "STATEMENT", "shows the type of its value"),
     ("time", "STATEMENT", "shows how long it takes"),
     ("load", "FILE", "does what is in a file, as one statement"),
-    ("save", "FILE", "writes the statements of this session as a recipe; :save! takes the place of a file"),
+    ("save", "FILE", "writes the statements as a recipe; :save! takes the place of a file"),
     ("json", "", "shows values as JSON"),
     ("table", "", "shows values as text and tables"),
     ("recipes", "", "lists the built-in recipes"),
