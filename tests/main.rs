@@ -11,8 +11,11 @@ mod kernel;
 mod pages;
 mod program;
 mod reference;
+mod repl;
 mod suites;
+mod terminal;
 mod tidy;
+mod tutorial;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]

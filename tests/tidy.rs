@@ -23,6 +23,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("annotate_snippets", &["cli"]),
     ("unicode_width", &["cli"]),
+    ("rustyline", &["cli"]),
+    ("vt100", &[]),
     ("nix", &["kernel"]),
     ("libc", &["kernel"]),
     ("socket2", &["kernel"]),

@@ -6,6 +6,7 @@
 mod journal;
 mod machine;
 mod measure;
+mod prompt;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -54,9 +55,10 @@ struct Row {
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let outcome = match words.first().map(String::as_str) {
+        Some("inside") if words.iter().any(|word| word == "prompt") => measure_prompt(),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
-        _ => move_inside(),
+        _ => move_inside(&words),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 /// Starts this program again in namespaces of its own: with the rights of root, or else as root of a user namespace.
-fn move_inside() -> Outcome {
+fn move_inside(words: &[String]) -> Outcome {
     machine::install_pyroute2();
     let unshare = |user: bool| {
         let mut unshare = Command::new("unshare");
@@ -76,7 +78,7 @@ fn move_inside() -> Outcome {
         unshare
     };
     let user = !unshare(false).arg("true").output().is_ok_and(|output| output.status.success());
-    Err(unshare(user).arg(env::current_exe()?).arg("inside").exec().into())
+    Err(unshare(user).arg(env::current_exe()?).arg("inside").args(words).exec().into())
 }
 
 fn measure_all() -> Outcome {
@@ -91,9 +93,19 @@ fn measure_all() -> Outcome {
         write!(page, "\n## iptables on {}\n\n{}", backend.name, rules(backend, &scratch)?)?;
     }
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
+    write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;
     fs::write(PAGE, &page)?;
     println!("\nwritten: {PAGE}");
+    Ok(())
+}
+
+/// Measures the prompt alone, and prints what the page would say of it.
+fn measure_prompt() -> Outcome {
+    quiet("mount -t tmpfs tmpfs /run")?;
+    let scratch = PathBuf::from("/run/bench");
+    fs::create_dir_all(&scratch)?;
+    println!("{}", prompt::all(&scratch)?);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub fn session(ctx: &NativeCallContext) -> Answer<Session> {
 
 /// Gives the door to the kernel.
 pub fn door(ctx: &NativeCallContext) -> Answer<Door> {
-    Ok(session(ctx)?.door().clone())
+    Ok(session(ctx)?.door())
 }
 
 /// Gives the script position of a native call.

@@ -25,7 +25,7 @@ pub type Mark = dyn Fn(u32, u32) + Send + Sync;
 pub struct Session(Arc<Inner>);
 
 struct Inner {
-    door: Door,
+    door: Mutex<Door>,
     sources: Arc<RwLock<Sources>>,
     hooks: Hooks,
     call: Mutex<Call>,
@@ -57,12 +57,17 @@ pub struct Call {
 impl Session {
     /// Makes a session of a door and the sources of the run.
     pub fn new(door: Door, sources: Arc<RwLock<Sources>>, hooks: Hooks) -> Self {
-        Self(Arc::new(Inner { door, sources, hooks, call: Mutex::default() }))
+        Self(Arc::new(Inner { door: Mutex::new(door), sources, hooks, call: Mutex::default() }))
     }
 
     /// Gives the door.
-    pub fn door(&self) -> &Door {
-        &self.0.door
+    pub fn door(&self) -> Door {
+        self.0.door.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes another door from now on, and gives the one before.
+    pub fn use_door(&self, door: Door) -> Door {
+        std::mem::replace(&mut self.0.door.lock().unwrap_or_else(PoisonError::into_inner), door)
     }
 
     /// Gives the recipe that runs.

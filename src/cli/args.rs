@@ -105,6 +105,17 @@ pub(crate) enum Verb {
   fyke eval 'iptables::table(\"filter\").chain(\"INPUT\").list()'
   fyke --json eval '6 * 7'")]
     Eval(Eval),
+    /// Type statements, see at once what they do, and lift them again
+    ///
+    /// Every statement is a transaction of its own: one that fails is lifted alone, `:undo` lifts the last one, and leaving asks whether to keep or
+    /// to lift what is in force. A lost terminal lifts. `--timeout` bounds each statement. `?NAME` explains, Tab completes, `:help` lists the
+    /// commands. The history is in $XDG_STATE_HOME/fyke or ~/.local/state/fyke, for its user alone; a line that begins with a blank is not remembered.
+    /// Without a terminal it takes statements from standard input; the first that fails ends it, and all is lifted.
+    #[command(after_help = "Examples:
+  fyke --sandbox repl
+  fyke --netns peer repl
+  echo '1 + 1' | fyke repl")]
+    Repl(Prompt),
     /// Find the faults of a recipe without running it
     ///
     /// Parses a recipe, resolves its imports, and looks for unknown functions, wrong numbers of arguments and undeclared needs.
@@ -274,6 +285,13 @@ pub(crate) struct Recipe {
     /// A path, `-` for standard input, or the name of a built-in recipe
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) recipe: OsString,
+}
+
+/// What `repl` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Prompt {
+    #[command(flatten)]
+    pub(crate) safety: Safety,
 }
 
 /// Some recipes.

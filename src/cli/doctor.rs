@@ -37,8 +37,16 @@ struct Line {
 /// Prints a line for everything that was looked at.
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     let place = Place::enter(options)?;
-    let mut lines = host(&place);
-    lines.extend(journal::lines(&place));
+    look(screen, options, &place, host(&place, true))
+}
+
+/// Prints the same from within a place, where no sandbox is tried: that takes a process with one thread.
+pub(crate) fn run_in(screen: &Screen, options: &Options, place: &Place) -> Result<u8, Fault> {
+    look(screen, options, place, host(place, false))
+}
+
+fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>) -> Result<u8, Fault> {
+    lines.extend(journal::lines(place));
     lines.extend(backends());
     lines.extend(abilities());
     lines.extend(matches(options));
@@ -63,14 +71,18 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn host(place: &Place) -> Vec<Line> {
+fn host(place: &Place, sandbox: bool) -> Vec<Line> {
     let line = |what: &str, found| Line { room: "host", what: what.to_owned(), found };
     let rights = match identity::has_net_admin() {
         true => Ok(format!("CAP_NET_ADMIN, as {}", identity::user().name)),
         false => Err(super::plan::no_net_admin("change the network")),
     };
     let journal = place.state_to_write().map(|folder| folder.display().to_string());
-    vec![line("rights", rights), line("journal", journal), line("sandbox", sandbox_is_possible())]
+    let mut lines = vec![line("rights", rights), line("journal", journal)];
+    if sandbox {
+        lines.push(line("sandbox", sandbox_is_possible()));
+    }
+    lines
 }
 
 /// Tries it, in a process that ends with it.

@@ -35,7 +35,8 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     }
 }
 
-fn line(function: &FunctionDoc, paint: show::Paint, _: usize) -> String {
+/// Writes signature and summary of a function.
+pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, _: usize) -> String {
     format!("{}\n    {}\n", paint.bold(&function.signature()), function.summary())
 }
 
@@ -50,7 +51,12 @@ pub(crate) fn recipe(screen: &Screen, recipe: &Recipe) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn explain(screen: &Screen, functions: &[&FunctionDoc], text: impl Fn(&FunctionDoc, show::Paint, usize) -> String) -> Result<u8, Fault> {
+/// Prints what there is to know about functions.
+pub(crate) fn explain(
+    screen: &Screen,
+    functions: &[&FunctionDoc],
+    text: impl Fn(&FunctionDoc, show::Paint, usize) -> String,
+) -> Result<u8, Fault> {
     if screen.json {
         return screen.document(&functions.iter().map(|function| document(function)).collect::<Vec<_>>()).map(|()| 0);
     }

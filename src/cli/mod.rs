@@ -20,6 +20,7 @@ mod place;
 mod plan;
 mod recover;
 mod redo;
+mod repl;
 mod run;
 mod session;
 mod show;
@@ -64,6 +65,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Run(start) => run::run(screen, options, start),
         Verb::Plan(plan) => plan::run(screen, options, plan),
         Verb::Eval(eval) => eval::run(screen, options, eval),
+        Verb::Repl(prompt) => repl::run(screen, options, prompt.safety.stance()),
         Verb::Check(recipes) => check::run(screen, recipes),
         Verb::List(list) => list::run(screen, list),
         Verb::Cat(recipe) => cat::run(screen, recipe),

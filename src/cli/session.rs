@@ -21,7 +21,7 @@ use crate::transaction::undo::Desk;
 use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Term, Until};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
-const STACK: usize = 64 << 20;
+pub(crate) const STACK: usize = 64 << 20;
 
 /// How long the guardian waits for a tool that survived its runner.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ pub(crate) enum Script<'a> {
     Recipe(&'a Recipe, &'a [String]),
     /// The text of a one-liner.
     Text(&'a str),
+    /// What somebody types, by a word that no other session has.
+    Prompt(&'a str),
 }
 
 /// What came of a script that ended well.
@@ -107,16 +109,7 @@ impl<'a> Session<'a> {
 
     /// The work of the runner: the script, then the end of its changes, then the news.
     fn runner(&self, page: &'static Page, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> u8 {
-        let (held, place, leash) = (self.lock.clone(), self.place.clone(), self.leash.clone());
-        let begun = move |run: &RunId| -> Result<(), Fault> {
-            let taken = RunLock::take(&place.state_to_write()?, run.as_str(), Duration::ZERO)?;
-            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
-            // Nothing is changed before somebody watches.
-            leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
-            page.begin(run.as_str())
-        };
-        let door = self.place.door(self.options, self.mode, self.context(), Box::new(begun), Place::guard(self.stance));
-        self.bound.into_iter().for_each(|bound| door.bind(bound));
+        let door = self.door(page, self.mode);
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
@@ -145,6 +138,26 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Opens a door. The guardian hears of the first change that goes through it.
+    pub(crate) fn door(&self, page: &'static Page, mode: Mode) -> Door {
+        let (held, place, leash) = (self.lock.clone(), self.place.clone(), self.leash.clone());
+        let begun = move |run: &RunId| -> Result<(), Fault> {
+            let taken = RunLock::take(&place.state_to_write()?, run.as_str(), Duration::ZERO)?;
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+            // Nothing is changed before somebody watches.
+            leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
+            page.begin(run.as_str())
+        };
+        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), Place::guard(self.stance));
+        self.bound.into_iter().for_each(|bound| door.bind(bound));
+        door
+    }
+
+    /// Gives the place where the script runs.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Runs the script, on the thread that has the stack for it.
     fn script(&self, page: &'static Page, door: Door, lost: &Arc<Mutex<Option<Fault>>>) -> Ended {
         let mut setup = host::Setup::new(self.mode, door);
@@ -163,7 +176,7 @@ impl<'a> Session<'a> {
         let mut host = Host::open(setup);
         let result = match self.script {
             Script::Recipe(recipe, words) => host.run(recipe, words),
-            Script::Text(text) => host.eval(text),
+            Script::Text(text) | Script::Prompt(text) => host.eval(text),
         };
         Ended { result, exit: host.exit_code(), sources: host.sources().clone() }
     }
@@ -195,7 +208,7 @@ impl<'a> Session<'a> {
     }
 
     /// Ends the run for everybody else: its guardian, and whoever waits for its lock.
-    fn settle(&self, page: &Page) {
+    pub(crate) fn settle(&self, page: &Page) {
         page.settle();
         self.lock().into_iter().for_each(RunLock::remove);
         if let Some(leash) = &self.leash {
@@ -209,7 +222,7 @@ impl<'a> Session<'a> {
     }
 
     /// The work of the guardian when the runner has ended: nothing, if it ended in order; else what the runner can no longer do.
-    fn guardian(&self, limits: &Limits, page: &Page, ending: &Ending) -> u8 {
+    pub(crate) fn guardian(&self, limits: &Limits, page: &Page, ending: &Ending) -> u8 {
         let fault = ending.fault(limits);
         let lifted = page.open_run().map_or(Ok(()), |run| self.lift(&run));
         let code = if lifted.is_ok() { ending.exit_code() } else { Kind::Incomplete.exit_code() };
@@ -258,6 +271,8 @@ impl<'a> Session<'a> {
         let (name, text) = match self.script {
             Script::Recipe(recipe, _) => (recipe.file.as_str(), recipe.text.as_str()),
             Script::Text(text) => ("<eval>", text),
+            // What was typed only the runner knew.
+            Script::Prompt(_) => return sources,
         };
         // One that is too long was refused before it could run.
         let _ = sources.add(name, text);
@@ -276,6 +291,7 @@ impl<'a> Session<'a> {
                 let line = Recipe::inline("<eval>", text);
                 (line.owner(""), Source { hash: line.hash, ..Source::default() })
             }
+            Script::Prompt(id) => (Recipe::inline("<repl>", id).owner(""), Source::default()),
         };
         self.place.context(owner, source)
     }

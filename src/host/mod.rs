@@ -1,11 +1,15 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
 
 pub mod check;
+mod complete;
 pub mod declare;
 pub mod embedded;
 pub mod engine;
 pub mod fault;
 mod guard;
+mod input;
+pub mod lex;
+mod live;
 pub mod params;
 pub mod recipe;
 pub mod reflect;
@@ -27,14 +31,18 @@ use crate::model::{Fault, Origin};
 use crate::transaction::Door;
 
 pub use check::{Finding, Severity};
+pub use complete::{Candidate, Completion};
 pub use declare::Param;
 pub use engine::{Ask, Limits, Output};
+pub use input::{Given, wants_more};
+pub use live::paths;
 pub use params::Arguments;
 pub use recipe::{Header, Interface, Recipe, Risk};
 pub use resolve::Library;
 pub use value::Value;
 
 use engine::Watch;
+use input::Inputs;
 
 /// What a host is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +99,7 @@ pub struct Host {
     session: Session,
     library: Arc<Library>,
     scope: Scope<'static>,
+    inputs: Inputs,
 }
 
 impl Host {
@@ -106,7 +115,7 @@ impl Host {
         let session = Session::new(setup.door, library.sources.clone(), Hooks { pause, log: setup.log, mark: setup.mark });
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
-        Self { engine, session, library, scope: Scope::new() }
+        Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
     }
 
     /// Runs a recipe with the arguments after its name. The caller finishes or rolls back the door.

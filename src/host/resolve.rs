@@ -73,6 +73,17 @@ impl Library {
         Ok(())
     }
 
+    /// Begins with an input of somebody who types: imports are looked up from a folder, and read afresh.
+    pub(super) fn begin_in(&self, folder: &Path, name: &str) -> Result<(), Fault> {
+        let real = files::canonical(folder)?;
+        let mut state = self.state();
+        state.loading.clear();
+        state.modules.retain(|key, _| matches!(key, Key::Std(_)));
+        state.files.insert(name.to_owned(), real.join(name));
+        state.root = Some((folder.to_owned(), real));
+        Ok(())
+    }
+
     /// Adds a text to the run and compiles it; it sees the variables of the scope.
     pub(super) fn compile(&self, engine: &Engine, scope: &Scope, name: &str, text: &str) -> Result<AST, Fault> {
         let source: Source = self.sources.write().unwrap_or_else(PoisonError::into_inner).add(name, text)?;
@@ -144,7 +155,13 @@ impl Library {
         self.state().loading.pop();
     }
 
-    fn load(&self, engine: &Engine, global: &mut GlobalRuntimeState, path: &str, at: Position) -> Result<SharedModule, Box<EvalAltResult>> {
+    pub(super) fn load(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        path: &str,
+        at: Position,
+    ) -> Result<SharedModule, Box<EvalAltResult>> {
         let sources = || self.sources.read().unwrap_or_else(PoisonError::into_inner);
         let raise = |f: Fault| call::error(if f.origin.is_none() { Fault { origin: fault::in_run(&sources(), at), ..f } } else { f }, at);
         let (key, name) = self.find(path, at).map_err(raise)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use super::{errno, state};
-use crate::model::{Fault, Kind};
+use crate::model::Fault;
 
 const OF_ROOT: &str = "/var/lib/fyke";
 
@@ -22,10 +22,7 @@ pub fn folder() -> Result<PathBuf, Fault> {
     if geteuid().is_root() {
         return Ok(OF_ROOT.into());
     }
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    let none = || Fault::new(Kind::NotFound, "remember the run beyond the boot", "neither XDG_STATE_HOME nor HOME is a folder");
-    Ok(state.ok_or_else(none)?.join("fyke"))
+    state::of_user()
 }
 
 /// Adds a line, in one write.

@@ -1,7 +1,7 @@
 //! Reading the files that a user names, whatever they turn out to be.
 
 use std::fs::OpenOptions;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,35 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     std::fs::write(path, bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
 }
 
+/// Writes a file that is new, for its user alone to read.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    open.and_then(|mut file| file.write_all(bytes)).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
+/// Adds to a file that [`write_new`] has made.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let open = OpenOptions::new().append(true).open(path);
+    open.and_then(|mut file| file.write_all(bytes)).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
+/// Removes a file, if it is there.
+pub fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}
+
+/// Lists the names in a folder that begin so; folders end in a slash. What cannot be read has no names.
+pub fn names(folder: &Path, start: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().ok().filter(|name| name.starts_with(start))?;
+        Some(if entry.path().is_dir() { format!("{name}/") } else { name })
+    };
+    let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
+    names.sort();
+    names
+}
+
 /// Finds the real path of a file: absolute, without links and dots.
 pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))
@@ -68,6 +97,7 @@ fn io_fault(tried: String, error: &io::Error) -> Fault {
         io::ErrorKind::NotFound => (Kind::NotFound, "there is no such file".to_owned()),
         io::ErrorKind::PermissionDenied => (Kind::Permission, "permission denied".to_owned()),
         io::ErrorKind::InvalidInput => (Kind::Input, "it is no file name".to_owned()),
+        io::ErrorKind::AlreadyExists => (Kind::Exists, "there is such a file already".to_owned()),
         io::ErrorKind::NotADirectory => (Kind::NotFound, "a part of its path is no directory".to_owned()),
         _ => (Kind::System, error.to_string()),
     };

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod errno;
 pub mod files;
 pub mod identity;
+pub mod links;
 pub mod live;
 pub mod lock;
 pub mod login;

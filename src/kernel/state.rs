@@ -44,6 +44,22 @@ pub fn has_traces(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| file.file_name().to_str().is_some_and(is_trace))))
 }
 
+/// Tells where a user's programs remember things (XDG Base Directory Specification).
+pub fn of_user() -> Result<PathBuf, Fault> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let none = || Fault::new(Kind::NotFound, "remember something", "neither XDG_STATE_HOME nor HOME names a folder");
+    Ok(state.ok_or_else(none)?.join("fyke"))
+}
+
+/// Gives that folder, made if need be and for nobody else to read.
+pub fn make_of_user() -> Result<PathBuf, Fault> {
+    let folder = of_user()?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|error| errno::fault(format!("make {}", folder.display()), error))?;
+    private_folder(&folder, geteuid())
+}
+
 /// Makes a folder that only its user can write to, or finds that it is one. A symbolic link in its place is refused.
 pub fn private_folder(path: &Path, user: Uid) -> Result<PathBuf, Fault> {
     let tried = || format!("keep a journal in {}", path.display());

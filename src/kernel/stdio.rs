@@ -1,7 +1,17 @@
 //! The three standard streams: how wide the terminal is, and whether they were there at all.
 #![allow(unsafe_code)]
 
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::read;
+
+use super::errno;
+use super::process::signals;
+use crate::model::Fault;
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -18,6 +28,59 @@ pub fn columns() -> Option<usize> {
     // SAFETY: TIOCGWINSZ writes one winsize, and `size` is one.
     let got = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     (got == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Standard input, line by line. A request to stop ends the wait for the next one.
+#[derive(Debug, Default)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Lines {
+    /// The most bytes that a line may have.
+    const LONGEST: usize = 1 << 20;
+
+    /// Gives the next line without its end; nothing after the last.
+    pub fn next_line(&mut self) -> Result<Option<String>, Fault> {
+        let tried = "read standard input";
+        loop {
+            signals::check(tried)?;
+            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let rest = self.bytes.split_off(end + 1);
+                return text(std::mem::replace(&mut self.bytes, rest)).map(Some);
+            }
+            if self.ended {
+                return if self.bytes.is_empty() { Ok(None) } else { text(std::mem::take(&mut self.bytes)).map(Some) };
+            }
+            if self.bytes.len() > Self::LONGEST {
+                return Err(Fault::input(tried, format!("a line has more than {} bytes", Self::LONGEST)));
+            }
+            self.read_more().map_err(|error| errno::fault(tried, error))?;
+        }
+    }
+
+    fn read_more(&mut self) -> nix::Result<()> {
+        let stdin = io::stdin();
+        let mut sources = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        sources.extend(signals::wake().map(|wake| PollFd::new(wake, PollFlags::POLLIN)));
+        let ready = match poll(&mut sources, PollTimeout::NONE) {
+            Err(Errno::EINTR) => false,
+            outcome => outcome.map(|_| sources[0].any() == Some(true))?,
+        };
+        if ready {
+            let mut chunk = [0; 1 << 16];
+            let length = read(&stdin, &mut chunk)?;
+            self.ended = length == 0;
+            self.bytes.extend_from_slice(&chunk[..length]);
+        }
+        Ok(())
+    }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Fault> {
+    let text = String::from_utf8(bytes).map_err(|_| Fault::input("read standard input", "it is not UTF-8"))?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 extern "C" fn look() {

@@ -61,6 +61,11 @@ impl Sources {
         Ok(source)
     }
 
+    /// Forgets the last source, if it has this name: its lines are free again.
+    pub fn forget(&mut self, name: &str) {
+        self.all.pop_if(|last| &*last.name == name);
+    }
+
     /// Finds the source that a line number of the run lies in.
     pub fn at(&self, line: u32) -> Option<&Source> {
         let after = self.all.partition_point(|s| s.before < line);
@@ -120,6 +125,9 @@ mod tests {
         assert_eq!(sources.line(&at), Some("y"));
         assert_eq!(sources.position(4, 1).unwrap().to_string(), "b:1:1");
         assert_eq!(sources.position(1, 0).unwrap().to_string(), "a:1:1");
+        sources.forget("b");
+        assert_eq!(sources.add("d", "").unwrap().before, 6);
+        sources.forget("d");
         assert!(sources.position(0, 1).is_none() && sources.position(7, 1).is_none());
     }
 

@@ -160,6 +160,12 @@ impl Journal {
         self.store.write([("UPDATE batches SET state = 'lifted' WHERE run = ? AND number = ?", values)])
     }
 
+    /// Marks a batch: it was lifted for good, and no redo sets it again.
+    pub fn withdrawn(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
+        let values = vec![run.as_str().into(), batch.into()];
+        self.store.write([("UPDATE batches SET state = 'withdrawn' WHERE run = ? AND number = ?", values)])
+    }
+
     /// Writes down something that cannot be lifted.
     pub fn act(&mut self, run: &RunId, what: &str, origin: &Origin) -> Result<(), Fault> {
         let values = vec![run.as_str().into(), what.into(), origin.at.to_string().into()];
@@ -186,7 +192,7 @@ impl Journal {
     fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
         self.store.write([
             state_is(run, state),
-            ("UPDATE batches SET state = ?, left = NULL WHERE run = ?", vec![batches.into(), run.as_str().into()]),
+            ("UPDATE batches SET state = ?, left = NULL WHERE run = ? AND state <> 'withdrawn'", vec![batches.into(), run.as_str().into()]),
         ])
     }
 
@@ -280,7 +286,7 @@ impl Journal {
             Ok(Batch {
                 number: row[0].integer(),
                 done: row[1].text() != "intended",
-                lifted: row[1].text() == "lifted",
+                lifted: matches!(row[1].text(), "lifted" | "withdrawn"),
                 changes: unsealed(row[2].text()).map_err(|why| damaged(run.as_str(), &why))?,
                 left: if row[3] == Value::Null { None } else { Some(row[3].integer().cast_unsigned()) },
             })

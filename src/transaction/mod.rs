@@ -14,6 +14,7 @@ pub mod record;
 mod revert;
 pub mod select;
 pub mod status;
+mod step;
 #[cfg(test)]
 mod tests;
 pub mod undo;
@@ -358,7 +359,7 @@ impl Transaction {
             let changes: Vec<Change> = batch.changes.iter().filter(there).cloned().collect();
             let job = Job { changes: &changes, origin: &[], empty: &[], force: false, untouched: true };
             revert(self.kernel.xtables()?, &job, &mut |_| Ok(()))?;
-            journal.lifted(&run, number)?;
+            journal.withdrawn(&run, number)?;
         }
         Ok(())
     }

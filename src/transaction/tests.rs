@@ -218,6 +218,49 @@ proptest! {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
+    /// Inputs at a prompt are withdrawn one by one, the last first; what is left is a run that is undone and set again without them.
+    #[test]
+    fn inputs_are_withdrawn_one_by_one(
+        input in proptest::collection::vec(0u32..4, 0..5),
+        forward in proptest::collection::vec(0u32..4, 0..3),
+        inputs in proptest::collection::vec(proptest::collection::vec(step(), 0..4), 1..6),
+        kept in 0usize..4,
+    ) {
+        let world = World::with_rules(&input, &forward);
+        let start = world.now();
+        let folder = tempdir();
+        let shelf = Shelf::File(folder.join("journal.db"));
+        let door = world.open(&shelf, 1, "mine");
+        let mut before = Vec::new();
+        for steps in &inputs {
+            let mark = door.mark();
+            before.push((mark, world.now()));
+            steps.iter().for_each(|step| take(&world, &door, step));
+            if door.step().is_err() {
+                door.withdraw(mark).unwrap();
+                prop_assert!(world.now().same(&before[before.len() - 1].1), "a refused input left something");
+            }
+        }
+        for (mark, state) in before.drain(kept.min(inputs.len())..).rev() {
+            let report = door.withdraw(mark).unwrap();
+            prop_assert_eq!(&report.drift, &vec![]);
+            prop_assert!(world.now().same(&state), "{:#?}\n---\n{:#?}", world.now(), state);
+        }
+        let set = world.now();
+        if let Some(run) = door.finish().unwrap().run {
+            let mut journal = Journal::open(&shelf).unwrap();
+            let context = Context { boot: "boot".into(), namespace: 1, ..Context::default() };
+            let mut kernel = world.0.clone();
+            let mut desk = Desk { kernel: &mut kernel, journal: &mut journal, context: &context, now: 0, force: false };
+            prop_assert_eq!(&desk.lift(&run, RunState::Lifted).unwrap().drift, &vec![]);
+            prop_assert!(world.now().same(&start));
+            let record = desk.journal.run(&run).unwrap();
+            prop_assert_eq!(&desk.redo(&record).unwrap().drift, &vec![]);
+            prop_assert!(world.now().same(&set), "{:#?}\n---\n{:#?}", world.now(), set);
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     /// With others about: none of our rules stays, no rule of theirs is lost or doubled, and theirs keep their order among themselves.
     #[test]
     fn what_others_do_meanwhile_survives_the_rollback(

@@ -77,7 +77,7 @@ impl Desk<'_> {
             Ok(()) if work.faults.is_empty() => {
                 let Work { mut report, .. } = work;
                 let changes: Vec<Batch> = self.journal.batches(run)?;
-                let changes: Vec<&[Change]> = changes.iter().rev().map(|batch| &batch.changes[..]).collect();
+                let changes: Vec<&[Change]> = changes.iter().rev().filter(|batch| !batch.lifted).map(|batch| &batch.changes[..]).collect();
                 // What its undo found gone already does not come back by itself.
                 report.drift.extend(look(self.kernel.xtables()?, &changes)?.into_iter().flatten());
                 return Ok(report);

@@ -64,6 +64,14 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
     format!("{changes}{way_back}\n{}", remarks(report, paint))
 }
 
+/// Says how what a run has done is lifted again; nothing where nothing was done.
+pub(crate) fn lift_with(report: &Report, paint: Paint) -> String {
+    match &report.run {
+        Some(run) if visible(&report.changes) > 0 => format!("; lift with: {}", paint.cyan(&format!("fyke undo {run}"))),
+        _ => String::new(),
+    }
+}
+
 /// What was done with an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {

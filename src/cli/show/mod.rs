@@ -63,6 +63,11 @@ impl Screen {
         }
     }
 
+    /// Looks at the streams once more: a terminal may have been made wider.
+    pub(crate) fn again(&self, options: &Options) -> Self {
+        Self { json: self.json, ..Self::new(options) }
+    }
+
     /// Gives the columns to fit text to.
     pub(crate) fn width(&self) -> usize {
         self.columns.unwrap_or(WIDTH)
@@ -116,6 +121,18 @@ impl Screen {
         let text = serde_json::to_string_pretty(document)
             .map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
         self.print(&format!("{text}\n"))
+    }
+
+    /// Prints a JSON document on one line, of which there are several.
+    pub(crate) fn json_line(&self, document: &impl Serialize) -> Result<(), Fault> {
+        let text =
+            serde_json::to_string(document).map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
+        self.print(&format!("{text}\n"))
+    }
+
+    /// Tells whether standard output is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Says something beside the result. That nobody listens is no fault.

@@ -183,6 +183,13 @@ impl Watch<'_> {
         let by_key = info.ssi_code == libc::SI_KERNEL;
         match (signal, Stop::from_number(signal as i32)) {
             (Signal::SIGCHLD, _) => Ok(()),
+            (_, Some(Stop::Interrupt)) if !self.limits.interrupt_ends => {
+                if by_key {
+                    Ok(())
+                } else {
+                    kill(self.runner, signal)
+                }
+            }
             (_, Some(stop)) if by_key => self.allow(stop),
             (_, Some(stop)) => self.ask(stop),
             (Signal::SIGQUIT, _) if by_key => Ok(()),

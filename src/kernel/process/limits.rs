@@ -19,11 +19,19 @@ pub struct Limits {
     pub rollback: Duration,
     /// The memory of the runner in bytes (data, heap and stacks); none for no cap.
     pub memory: Option<u64>,
+    /// Whether an interrupt ends the runner, or only what somebody typed into it. Then no time is set for it.
+    pub interrupt_ends: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline: None, grace: Duration::from_secs(2), rollback: Duration::from_secs(60), memory: Some(1 << 30) }
+        Self {
+            deadline: None,
+            grace: Duration::from_secs(2),
+            rollback: Duration::from_secs(60),
+            memory: Some(1 << 30),
+            interrupt_ends: true,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use nix::unistd::{Pid, getppid};
 
 use super::limits::Limits;
 use super::page::{Cause, Page};
-use super::signals::{self, Stop};
+use super::signals;
 use crate::kernel::errno;
 use crate::model::{Fault, Kind};
 
@@ -94,7 +94,7 @@ extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut l
 /// Requests to stop are delivered to that thread alone, so that they interrupt the system call it is in.
 pub fn with_big_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Result<T, Fault> {
     let tried = "finish the run";
-    let asked: SigSet = Stop::ALL.into_iter().map(Stop::signal).collect();
+    let asked = signals::of_the_script();
     thread::scope(|scope| {
         let script = thread::Builder::new().name("script".into()).stack_size(bytes).spawn_scoped(scope, move || {
             let top = 0u8;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::pipe2;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::unistd::{getpid, pipe2};
 
 use crate::kernel::errno;
 use crate::model::{Fault, Kind};
@@ -120,6 +120,38 @@ pub fn pending() -> Option<Stop> {
     Stop::from_number(ASKED.load(Ordering::Relaxed))
 }
 
+/// Forgets a Ctrl-C that has ended one input of somebody who goes on typing; any other request stays. One that came meanwhile was noted by the
+/// guardian.
+pub fn forgive_interrupt() {
+    if ASKED.compare_exchange(libc::SIGINT, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        && let Some(wake) = wake()
+    {
+        while let Ok(1..) = nix::unistd::read(wake, &mut [0; 8]) {}
+    }
+}
+
+/// Gives the signals that only the thread of the script is to take: requests to stop, so that they interrupt the system call it is in; and the stop by
+/// Ctrl-Z, so that it does not run on while another thread is about to stop the process (a line editor would set the terminal that it has left).
+pub(super) fn of_the_script() -> SigSet {
+    Stop::ALL.into_iter().map(Stop::signal).chain([Signal::SIGTSTP]).collect()
+}
+
+/// Sees to it that a line editor, which wakes up for SIGINT only, hears of every other request, too.
+pub fn wake_editor() -> Result<(), Fault> {
+    const AGAIN: Duration = Duration::from_millis(50);
+    let watch = || {
+        while let (Ok(()), Some(wake)) = (of_the_script().thread_block(), wake()) {
+            let _ = poll(&mut [PollFd::new(wake, PollFlags::POLLIN)], PollTimeout::NONE);
+            if pending().is_some_and(|stop| stop != Stop::Interrupt) {
+                let _ = kill(getpid(), Signal::SIGINT);
+            }
+            std::thread::sleep(AGAIN);
+        }
+    };
+    let watcher = std::thread::Builder::new().name("editor".into()).spawn(watch);
+    watcher.map(drop).map_err(|error| errno::fault("listen for signals", error))
+}
+
 /// Fails when the run was asked to stop. `tried` is the end of "cannot ...".
 pub fn check(tried: &str) -> Result<(), Fault> {
     pending().map_or(Ok(()), |stop| Err(stop.fault(tried)))
@@ -173,6 +205,22 @@ mod tests {
         assert_eq!((result, pending()), (Err(Stop::Terminate), Some(Stop::Terminate)));
         assert!(woken - asked < Duration::from_millis(500), "{:?}", woken - asked);
         check("go on").unwrap_err().to_string()
+    }
+
+    fn forgiven() -> String {
+        listen().unwrap();
+        raise(Signal::SIGINT).unwrap();
+        assert_eq!(pending(), Some(Stop::Interrupt));
+        forgive_interrupt();
+        assert_eq!((pending(), sleep(Duration::from_millis(20))), (None, Ok(())));
+        raise(Signal::SIGTERM).unwrap();
+        forgive_interrupt();
+        check("go on").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_interrupt_is_forgiven_and_nothing_else_is() {
+        assert_eq!(aside(forgiven), "cannot go on: asked to terminate (SIGTERM)");
     }
 
     #[test]

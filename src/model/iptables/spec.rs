@@ -33,7 +33,7 @@ pub enum Value {
 pub type Map = BTreeMap<String, Value>;
 
 /// The keys of a rule, in the order of the words that they become.
-const KEYS: &[&str] = &[
+pub const KEYS: &[&str] = &[
     "source",
     "destination",
     "in_interface",

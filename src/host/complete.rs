@@ -1,0 +1,332 @@
+//! What can stand where somebody types: names, the methods of the value at hand, keys, and the names of live things in strings.
+
+use std::collections::BTreeMap;
+
+use rhai::Map;
+
+use super::Host;
+use super::lex::{self, KEYWORDS, Kind, Piece};
+use super::live::{self, Named};
+use super::reflect::{self, FunctionDoc};
+use crate::bind::ROOMS;
+use crate::model::iptables::{Table, spec};
+
+/// Functions of the language that one calls without a value before a dot; its others are offered as methods.
+const LANGUAGE: &[&str] = &["debug", "parse_float", "parse_int", "print", "range", "type_of"];
+
+/// Something that can stand at the cursor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// What is shown in a list.
+    pub shown: String,
+    /// What takes the place of the word at the cursor.
+    pub text: String,
+}
+
+/// What can stand at the cursor, and where the word begins whose place it takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The first byte of the word.
+    pub start: usize,
+    /// The candidates, in the order of their names.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A text up to the cursor.
+struct Before<'a> {
+    text: &'a str,
+    pieces: Vec<Piece>,
+}
+
+impl<'a> Before<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, pieces: lex::pieces(text) }
+    }
+
+    fn word(&self, at: usize) -> &'a str {
+        self.pieces.get(at).map_or("", |piece| &self.text[piece.range.clone()])
+    }
+
+    fn kind(&self, at: usize) -> Option<Kind> {
+        self.pieces.get(at).map(|piece| piece.kind)
+    }
+
+    /// Finds the bracket that the closing one at an index belongs to.
+    fn opening(&self, close: usize) -> Option<usize> {
+        let mut depth = 0;
+        (0..=close).rev().find(|at| {
+            depth += i32::from(self.kind(*at) == Some(Kind::Close)) - i32::from(self.kind(*at) == Some(Kind::Open));
+            depth == 0
+        })
+    }
+
+    /// Finds the innermost bracket that is open at the end, and counts the commas behind it.
+    fn innermost(&self) -> Option<(usize, usize)> {
+        let (mut depth, mut commas) = (0, 0);
+        for at in (0..self.pieces.len()).rev() {
+            match self.pieces[at].kind {
+                Kind::Close => depth += 1,
+                Kind::Open if depth == 0 => return Some((at, commas)),
+                Kind::Open => depth -= 1,
+                Kind::Sign if depth == 0 && self.word(at) == "," => commas += 1,
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+impl Host {
+    /// Finds what can stand at the end of a text.
+    pub fn complete(&self, text: &str) -> Completion {
+        let before = Before::new(text);
+        let last = before.pieces.len().wrapping_sub(1);
+        match before.pieces.last() {
+            Some(piece) if piece.kind == Kind::Text && !piece.closed => return self.in_string(&before, last),
+            Some(piece) if piece.kind == Kind::Comment && (!piece.closed || piece.range.end == text.len()) => return Completion::default(),
+            _ => {}
+        }
+        let typed = before.pieces.last().filter(|piece| piece.kind == Kind::Word && piece.range.end == text.len());
+        let (start, end) = typed.map_or((text.len(), before.pieces.len()), |piece| (piece.range.start, last));
+        let word = &text[start..];
+        let found = match end.checked_sub(1).map(|at| before.word(at)) {
+            Some("::") => self.of_module(before.word(end.wrapping_sub(2))),
+            Some("." | "?.") => self.members(&before, end - 1),
+            Some("#{" | ",") if is_in_rule(&before, end) => keys_of_rules(),
+            _ => self.globals(),
+        };
+        let candidates = found.into_iter().filter(|(name, _)| name.starts_with(word));
+        Completion { start, candidates: candidates.map(|(shown, text)| Candidate { shown, text }).collect() }
+    }
+
+    /// Writes what is left of the signature of the function whose arguments are being typed.
+    pub fn hint(&self, text: &str) -> Option<String> {
+        let before = Before::new(text);
+        let (open, given) = before.innermost().filter(|(open, _)| before.word(*open) == "(")?;
+        let name = open.checked_sub(1).filter(|at| before.kind(*at) == Some(Kind::Word))?;
+        if before.pieces.last().is_some_and(|piece| piece.kind == Kind::Text && !piece.closed) {
+            return None;
+        }
+        let fresh = before.pieces.len() == open + 1 || before.word(before.pieces.len() - 1) == ",";
+        let (params, returns) = self.signature(&before, name)?;
+        let rest: Vec<String> = params.into_iter().skip(if fresh { given } else { given + 1 }).collect();
+        let comma = if fresh || rest.is_empty() { "" } else { ", " };
+        let blank = if text.ends_with(',') { " " } else { "" };
+        Some(format!("{blank}{comma}{}){}", rest.join(", "), if returns.is_empty() { String::new() } else { format!(" -> {returns}") }))
+    }
+
+    /// Finds the parameters of a function that is called, and the type of what it gives.
+    fn signature(&self, before: &Before, name: usize) -> Option<(Vec<String>, String)> {
+        let function = before.word(name);
+        let sign = name.checked_sub(1).map(|at| before.word(at)).unwrap_or_default();
+        let typed = |params: &[(String, String)]| {
+            params.iter().map(|(name, of)| if of.is_empty() { name.clone() } else { format!("{name}: {of}") }).collect()
+        };
+        let found = |f: &&FunctionDoc| f.name == function && !f.property;
+        match sign {
+            "::" => {
+                let room = before.word(name.wrapping_sub(2));
+                self.words().iter().filter(found).find(|f| f.room == room && !f.method).map(|f| (typed(&f.params), f.returns.clone()))
+            }
+            "." | "?." => {
+                let of = self.type_before(before, name - 1)?;
+                let method = self.words().iter().filter(found).filter(|f| is_member(f, &of)).max_by_key(|f| f.params.len())?;
+                Some((typed(&method.params[1..]), method.returns.clone()))
+            }
+            _ => match self.functions_of_inputs().find(|(name, _)| name == function) {
+                Some((_, params)) => Some((params, String::new())),
+                None => self.words().iter().filter(found).find(|f| f.room.is_empty()).map(|f| (typed(&f.params), f.returns.clone())),
+            },
+        }
+    }
+
+    /// Lists the methods and properties of a type.
+    pub fn members_of(&self, of: &str) -> Vec<&FunctionDoc> {
+        self.words().iter().filter(|f| (f.method || f.property) && is_member(f, of)).collect()
+    }
+
+    /// Lists the functions of a room or of an imported module.
+    pub fn functions_of(&self, module: &str) -> Vec<&FunctionDoc> {
+        self.words().iter().filter(|f| f.room == module && !f.method && !f.property).collect()
+    }
+
+    fn own(&self) -> &[FunctionDoc] {
+        self.library.known.get_or_init(|| reflect::own(&self.engine))
+    }
+
+    fn words(&self) -> &[FunctionDoc] {
+        self.inputs.words.get_or_init(|| reflect::known(&self.engine))
+    }
+
+    /// Lists the names that stand alone.
+    fn globals(&self) -> BTreeMap<String, String> {
+        let plain = |name: &str| (name.to_owned(), name.to_owned());
+        let mut found: BTreeMap<String, String> = KEYWORDS.iter().map(|word| plain(word)).collect();
+        found.extend(self.own().iter().filter(|f| f.room.is_empty() && !f.property).map(|f| call(f, 0)));
+        found.extend(LANGUAGE.iter().map(|name| ((*name).to_owned(), open(name, false))));
+        found.extend(
+            ROOMS
+                .iter()
+                .map(|room| room.name)
+                .chain(self.inputs.aliases.iter().map(String::as_str))
+                .map(|name| (name.to_owned(), format!("{name}::"))),
+        );
+        found.extend(self.functions_of_inputs().map(|(name, params)| (name.clone(), open(&name, params.is_empty()))));
+        found.extend(self.scope.iter_raw().map(|(name, ..)| plain(name)));
+        found
+    }
+
+    fn of_module(&self, module: &str) -> BTreeMap<String, String> {
+        self.functions_of(module).into_iter().map(|f| call(f, 0)).collect()
+    }
+
+    /// Lists what can stand behind the dot at an index.
+    fn members(&self, before: &Before, dot: usize) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        let single = dot
+            .checked_sub(1)
+            .filter(|at| before.kind(*at) == Some(Kind::Word) && !matches!(at.checked_sub(1).map(|at| before.word(at)), Some("." | "::")));
+        if let Some(map) = single.and_then(|at| self.scope.get(before.word(at))).and_then(|value| value.read_lock::<Map>()) {
+            found.extend(map.keys().map(|key| (key.to_string(), key.to_string())));
+        }
+        if let Some(of) = self.type_before(before, dot) {
+            for function in self.words().iter().filter(|f| is_member(f, &of)) {
+                found.extend([if function.property { (function.name.clone(), function.name.clone()) } else { call(function, 1) }]);
+            }
+        }
+        found
+    }
+
+    /// Finds the type of the value in front of the dot at an index: of a variable, of a literal, or of what a call gives.
+    fn type_before(&self, before: &Before, dot: usize) -> Option<String> {
+        let at = dot.checked_sub(1)?;
+        let literal = |name: &str| Some(name.to_owned());
+        match before.kind(at)? {
+            Kind::Text => literal("string"),
+            Kind::Number => literal(if before.word(at).contains('.') { "float" } else { "int" }),
+            Kind::Close => {
+                let open = before.opening(at)?;
+                match (before.word(open), open.checked_sub(1).and_then(|at| before.kind(at))) {
+                    ("#{", _) => literal("map"),
+                    ("[", None | Some(Kind::Open | Kind::Sign)) => literal("array"),
+                    ("(", Some(Kind::Word)) => self.signature(before, open - 1).map(|(_, returns)| returns),
+                    _ => None,
+                }
+            }
+            Kind::Word if at > 0 && matches!(before.word(at - 1), "." | "?.") => {
+                let of = self.type_before(before, at - 1)?;
+                self.words().iter().find(|f| f.property && f.name == before.word(at) && is_member(f, &of)).map(|f| f.returns.clone())
+            }
+            Kind::Word => self.type_of(before.word(at)),
+            _ => None,
+        }
+    }
+
+    fn in_string(&self, before: &Before, at: usize) -> Completion {
+        let inside = before.pieces[at].range.start + 1;
+        let typed = &before.text[inside..];
+        let named = live::named(before.text, &before.pieces[..at]);
+        let table = before.text.rfind("table(\"").and_then(|at| before.text[at + 7..].split('"').next()?.parse::<Table>().ok());
+        let (named, start) = match (named, typed.rfind(' ')) {
+            (Named::Rule, blank) => {
+                let start = blank.map_or(0, |blank| blank + 1);
+                (live::in_rule(&typed[..start]), inside + start)
+            }
+            (named, _) => (named, inside),
+        };
+        let names = self.names(named, table, &before.text[start..]);
+        Completion { start, candidates: names.into_iter().map(|name| Candidate { shown: name.clone(), text: name }).collect() }
+    }
+}
+
+/// Tells whether the word behind so many pieces is a key of a map that is given as a rule.
+fn is_in_rule(before: &Before, end: usize) -> bool {
+    let inside = Before { text: before.text, pieces: before.pieces[..end].to_vec() };
+    let open = inside.innermost().map(|(open, _)| open).filter(|open| inside.word(*open) == "#{");
+    open.is_some_and(|open| live::named(before.text, &before.pieces[..open]) == Named::Rule)
+}
+
+/// Tells whether a function is a method or a property of a type.
+fn is_member(function: &FunctionDoc, of: &str) -> bool {
+    // How a value prints is no method that anybody looks for.
+    let printing = matches!(function.name.as_str(), "to_string" | "to_debug" | "print" | "debug");
+    !printing
+        && (function.method || function.property || function.room.is_empty())
+        && function.params.first().is_some_and(|(_, first)| first == of)
+}
+
+/// Writes the call of a function as far as it can be known; `own` of its parameters stand before it.
+fn call(function: &FunctionDoc, own: usize) -> (String, String) {
+    (function.name.clone(), open(&function.name, function.params.len() == own))
+}
+
+fn open(name: &str, whole: bool) -> String {
+    format!("{name}({}", if whole { ")" } else { "" })
+}
+
+fn keys_of_rules() -> BTreeMap<String, String> {
+    spec::KEYS.iter().map(|key| ((*key).to_owned(), format!("{key}: "))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Mode, Setup};
+    use crate::transaction::Door;
+
+    fn host(text: &str) -> Host {
+        let mut host = Host::open(Setup::new(Mode::Run, Door::over_nothing()));
+        host.input(text).unwrap();
+        host
+    }
+
+    fn offered(host: &Host, text: &str) -> Vec<String> {
+        let found = host.complete(text);
+        found.candidates.into_iter().map(|candidate| format!("{}{}", &text[..found.start], candidate.text)).collect()
+    }
+
+    #[test]
+    fn names_are_completed() {
+        let host = host("let port = 22; fn protect(port) { port } import \"std:firewall\" as wall;");
+        assert_eq!(offered(&host, "1 + po"), ["1 + port"]);
+        assert_eq!(offered(&host, "prote"), ["protect("]);
+        assert_eq!(offered(&host, "iptab"), ["iptables::"]);
+        assert_eq!(offered(&host, "iptables::ta"), ["iptables::table("]);
+        assert_eq!(offered(&host, "// po"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_value_at_hand_offers_what_it_has() {
+        let host = host("let filter = iptables::table(\"filter\"); let input = filter.chain(\"INPUT\"); let m = #{ port: 1, proto: 2 };");
+        for chain in ["input", "filter.chain(\"INPUT\")", "iptables::table(\"filter\").chain(\"INPUT\")"] {
+            assert_eq!(offered(&host, &format!("{chain}.appe")), [format!("{chain}.append(")]);
+        }
+        assert_eq!(offered(&host, "filter.list_c"), ["filter.list_chains()"]);
+        assert_eq!(offered(&host, "m.p"), ["m.port", "m.proto"]);
+        assert!(offered(&host, "[1].pu").contains(&"[1].push(".to_owned()));
+        assert!(offered(&host, "\"a\".to_up").contains(&"\"a\".to_upper()".to_owned()));
+        assert_eq!(offered(&host, "nothing.ap"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn strings_name_what_is_there() {
+        let host = host("iptables::table(\"filter\").new_chain(\"LOGDROP\"); let c = iptables::table(\"filter\").chain(\"INPUT\");");
+        assert_eq!(offered(&host, "iptables::table(\"fi"), ["iptables::table(\"filter"]);
+        assert_eq!(offered(&host, "iptables::table(\"filter\").chain(\"LO"), ["iptables::table(\"filter\").chain(\"LOGDROP"]);
+        assert_eq!(offered(&host, "c.append(\"-p tcp -j LOGD"), ["c.append(\"-p tcp -j LOGDROP"]);
+        assert_eq!(offered(&host, "c.append(#{ proto: \"tc"), ["c.append(#{ proto: \"tcp"]);
+        assert_eq!(offered(&host, "c.append(#{ dpo"), ["c.append(#{ dport: "]);
+        assert_eq!(offered(&host, "c.append(#{ proto: \"tcp\", dpo"), ["c.append(#{ proto: \"tcp\", dport: "]);
+    }
+
+    #[test]
+    fn a_hint_is_what_is_left_of_the_signature() {
+        let host = host("let c = iptables::table(\"filter\").chain(\"INPUT\"); fn f(a, b) { a + b }");
+        assert_eq!(host.hint("iptables::table(").as_deref(), Some("name: string) -> Table"));
+        assert_eq!(host.hint("c.insert(").as_deref(), Some("place: int, rule: any)"));
+        assert_eq!(host.hint("c.insert(1").as_deref(), Some(", rule: any)"));
+        assert_eq!(host.hint("c.insert(1,").as_deref(), Some(" rule: any)"));
+        assert_eq!(host.hint("f(1, ").as_deref(), Some("b)"));
+        assert_eq!((host.hint("f(1, 2)"), host.hint("(1"), host.hint("f(\"a")), (None, None, None));
+    }
+}

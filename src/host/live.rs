@@ -1,0 +1,179 @@
+//! The names of what is there: chains, interfaces, modules and files, for whoever types a string.
+
+use std::path::Path;
+
+use super::Host;
+use super::embedded::STDLIB;
+use super::lex::{Kind, Piece};
+use crate::kernel::{files, links};
+use crate::model::Family;
+use crate::model::iptables::Table;
+use crate::transaction::{Query, Reading};
+
+/// Targets that every iptables has, by table where they are bound to one.
+const TARGETS: &[&str] = &["ACCEPT", "DROP", "REJECT", "LOG", "RETURN", "MARK", "DNAT", "SNAT", "MASQUERADE", "REDIRECT"];
+const PROTOCOLS: &[&str] = &["tcp", "udp", "icmp", "icmpv6", "all"];
+const STATES: &[&str] = &["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
+const POLICIES: &[&str] = &["ACCEPT", "DROP"];
+const TABLES: &[&str] = &["filter", "nat", "mangle", "raw", "security"];
+/// What the words of a rule begin with most often.
+const OPTIONS: &[&str] = &["-p", "-s", "-d", "-i", "-o", "-m", "-j", "--dport", "--sport", "--ctstate", "--limit"];
+
+/// What a string is about to name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Table,
+    Chain,
+    Target,
+    Interface,
+    Protocol,
+    State,
+    Policy,
+    List,
+    Module,
+    /// The words of a rule, of which the last is about to be typed.
+    Rule,
+    Nothing,
+}
+
+/// Tells what a string stands for, by the pieces in front of it.
+pub(super) fn named(text: &str, before: &[Piece]) -> Named {
+    let word = |at: usize| before.get(at).filter(|piece| piece.kind == Kind::Word).map_or("", |piece| &text[piece.range.clone()]);
+    match before.split_last() {
+        Some((last, _)) if last.kind == Kind::Word && &text[last.range.clone()] == "import" => return Named::Module,
+        Some((colon, keys)) if &text[colon.range.clone()] == ":" => return of_key(word(keys.len().wrapping_sub(1))),
+        _ => {}
+    }
+    let mut depth = 0;
+    for (at, piece) in before.iter().enumerate().rev() {
+        match piece.kind {
+            Kind::Close => depth += 1,
+            Kind::Open if depth > 0 => depth -= 1,
+            // An array in a call holds what the call takes.
+            Kind::Open if text[piece.range.clone()] == *"[" => {}
+            Kind::Open if text[piece.range.clone()] == *"(" => return of_call(word(at.wrapping_sub(1))),
+            Kind::Open => return Named::Nothing,
+            _ => {}
+        }
+    }
+    Named::Nothing
+}
+
+fn of_key(key: &str) -> Named {
+    match key {
+        "jump" => Named::Target,
+        "in_interface" | "out_interface" => Named::Interface,
+        "proto" => Named::Protocol,
+        "state" => Named::State,
+        "words" => Named::Rule,
+        _ => Named::Nothing,
+    }
+}
+
+fn of_call(function: &str) -> Named {
+    match function {
+        "table" | "both" => Named::Table,
+        "chain" | "ensure_chain" | "delete_chain" | "absent_chain" | "rename_chain" => Named::Chain,
+        "set_policy" => Named::Policy,
+        "recent" => Named::List,
+        "append" | "insert" | "insert_first" | "replace" | "delete" | "ensure" | "ensure_first" | "absent" | "check" | "find" => {
+            Named::Rule
+        }
+        _ => Named::Nothing,
+    }
+}
+
+/// Tells what the last of the words of a rule stands for, by the word in front of it.
+pub(super) fn in_rule(words: &str) -> Named {
+    match words.split_whitespace().next_back() {
+        Some("-j" | "--jump" | "-g" | "--goto") => Named::Target,
+        Some("-i" | "-o" | "--in-interface" | "--out-interface") => Named::Interface,
+        Some("-p" | "--protocol") => Named::Protocol,
+        Some("--ctstate" | "--state") => Named::State,
+        _ => Named::Rule,
+    }
+}
+
+impl Host {
+    /// Lists the names that a string can have that begins so.
+    pub(super) fn names(&self, named: Named, table: Option<Table>, start: &str) -> Vec<String> {
+        let all: Vec<String> = match named {
+            Named::Table => owned(TABLES),
+            Named::Chain => self.chains(table),
+            Named::Target => [owned(TARGETS), self.chains(table).into_iter().filter(|chain| !is_builtin(chain)).collect()].concat(),
+            Named::Interface => links::names(),
+            Named::Protocol => owned(PROTOCOLS),
+            Named::State => owned(STATES),
+            Named::Policy => owned(POLICIES),
+            Named::List => match self.session.door().read(Query::RecentLists) {
+                Ok(Reading::RecentLists(lists)) => lists,
+                _ => Vec::new(),
+            },
+            Named::Module => modules(start),
+            Named::Rule => owned(OPTIONS),
+            Named::Nothing => Vec::new(),
+        };
+        all.into_iter().filter(|name| name.starts_with(start)).collect()
+    }
+
+    fn chains(&self, table: Option<Table>) -> Vec<String> {
+        let door = self.session.door();
+        let found = match door.read(Query::Chains(Family::V4, table.unwrap_or(Table::Filter))) {
+            Ok(Reading::Chains(chains)) => chains.iter().map(|chain| chain.as_str().to_owned()).collect(),
+            // Whoever may not read them is told so by the statement itself.
+            _ => Vec::new(),
+        };
+        // What was read for a look is not kept for the statement. Nothing is queued while somebody types.
+        let _ = door.step();
+        found
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn is_builtin(chain: &str) -> bool {
+    ["INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"].contains(&chain)
+}
+
+/// Lists what can be imported: modules of the standard library, folders, and files without their extension.
+fn modules(start: &str) -> Vec<String> {
+    let standard = STDLIB.iter().map(|(name, _)| format!("std:{name}"));
+    let files = paths(start)
+        .into_iter()
+        .filter_map(|path| if path.ends_with('/') { Some(path) } else { path.strip_suffix(".rhai").map(str::to_owned) });
+    standard.chain(files).collect()
+}
+
+/// Lists the paths that begin so.
+pub fn paths(start: &str) -> Vec<String> {
+    let (folder, name) = start.rfind('/').map_or(("", start), |at| start.split_at(at + 1));
+    let hidden = |path: &String| path.starts_with('.') && !name.starts_with('.');
+    let found = files::names(Path::new(if folder.is_empty() { "." } else { folder }), name);
+    found.into_iter().filter(|path| !hidden(path)).map(|path| format!("{folder}{path}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::lex;
+
+    fn of(text: &str) -> Named {
+        let pieces = lex::pieces(text);
+        named(text, &pieces[..pieces.len() - 1])
+    }
+
+    #[test]
+    fn a_string_knows_what_it_names() {
+        assert_eq!(of("iptables::table(\"f"), Named::Table);
+        assert_eq!(of("t.chain(\""), Named::Chain);
+        assert_eq!(of("import \"st"), Named::Module);
+        assert_eq!(of("c.append(#{ proto: \"tcp\", jump: \"D"), Named::Target);
+        assert_eq!(of("c.append([f(1), \"-p"), Named::Rule);
+        assert_eq!(of("c.append(#{ x: [\""), Named::Nothing);
+        assert_eq!(of("let x = \""), Named::Nothing);
+        assert_eq!(of(":"), Named::Nothing);
+        assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
+    }
+}
