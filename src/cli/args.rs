@@ -161,7 +161,9 @@ pub(crate) enum Verb {
     /// Make a run come back with the next boot
     ///
     /// Prints a systemd unit that runs the same recipe with the same parameters at boot, and lifts it when it is stopped. It says no more than
-    /// that: nothing is installed without `--install`, and nothing is enabled. With `--print`, prints instead what the run has in force now.
+    /// that: nothing is installed without `--install`, and nothing is enabled. The recipe and all that it imports must be as the run found them,
+    /// in files and folders that only root may write to: at boot, that is what keeps them the same. With `--print`, prints instead what the run
+    /// has in force now.
     #[command(after_help = "Examples:
   fyke persist last
   fyke persist --install k3v9x2ab
