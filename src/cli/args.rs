@@ -1,14 +1,13 @@
 //! The words of the command line. fyke's own flags stand before the recipe; what follows the recipe's name is the recipe's.
 
+mod safety;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::model::Fault;
-use crate::model::duration::Span;
-use crate::transaction::{Bound, Stance, Term};
+pub(crate) use self::safety::{Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -48,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "BACKEND", help_heading = "Where")]
     pub(crate) backend: Option<Backend>,
     /// End the script after this time and lift what it did; 0 for never
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Where")]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = safety::timeout, help_heading = "Where")]
     pub(crate) timeout: Timeout,
 }
 
@@ -71,10 +70,6 @@ pub(crate) enum Backend {
     /// x_tables, iptables-legacy(8)
     Legacy,
 }
-
-/// A bound of time; none is no bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timeout(pub(crate) Option<Duration>);
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -177,7 +172,9 @@ pub(crate) enum Verb {
     /// Make a run come back with the next boot
     ///
     /// Prints a systemd unit that runs the same recipe with the same parameters at boot, and lifts it when it is stopped. It says no more than
-    /// that: nothing is installed without `--install`, and nothing is enabled. With `--print`, prints instead what the run has in force now.
+    /// that: nothing is installed without `--install`, and nothing is enabled. The recipe and all that it imports must be as the run found them,
+    /// in files and folders that only root may write to: at boot, that is what keeps them the same. With `--print`, prints instead what the run
+    /// has in force now.
     #[command(after_help = "Examples:
   fyke persist last
   fyke persist --install k3v9x2ab
@@ -200,40 +197,6 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke man /usr/local/share/man/man1")]
     Man(Folder),
-}
-
-/// What keeps users from locking themselves out.
-#[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct Safety {
-    /// Go on even if that could cut the connection by which you are logged in
-    #[arg(long)]
-    pub(crate) allow_lockout: bool,
-}
-
-impl Safety {
-    /// Tells what to do about a change that could cut the login.
-    pub(crate) fn stance(self) -> Stance {
-        if self.allow_lockout { Stance::Allow } else { Stance::Refuse }
-    }
-}
-
-/// For how long what is run is in force.
-#[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct Stay {
-    /// Lift it after this time (5s to 24h), whatever happens, unless `fyke confirm` comes before
-    #[arg(long, value_name = "DURATION", value_parser = term, conflicts_with = "lease")]
-    pub(crate) confirm: Option<Duration>,
-    /// Lift it after this time (5s to 24h): it is wanted for so long only
-    #[arg(long = "for", id = "lease", value_name = "DURATION", value_parser = term)]
-    pub(crate) lease: Option<Duration>,
-}
-
-impl Stay {
-    /// Gives the bound of the time, if there is one.
-    pub(crate) fn bound(self) -> Option<Bound> {
-        let bound = |term| move |span| Bound { term, span };
-        self.confirm.map(bound(Term::Confirm)).or(self.lease.map(bound(Term::Lease)))
-    }
 }
 
 /// What `run` takes.
@@ -428,25 +391,10 @@ pub(crate) fn command() -> clap::Command {
     Line::command()
 }
 
-/// Reads a bound of time: `90s`, `10m`, `1h30m`, `500ms`, or `0` for none.
-fn duration(text: &str) -> Result<Timeout, String> {
-    if text == "0" {
-        return Ok(Timeout(None));
-    }
-    let span: Span = text.parse().map_err(|fault: Fault| format!("{}; 0 is no limit", fault.why))?;
-    if span.0.is_zero() { Err("it would be over at once; 0 is no limit".to_owned()) } else { Ok(Timeout(Some(span.0))) }
-}
-
-/// Reads the time after which a run is lifted: long enough to confirm it, and short enough that somebody remembers it.
-fn term(text: &str) -> Result<Duration, String> {
-    const BOUNDS: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(24 * 3600);
-    let span: Span = text.parse().map_err(|fault: Fault| fault.why)?;
-    if BOUNDS.contains(&span.0) { Ok(span.0) } else { Err("it has to be between 5s and 24h".to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transaction::{Stance, Term};
 
     fn line(words: &[&str]) -> Line {
         Line::try_parse_from(std::iter::once("fyke").chain(words.iter().copied())).unwrap()
@@ -500,14 +448,5 @@ mod tests {
             assert_eq!(bound(&["--confirm", bad, "x"]), None, "{bad}");
         }
         assert!(Line::try_parse_from(["fyke", "plan", "--confirm", "60s", "x"]).is_err());
-    }
-
-    #[test]
-    fn durations_are_read_strictly() {
-        let ms = |text| duration(text).unwrap().0.map(|d| d.as_millis());
-        assert_eq!((ms("0"), ms("90s"), ms("1h30m"), ms("1s500ms")), (None, Some(90_000), Some(5_400_000), Some(1_500)));
-        for bad in ["", "-5s", "5", "5 minutes", "1h-1m", "NaN", "9223372036854775807m", "1e400s", "0s", "10000h", "s", "٣s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -8,6 +8,7 @@ use super::args::{Options, Persist, Saved};
 use super::place::Place;
 use super::show::Screen;
 use crate::host::Recipe;
+use crate::host::check::check;
 use crate::kernel::xtables::Backend;
 use crate::kernel::{identity, trust};
 use crate::model::iptables::excerpt;
@@ -78,7 +79,7 @@ fn is_in_force(record: &RunRecord) -> Result<(), Fault> {
     }
 }
 
-/// Makes the unit of a run, if its recipe is still the same and nobody but root can change it.
+/// Makes the unit of a run, if it can come back and may be trusted.
 fn unit(record: &RunRecord) -> Result<Unit, Fault> {
     let (context, source) = (&record.context, &record.context.source);
     let netns = match context.home.as_str() {
@@ -92,12 +93,7 @@ fn unit(record: &RunRecord) -> Result<Unit, Fault> {
         return Err(refused(record, "it was no recipe: only a file or a built-in recipe can be run again")
             .hint("write the script to a file, and run that"));
     }
-    if Recipe::find(&source.file)?.hash != source.hash {
-        return Err(refused(record, format!("{} has changed since", source.file)).hint("run it once more, and persist that run"));
-    }
-    if source.file.contains('/') {
-        trust::only_root_writes(Path::new(&source.file))?;
-    }
+    is_trusted(record)?;
     let program = identity::program()?;
     trust::only_root_writes(Path::new(&program))?;
     Ok(Unit {
@@ -109,6 +105,26 @@ fn unit(record: &RunRecord) -> Result<Unit, Fault> {
         backend: context.backend.clone(),
         netns,
     })
+}
+
+/// Refuses a run if its recipe or what that imports has changed, or may be changed by others than root: at boot nothing is compared any more.
+fn is_trusted(record: &RunRecord) -> Result<(), Fault> {
+    let source = &record.context.source;
+    let is_same = |now: &Recipe, hash: &str| match now.hash == hash {
+        true => Ok(()),
+        false => Err(refused(record, format!("{} has changed since", now.file)).hint("run it once more, and persist that run")),
+    };
+    let recipe = Recipe::find(&source.file)?;
+    is_same(&recipe, &source.hash)?;
+    for module in &source.modules {
+        is_same(&Recipe::read(&module.file)?, &module.hash)?;
+    }
+    if recipe.path.is_some() {
+        trust::only_root_writes(Path::new(&source.file))?;
+    }
+    // What this run did not import, one at boot may: an import can depend on what is there.
+    let (_, library) = check(&recipe);
+    source.modules.iter().chain(&library.imported()).try_for_each(|module| trust::only_root_writes(Path::new(&module.file)))
 }
 
 /// Prints what a run has in force in one family, to be restored without fyke.

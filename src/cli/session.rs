@@ -285,7 +285,7 @@ impl<'a> Session<'a> {
             Script::Recipe(recipe, words) => {
                 let built_in = || if recipe.file.starts_with('<') { String::new() } else { recipe.file.clone() };
                 let file = recipe.path.as_deref().map_or_else(built_in, files::absolute);
-                (recipe.owner(""), Source { file, hash: recipe.hash.clone(), words: words.to_vec() })
+                (recipe.owner(""), Source { file, hash: recipe.hash.clone(), words: words.to_vec(), ..Source::default() })
             }
             Script::Text(text) => {
                 let line = Recipe::inline("<eval>", text);

@@ -136,6 +136,7 @@ impl Host {
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.
         drop(scope);
+        self.session.door().set_modules(self.library.imported());
         result
     }
 

@@ -69,11 +69,7 @@ impl Recipe {
     }
 
     fn new(name: &str, file: &str, path: Option<PathBuf>, text: String) -> Self {
-        let hash = Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        Self { name: name.to_owned(), file: file.to_owned(), path, text, hash }
+        Self { name: name.to_owned(), file: file.to_owned(), path, hash: hash(&text), text }
     }
 
     /// Lists the built-in recipes.
@@ -95,6 +91,14 @@ impl Recipe {
             false => Err(declared.faults.swap_remove(0)),
         }
     }
+}
+
+/// Gives the SHA-256 of a text, in hexadecimal.
+pub(super) fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn unknown(word: &str) -> Fault {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
 use super::embedded::{Embedded, STDLIB};
-use super::recipe::Recipe;
+use super::recipe::{Recipe, hash};
 use super::reflect::FunctionDoc;
 use super::{fault, guard};
 use crate::bind::call;
@@ -15,6 +15,7 @@ use crate::kernel::files;
 use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, Source, Sources, decode};
 use crate::model::{Fault, Kind};
+use crate::transaction::Module as ModuleFile;
 
 /// How many imports may nest.
 const DEEPEST: usize = 32;
@@ -39,6 +40,8 @@ struct State {
     modules: HashMap<Key, SharedModule>,
     /// What is being loaded just now, outermost first, each with its name.
     loading: Vec<(Key, String)>,
+    /// The files whose text was read, also if it was no good: a script may catch that and go on.
+    read: Vec<ModuleFile>,
 }
 
 /// What makes a module the same module.
@@ -130,9 +133,20 @@ impl Library {
             Key::Std(module) => standard(STDLIB, module),
             Key::File(path) => {
                 self.state().files.insert(name.to_owned(), path.clone());
-                decode(name, &files::read_bounded(path, MAX_BYTES)?)
+                let text = decode(name, &files::read_bounded(path, MAX_BYTES)?)?;
+                let module = ModuleFile { file: path.display().to_string(), hash: hash(&text) };
+                let read = &mut self.state().read;
+                if !read.contains(&module) {
+                    read.push(module);
+                }
+                Ok(text)
             }
         }
+    }
+
+    /// Gives the files that were imported, in the order in which they were read.
+    pub fn imported(&self) -> Vec<ModuleFile> {
+        self.state().read.clone()
     }
 
     /// Marks a module as being loaded, unless it is so already: then the imports form a cycle.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::record::{Batch, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
+use super::record::{Batch, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use crate::kernel::store::{Statement, Store, Value};
 use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -19,7 +19,7 @@ CREATE TABLE runs (
     recipe TEXT NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL, hash TEXT NOT NULL, words TEXT NOT NULL,
     user TEXT NOT NULL, command TEXT NOT NULL, pid INTEGER NOT NULL,
     boot TEXT NOT NULL, namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, started INTEGER NOT NULL,
-    term TEXT, deadline INTEGER, term_state TEXT
+    term TEXT, deadline INTEGER, term_state TEXT, modules TEXT NOT NULL
 );
 CREATE TABLE batches (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
@@ -111,13 +111,16 @@ impl Journal {
             until.map_or(Value::Null, |until| until.term.name().into()),
             until.map_or(Value::Null, |until| until.deadline.into()),
             until.map_or(Value::Null, |until| until.state.name().into()),
+            json(&context.source.modules)?.into(),
         ];
-        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
+        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
     }
 
-    /// Ends a run well. One that is still armed gets its deadline anew by the same write: its time begins when it has ended.
-    pub fn close(&mut self, run: &RunId, deadline: Option<i64>) -> Result<(), Fault> {
-        let mut statements = vec![state_is(run, RunState::Done)];
+    /// Ends a run well, and writes down what it has imported: a script may import something after its first change. One that is still armed
+    /// gets its deadline anew by the same write: its time begins when it has ended.
+    pub fn close(&mut self, run: &RunId, modules: &[Module], deadline: Option<i64>) -> Result<(), Fault> {
+        let imported = ("UPDATE runs SET modules = ? WHERE id = ?", vec![json(modules)?.into(), run.as_str().into()]);
+        let mut statements = vec![imported, state_is(run, RunState::Done)];
         if let Some(deadline) = deadline {
             let values = vec![deadline.into(), run.as_str().into(), TermState::Armed.name().into()];
             statements.push(("UPDATE runs SET deadline = ? WHERE id = ? AND term_state = ?", values));
@@ -374,15 +377,18 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
         backend,
         started,
         until @ ..,
+        modules,
     ] = row
     else {
         return Err(Fault::new(Kind::System, "read the journal", "a row has the wrong number of columns"));
     };
     let text = |value: &Value| value.text().to_owned();
+    let unread = |error: serde_json::Error| damaged(id.text(), &error.to_string());
     let source = Source {
         file: text(file),
         hash: text(hash),
-        words: serde_json::from_str(words.text()).map_err(|error| damaged(id.text(), &error.to_string()))?,
+        words: serde_json::from_str(words.text()).map_err(unread)?,
+        modules: serde_json::from_str(modules.text()).map_err(unread)?,
     };
     Ok(RunRecord {
         id: id.text().parse()?,

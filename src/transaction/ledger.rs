@@ -160,7 +160,8 @@ impl Ledger {
     pub(super) fn close(&mut self) -> Result<(), Fault> {
         let Some(run) = self.entered().cloned() else { return Ok(()) };
         let until = self.bound.map(|bound| bound.from(clock::boottime()));
-        self.journal()?.close(&run, until.map(|until| until.deadline))?;
+        let modules = std::mem::take(&mut self.context.source.modules);
+        self.journal()?.close(&run, &modules, until.map(|until| until.deadline))?;
         self.until = until;
         Ok(())
     }

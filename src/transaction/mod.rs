@@ -26,7 +26,7 @@ pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
 use self::overlay::Overlay;
-pub use self::record::{Batch, Bound, Context, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
+pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
 use self::undo::Desk;
 use crate::kernel::Kernel;
@@ -134,6 +134,11 @@ impl Door {
         let mut transaction = self.lock();
         transaction.ledger.context.owner = owner.clone();
         transaction.overlay = Overlay::new(owner, transaction.ledger.run.clone());
+    }
+
+    /// Sets what the script has imported; to be called before the run is finished.
+    pub fn set_modules(&self, modules: Vec<Module>) {
+        self.lock().ledger.context.source.modules = modules;
     }
 
     /// Sets for how long the run is to be in force; to be called before the first change.

@@ -130,6 +130,17 @@ pub struct Source {
     pub hash: String,
     /// The words after the name of the recipe: its parameters.
     pub words: Vec<String>,
+    /// The files that were imported; known when the run has ended well.
+    pub modules: Vec<Module>,
+}
+
+/// A file that a run has imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// The file with its whole path, without links.
+    pub file: String,
+    /// The SHA-256 of the text.
+    pub hash: String,
 }
 
 /// Who runs what, where: the head of a run in the journal.

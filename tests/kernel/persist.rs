@@ -12,6 +12,7 @@ use crate::program::Said;
 on_both! {
     a_unit_runs_the_same_recipe
     what_cannot_come_back_is_refused
+    what_is_imported_is_judged_as_well
     printed_rules_restore_to_the_same
 }
 
@@ -123,6 +124,51 @@ fn what_cannot_come_back_is_refused(world: &World) {
     fyke(world, &["run", "/run/recipes/one.rhai"]);
     fs::set_permissions("/run/recipes", Permissions::from_mode(0o775)).unwrap();
     refused(5, "others than root may write to /run/recipes (mode 775)");
+}
+
+fn what_is_imported_is_judged_as_well(world: &World) {
+    settle(world);
+    let (recipe, lib) = ("/run/recipes/importer.rhai", "/run/recipes/lib/ours.rhai");
+    let deeper = "/run/recipes/lib/deeper.rhai";
+    // One import after the first change, one by what was imported, one that this run does not reach.
+    let text = "\
+let filter = iptables::table(\"filter\");
+filter.chain(\"INPUT\").append(\"-j DROP\");
+commit();
+import \"lib/ours\" as ours;
+if filter.chain(\"INPUT\").list().len() > 1000 { import \"lib/rare\" as rare; }
+";
+    fs::create_dir("/run/recipes/lib").unwrap();
+    let rare = "/run/recipes/lib/rare.rhai";
+    for (file, text) in [(recipe, text), (lib, "import \"deeper\" as deeper;"), (deeper, "export const X = 1;"), (rare, "")] {
+        fs::write(file, text).unwrap();
+    }
+    let persist = || fyke(world, &["persist", "last"]);
+    let run = || assert_eq!(fyke(world, &["run", recipe]).code, Some(0));
+    let refused = |code: i32, why: &str| {
+        let said = persist();
+        assert!(said.code == Some(code) && said.err.contains(why), "{why}: {said:?}");
+    };
+    run();
+    for file in [lib, deeper] {
+        let text = fs::read_to_string(file).unwrap();
+        fs::write(file, format!("{text}\n")).unwrap();
+        refused(2, &format!("{file} has changed since"));
+        fs::write(file, text).unwrap();
+    }
+    if world.is_root {
+        assert_eq!(persist().code, Some(0));
+        for file in [lib, deeper, rare, "/run/recipes/lib"] {
+            let mode = fs::metadata(file).unwrap().permissions();
+            fs::set_permissions(file, Permissions::from_mode(0o777)).unwrap();
+            refused(5, &format!("others than root may write to {file} (mode 777)"));
+            fs::set_permissions(file, mode).unwrap();
+        }
+        assert_eq!(persist().code, Some(0));
+    }
+    fs::remove_file(deeper).unwrap();
+    refused(2, &format!("cannot read {deeper}: there is no such file"));
+    world.undo();
 }
 
 fn printed_rules_restore_to_the_same(world: &World) {

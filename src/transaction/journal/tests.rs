@@ -82,7 +82,7 @@ fn a_term_has_one_end() {
     assert_eq!(until.deadline, 61_000);
     for run in runs.clone() {
         journal.begin(&id(run), RunKind::Run, None, &Context::default(), 0, Some(&until)).unwrap();
-        journal.close(&id(run), Some(62_000)).unwrap();
+        journal.close(&id(run), &[], Some(62_000)).unwrap();
     }
     let together = Barrier::new(2);
     let end = |state: TermState| {
