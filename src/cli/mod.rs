@@ -25,6 +25,7 @@ mod session;
 mod show;
 mod status;
 mod term;
+mod trace;
 mod undo;
 mod watch;
 

@@ -8,8 +8,9 @@ use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
 use super::show::changes::Deed;
+use super::trace;
 use super::undo::tell;
-use crate::kernel::lock::RunLock;
+use crate::kernel::lock::{RunLock, TO_BEGIN};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
 use crate::transaction::undo::Desk;
@@ -27,16 +28,17 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
         let mut locks = Vec::new();
         let mut alive = |run: &RunId| match RunLock::take(&state, run.as_str(), Duration::ZERO) {
             Ok(lock) => {
-                locks.push(lock);
+                locks.push((run.clone(), lock));
                 false
             }
             Err(_) => true,
         };
-        let reports = RunLock::in_turn(&state, place.namespace, || {
+        let reports = RunLock::in_turn(&state, place.namespace, TO_BEGIN, || {
             let (kernel, journal) = (&mut *Place::live(options), &mut journal);
             Desk { kernel, journal, context: &context, now: now(), force: false }.recover(&mut alive)
-        })?;
-        locks.into_iter().for_each(RunLock::remove);
+        });
+        locks.into_iter().for_each(|(run, lock)| trace::settle(&place, lock, &run, reports.is_ok()));
+        let reports = reports?;
         if reports.is_empty() && !screen.json {
             screen.note("nothing to recover");
             return Ok(0);
