@@ -171,8 +171,9 @@ impl<'a> Session<'a> {
         let begun = page.open_run().is_some();
         page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
-        if let (Err(_), Some(run), Some(lock)) = (&lifted, page.open_run().and_then(|run| run.parse().ok()), self.lock()) {
-            trace::settle(&self.place, lock, &run, false);
+        if lifted.is_err() {
+            let run = page.open_run().and_then(|run| run.parse().ok());
+            self.lock().zip(run).into_iter().for_each(|(lock, run)| trace::settle(&self.place, lock, &run, false));
         }
         self.settle(page);
         lifted.iter().for_each(|report| remember(self.screen, &self.place, report));
