@@ -25,24 +25,27 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
         let mut journal = Journal::open(&place.shelf())?;
         let context = place.context(Owner::new("recover", ""), Source::default());
         // A free lock is the proof that a run is dead; what its tools may still write is not, so it is held until all is lifted.
-        let mut locks = Vec::new();
+        let mut locks: Vec<(RunId, RunLock)> = Vec::new();
         let mut alive = |run: &RunId| match RunLock::take(&state, run.as_str(), Duration::ZERO) {
+            // Of a run and what was done with it there is one lock.
+            _ if locks.iter().any(|(id, _)| id == run) => false,
             Ok(lock) => {
                 locks.push((run.clone(), lock));
                 false
             }
             Err(_) => true,
         };
-        let reports = RunLock::in_turn(&state, place.namespace, TO_BEGIN, || {
+        let outcomes = RunLock::in_turn(&state, place.namespace, TO_BEGIN, || {
             let (kernel, journal) = (&mut *Place::live(options), &mut journal);
             Desk { kernel, journal, context: &context, now: now(), force: false }.recover(&mut alive)
         });
-        locks.into_iter().for_each(|(run, lock)| trace::settle(&place, lock, &run, reports.is_ok()));
-        let reports = reports?;
-        if reports.is_empty() && !screen.json {
+        let done = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().all(Result::is_ok));
+        locks.into_iter().for_each(|(run, lock)| trace::settle(&place, lock, &run, done));
+        let outcomes = outcomes?;
+        if outcomes.is_empty() && !screen.json {
             screen.note("nothing to recover");
             return Ok(0);
         }
-        tell(screen, &place, reports.into_iter().map(|report| (Deed::Lifted, Ok(report))).collect())
+        tell(screen, &place, outcomes.into_iter().map(|outcome| (Deed::Lifted, outcome)).collect())
     })
 }

@@ -19,7 +19,7 @@ use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Until};
+use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Term, Until};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 const STACK: usize = 64 << 20;
@@ -90,8 +90,8 @@ impl<'a> Session<'a> {
         }
         self.leash = bound.map(|_| watch::start(self.options, &self.place).map(Arc::new)).transpose()?;
         self.bound = bound;
-        if bound.is_some() {
-            // Who is locked out for that long is not locked out.
+        if bound.is_some_and(|bound| bound.term == Term::Confirm) {
+            // Who is locked out cannot confirm, and so is not locked out for long.
             self.stance = Stance::Allow;
         }
         Ok(self)

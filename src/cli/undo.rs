@@ -27,8 +27,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
         let tasks = tasks(&place.here(&journal), words)?;
         let lifted: Vec<RunId> =
             tasks.iter().filter_map(|task| if let Task::Lift(run) = task { Some(run.id.clone()) } else { None }).collect();
+        let deed = if words.force { Deed::Forced } else { Deed::Lifted };
         let outcomes = tasks.iter().map(|task| match task {
-            Task::Lift(run) => (Deed::Lifted, lift(options, &place, &mut journal, words, &run.id, &lifted)),
+            Task::Lift(run) => (deed, lift(options, &place, &mut journal, words, &run.id, &lifted)),
             Task::Redo(run) => (Deed::SetAgain, redo::again(options, &place, &mut journal, run, (words.force, words.safety.stance()))),
         });
         tell(screen, &place, outcomes.collect())
@@ -94,13 +95,13 @@ pub(crate) fn tell(screen: &Screen, place: &Place, outcomes: Vec<(Deed, Result<R
         None => 0,
     };
     if screen.json {
-        let document = |of: Deed| -> Vec<Value> {
-            let mine = reports.iter().filter(|(deed, _)| *deed == of);
+        let document = |again: bool| -> Vec<Value> {
+            let mine = reports.iter().filter(|(deed, _)| (*deed == Deed::SetAgain) == again);
             let entry = |report: &Report| json!({ "run": report.run, "changes": changes::json(&report.changes), "not_lifted": report.acts, "drift": report.drift });
             mine.map(|(_, report)| entry(report)).collect()
         };
         let failed: Vec<Value> = faults.iter().map(|fault| json!(fault)).collect();
-        let (lifted, again) = (document(Deed::Lifted), document(Deed::SetAgain));
+        let (lifted, again) = (document(false), document(true));
         return screen.document(&json!({ "lifted": lifted, "set_again": again, "failed": failed, "exit": code })).map(|()| code);
     }
     reports.iter().try_for_each(|(deed, report)| screen.print(&changes::deed(*deed, report, screen.verbose, screen.paint)))?;

@@ -312,10 +312,11 @@ impl Journal {
         Ok(rows.iter().map(|row| row[0].text().to_owned()).collect())
     }
 
-    /// Tells who made an object that is still in force, the latest maker if there were several.
+    /// Tells which script made an object that is still in force, the latest if there were several. An undo or a redo that brought it back did not make it.
     pub fn maker(&self, object: &Object, boot: &str, namespace: u64) -> Result<Option<Owner>, Fault> {
         let sql = "SELECT recipe, instance FROM made JOIN runs ON runs.id = made.run \
-                   WHERE object = ? AND boot = ? AND namespace = ? AND state IN ('running', 'done', 'stuck') ORDER BY runs.rowid DESC LIMIT 1";
+                   WHERE object = ? AND boot = ? AND namespace = ? AND kind = 'run' AND state IN ('running', 'done', 'stuck') \
+                   ORDER BY runs.rowid DESC LIMIT 1";
         let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
     }

@@ -92,10 +92,14 @@ impl Ledger {
     }
 
     /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
-    fn nothing_is_armed(&mut self) -> Result<(), Fault> {
+    pub(super) fn nothing_is_armed(&mut self) -> Result<(), Fault> {
         let (boot, namespace, owner) = (self.context.boot.clone(), self.context.namespace, self.context.owner.clone());
-        let runs = self.journal()?.unsettled(&boot, namespace)?;
-        match runs.into_iter().find(|run| run.is_armed() && run.context.owner == owner) {
+        if self.shelf != self.past {
+            return Ok(());
+        }
+        let journal = if self.journal.is_some() { self.journal.as_ref() } else { self.earlier()? };
+        let runs = journal.map_or(Ok(Vec::new()), |journal| journal.unsettled(&boot, namespace))?;
+        match runs.into_iter().find(|run| run.is_armed() && run.context.owner == owner && run.id != self.run) {
             None => Ok(()),
             Some(RunRecord { id, .. }) => {
                 let why = format!("run {id} of it is lifted when its time is over");

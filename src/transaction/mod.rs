@@ -374,6 +374,8 @@ impl Transaction {
         if self.ready {
             self.overlay.retire(self.kernel.xtables()?)?;
             self.flush()?;
+            // One that changes nothing because all is there already relies on it to stay.
+            self.ledger.nothing_is_armed()?;
         }
         self.ledger.close()?;
         let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));

@@ -41,7 +41,7 @@ pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>,
         for one in &mut mine {
             for batch in one.batches.iter().rev() {
                 let found = drift.next().unwrap_or_default();
-                // What is gone of a run that could be lifted in part only, its own undo has taken out.
+                // What is gone of a run that was lifted in part, its own undo has taken out.
                 let whole = batch.done && one.run.state == RunState::Done;
                 one.drift.extend(found.into_iter().filter(|drift| whole || drift.left));
             }

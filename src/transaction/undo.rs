@@ -9,7 +9,7 @@ use crate::model::{Change, Fault, Kind, Report};
 
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
-use super::revert::{Job, Reverted, revert};
+use super::revert::{Job, Reverted, look, revert};
 
 /// What undo and redo work with.
 pub struct Desk<'a> {
@@ -38,9 +38,11 @@ impl Desk<'_> {
             self.journal.set_state(run, state)?;
             return Ok(report);
         }
+        // What an earlier lifting has done, nobody else has.
+        let again = !self.journal.liftings(run)?.is_empty();
         // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
         let unwritten = state == RunState::RolledBack;
-        let mut work = Work { unwritten, ..self.prepare(RunKind::Undo, &record, report)? };
+        let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &record, report)? };
         for batch in &open {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             if self.put_back(batch, &[], &mut work)? {
@@ -71,48 +73,60 @@ impl Desk<'_> {
         work.begin(self.journal, self.now)?;
         // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
-        for lifting in &liftings {
-            for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                if work.faults.is_empty() {
-                    self.put_back(batch, &origin, &mut work)?;
-                }
+        let fault = match self.set_all(run, &liftings, &origin, &mut work) {
+            Ok(()) if work.faults.is_empty() => {
+                let Work { mut report, .. } = work;
+                let changes: Vec<Batch> = self.journal.batches(run)?;
+                let changes: Vec<&[Change]> = changes.iter().rev().map(|batch| &batch.changes[..]).collect();
+                // What its undo found gone already does not come back by itself.
+                report.drift.extend(look(self.kernel.xtables()?, &changes)?.into_iter().flatten());
+                return Ok(report);
             }
-            if work.faults.is_empty() {
-                self.journal.set_state(lifting, RunState::Lifted)?;
-            }
-        }
-        self.close(&work)?;
-        if work.faults.is_empty() {
-            self.journal.close_again(run)?;
-            return Ok(work.report);
-        }
+            Ok(()) => None,
+            Err(fault) => Some(fault),
+        };
+        work.faults.extend(fault);
         // One that cannot be set again as a whole is not set again in part.
-        let lifted = self.lift(run, RunState::Lifted);
+        let lifted = self.lift(run, RunState::Lifted).and_then(|_| self.close(&work));
         let hint = format!("cure the cause, then: fyke redo {run}");
         work.end(format!("set run {run} again"), hint).map_err(|fault| fault.followed_by(lifted.err()))
     }
 
+    /// Puts back the liftings of a run, and closes it.
+    fn set_all(&mut self, run: &RunId, liftings: &[RunId], origin: &[Change], work: &mut Work) -> Result<(), Fault> {
+        for lifting in liftings {
+            for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
+                self.put_back(batch, origin, work)?;
+                if !work.faults.is_empty() {
+                    return Ok(());
+                }
+            }
+            self.journal.set_state(lifting, RunState::Lifted)?;
+        }
+        self.close(work)?;
+        self.journal.close_again(run)
+    }
+
     /// Lifts every run of this namespace that nobody runs any more, and those that could not all be lifted the last time. `alive` tells whether somebody
     /// still does.
-    pub fn recover(&mut self, alive: &mut dyn FnMut(&RunId) -> bool) -> Result<Vec<Report>, Fault> {
+    pub fn recover(&mut self, alive: &mut dyn FnMut(&RunId) -> bool) -> Result<Vec<Result<Report, Fault>>, Fault> {
         let runs = self.journal.runs(&self.context.boot, self.context.namespace)?;
-        let (mut reports, mut faults) = (Vec::new(), Vec::new());
+        let mut outcomes = Vec::new();
         for left in runs.iter().rev() {
-            // What was finished on behalf of a later one is settled by now.
-            let outcome = match (self.journal.run(&left.id)?.state, left.kind) {
-                (RunState::Running, _) if !alive(&left.id) => self.finish(left),
-                (RunState::Stuck, RunKind::Run) if !alive(&left.id) => self.lift(&left.id, RunState::Lifted).map(Some),
+            let is_left = |state| state == RunState::Running || state == RunState::Stuck && left.kind == RunKind::Run;
+            // Who lifts a run, or sets it again, holds its lock. The state counts that it has when nobody does.
+            if !is_left(self.journal.run(&left.id)?.state) || alive(left.parent.as_ref().unwrap_or(&left.id)) {
+                continue;
+            }
+            let outcome = match self.journal.run(&left.id)?.state {
+                RunState::Running => self.finish(left),
+                state if is_left(state) => self.lift(&left.id, RunState::Lifted).map(Some),
+                // It was finished on behalf of a later one, or has ended by itself.
                 _ => Ok(None),
             };
-            match outcome {
-                Ok(report) => reports.extend(report),
-                Err(fault) => faults.push(fault),
-            }
+            outcomes.extend(outcome.transpose());
         }
-        match faults.pop() {
-            None => Ok(reports),
-            Some(fault) => Err(fault.followed_by(faults)),
-        }
+        Ok(outcomes)
     }
 
     /// Brings a run that was cut short to an end: a script and a redo are lifted, an undo is done to its end.
@@ -146,6 +160,7 @@ impl Desk<'_> {
             begun: false,
             unwritten: false,
             mute: false,
+            again: false,
             number: 0,
             report,
             faults: Vec::new(),
@@ -162,7 +177,7 @@ impl Desk<'_> {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
                 // What an unfinished batch did not get done, nobody has taken away.
-                work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
+                work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done && !work.again || drift.left));
                 work.report.changes.extend(found.made);
                 Ok(clean)
             }
@@ -212,6 +227,8 @@ struct Work {
     unwritten: bool,
     /// Whether the journal has failed.
     mute: bool,
+    /// Whether some of it was lifted before.
+    again: bool,
     number: i64,
     report: Report,
     faults: Vec<Fault>,
@@ -233,7 +250,10 @@ impl Work {
         }
         let outcome = write(self);
         self.mute = self.unwritten && outcome.is_err();
-        if self.mute { Ok(()) } else { outcome }
+        match outcome {
+            Err(fault) if !self.mute => Err(Fault { kind: Kind::Incomplete, ..fault }.hint("`fyke recover` finishes what was begun")),
+            _ => Ok(()),
+        }
     }
 
     fn is_clean(&self) -> bool {

@@ -46,11 +46,12 @@ fn a_rule_that_another_took_out_is_reported(world: &World) {
     world.run("ours", OURS);
     world.iptables("iptables -D INPUT 2");
     world.iptables("iptables -A INPUT -p tcp --dport 13 -j ACCEPT");
-    // Back at what it was before the run: there is nothing left to lift, and nothing to report.
+    // Back at what it was before the run: nothing is left to lift, and that is told.
     world.iptables("iptables -P FORWARD ACCEPT");
     let said = world.undo();
-    assert_eq!(said.out.matches("drift").count(), 1, "{said:?}");
+    assert_eq!(said.out.matches("drift").count(), 2, "{said:?}");
     assert!(said.out.contains("rule in filter/INPUT (IPv4): somebody took it out: "), "{said:?}");
+    assert!(said.out.contains("policy of filter/FORWARD (IPv4): somebody set it to ACCEPT"), "{said:?}");
     assert_eq!(ports(world), ["13"]);
     assert!(world.iptables("iptables -S FORWARD").contains("-P FORWARD ACCEPT"));
     world.wipe();

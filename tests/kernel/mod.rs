@@ -10,7 +10,6 @@ mod memory;
 mod persist;
 mod plan;
 mod rollback;
-mod ssh_rate_limit_
 mod ssh_rate_limit;
 mod traces;
 mod undo;

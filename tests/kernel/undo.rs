@@ -10,6 +10,8 @@ on_both! {
     drift_is_told_and_left
     force_lifts_what_somebody_changed
     two_runs_at_work_keep_out_of_each_others_way
+    a_recipe_runs_again_after_its_redo
+    what_somebody_set_back_is_drift
 }
 
 /// Runs a verb that answers in JSON.
@@ -132,4 +134,42 @@ fn two_runs_at_work_keep_out_of_each_others_way(world: &World) {
     nix::sys::signal::kill(running.guardian(), nix::sys::signal::Signal::SIGTERM).unwrap();
     assert_eq!(running.end().code, Some(143));
     world.undo();
+}
+
+/// A chain that came back by a redo is still its recipe's: the recipe runs again, and finds all there.
+fn a_recipe_runs_again_after_its_redo(world: &World) {
+    let before = world.state();
+    world.fyke_well(&["run", "ssh-rate-limit"]);
+    for verb in [&["undo", "last"][..], &["redo"]] {
+        world.fyke_well(verb);
+    }
+    assert_eq!(world.fyke_well(&["run", "ssh-rate-limit"]).err, "nothing changed\n");
+    world.fyke_well(&["run", "ssh-rate-limit", "--hits", "7"]);
+    world.fyke_well(&["undo", "--all"]);
+    assert_eq!(world.state(), before);
+}
+
+/// What is as it was before the run, but not as the run left it, is drift, too.
+fn what_somebody_set_back_is_drift(world: &World) {
+    world.iptables("iptables -A INPUT -p tcp --dport 1 -j ACCEPT");
+    let before = world.iptables("iptables -S");
+    world.run(
+        "ours",
+        "let filter = iptables::table(\"filter\"); filter.chain(\"FORWARD\").set_policy(\"DROP\"); filter.new_chain(\"AAA\").append(\"-j RETURN\");
+        filter.new_chain(\"CCC\"); filter.chain(\"INPUT\").delete(\"-p tcp --dport 1 -j ACCEPT\");",
+    );
+    world.iptables("iptables -P FORWARD ACCEPT");
+    world.iptables("iptables -A INPUT -p tcp --dport 1 -j ACCEPT");
+    world.iptables("iptables -E AAA BBB");
+    world.iptables("iptables -X CCC");
+    let status = json(world, &["status"]);
+    let why: Vec<&str> = status["in_force"][0]["drift"].as_array().unwrap().iter().map(|drift| drift["why"].as_str().unwrap()).collect();
+    for words in ["somebody set it to ACCEPT", "somebody put it back: -p tcp", "somebody renamed it to BBB", "somebody deleted it"] {
+        assert!(why.iter().any(|why| why.starts_with(words)), "{words}: {why:?}");
+    }
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(3) && said.out.contains("renamed it to BBB"), "{said:?}");
+    world.iptables("iptables -X BBB");
+    assert_eq!(world.iptables("iptables -S"), before);
+    world.wipe();
 }

@@ -69,16 +69,15 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
 pub(crate) enum Deed {
     /// It was lifted.
     Lifted,
+    /// It was lifted, and what somebody else changed was not spared.
+    Forced,
     /// It was set again.
     SetAgain,
 }
 
 /// Says what was done with an earlier run; with `all`, every change.
 pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> String {
-    let (verb, again) = match deed {
-        Deed::Lifted => ("lifted", "undo"),
-        Deed::SetAgain => ("set again", "redo"),
-    };
+    let verb = if deed == Deed::SetAgain { "set again" } else { "lifted" };
     let run = report.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let left = report.drift.iter().any(|drift| drift.left);
     let mut text = match (count(&report.changes, ["added", "changed", "taken out"]), left) {
@@ -91,11 +90,11 @@ pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> Stri
         text.push_str(&diff(&report.changes, paint));
     }
     text.push_str(&remarks(report, paint));
-    if left {
-        text.push_str(&format!(
-            "what somebody else changed is left as it is; {} does not spare it\n",
-            paint.cyan(&format!("fyke {again} --force {run}"))
-        ));
+    let more = || paint.cyan(&format!("fyke undo --force {run}"));
+    match deed {
+        Deed::Lifted if left => text.push_str(&format!("what somebody else changed is left as it is; {} does not spare it\n", more())),
+        Deed::Forced if left => text.push_str("what is left stands on somebody else's rules: to be taken out by hand\n"),
+        _ => {}
     }
     text
 }

@@ -139,6 +139,12 @@ impl Screen {
 /// Prints what clap has to say, help and version to standard output and a misuse to standard error, and gives the exit code.
 pub(crate) fn usage(error: &clap::Error, color: When) -> ExitCode {
     let text = error.render();
+    if error.use_stderr() && std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json") {
+        let why = text.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let fault = Fault::input("read the command line", why).hint("`fyke --help` lists verbs and flags");
+        let _ = write(&format!("{:#}\n", serde_json::json!({ "fault": fault, "exit": 2 })));
+        return 2.into();
+    }
     let painted = |terminal| if colours(color, terminal) { text.ansi().to_string() } else { text.to_string() };
     if error.use_stderr() {
         let mut text = painted(io::stderr().is_terminal());

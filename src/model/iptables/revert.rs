@@ -33,6 +33,8 @@ pub struct Revert<'a> {
     next_id: u64,
     drift: Vec<Drift>,
     renamed: Vec<(Table, ChainName, ChainName)>,
+    /// The chains in which rules of ours were found, by those into which they were put.
+    moved: HashMap<ChainRef, ChainName>,
 }
 
 /// What putting back found, and which chains got their old names back.
@@ -48,7 +50,7 @@ impl<'a> Revert<'a> {
     pub fn batch(set: &'a mut Ruleset, changes: &[Change], judge: &mut dyn Judge) -> Reverted {
         let next_id = set.tables.values().flat_map(|t| t.chains.values()).flat_map(|c| &c.rules).map(|e| e.id).max().unwrap_or(0) + 1;
         let family = set.family;
-        let mut revert = Self { set, next_id, drift: Vec::new(), renamed: Vec::new() };
+        let mut revert = Self { set, next_id, drift: Vec::new(), renamed: Vec::new(), moved: HashMap::new() };
         let mine: Vec<&Change> = changes.iter().filter(|change| change.object.family() == family).collect();
         mine.iter().for_each(|change| revert.name_again(change));
         // First what others may need (chains), then what may need it (rules), last what nothing needs any more.
@@ -69,8 +71,9 @@ impl<'a> Revert<'a> {
 
     fn chain_back(&mut self, change: &Change) {
         if let (Object::Chain(at), Some(State::Present), None) = (&change.object, &change.before, &change.after) {
-            // If it is there already, then it came back in an undo that was cut short, or somebody else made it: its rules decide.
-            let _ = self.set.new_chain(at.table, &at.chain);
+            if self.set.new_chain(at.table, &at.chain).is_err() {
+                self.report(&change.object, false, "somebody made it again");
+            }
         }
     }
 
@@ -80,12 +83,16 @@ impl<'a> Revert<'a> {
             put_in(changes).filter_map(|(at, rule, _)| Some((at, rule, rule.tag.as_ref()?))).collect();
         let mut by_tag: HashMap<&Tag, (&ChainRef, &Rule, usize)> = put_in.iter().map(|(at, rule, tag)| (*tag, (*at, *rule, 0))).collect();
         let mut altered: HashMap<Tag, String> = HashMap::new();
-        for chain in self.set.tables.values_mut().flat_map(|table| table.chains.values_mut()) {
+        let chains = self.set.tables.values_mut().flat_map(|table| table.chains.iter_mut());
+        for (name, chain) in chains {
             chain.rules.retain(|entry| {
                 let Some((tag, (at, rule, found))) = entry.rule.tag.as_ref().and_then(|tag| Some((tag, by_tag.get_mut(tag)?))) else {
                     return true;
                 };
                 let same = judge.same(at, rule, &entry.rule);
+                if *name != at.chain {
+                    self.moved.insert((*at).clone(), name.clone());
+                }
                 if same {
                     *found += 1;
                 } else {
@@ -134,7 +141,7 @@ impl<'a> Revert<'a> {
             return;
         };
         match self.set.find(at.table, &at.chain).and_then(|chain| chain.policy) {
-            Some(now) if now == *before => {}
+            Some(now) if now == *before => self.report(&change.object, false, format!("somebody set it to {now}")),
             Some(now) if now == *after || judge.overrides() => drop(self.set.set_policy(at.table, &at.chain, *before)),
             _ => self.report(&change.object, true, format!("it is not {after} any more")),
         }
@@ -169,7 +176,10 @@ impl<'a> Revert<'a> {
                 last = None;
             }
             let around = leader.of(at, place);
-            let Some(count) = lacking.get_mut(&(at, rule.fingerprint())).filter(|count| **count > 0) else { continue };
+            let Some(count) = lacking.get_mut(&(at, rule.fingerprint())).filter(|count| **count > 0) else {
+                self.report(&change.object, false, format!("somebody put it back: {}", rule.words));
+                continue;
+            };
             *count -= 1;
             let Some(chain) = self.set.find_mut(at.table, &at.chain) else {
                 self.report(&change.object, true, format!("its chain is gone; the rule was: {}", rule.words));
@@ -213,7 +223,10 @@ impl<'a> Revert<'a> {
     fn chain_away(&mut self, change: &Change) {
         let (Object::Chain(at), None, Some(State::Present)) = (&change.object, &change.before, &change.after) else { return };
         if self.set.find(at.table, &at.chain).is_none() {
-            return;
+            return match self.moved.get(at).cloned() {
+                Some(name) => self.report(&change.object, true, format!("somebody renamed it to {name}")),
+                None => self.report(&change.object, false, "somebody deleted it"),
+            };
         }
         if let Err(fault) = self.set.delete_chain(at.table, &at.chain) {
             self.report(&change.object, true, format!("somebody else uses it: {}", fault.why));

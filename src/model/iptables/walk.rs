@@ -33,7 +33,7 @@ const OUT: [(Table, &str); 7] = [
 ];
 
 /// Targets after which the next rule is looked at.
-const PASSING: [&str; 21] = [
+const PASSING: [&str; 19] = [
     "LOG",
     "NFLOG",
     "ULOG",
@@ -44,8 +44,6 @@ const PASSING: [&str; 21] = [
     "TOS",
     "DSCP",
     "ECN",
-    "TTL",
-    "HL",
     "SET",
     "TRACE",
     "SECMARK",
