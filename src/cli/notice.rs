@@ -1,4 +1,4 @@
-//! What every verb notices before it does its own work: runs whose time is over and that nobody has lifted, and runs that are left half done.
+//! What a verb about runs notices before it does its own work: runs whose time is over and that nobody has lifted, and runs that are left half done.
 
 use std::path::Path;
 

@@ -26,14 +26,13 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
         let context = place.context(Owner::new("recover", ""), Source::default());
         // A free lock is the proof that a run is dead; what its tools may still write is not, so it is held until all is lifted.
         let mut locks: Vec<(RunId, RunLock)> = Vec::new();
-        let mut alive = |run: &RunId| match RunLock::take(&state, run.as_str(), Duration::ZERO) {
-            // Of a run and what was done with it there is one lock.
-            _ if locks.iter().any(|(id, _)| id == run) => false,
-            Ok(lock) => {
-                locks.push((run.clone(), lock));
-                false
+        let mut alive = |run: &RunId| {
+            // Of a run and of what was done with it there is one lock.
+            if locks.iter().any(|(id, _)| id == run) {
+                return false;
             }
-            Err(_) => true,
+            let taken = RunLock::take(&state, run.as_str(), Duration::ZERO).map(|lock| locks.push((run.clone(), lock)));
+            taken.is_err()
         };
         let outcomes = RunLock::in_turn(&state, place.namespace, TO_BEGIN, || {
             let (kernel, journal) = (&mut *Place::live(options), &mut journal);
