@@ -26,6 +26,7 @@ mod session;
 mod show;
 mod status;
 mod term;
+mod trace;
 mod undo;
 mod watch;
 

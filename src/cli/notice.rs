@@ -1,13 +1,17 @@
-//! What every verb notices before it does its own work: runs whose time is over and that nobody has lifted, and runs that are left half done.
+//! What a verb about runs notices before it does its own work: runs whose time is over and that nobody has lifted, and runs that are left half done.
+
+use std::path::Path;
 
 use super::args::Options;
 use super::history;
 use super::place::Place;
 use super::show::Screen;
+use super::trace::{self, Patience};
 use super::watch::lapse;
 use crate::kernel::lock::RunLock;
 use crate::kernel::process::{self, Limits, signals};
-use crate::kernel::{bell, clock, state};
+use crate::kernel::{bell, state};
+use crate::model::iptables::RunId;
 use crate::model::{Fault, Kind};
 use crate::transaction::{Journal, RunRecord, RunState};
 
@@ -21,24 +25,30 @@ struct Left {
 impl Left {
     /// Looks into the journal, if there is one. A journal that cannot be read is the business of whoever needs it.
     fn find(place: &Place) -> Self {
-        if !place.state.as_ref().is_ok_and(|state| state::has_traces(state)) {
-            return Self::default();
-        }
-        let look = || {
-            let journal = Journal::open_existing(&place.shelf())?;
-            journal.map_or(Ok(Vec::new()), |journal| journal.unsettled(&place.boot, place.namespace))
-        };
-        let (runs, now): (Result<Vec<RunRecord>, Fault>, _) = (look(), clock::boottime());
+        let Ok(state) = &place.state else { return Self::default() };
+        let found = if state::has_traces(state) { Self::look(place, state) } else { Ok(Vec::new()) };
         let mut left = Self::default();
-        for run in runs.unwrap_or_default() {
-            match &place.state {
-                Ok(state) if RunLock::is_held(state, run.parent.as_ref().unwrap_or(&run.id).as_str()) => {}
-                _ if run.is_overdue(now) => left.overdue.push(run),
-                Ok(state) if run.state == RunState::Running && !bell::is_heard(state, run.id.as_str()) => left.torn.push(run),
-                _ => {}
+        for run in found.unwrap_or_default() {
+            if trace::is_due(place, &run) {
+                left.overdue.push(run);
+            } else if run.state == RunState::Running && !bell::is_heard(state, run.id.as_str()) {
+                left.torn.push(run);
             }
         }
         left
+    }
+
+    /// Gives the runs that are not settled and that nobody has in hand.
+    fn look(place: &Place, state: &Path) -> Result<Vec<RunRecord>, Fault> {
+        let Some(journal) = Journal::open_existing(&place.shelf())? else { return Ok(Vec::new()) };
+        let is_free = |run: &RunRecord| !RunLock::is_held(state, run.parent.as_ref().unwrap_or(&run.id).as_str());
+        let unsettled = || journal.unsettled(&place.boot, place.namespace);
+        let free: Vec<RunId> = unsettled()?.into_iter().filter(is_free).map(|run| run.id).collect();
+        if free.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Whoever has let go of a run has written down before what became of it; so what was read before its lock was asked does not count.
+        Ok(unsettled()?.into_iter().filter(|run| free.contains(&run.id) && is_free(run)).collect())
     }
 
     fn tell_of_torn(&self, screen: &Screen) {
@@ -81,12 +91,9 @@ fn lift(screen: &Screen, options: &Options, place: &Place, runs: &[RunRecord]) -
     let work = |page: &process::Page| {
         page.roll_back();
         for run in runs {
-            match lapse(options, place, &run.id) {
+            match lapse(options, place, &run.id, Patience::FOUND) {
                 Ok(news) => news.iter().for_each(|text| screen.note(text)),
                 Err(fault) => screen.note(&format!("the time of run {} is over, but {fault}: fyke undo {} lifts it", run.id, run.id)),
-            }
-            if let Ok(state) = &place.state {
-                bell::ring(state, run.id.as_str());
             }
         }
         page.settle();

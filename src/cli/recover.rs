@@ -8,8 +8,9 @@ use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
 use super::show::changes::Deed;
+use super::trace;
 use super::undo::tell;
-use crate::kernel::lock::RunLock;
+use crate::kernel::lock::{RunLock, TO_BEGIN};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
 use crate::transaction::undo::Desk;
@@ -24,19 +25,22 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
         let mut journal = Journal::open(&place.shelf())?;
         let context = place.context(Owner::new("recover", ""), Source::default());
         // A free lock is the proof that a run is dead; what its tools may still write is not, so it is held until all is lifted.
-        let mut locks = Vec::new();
-        let mut alive = |run: &RunId| match RunLock::take(&state, run.as_str(), Duration::ZERO) {
-            Ok(lock) => {
-                locks.push(lock);
-                false
+        let mut locks: Vec<(RunId, RunLock)> = Vec::new();
+        let mut alive = |run: &RunId| {
+            // Of a run and of what was done with it there is one lock.
+            if locks.iter().any(|(id, _)| id == run) {
+                return false;
             }
-            Err(_) => true,
+            let taken = RunLock::take(&state, run.as_str(), Duration::ZERO).map(|lock| locks.push((run.clone(), lock)));
+            taken.is_err()
         };
-        let outcomes = RunLock::in_turn(&state, place.namespace, || {
+        let outcomes = RunLock::in_turn(&state, place.namespace, TO_BEGIN, || {
             let (kernel, journal) = (&mut *Place::live(options), &mut journal);
             Desk { kernel, journal, context: &context, now: now(), force: false }.recover(&mut alive)
-        })?;
-        locks.into_iter().for_each(RunLock::remove);
+        });
+        let done = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().all(Result::is_ok));
+        locks.into_iter().for_each(|(run, lock)| trace::settle(&place, lock, &run, done));
+        let outcomes = outcomes?;
         if outcomes.is_empty() && !screen.json {
             screen.note("nothing to recover");
             return Ok(0);

@@ -1,15 +1,13 @@
 //! `fyke redo`: sets again what an undo has lifted.
 
-use std::time::Duration;
-
 use super::args::{Options, Redo};
 use super::notice;
 use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
 use super::show::changes::Deed;
+use super::trace::{self, Patience};
 use super::undo::tell;
-use crate::kernel::lock::RunLock;
 use crate::model::iptables::Owner;
 use crate::model::{Fault, Report};
 use crate::transaction::select::Task;
@@ -36,15 +34,11 @@ pub(crate) fn again(
     run: &RunRecord,
     how: (bool, Stance),
 ) -> Result<Report, Fault> {
-    let state = place.state_to_write()?;
-    let lock = RunLock::take(&state, run.id.as_str(), Duration::ZERO)?;
     let context = place.context(Owner::new("redo", ""), Source::default());
-    let report = RunLock::in_turn(&state, place.namespace, || {
+    trace::at_work(place, &run.id, Patience::ASKED, || {
         let run = place.here(journal).again(journal.run(&run.id)?)?;
         let (mut kernel, (force, stance)) = (Place::live(options), how);
         Place::guard(stance).put_back(kernel.as_mut(), journal, &Task::Redo(run.clone()))?;
         Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force }.redo(&run)
-    });
-    lock.remove();
-    report
+    })
 }

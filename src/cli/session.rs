@@ -7,6 +7,7 @@ use super::args::Options;
 use super::ended::remember;
 use super::place::Place;
 use super::show::Screen;
+use super::trace::{self, Patience};
 use super::{exit_code, notice, watch};
 use crate::bind::session::Pause;
 use crate::host::{self, Host, Mode, Output, Recipe, Value};
@@ -22,9 +23,6 @@ use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 pub(crate) const STACK: usize = 64 << 20;
-
-/// How long the guardian waits for a tool that survived its runner.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is run.
 #[derive(Clone, Copy, Debug)]
@@ -187,8 +185,8 @@ impl<'a> Session<'a> {
         page.roll_back();
         let lifted = if begun { door.rollback() } else { Ok(Report::default()) };
         if lifted.is_err() {
-            // Its lock stays where it is, as the trace by which the next invocation finds it.
-            drop(self.lock());
+            let run = page.open_run().and_then(|run| run.parse().ok());
+            self.lock().zip(run).into_iter().for_each(|(lock, run)| trace::settle(&self.place, lock, &run, false));
         }
         self.settle(page);
         lifted.iter().for_each(|report| remember(self.screen, &self.place, report));
@@ -243,17 +241,16 @@ impl<'a> Session<'a> {
 
     /// Lifts the run of a dead runner from the journal, once nothing that it started can write any more.
     fn lift(&self, run: &str) -> Result<(), Fault> {
-        let state = self.place.state_to_write()?;
-        let lock = RunLock::take(&state, run, PATIENCE)?;
-        let mut kernel = Place::live(self.options);
-        let mut journal = Journal::open(&self.place.shelf())?;
-        let context = self.context();
-        let run = run.parse()?;
-        let report = RunLock::in_turn(&state, self.place.namespace, || {
+        let (run, context) = (run.parse()?, self.context());
+        let report = trace::at_work(&self.place, &run, Patience::BOUND, || {
+            if trace::find(&self.place, &run)?.is_none() {
+                // It died between the word to its guardian and its first line in the journal.
+                return Ok(Report::default());
+            }
+            let (mut kernel, mut journal) = (Place::live(self.options), Journal::open(&self.place.shelf())?);
             let (kernel, journal) = (kernel.as_mut(), &mut journal);
             Desk { kernel, journal, context: &context, now: super::place::now(), force: false }.lift(&run, RunState::RolledBack)
         })?;
-        lock.remove();
         remember(self.screen, &self.place, &report);
         let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
         match left.is_empty() {

@@ -1,7 +1,5 @@
 //! `fyke undo`: takes back what runs changed.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::args::{Options, Undo};
@@ -11,9 +9,8 @@ use super::place::{Place, now};
 use super::session::guarded;
 use super::show::Screen;
 use super::show::changes::{self, Deed};
+use super::trace::{self, Patience};
 use super::{exit_code, redo};
-use crate::kernel::bell;
-use crate::kernel::lock::RunLock;
 use crate::model::iptables::{Owner, RunId};
 use crate::model::{Fault, Kind, Report};
 use crate::transaction::select::{Here, Task};
@@ -61,11 +58,8 @@ fn tasks(here: &Here<'_>, words: &Undo) -> Result<Vec<Task>, Fault> {
 }
 
 fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, run: &RunId, with: &[RunId]) -> Result<Report, Fault> {
-    let state = place.state_to_write()?;
-    // Whoever still runs it holds this lock.
-    let lock = RunLock::take(&state, run.as_str(), Duration::ZERO)?;
     let context = place.context(Owner::new("undo", ""), Source::default());
-    let report = RunLock::in_turn(&state, place.namespace, || {
+    trace::at_work(place, run, Patience::ASKED, || {
         // Somebody else may have been faster.
         let record = place.here(journal).open(journal.run(run)?)?;
         if !words.force {
@@ -74,10 +68,7 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, r
         let mut kernel = Place::live(options);
         Place::guard(words.safety.stance()).put_back(kernel.as_mut(), journal, &Task::Lift(record))?;
         Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force: words.force }.lift(run, RunState::Lifted)
-    });
-    lock.remove();
-    bell::ring(&state, run.as_str());
-    report
+    })
 }
 
 /// Says what was done with each run, what is left of it, and what failed.

@@ -59,16 +59,12 @@ impl Bell {
     }
 }
 
-impl Bell {
-    /// Leaves the bell where it hangs: its run has not come to an end.
-    pub fn leave(self) {
-        std::mem::forget(self);
-    }
-}
-
 impl Drop for Bell {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // Of a watcher that fails it is the trace by which the next invocation finds its run.
+        if !std::thread::panicking() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -19,6 +19,12 @@ use crate::model::{Fault, Kind};
 
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How long somebody waits for his turn who wants to begin, and can begin later.
+pub const TO_BEGIN: Duration = Duration::from_secs(5);
+
+/// How long somebody waits for his turn who has to lift what would be left half done.
+pub const TO_LIFT: Duration = Duration::from_secs(60);
+
 /// How often a lock is tried again whose holder nobody sees: most often it has just let go.
 const UNSEEN: usize = 10;
 
@@ -72,16 +78,20 @@ impl RunLock {
         options.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
+    /// Tells whether a run has a lock, held or not: somebody works on it, or it was left.
+    pub fn is_there(state: &Path, run: &str) -> bool {
+        state.join(format!("{run}.lock")).symlink_metadata().is_ok()
+    }
+
     /// Waits until nobody else writes to a network namespace, and keeps the others waiting as long as the lock is held.
-    pub fn turn(state: &Path, namespace: u64) -> Result<RunLock, Fault> {
-        const PATIENCE: Duration = Duration::from_secs(5);
+    pub fn turn(state: &Path, namespace: u64, patience: Duration) -> Result<RunLock, Fault> {
         let in_the_way = |fault: Fault| Fault { tried: "write to this network namespace".to_owned(), ..fault };
-        Self::take(state, &format!("writing-{namespace}"), PATIENCE).map_err(in_the_way)
+        Self::take(state, &format!("writing-{namespace}"), patience).map_err(in_the_way)
     }
 
     /// Does work while nobody else writes to a network namespace.
-    pub fn in_turn<T>(state: &Path, namespace: u64, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        let turn = Self::turn(state, namespace)?;
+    pub fn in_turn<T>(state: &Path, namespace: u64, patience: Duration, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        let turn = Self::turn(state, namespace, patience)?;
         let done = work();
         turn.remove();
         done

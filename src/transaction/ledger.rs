@@ -1,6 +1,7 @@
 //! The run's own page in the journal, opened at the first change; before that, nothing is written anywhere.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::Begun;
 use super::company::{self, Other};
@@ -81,13 +82,13 @@ impl Ledger {
     }
 
     /// Waits until no other run of fyke writes to this namespace, and keeps the others waiting as long as what it gives is held.
-    pub(super) fn turn(&self) -> Result<Option<RunLock>, Fault> {
+    pub(super) fn turn(&self, patience: Duration) -> Result<Option<RunLock>, Fault> {
         let Shelf::File(journal) = &self.shelf else { return Ok(None) };
         let Some(folder) = journal.parent() else { return Ok(None) };
         if !files::exists(folder) {
             state::make(folder)?;
         }
-        RunLock::turn(folder, self.context.namespace).map(Some)
+        RunLock::turn(folder, self.context.namespace, patience).map(Some)
     }
 
     /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.

@@ -30,7 +30,7 @@ pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunSta
 use self::revert::{Job, revert};
 use self::undo::Desk;
 use crate::kernel::Kernel;
-use crate::kernel::lock::RunLock;
+use crate::kernel::lock::{self, RunLock};
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Refusal;
@@ -290,7 +290,7 @@ impl Transaction {
         }
         let begun = Instant::now();
         loop {
-            match self.in_turn(Self::write) {
+            match self.in_turn(lock::TO_BEGIN, Self::write) {
                 // A run that ends is soon out of the way, and it can end only when it is its turn.
                 Ok(Some(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
                 outcome => {
@@ -302,8 +302,8 @@ impl Transaction {
     }
 
     /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
-    fn in_turn<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let turn = self.ledger.turn()?;
+    fn in_turn<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let turn = self.ledger.turn(patience)?;
         let done = work(self);
         turn.into_iter().for_each(RunLock::remove);
         done
@@ -392,7 +392,7 @@ impl Transaction {
         self.overlay.flushed();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        self.in_turn(|it| {
+        self.in_turn(lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
             Desk { kernel, journal, context: &context, now, force: false }.lift(&run, RunState::RolledBack)
         })

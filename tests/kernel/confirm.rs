@@ -29,27 +29,27 @@ on_both! {
     deadlines_count_from_the_boot
 }
 
-const RULE: &str = "iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 7 -j DROP\");";
+pub(super) const RULE: &str = "iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 7 -j DROP\");";
 
 /// More than the five seconds of a term and its lifting, on a busy machine.
-const OVER: Duration = Duration::from_millis(6_500);
+pub(super) const OVER: Duration = Duration::from_millis(6_500);
 
 /// Gives the milliseconds since the boot.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap();
     time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000
 }
 
 /// Sets a rule with one more flag, and gives the id of the run and its deadline.
 #[track_caller]
-fn set(world: &World, flag: &str, span: &str) -> (String, i64) {
+pub(super) fn set(world: &World, flag: &str, span: &str) -> (String, i64) {
     let said = world.fyke_well(&["--json", "eval", flag, span, RULE]);
     let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     (document["run"].as_str().unwrap().to_owned(), document["until"]["deadline"].as_i64().unwrap())
 }
 
 /// Gives the watchers of this namespace that live.
-fn watchers() -> Vec<Pid> {
+pub(super) fn watchers() -> Vec<Pid> {
     let here = fs::read_link("/proc/self/ns/net").unwrap();
     let is_one = |path: &Path| {
         fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "fyke-watcher\n")
@@ -64,7 +64,7 @@ fn watchers() -> Vec<Pid> {
         .collect()
 }
 
-fn no_watcher_is_left() {
+pub(super) fn no_watcher_is_left() {
     until("the end of the watchers", || watchers().is_empty());
     if let Ok(files) = fs::read_dir("/run/fyke") {
         let bells: Vec<_> = files.map(|file| file.unwrap().file_name()).filter(|name| name.to_string_lossy().ends_with(".bell")).collect();
@@ -74,7 +74,7 @@ fn no_watcher_is_left() {
 
 /// Sees to it that a run is lifted at its deadline: not before, and little later.
 #[track_caller]
-fn is_lifted_at(world: &World, before: &super::world::State, deadline: i64) {
+pub(super) fn is_lifted_at(world: &World, before: &super::world::State, deadline: i64) {
     sleep(Duration::from_millis(u64::try_from(deadline - now() - 300).unwrap_or(0)));
     assert_ne!(&world.state(), before, "it is lifted too early");
     until("the lifting", || &world.state() == before);
@@ -313,7 +313,7 @@ fn who_confirms_too_late_or_elsewhere_is_told(world: &World) {
 }
 
 /// Runs a line of shell in a terminal of its own.
-fn in_terminal(line: &str) -> Command {
+pub(super) fn in_terminal(line: &str) -> Command {
     let mut script = Command::new("script");
     script.args(["-qec", line, "/dev/null"]).env("SHELL", "/bin/sh").stdin(std::process::Stdio::piped());
     script

@@ -11,5 +11,6 @@ mod persist;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
+mod traces;
 mod undo;
 pub(crate) mod world;
