@@ -4,7 +4,7 @@ use super::journal::Journal;
 use super::record::Batch;
 use super::revert::{Job, revert};
 use super::{Door, Transaction};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, lock};
 use crate::model::iptables::RunId;
 use crate::model::{Change, Drift, Fault, Kind, Report};
 
@@ -49,7 +49,7 @@ impl Transaction {
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let mut report = Report { run: Some(run.clone()), acts, ..Report::default() };
         let (boot, namespace) = (self.ledger.context.boot.clone(), self.ledger.context.namespace);
-        let faults = self.in_turn(|it| {
+        let faults = self.in_turn(lock::TO_LIFT, |it| {
             let known = it.ledger.known()?;
             it.kernel.xtables()?.know(&known);
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
