@@ -70,10 +70,10 @@ impl<'a> Revert<'a> {
     }
 
     fn chain_back(&mut self, change: &Change) {
-        if let (Object::Chain(at), Some(State::Present), None) = (&change.object, &change.before, &change.after) {
-            if self.set.new_chain(at.table, &at.chain).is_err() {
-                self.report(&change.object, false, "somebody made it again");
-            }
+        if let (Object::Chain(at), Some(State::Present), None) = (&change.object, &change.before, &change.after)
+            && self.set.new_chain(at.table, &at.chain).is_err()
+        {
+            self.report(&change.object, false, "somebody made it again");
         }
     }
 
