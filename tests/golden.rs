@@ -90,6 +90,7 @@ fn changes(changes: &[Change]) -> String {
         State::Policy(policy) => format!(" {policy}"),
         State::Name(name) => format!(" {name}"),
         State::Rule(rule, place) => format!(" at {}: {}", place.number, rule.words),
+        State::Value(value) => format!(" {value}"),
     };
     let mut text = String::new();
     for change in changes.iter().filter(|change| change.is_visible()) {

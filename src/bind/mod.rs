@@ -8,6 +8,7 @@ pub mod iptables;
 pub mod recipe;
 pub mod session;
 pub mod sys;
+pub mod sysctl;
 
 use rhai::plugin::exported_manifest;
 use rhai::{Dynamic, Module};
@@ -28,6 +29,7 @@ pub struct Room {
 pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
+    Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
 ];
 
 /// Gives the functions that scripts call without a room's name.

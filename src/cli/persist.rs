@@ -133,8 +133,7 @@ fn print(screen: &Screen, options: &Options, journal: &Journal, record: &RunReco
         Saved::IptablesSave => Family::V4,
         Saved::Ip6tablesSave => Family::V6,
     };
-    let batches = journal.batches(&record.id)?;
-    let changes: Vec<Change> = batches.into_iter().filter(|batch| !batch.lifted).flat_map(|batch| batch.changes).collect();
+    let changes: Vec<Change> = journal.standing(&record.id)?.into_iter().flat_map(|batch| batch.changes).collect();
     let mut kernel = Place::live(options);
     Backend::named(&record.context.backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
     let tables = kernel.xtables()?;

@@ -17,7 +17,7 @@ use crate::kernel::process::watcher::Leash;
 use crate::kernel::process::{self, Ending, Limits, Page, signals};
 use crate::model::iptables::RunId;
 use crate::model::source::Sources;
-use crate::model::{Fault, Kind, Origin, Report};
+use crate::model::{Drift, Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
 use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Term, Until};
 
@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
             _ => exit_code(&fault, begun),
         };
         let later: Vec<Fault> = match lifted {
-            Ok(report) => report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect(),
+            Ok(report) => report.left().map(Drift::fault).collect(),
             Err(later) => vec![later],
         };
         if !later.is_empty() {
@@ -252,7 +252,7 @@ impl<'a> Session<'a> {
             Desk { kernel, journal, context: &context, now: super::place::now(), force: false }.lift(&run, RunState::RolledBack)
         })?;
         remember(self.screen, &self.place, &report);
-        let left: Vec<Fault> = report.drift.iter().filter(|drift| drift.left).map(crate::model::Drift::fault).collect();
+        let left: Vec<Fault> = report.left().map(Drift::fault).collect();
         match left.is_empty() {
             true => Ok(()),
             false => {

@@ -87,7 +87,7 @@ pub(crate) fn tell(screen: &Screen, place: &Place, outcomes: Vec<(Deed, Result<R
     if reports.is_empty() && faults.len() == 1 {
         return Err(faults.swap_remove(0));
     }
-    let left = reports.iter().flat_map(|(_, report)| &report.drift).any(|drift| drift.left);
+    let left = reports.iter().any(|(_, report)| !report.is_clean());
     let code = match faults.first() {
         Some(fault) if faults.len() == 1 && !left => exit_code(fault, false),
         Some(_) => Kind::Incomplete.exit_code(),

@@ -113,7 +113,7 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, run: &RunId, pa
         let context = place.context(Owner::new(on_behalf, ""), Source::default());
         let kernel = &mut *Place::live(options);
         let report = Desk { kernel, journal, context: &context, now: now(), force: false }.lift(run, target)?;
-        let clean = !report.drift.iter().any(|drift| drift.left);
+        let clean = report.is_clean();
         Ok(Some(News { text: news_of(&record, !clean), clean }))
     })
 }

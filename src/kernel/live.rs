@@ -1,6 +1,7 @@
 //! The network namespace in which fyke runs.
 
 use super::Kernel;
+use super::named::{self, Named};
 use super::recent::Recent;
 use super::shadow::Below;
 use super::xt_recent::XtRecent;
@@ -15,13 +16,14 @@ pub struct Live {
     /// The backend of an earlier run.
     backend: Option<Backend>,
     tables: Option<Tables>,
+    named: named::Here,
     recent: XtRecent,
 }
 
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { asked: backend, backend, tables: None, recent: XtRecent }
+        Self { asked: backend, backend, tables: None, named: named::Here, recent: XtRecent }
     }
 }
 
@@ -44,6 +46,10 @@ impl Kernel for Live {
         Ok(())
     }
 
+    fn named(&mut self) -> &mut dyn Named {
+        &mut self.named
+    }
+
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
     }
@@ -53,13 +59,14 @@ impl Kernel for Live {
 pub struct Present {
     backend: Option<Backend>,
     tables: Option<Reader>,
+    named: named::Here,
     recent: XtRecent,
 }
 
 impl Present {
     /// Makes a kernel of the namespace of the calling thread that can only be read.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, recent: XtRecent }
+        Self { backend, tables: None, named: named::Here, recent: XtRecent }
     }
 }
 
@@ -69,6 +76,10 @@ impl Below for Present {
             Some(tables) => Ok(tables),
             closed => Ok(closed.insert(Reader::open(self.backend)?)),
         }
+    }
+
+    fn named(&mut self) -> &mut dyn named::Source {
+        &mut self.named
     }
 
     fn recent(&mut self) -> &mut dyn Recent {

@@ -10,6 +10,7 @@ pub mod links;
 pub mod live;
 pub mod lock;
 pub mod login;
+pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
@@ -20,6 +21,7 @@ pub mod shadow;
 pub mod state;
 pub mod stdio;
 pub mod store;
+pub mod sysctl;
 pub mod tool;
 pub mod trust;
 pub mod xt_recent;
@@ -40,6 +42,9 @@ pub trait Kernel: Send {
     fn return_to(&mut self, _: Backend) -> Result<(), Fault> {
         Ok(())
     }
+
+    /// The objects that are known by a name of their own.
+    fn named(&mut self) -> &mut dyn named::Named;
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;

@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Kernel;
+use super::named::{self, Named};
 use super::recent::{self, Recent};
 use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
-use crate::model::{Family, Fault, Kind};
+use crate::model::named::{Inventory, Scope};
+use crate::model::{Change, Family, Fault, Kind, Object, State};
 
 /// What a shadow lies over.
 pub trait Below: Send {
     /// The tables of rules, to read.
     fn xtables(&mut self) -> Result<&mut dyn Source, Fault>;
+
+    /// The objects that are known by a name of their own, to read.
+    fn named(&mut self) -> &mut dyn named::Source;
 
     /// The lists of remembered sources; only its reading half is used.
     fn recent(&mut self) -> &mut dyn Recent;
@@ -24,6 +29,8 @@ pub struct Shadow {
     below: Option<Box<dyn Below>>,
     rulesets: BTreeMap<Family, Ruleset>,
     known: HashSet<RunId>,
+    /// The named objects that were written, with their states; none where one was taken away.
+    written: BTreeMap<Object, Option<State>>,
 }
 
 impl Shadow {
@@ -63,6 +70,10 @@ impl Shadow {
 impl Kernel for Shadow {
     fn xtables(&mut self) -> Result<&mut dyn Xtables, Fault> {
         Ok(self)
+    }
+
+    fn named(&mut self) -> &mut dyn Named {
+        self
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
@@ -118,6 +129,26 @@ impl Xtables for Shadow {
     }
 }
 
+impl named::Source for Shadow {
+    fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
+        let mut found = self.below.as_mut().map_or_else(|| Ok(Inventory::new()), |below| below.named().read(scope))?;
+        for (object, state) in self.written.iter().filter(|(object, _)| scope.covers(object)) {
+            match state {
+                Some(state) => drop(found.insert(object.clone(), state.clone())),
+                None => drop(found.remove(object)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Named for Shadow {
+    fn write(&mut self, changes: &[Change]) -> Result<(), named::Refusal> {
+        self.written.extend(changes.iter().map(|change| (change.object.clone(), change.after.clone())));
+        Ok(())
+    }
+}
+
 impl Recent for Shadow {
     fn lists(&mut self) -> Result<Vec<String>, Fault> {
         self.below.as_mut().map_or_else(|| Ok(Vec::new()), |below| below.recent().lists())
@@ -156,6 +187,10 @@ impl Kernel for Shared {
         Ok(self)
     }
 
+    fn named(&mut self) -> &mut dyn Named {
+        self
+    }
+
     fn recent(&mut self) -> &mut dyn Recent {
         self
     }
@@ -182,6 +217,18 @@ impl Xtables for Shared {
 
     fn zero(&mut self, chain: &ChainRef, place: Option<usize>) -> Result<(), Fault> {
         self.lock().zero(chain, place)
+    }
+}
+
+impl named::Source for Shared {
+    fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
+        named::Source::read(&mut *self.lock(), scope)
+    }
+}
+
+impl Named for Shared {
+    fn write(&mut self, changes: &[Change]) -> Result<(), named::Refusal> {
+        self.lock().write(changes)
     }
 }
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
-use super::{Family, Fault, Kind};
+use super::{Family, Fault, Kind, sysctl};
 
 /// What a change is about. An object has an identity that outlives what happens around it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Object {
     /// A table as such: nf_tables has one only from its first use on.
@@ -24,6 +24,8 @@ pub enum Object {
     Policy(ChainRef),
     /// One rule; which one, its state says: by its tag, or by its words and its place.
     Rule(ChainRef),
+    /// A kernel parameter.
+    Sysctl(sysctl::Key),
 }
 
 /// The state of an object.
@@ -38,6 +40,8 @@ pub enum State {
     Name(ChainName),
     /// The rule, and where it stands.
     Rule(Rule, Place),
+    /// The value of a kernel parameter.
+    Value(sysctl::Value),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -94,29 +98,37 @@ impl Change {
         Self { object, before, after, origin: None }
     }
 
-    /// Tells whether the change is worth a line to a person; that nf_tables registers a table is not.
+    /// Tells whether the change is worth counting to a person; that nf_tables registers a table is not.
     pub fn is_visible(&self) -> bool {
-        !matches!(self.object, Object::Table(..) | Object::BaseChain(_))
+        !self.is_claim() && !matches!(self.object, Object::Table(..) | Object::BaseChain(_))
+    }
+
+    /// Tells whether nothing is changed: a run relies on what another one has set.
+    pub fn is_claim(&self) -> bool {
+        self.before == self.after
     }
 }
 
 impl Object {
-    /// Gives the family of the object.
-    pub fn family(&self) -> Family {
+    /// Gives the chain that the object is, or is in.
+    pub fn chain(&self) -> Option<&ChainRef> {
         match self {
-            Object::Table(family, _) => *family,
-            Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => at.family,
+            Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
+            Object::Table(..) | Object::Sysctl(_) => None,
         }
     }
-}
 
-impl Object {
-    /// Gives the table of the object.
-    pub fn table(&self) -> Table {
+    /// Gives the table of rules that the object is in; none where it is an object with a name of its own.
+    pub fn table(&self) -> Option<(Family, Table)> {
         match self {
-            Object::Table(_, table) => *table,
-            Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => at.table,
+            Object::Table(family, table) => Some((*family, *table)),
+            _ => self.chain().map(|at| (at.family, at.table)),
         }
+    }
+
+    /// Tells whether it is known by a name of its own, and not by its place among others.
+    pub fn is_named(&self) -> bool {
+        self.table().is_none()
     }
 }
 
@@ -128,6 +140,7 @@ impl fmt::Display for Object {
             Object::ChainName(at) => write!(f, "name of chain {at}"),
             Object::Policy(at) => write!(f, "policy of {at}"),
             Object::Rule(at) => write!(f, "rule in {at}"),
+            Object::Sysctl(key) => write!(f, "parameter {key}"),
         }
     }
 }
@@ -163,4 +176,16 @@ pub struct Report {
     pub drift: Vec<Drift>,
     /// In a plan: why a run would be refused for the sake of the login.
     pub lockouts: Vec<Fault>,
+}
+
+impl Report {
+    /// Gives what is still in force of what was lifted, or still missing.
+    pub fn left(&self) -> impl Iterator<Item = &Drift> {
+        self.drift.iter().filter(|drift| drift.left)
+    }
+
+    /// Tells whether nothing is left.
+    pub fn is_clean(&self) -> bool {
+        self.left().next().is_none()
+    }
 }

@@ -1,7 +1,7 @@
 //! Runs of fyke that are at work at the same time: two of them do not change the same object.
 
 use super::journal::{Journal, Shelf};
-use super::record::{Context, RunKind, RunRecord, RunState};
+use super::record::{Context, RunKind, RunRecord};
 use crate::kernel::lock::RunLock;
 use crate::model::iptables::RunId;
 use crate::model::{Change, Fault, Kind, Object, State};
@@ -17,11 +17,11 @@ pub(super) struct Other {
 pub(super) fn others(journal: &Journal, shelf: &Shelf, own: &RunId, context: &Context) -> Result<Vec<Other>, Fault> {
     let unfinished = journal.unfinished(&context.boot, context.namespace)?;
     let other = |run: RunRecord| {
-        let changes = journal.batches(&run.id)?.into_iter().filter(|batch| !batch.lifted).flat_map(|batch| batch.changes).collect();
+        let changes = journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes).collect();
         let alive = matches!(shelf, Shelf::File(path) if path.parent().is_some_and(|state| RunLock::is_held(state, run.id.as_str())));
         Ok(Other { run, alive, changes })
     };
-    unfinished.into_iter().filter(|run| run.id != *own && run.kind == RunKind::Run && run.state == RunState::Running).map(other).collect()
+    unfinished.into_iter().filter(|run| run.id != *own && run.kind == RunKind::Run).map(other).collect()
 }
 
 /// What is in the way of a change.
@@ -59,6 +59,6 @@ fn meet(change: &Change, theirs: &Change, run: &RunId) -> bool {
         }
         (Object::Policy(a), Object::Policy(b)) => a == b,
         (Object::Chain(a) | Object::ChainName(a), Object::Chain(b) | Object::ChainName(b)) => a == b,
-        _ => false,
+        (a, b) => a.is_named() && a == b,
     }
 }

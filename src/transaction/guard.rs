@@ -91,23 +91,34 @@ impl Guard {
         Ok(())
     }
 
+    /// Decides about changes of named objects before they are written.
+    pub(super) fn named(&mut self, changes: &[Change]) -> Result<(), Fault> {
+        self.judge("write these changes", RUN, |flow| named(flow, changes))
+    }
+
     /// Decides about putting batches back before that is begun: what lifts a run, or sets it again.
     pub fn put_back(&mut self, kernel: &mut dyn Kernel, journal: &Journal, task: &Task) -> Result<(), Fault> {
         if !self.wake() {
             return Ok(());
         }
         let (Task::Lift(run) | Task::Redo(run)) = task;
-        Backend::named(&run.context.backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
-        kernel.xtables()?.know(&journal.known(&run.context.boot, run.context.namespace)?);
+        if let Some(backend) = Backend::named(&run.context.backend) {
+            kernel.return_to(backend)?;
+            kernel.xtables()?.know(&journal.known(&run.context.boot, run.context.namespace)?);
+        }
         let (tried, runs) = match task {
             Task::Lift(run) => (format!("undo run {}", run.id), vec![run.id.clone()]),
             Task::Redo(run) => (format!("set run {} again", run.id), journal.liftings(&run.id)?),
         };
         let mut open: Vec<Batch> = Vec::new();
         for run in &runs {
-            open.extend(journal.batches(run)?.into_iter().rev().filter(|batch| !batch.lifted));
+            open.extend(journal.standing(run)?.into_iter().rev());
         }
-        let concerns = |family: &Family| open.iter().flat_map(|batch| &batch.changes).any(|change| change.object.family() == *family);
+        let all = || open.iter().flat_map(|batch| &batch.changes);
+        let back: Vec<Change> =
+            all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
+        self.judge(&tried, UNDO, |flow| named(flow, &back))?;
+        let concerns = |family: &Family| all().any(|change| change.object.table().is_some_and(|(of, _)| of == *family));
         for family in Family::BOTH.into_iter().filter(concerns) {
             let read = kernel.xtables()?.read(family).map(|before| {
                 let mut after = before.clone();
@@ -146,6 +157,17 @@ impl Guard {
     }
 }
 
+/// Finds what new states of named objects do to a connection.
+fn named(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
+    let risk = |change: &Change| match (&change.object, &change.after) {
+        (Object::Sysctl(key), Some(State::Value(value))) if !change.is_claim() && key.switches_off(flow.family(), value) => {
+            Some(Risk { what: format!("{key} becomes {value}"), sure: key.leads(), origin: change.origin.clone() })
+        }
+        _ => None,
+    };
+    changes.iter().filter_map(risk).collect()
+}
+
 /// Finds what new rules could do to a connection. What could cut it before is left out: it is somebody else's, or was allowed.
 fn rules(flow: &Flow, before: &Ruleset, after: &Ruleset, changes: &[Change]) -> Vec<Risk> {
     if flow.family() != after.family {
@@ -173,7 +195,7 @@ fn origin(cut: &Cut, changes: &[Change]) -> Option<Origin> {
         (Object::Policy(at), _, None) => *at == cut.at,
         _ => false,
     };
-    let near = |change: &&Change| (change.object.family(), change.object.table()) == (cut.at.family, cut.at.table);
+    let near = |change: &&Change| change.object.table() == Some((cut.at.family, cut.at.table));
     let asked = || changes.iter().filter(|change| change.origin.is_some());
     let change = asked().find(itself).or_else(|| asked().find(near)).or_else(|| asked().next())?;
     change.origin.clone()

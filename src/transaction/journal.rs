@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::claims::Inheritance;
 use super::record::{Batch, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use crate::kernel::store::{Statement, Store, Value};
 use crate::model::iptables::rule::fingerprint;
@@ -151,22 +152,35 @@ impl Journal {
         self.store.write(statements)
     }
 
+    /// Writes down which backend of iptables a run writes to.
+    pub fn uses(&mut self, run: &RunId, backend: &str) -> Result<(), Fault> {
+        self.store.write([("UPDATE runs SET backend = ? WHERE id = ?", vec![backend.into(), run.as_str().into()])])
+    }
+
     /// Marks a batch: the kernel has taken it. `left` is the number of the state that it left, where the kernel counts.
     pub fn done(&mut self, run: &RunId, batch: i64, left: Option<u64>) -> Result<(), Fault> {
         let values = vec![left.map_or(Value::Null, |left| left.cast_signed().into()), run.as_str().into(), batch.into()];
         self.store.write([("UPDATE batches SET state = 'done', left = ? WHERE run = ? AND number = ?", values)])
     }
 
-    /// Marks a batch: it was lifted.
-    pub fn lifted(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
-        let values = vec![run.as_str().into(), batch.into()];
-        self.store.write([("UPDATE batches SET state = 'lifted' WHERE run = ? AND number = ?", values)])
+    /// Marks a batch: it was lifted. What other runs take over of it, they take over by the same write.
+    pub(super) fn lifted(&mut self, run: &RunId, batch: i64, inherited: &[Inheritance]) -> Result<(), Fault> {
+        self.end_batch(run, batch, "lifted", inherited)
     }
 
     /// Marks a batch: it was lifted for good, and no redo sets it again.
-    pub fn withdrawn(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
-        let values = vec![run.as_str().into(), batch.into()];
-        self.store.write([("UPDATE batches SET state = 'withdrawn' WHERE run = ? AND number = ?", values)])
+    pub(super) fn withdrawn(&mut self, run: &RunId, batch: i64, inherited: &[Inheritance]) -> Result<(), Fault> {
+        self.end_batch(run, batch, "withdrawn", inherited)
+    }
+
+    fn end_batch(&mut self, run: &RunId, batch: i64, state: &str, inherited: &[Inheritance]) -> Result<(), Fault> {
+        let values = vec![state.into(), run.as_str().into(), batch.into()];
+        let mut statements = vec![("UPDATE batches SET state = ? WHERE run = ? AND number = ?", values)];
+        for Inheritance { heir, batch, .. } in inherited {
+            let values = vec![sealed(&json(&batch.changes)?).into(), heir.as_str().into(), batch.number.into()];
+            statements.push(("UPDATE batches SET changes = ? WHERE run = ? AND number = ?", values));
+        }
+        self.store.write(statements)
     }
 
     /// Writes down something that cannot be lifted.
@@ -295,6 +309,11 @@ impl Journal {
             })
         };
         rows.iter().map(batch).collect()
+    }
+
+    /// Gives the batches of a run that were not lifted, the oldest first.
+    pub fn standing(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
+        Ok(self.batches(run)?.into_iter().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect())
     }
 
     /// Gives the tables and built-in chains that any run made nf_tables register, lifted or not: whoever leaves them empty lets go of them, for

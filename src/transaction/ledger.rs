@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Begun;
+use super::claims;
 use super::company::{self, Other};
 use super::journal::{Journal, Shelf};
 use super::record::{Bound, Context, RunKind, RunRecord, Until};
@@ -70,6 +71,15 @@ impl Ledger {
         Ok(self.earlier.as_ref())
     }
 
+    /// Gives the journal that this run shares with others; who only plans shares none.
+    fn shared(&mut self) -> Result<Option<&Journal>, Fault> {
+        match (self.shelf == self.past, self.journal.is_some()) {
+            (false, _) => Ok(None),
+            (true, true) => Ok(self.journal.as_ref()),
+            (true, false) => self.earlier(),
+        }
+    }
+
     /// Gives the journal, opening it if need be.
     pub(super) fn journal(&mut self) -> Result<&mut Journal, Fault> {
         match &mut self.journal {
@@ -94,11 +104,7 @@ impl Ledger {
     /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
     pub(super) fn nothing_is_armed(&mut self) -> Result<(), Fault> {
         let (boot, namespace, owner) = (self.context.boot.clone(), self.context.namespace, self.context.owner.clone());
-        if self.shelf != self.past {
-            return Ok(());
-        }
-        let journal = if self.journal.is_some() { self.journal.as_ref() } else { self.earlier()? };
-        let runs = journal.map_or(Ok(Vec::new()), |journal| journal.unsettled(&boot, namespace))?;
+        let runs = self.shared()?.map_or(Ok(Vec::new()), |journal| journal.unsettled(&boot, namespace))?;
         match runs.into_iter().find(|run| run.is_armed() && run.context.owner == owner && run.id != self.run) {
             None => Ok(()),
             Some(RunRecord { id, .. }) => {
@@ -122,6 +128,13 @@ impl Ledger {
         self.journal()
     }
 
+    /// Writes down which backend of iptables is written to: it is known at the first use of a table.
+    pub(super) fn uses(&mut self, backend: &str) -> Result<(), Fault> {
+        self.context.backend = backend.to_owned();
+        let run = self.run.clone();
+        if self.entered { self.journal()?.uses(&run, backend) } else { Ok(()) }
+    }
+
     /// Gives the number of the next batch.
     pub(super) fn next_batch(&self) -> i64 {
         self.batches + 1
@@ -130,11 +143,13 @@ impl Ledger {
     /// Gives the other runs that are at work in this namespace. They are in nobody's way who only plans.
     pub(super) fn others(&mut self) -> Result<Vec<Other>, Fault> {
         let (run, context, shelf) = (self.run.clone(), self.context.clone(), self.shelf.clone());
-        if shelf != self.past {
-            return Ok(Vec::new());
-        }
-        let journal = if self.journal.is_some() { self.journal.as_ref() } else { self.earlier()? };
-        journal.map_or(Ok(Vec::new()), |journal| company::others(journal, &shelf, &run, &context))
+        self.shared()?.map_or(Ok(Vec::new()), |journal| company::others(journal, &shelf, &run, &context))
+    }
+
+    /// Gives those of the claims on which another recipe stands.
+    pub(super) fn relied_on(&mut self, claims: Vec<Change>) -> Result<Vec<Change>, Fault> {
+        let (run, context) = (self.run.clone(), self.context.clone());
+        self.shared()?.map_or(Ok(Vec::new()), |journal| claims::relied_on(journal, &run, &context, claims))
     }
 
     /// Writes down what a batch is going to change; more than once, if the plan is made anew.

@@ -4,14 +4,17 @@
 //! difference and writes it, all at once; counters, acts, `commit` and the end of the script flush. What the door takes and gives is plain
 //! data, so that a door can one day stand in another process.
 
+mod claims;
 mod company;
 pub mod guard;
 pub mod journal;
 mod ledger;
+mod named;
 mod overlay;
 pub mod past;
 pub mod record;
 mod revert;
+mod rules;
 pub mod select;
 pub mod status;
 mod step;
@@ -25,6 +28,7 @@ use std::time::{Duration, Instant};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
+use self::named::Queue;
 use self::overlay::Overlay;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
@@ -33,9 +37,9 @@ use crate::kernel::Kernel;
 use crate::kernel::lock::{self, RunLock};
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
-use crate::kernel::xtables::Refusal;
-use crate::model::iptables::{Chain, ChainName, ChainRef, Edit, Intent, Owner, Rule, RunId, Table, Words};
-use crate::model::{Change, Family, Fault, Kind, Object, Origin, Report};
+use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
+use crate::model::named::Scope;
+use crate::model::{Change, Family, Fault, Intent, Inventory, Origin, Report};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -56,6 +60,8 @@ pub enum Query {
     RecentLists,
     /// A list of remembered sources.
     Recent(String),
+    /// Objects that are known by a name of their own.
+    Named(Scope),
 }
 
 /// What a query gives.
@@ -71,6 +77,8 @@ pub enum Reading {
     RecentLists(Vec<String>),
     /// The sources in a list.
     Recent(Vec<RecentSource>),
+    /// Objects with their states.
+    Named(Inventory),
 }
 
 /// What is done and cannot be lifted.
@@ -157,8 +165,8 @@ impl Door {
     }
 
     /// Queues a change.
-    pub fn change(&self, intent: Intent, origin: Origin) -> Result<(), Fault> {
-        self.lock().change(intent, origin)
+    pub fn change(&self, intent: impl Into<Intent>, origin: Origin) -> Result<(), Fault> {
+        self.lock().change(intent.into(), origin)
     }
 
     /// Does something that cannot be lifted, after everything that is queued.
@@ -184,6 +192,7 @@ impl Door {
 
 struct Transaction {
     kernel: Box<dyn Kernel>,
+    named: Queue,
     overlay: Overlay,
     ledger: Ledger,
     guard: Guard,
@@ -198,6 +207,7 @@ impl Transaction {
         let run = RunId::from_bits(setup.random);
         Self {
             kernel: setup.kernel,
+            named: Queue::default(),
             overlay: Overlay::new(setup.context.owner.clone(), run.clone()),
             ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
             guard: setup.guard,
@@ -207,66 +217,35 @@ impl Transaction {
         }
     }
 
-    /// Tells the kernel, once, which tags count.
-    fn get_ready(&mut self) -> Result<(), Fault> {
-        if !self.ready {
-            let tables = self.kernel.xtables()?;
-            tables.know(&self.ledger.known()?);
-            self.ledger.context.backend = tables.backend().map_or_else(String::new, |backend| backend.name().to_owned());
-            self.ready = true;
-        }
-        Ok(())
-    }
-
     fn read(&mut self, query: Query) -> Result<Reading, Fault> {
-        self.get_ready()?;
-        if let Query::Counted(_) = query {
-            self.flush()?;
-        }
         match query {
-            Query::Chain(at) | Query::Counted(at) => {
-                self.overlay.make_ready(&at, self.kernel.xtables()?)?;
-                Ok(Reading::Chain(self.overlay.ruleset(at.family, self.kernel.xtables()?)?.get(at.table, &at.chain)?.clone()))
-            }
-            Query::Find(at, words) => {
-                self.overlay.make_ready(&at, self.kernel.xtables()?)?;
-                let words = self.overlay.canonical_of(&at, &words, self.kernel.xtables()?)?;
-                let chain = self.overlay.ruleset(at.family, self.kernel.xtables()?)?.get(at.table, &at.chain)?;
-                let found = chain.rules.iter().position(|entry| entry.rule.words == words);
-                Ok(Reading::Place(found.map(|index| (index + 1, chain.rules[index].rule.clone()))))
-            }
-            Query::Chains(family, table) => {
-                let set = self.overlay.ruleset(family, self.kernel.xtables()?)?;
-                Ok(Reading::Chains(set.table(table).into_iter().flat_map(|table| table.chains.keys().cloned()).collect()))
-            }
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+            Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
+            of_rules => self.read_rules(of_rules),
         }
     }
 
+    /// Queues a change. What is asked of one kind of objects is written before what is asked of the other, so that a batch is of one kind, and is done
+    /// and put back in the order of the script.
     fn change(&mut self, intent: Intent, origin: Origin) -> Result<(), Fault> {
-        self.get_ready()?;
-        if let Edit::EnsureChain(chain) = &intent.edit {
-            self.own(&ChainRef::new(intent.family, intent.table, chain.clone()))?;
-        }
-        self.overlay.queue(intent, origin, self.kernel.xtables()?)
-    }
-
-    /// Refuses a chain that is there and that this recipe did not make.
-    fn own(&mut self, at: &ChainRef) -> Result<(), Fault> {
-        if !self.overlay.is_in_kernel(at, self.kernel.xtables()?)? {
-            return Ok(());
-        }
-        let fault = |why: String| Err(Fault::new(Kind::Exists, format!("make the chain {at}"), why));
-        match self.ledger.maker(&Object::Chain(at.clone()))? {
-            Some(maker) if maker == self.ledger.context.owner => Ok(()),
-            Some(maker) => fault(format!("it belongs to {maker}")),
-            None => fault("somebody else made one of that name".into()),
+        match intent {
+            Intent::Rules(intent) => {
+                if !self.named.is_clean() {
+                    self.flush()?;
+                }
+                self.change_rules(intent, origin)
+            }
+            Intent::Named(edit) => {
+                if !self.overlay.is_clean() {
+                    self.flush()?;
+                }
+                self.named.add(edit, origin, self.kernel.named())
+            }
         }
     }
 
     fn act(&mut self, act: &Act, origin: &Origin) -> Result<(), Fault> {
-        self.get_ready()?;
         self.flush()?;
         let what = match act {
             Act::Zero(chain, None) => format!("zeroed the counters of {chain}"),
@@ -275,6 +254,9 @@ impl Transaction {
             Act::Recent(list, recent::Edit::Remove(address)) => format!("removed {address} from the recent list {list}"),
             Act::Recent(list, recent::Edit::Clear) => format!("cleared the recent list {list}"),
         };
+        if let Act::Zero(..) = act {
+            self.get_ready()?;
+        }
         self.ledger.act(&what, origin)?;
         match act {
             Act::Zero(chain, place) => self.kernel.xtables()?.zero(chain, *place)?,
@@ -285,18 +267,28 @@ impl Transaction {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        if self.overlay.is_clean() {
-            return Ok(());
+        if !self.named.is_clean() {
+            let outcome = self.patiently(Self::write_named);
+            self.named.flushed();
+            outcome?;
         }
+        if !self.overlay.is_clean() {
+            let outcome = self.patiently(Self::write_rules);
+            self.overlay.flushed();
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Writes when it is this run's turn, and again as long as what is in the way may pass.
+    fn patiently(&mut self, write: fn(&mut Self) -> Result<Option<Fault>, Fault>) -> Result<(), Fault> {
         let begun = Instant::now();
         loop {
-            match self.in_turn(lock::TO_BEGIN, Self::write) {
+            match self.in_turn(lock::TO_BEGIN, write)? {
+                None => return Ok(()),
                 // A run that ends is soon out of the way, and it can end only when it is its turn.
-                Ok(Some(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
-                outcome => {
-                    self.overlay.flushed();
-                    return outcome.and_then(|in_the_way| in_the_way.map_or(Ok(()), Err));
-                }
+                Some(_) if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Some(in_the_way) => return Err(in_the_way),
             }
         }
     }
@@ -309,74 +301,20 @@ impl Transaction {
         done
     }
 
-    /// Writes what is queued; or gives what is in the way, if that may pass.
-    fn write(&mut self) -> Result<Option<Fault>, Fault> {
-        // The guard reads rules as the kernel lists them.
-        if !self.guard.wake() && self.kernel.xtables()?.judges() {
-            self.overlay.settle(self.kernel.xtables()?)?;
-        } else {
-            self.overlay.vet(self.kernel.xtables()?)?;
-        }
-        let Self { kernel, overlay, ledger, guard, .. } = self;
-        kernel.xtables()?.know(&ledger.known()?);
-        let others = ledger.others()?;
-        let (families, batch) = (overlay.families(), ledger.next_batch());
-        let (mut changes, mut passes) = (Vec::new(), false);
-        let outcome = kernel.xtables()?.update(&families, &mut |present| {
-            let (patches, found) = overlay.patches(present)?;
-            if let Some(met) = company::in_the_way(&others, &found) {
-                passes = met.passes;
-                return Err(met.fault);
-            }
-            guard.rules(present, &patches, &found)?;
-            // A plan that is made anew takes the place of the one before, also if nothing is left to do.
-            if !found.is_empty() || ledger.next_batch() > batch {
-                ledger.intend(batch, &found)?;
-            }
-            changes = found;
-            Ok(patches)
-        });
-        let intended = self.ledger.next_batch() > batch;
-        match outcome {
-            Ok(()) if intended => {
-                self.changes.append(&mut changes);
-                let left = self.kernel.xtables()?.left();
-                self.ledger.done(batch, left).map(|()| None)
-            }
-            Ok(()) => Ok(None),
-            Err(refusal) if passes && !intended => Ok(Some(refusal.fault)),
-            Err(refusal) => {
-                // One table may have taken its part before another refused: a refused batch leaves nothing behind.
-                let lifted = if intended { self.lift_batch(batch, refusal.written.as_deref()) } else { Ok(()) };
-                let fault = self.located(refusal);
-                Err(fault.followed_by(lifted.err()))
-            }
-        }
-    }
-
-    /// Lifts a refused batch: in the tables that were written, as far as that is known. In the others a chain of a name that the batch wanted
-    /// is somebody else's.
-    fn lift_batch(&mut self, number: i64, written: Option<&[(Family, Table)]>) -> Result<(), Fault> {
+    /// Lifts of a refused batch what was or may have been done, and forgets it.
+    fn lift_batch(&mut self, number: i64, done: &dyn Fn(&Change) -> bool) -> Result<(), Fault> {
         let run = self.ledger.run.clone();
         let journal = self.ledger.journal()?;
         for batch in journal.batches(&run)?.iter().filter(|batch| batch.number == number) {
-            let there = |change: &&Change| written.is_none_or(|written| written.contains(&(change.object.family(), change.object.table())));
-            let changes: Vec<Change> = batch.changes.iter().filter(there).cloned().collect();
-            let job = Job { changes: &changes, origin: &[], empty: &[], force: false, untouched: true };
-            revert(self.kernel.xtables()?, &job, &mut |_| Ok(()))?;
-            journal.withdrawn(&run, number)?;
+            let changes: Vec<Change> = batch.changes.iter().filter(|change| done(change)).cloned().collect();
+            revert(self.kernel.as_mut(), &Job { untouched: true, ..Job::of(&changes) }, &mut |_| Ok(()))?;
+            journal.withdrawn(&run, number, &[])?;
         }
         Ok(())
     }
 
-    fn located(&self, refusal: Refusal) -> Fault {
-        match refusal.entry.and_then(|(_, id)| self.overlay.origin_of(id)) {
-            Some(origin) => refusal.fault.at(origin),
-            None => refusal.fault,
-        }
-    }
-
     fn finish(&mut self) -> Result<Report, Fault> {
+        self.flush()?;
         if self.ready {
             self.overlay.retire(self.kernel.xtables()?)?;
             self.flush()?;
@@ -388,8 +326,13 @@ impl Transaction {
         Ok(Report { run: self.ledger.entered().cloned(), changes, acts, lockouts: self.guard.told(), ..Report::default() })
     }
 
-    fn rollback(&mut self) -> Result<Report, Fault> {
+    fn forget_queued(&mut self) {
+        self.named.flushed();
         self.overlay.flushed();
+    }
+
+    fn rollback(&mut self) -> Result<Report, Fault> {
+        self.forget_queued();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
         self.in_turn(lock::TO_LIFT, |it| {

@@ -220,6 +220,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Tells whether it is about objects that are known by a name of their own; a batch is of one kind.
+    pub fn is_named(&self) -> bool {
+        self.changes.iter().all(|change| change.object.is_named())
+    }
+
     /// Tells whether the batch took out rules, which are to return between their neighbours.
     pub fn takes_out_rules(&self) -> bool {
         self.changes.iter().any(|change| matches!((&change.object, &change.after), (Object::Rule(_), None)))

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::named::inventory;
+use super::record::Batch;
+use crate::kernel::Kernel;
 use crate::kernel::xtables::{Ask, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Judge, Leader, Patch, Revert, Rule, Ruleset, Table, Tag, Words};
-use crate::model::{Change, Drift, Family, Fault, Kind, Object, Place, State};
+use crate::model::{Change, Drift, Family, Fault, Kind, Object, Place, State, named};
 
 /// What came of putting a batch back.
 #[derive(Debug, Default)]
@@ -27,6 +30,23 @@ pub(super) struct Job<'a> {
     pub(super) force: bool,
     /// Whether nobody has changed anything since: then rules need not be worded in order to be compared.
     pub(super) untouched: bool,
+}
+
+impl<'a> Job<'a> {
+    /// Makes a job of changes that somebody else may have changed since.
+    pub(super) fn of(changes: &'a [Change]) -> Self {
+        Self { changes, origin: &[], empty: &[], force: false, untouched: false }
+    }
+
+    /// Tells whether it is about objects that are known by a name of their own.
+    pub(super) fn is_named(&self) -> bool {
+        self.changes.iter().all(|change| change.object.is_named())
+    }
+}
+
+/// Tells whether nobody has changed the tables since a batch.
+pub(super) fn is_untouched(kernel: &mut dyn Kernel, batch: &Batch) -> Result<bool, Fault> {
+    Ok(batch.left.is_some() && kernel.xtables()?.generation()? == batch.left)
 }
 
 /// What is known of rules of which the words were not those of a listing when they were put in.
@@ -73,6 +93,21 @@ impl Faith {
 
 /// Puts a batch back; `journal` is told what is going to be changed, before it is.
 pub(super) fn revert(
+    kernel: &mut dyn Kernel,
+    job: &Job<'_>,
+    journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
+) -> Result<Reverted, Fault> {
+    if !job.is_named() {
+        return revert_rules(kernel.xtables()?, job, journal);
+    }
+    let present = inventory(job.changes.iter().map(|change| &change.object), kernel.named())?;
+    let (made, drift) = named::revert(&present, job.changes, job.force);
+    journal(&made)?;
+    kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
+    Ok(Reverted { made, drift })
+}
+
+fn revert_rules(
     kernel: &mut dyn Xtables,
     job: &Job<'_>,
     journal: &mut dyn FnMut(&[Change]) -> Result<(), Fault>,
@@ -87,7 +122,7 @@ pub(super) fn revert(
         let outcome = kernel.lift(&tables, &worded, &mut |present: &[Ruleset]| {
             let (found, patches) = find(present, job, &mut faith);
             if !faith.unsure.is_empty() {
-                chains = present.iter().flat_map(user_chains).collect();
+                chains = present.iter().flat_map(Ruleset::user_chains).collect();
                 return Err(Fault::new(Kind::Unknown, "compare the rules", "the oracle is to be asked"));
             }
             done = found;
@@ -103,20 +138,33 @@ pub(super) fn revert(
 }
 
 /// Looks what is not as these batches left it, one after the other as if each were put back, and changes nothing. Gives the drift of each.
-pub(super) fn look(kernel: &mut dyn Xtables, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
-    let families: BTreeSet<Family> = batches.iter().copied().flatten().map(|change| change.object.family()).collect();
-    let present = families.into_iter().map(|family| kernel.read(family)).collect::<Result<Vec<_>, _>>()?;
-    let chains: Vec<ChainRef> = present.iter().flat_map(user_chains).collect();
+pub(super) fn look(kernel: &mut dyn Kernel, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
+    let named = inventory(batches.iter().copied().flatten().map(|change| &change.object), kernel.named())?;
+    let families: BTreeSet<Family> = tables_of(batches.iter().copied().flatten()).into_iter().map(|(family, _)| family).collect();
+    let mut present = Vec::new();
+    for family in families {
+        present.push(kernel.xtables()?.read(family)?);
+    }
+    let chains: Vec<ChainRef> = present.iter().flat_map(Ruleset::user_chains).collect();
     let mut faith = Faith::default();
     loop {
-        let mut sets = present.clone();
-        let mut drift = |changes: &&[Change]| sets.iter_mut().flat_map(|set| Revert::batch(set, changes, &mut faith).drift).collect();
+        let (mut sets, mut named) = (present.clone(), named.clone());
+        let mut drift = |changes: &&[Change]| {
+            let (back, mut drift) = named::revert(&named, &by_name(changes), false);
+            named::apply(&mut named, &back);
+            drift.extend(sets.iter_mut().flat_map(|set| Revert::batch(set, changes, &mut faith).drift));
+            drift
+        };
         let found = batches.iter().map(&mut drift).collect();
         if faith.unsure.is_empty() {
             return Ok(found);
         }
-        faith.ask(kernel, &chains)?;
+        faith.ask(kernel.xtables()?, &chains)?;
     }
+}
+
+fn by_name(changes: &[Change]) -> Vec<Change> {
+    changes.iter().filter(|change| change.object.is_named()).cloned().collect()
 }
 
 fn find(present: &[Ruleset], job: &Job<'_>, faith: &mut Faith) -> (Reverted, Vec<Patch>) {
@@ -181,12 +229,6 @@ impl<'a> Origins<'a> {
 
 /// Gives the tables that changes are about, each once.
 fn tables_of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<(Family, Table)> {
-    let tables: BTreeSet<(Family, Table)> = changes.map(|change| (change.object.family(), change.object.table())).collect();
+    let tables: BTreeSet<(Family, Table)> = changes.filter_map(|change| change.object.table()).collect();
     tables.into_iter().collect()
-}
-
-/// Lists the user-defined chains of a family.
-fn user_chains(set: &Ruleset) -> Vec<ChainRef> {
-    let chains = set.tables.iter().flat_map(|(table, state)| state.chains.iter().map(move |(name, chain)| (table, name, chain)));
-    chains.filter(|(.., chain)| chain.policy.is_none()).map(|(table, name, _)| set.point(*table, name)).collect()
 }

@@ -148,7 +148,7 @@ impl Here<'_> {
     }
 
     fn changes(&self, run: &RunId) -> Result<Vec<Change>, Fault> {
-        Ok(self.journal.batches(run)?.into_iter().filter(|batch| !batch.lifted).flat_map(|batch| batch.changes).collect())
+        Ok(self.journal.standing(run)?.into_iter().flat_map(|batch| batch.changes).collect())
     }
 }
 
@@ -158,6 +158,10 @@ fn stands_on(later: &Change, run: &RunId, earlier: &[Change]) -> bool {
         && rule.tag.as_ref().is_some_and(|tag| tag.run == *run)
     {
         return true;
+    }
+    if later.object.is_named() {
+        let same = |change: &&Change| change.object == later.object && !change.is_claim();
+        return !later.is_claim() && later.before.is_some() && earlier.iter().find(same).is_some_and(|change| change.after == later.before);
     }
     let (at, target) = match (&later.object, &later.after) {
         (Object::Rule(at), Some(State::Rule(rule, _))) => (at, rule.words.target()),

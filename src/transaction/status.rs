@@ -23,28 +23,30 @@ pub struct Standing {
 pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>, Fault> {
     let mut standing = Vec::new();
     for run in here.in_force()? {
-        let batches = here.journal.batches(&run.id)?.into_iter().filter(|batch| !batch.lifted).collect();
-        standing.push(Standing { run, batches, drift: Vec::new() });
+        standing.push(Standing { batches: here.journal.standing(&run.id)?, run, drift: Vec::new() });
     }
-    for backend in [Backend::Nft, Backend::Legacy] {
+    for backend in [Some(Backend::Nft), Some(Backend::Legacy), None] {
         // One that is running is not through with its changes.
-        let is_meant = |one: &&mut Standing| one.run.context.backend == backend.name() && one.run.state != RunState::Running;
-        let mut mine: Vec<&mut Standing> = standing.iter_mut().filter(is_meant).collect();
-        if mine.is_empty() {
-            continue;
+        let is_meant = |run: &RunRecord, batch: &Batch| match backend {
+            _ if run.state == RunState::Running => false,
+            Some(backend) => !batch.is_named() && run.context.backend == backend.name(),
+            None => batch.is_named(),
+        };
+        let mine: Vec<(usize, usize)> = (standing.iter().enumerate())
+            .flat_map(|(at, one)| (0..one.batches.len()).rev().map(move |batch| (at, batch)))
+            .filter(|(at, batch)| is_meant(&standing[*at].run, &standing[*at].batches[*batch]))
+            .collect();
+        if let (Some(backend), false) = (backend, mine.is_empty()) {
+            kernel.return_to(backend)?;
+            kernel.xtables()?.know(&here.journal.known(here.boot, here.namespace)?);
         }
-        kernel.return_to(backend)?;
-        let tables = kernel.xtables()?;
-        tables.know(&here.journal.known(here.boot, here.namespace)?);
-        let changes: Vec<&[Change]> = mine.iter().flat_map(|one| one.batches.iter().rev()).map(|batch| &batch.changes[..]).collect();
-        let mut drift = revert::look(tables, &changes)?.into_iter();
-        for one in &mut mine {
-            for batch in one.batches.iter().rev() {
-                let found = drift.next().unwrap_or_default();
-                // What is gone of a run that was lifted in part, its own undo has taken out.
-                let whole = batch.done && one.run.state == RunState::Done;
-                one.drift.extend(found.into_iter().filter(|drift| whole || drift.left));
-            }
+        let changes: Vec<&[Change]> = mine.iter().map(|(at, batch)| &standing[*at].batches[*batch].changes[..]).collect();
+        let found = revert::look(kernel, &changes)?;
+        for ((at, batch), drift) in mine.into_iter().zip(found) {
+            let one = &mut standing[at];
+            // What is gone of a run that was lifted in part, its own undo has taken out.
+            let whole = one.batches[batch].done && one.run.state == RunState::Done;
+            one.drift.extend(drift.into_iter().filter(|drift| whole || drift.left));
         }
     }
     Ok(standing)

@@ -1,12 +1,13 @@
 //! A run that goes on for as long as somebody types: every input is a step of it, written at its end, and can be lifted alone.
 
+use super::claims::{self, Inheritance};
 use super::journal::Journal;
 use super::record::Batch;
-use super::revert::{Job, revert};
+use super::revert::{Job, is_untouched, revert};
 use super::{Door, Transaction};
 use crate::kernel::{Kernel, lock};
 use crate::model::iptables::RunId;
-use crate::model::{Change, Drift, Fault, Kind, Report};
+use crate::model::{Fault, Kind, Report};
 
 impl Door {
     /// Gives the number of the last batch of the run: what comes after it belongs to the next step.
@@ -23,7 +24,7 @@ impl Door {
     pub fn in_force(&self) -> Result<Vec<i64>, Fault> {
         let mut transaction = self.lock();
         let Some(run) = transaction.ledger.entered().cloned() else { return Ok(Vec::new()) };
-        Ok(open(transaction.ledger.journal()?, &run, 0)?.iter().map(|batch| batch.number).collect())
+        Ok(after(transaction.ledger.journal()?, &run, 0)?.iter().map(|batch| batch.number).collect())
     }
 
     /// Lifts what this run did after a mark and has not lifted yet, the latest first. It is as if it had never been: no redo sets it again.
@@ -36,28 +37,31 @@ impl Transaction {
     fn step(&mut self) -> Result<Report, Fault> {
         let written = self.flush();
         // Between two inputs anybody may change anything.
-        self.overlay.flushed();
+        self.forget_queued();
         written?;
         let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));
         Ok(Report { run: self.ledger.entered().cloned(), changes, acts, ..Report::default() })
     }
 
     fn withdraw(&mut self, mark: i64) -> Result<Report, Fault> {
-        self.overlay.flushed();
+        self.forget_queued();
         self.changes.clear();
         let acts = std::mem::take(&mut self.acts);
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let mut report = Report { run: Some(run.clone()), acts, ..Report::default() };
         let (boot, namespace) = (self.ledger.context.boot.clone(), self.ledger.context.namespace);
         let faults = self.in_turn(lock::TO_LIFT, |it| {
-            let known = it.ledger.known()?;
-            it.kernel.xtables()?.know(&known);
+            if it.ready {
+                it.kernel.xtables()?.know(&it.ledger.known()?);
+            }
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
-            let empty = journal.registrations(&boot, namespace)?;
+            let (record, empty) = (journal.run(&run)?, journal.registrations(&boot, namespace)?);
             let mut faults = Vec::new();
-            for batch in open(journal, &run, mark)? {
-                match put_back(kernel, &batch, &empty, &mut report) {
-                    Ok(true) => journal.withdrawn(&run, batch.number)?,
+            for batch in after(journal, &run, mark)? {
+                let (changes, inherited) = claims::split(journal, &record, &batch)?;
+                report.drift.extend(inherited.iter().flat_map(Inheritance::remarks));
+                match put_back(kernel, &batch, Job { empty: &empty, ..Job::of(&changes) }, &mut report) {
+                    Ok(true) => journal.withdrawn(&run, batch.number, &inherited)?,
                     Ok(false) => {}
                     Err(fault) => faults.push(fault),
                 }
@@ -74,18 +78,15 @@ impl Transaction {
 }
 
 /// Gives the batches of a run after a mark that are in force, the latest first.
-fn open(journal: &Journal, run: &RunId, mark: i64) -> Result<Vec<Batch>, Fault> {
-    Ok(journal.batches(run)?.into_iter().rev().filter(|batch| batch.number > mark && !batch.lifted && !batch.changes.is_empty()).collect())
+fn after(journal: &Journal, run: &RunId, mark: i64) -> Result<Vec<Batch>, Fault> {
+    Ok(journal.standing(run)?.into_iter().rev().filter(|batch| batch.number > mark).collect())
 }
 
 /// Puts a batch back; tells whether all of it is back. Cut short, it is put back again from its own entry in the journal.
-fn put_back(kernel: &mut dyn Kernel, batch: &Batch, empty: &[Change], report: &mut Report) -> Result<bool, Fault> {
-    let tables = kernel.xtables()?;
-    let untouched = batch.left.is_some() && tables.generation()? == batch.left;
-    let job = Job { changes: &batch.changes, origin: &[], empty, force: false, untouched };
-    let found = revert(tables, &job, &mut |_| Ok(()))?;
-    let left = |drift: &Drift| drift.left;
-    let whole = !found.drift.iter().any(left);
+fn put_back(kernel: &mut dyn Kernel, batch: &Batch, job: Job<'_>, report: &mut Report) -> Result<bool, Fault> {
+    let untouched = is_untouched(kernel, batch)?;
+    let found = revert(kernel, &Job { untouched, ..job }, &mut |_| Ok(()))?;
+    let whole = !found.drift.iter().any(|drift| drift.left);
     report.changes.extend(found.made);
     report.drift.extend(found.drift.into_iter().filter(|drift| batch.done || drift.left));
     Ok(whole)

@@ -8,8 +8,9 @@ use proptest::sample::select;
 
 use super::*;
 use crate::kernel::shadow::{Shadow, Shared};
+use crate::model::Object;
 use crate::model::iptables::intent::Position;
-use crate::model::iptables::{Entry, Owner, Policy, Rule, Ruleset, Words};
+use crate::model::iptables::{Edit, Entry, Intent, Owner, Policy, Rule, Ruleset, Words};
 
 /// A kernel in memory that the test can look into and change behind the door's back.
 #[derive(Clone)]

@@ -7,9 +7,10 @@ use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
 use crate::model::{Change, Fault, Kind, Report};
 
+use super::claims::{self, Inheritance};
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
-use super::revert::{Job, Reverted, look, revert};
+use super::revert::{Job, Reverted, is_untouched, look, revert};
 
 /// What undo and redo work with.
 pub struct Desk<'a> {
@@ -31,8 +32,7 @@ impl Desk<'_> {
         let record = self.journal.run(run)?;
         // Whoever lifts it, nobody is to lift it once more when its time is over.
         self.journal.end_term(run, TermState::Over)?;
-        let open: Vec<Batch> =
-            self.journal.batches(run)?.into_iter().rev().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect();
+        let open = self.journal.standing(run)?;
         let report = Report { run: Some(run.clone()), acts: self.journal.acts(run)?, ..Report::default() };
         if open.is_empty() {
             self.journal.set_state(run, state)?;
@@ -43,10 +43,12 @@ impl Desk<'_> {
         // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
         let unwritten = state == RunState::RolledBack;
         let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &record, report)? };
-        for batch in &open {
+        for batch in open.iter().rev() {
             // What is left of a batch can be lifted once it is in nobody's way any more.
-            if self.put_back(batch, &[], &mut work)? {
-                work.note(|_| self.journal.lifted(run, batch.number))?;
+            let (changes, inherited) = claims::split(self.journal, &record, batch)?;
+            if self.put_back(batch, &changes, &[], &mut work)? {
+                work.report.drift.extend(inherited.iter().flat_map(Inheritance::remarks));
+                work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
             } else if !work.faults.is_empty() && batch.takes_out_rules() {
                 // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
                 break;
@@ -76,10 +78,10 @@ impl Desk<'_> {
         let fault = match self.set_all(run, &liftings, &origin, &mut work) {
             Ok(()) if work.faults.is_empty() => {
                 let Work { mut report, .. } = work;
-                let changes: Vec<Batch> = self.journal.batches(run)?;
-                let changes: Vec<&[Change]> = changes.iter().rev().filter(|batch| !batch.lifted).map(|batch| &batch.changes[..]).collect();
+                let standing = self.journal.standing(run)?;
+                let changes: Vec<&[Change]> = standing.iter().rev().map(|batch| &batch.changes[..]).collect();
                 // What its undo found gone already does not come back by itself.
-                report.drift.extend(look(self.kernel.xtables()?, &changes)?.into_iter().flatten());
+                report.drift.extend(look(self.kernel, &changes)?.into_iter().flatten());
                 return Ok(report);
             }
             Ok(()) => None,
@@ -96,7 +98,7 @@ impl Desk<'_> {
     fn set_all(&mut self, run: &RunId, liftings: &[RunId], origin: &[Change], work: &mut Work) -> Result<(), Fault> {
         for lifting in liftings {
             for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                self.put_back(batch, origin, work)?;
+                self.put_back(batch, &batch.changes, origin, work)?;
                 if !work.faults.is_empty() {
                     return Ok(());
                 }
@@ -147,13 +149,13 @@ impl Desk<'_> {
         let backend = &parent.context.backend;
         Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
         let context = Context { backend: backend.clone(), ..self.context.clone() };
-        let mut known = self.journal.known(&context.boot, context.namespace)?;
-        // The hasher's keys come from the kernel's random numbers.
-        let id = RunId::from_bits(RandomState::new().hash_one(&parent.id));
-        known.insert(parent.id.clone());
-        self.kernel.xtables()?.know(&known);
+        if !context.backend.is_empty() {
+            self.kernel.xtables()?.know(&self.journal.known(&context.boot, context.namespace)?);
+        }
+        let empty = self.journal.registrations(&context.boot, context.namespace)?;
         Ok(Work {
-            id,
+            // The hasher's keys come from the kernel's random numbers.
+            id: RunId::from_bits(RandomState::new().hash_one(&parent.id)),
             kind,
             parent: parent.id.clone(),
             context,
@@ -161,19 +163,21 @@ impl Desk<'_> {
             unwritten: false,
             mute: false,
             again: false,
+            empty,
             number: 0,
             report,
             faults: Vec::new(),
         })
     }
 
-    /// Puts a batch back; tells whether all of it is back.
-    fn put_back(&mut self, batch: &Batch, origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
-        let empty = self.journal.registrations(&self.context.boot, self.context.namespace)?;
-        let untouched = batch.left.is_some() && self.kernel.xtables()?.generation()? == batch.left;
-        let job = Job { changes: &batch.changes, origin, empty: &empty, force: self.force, untouched };
+    /// Puts changes of a batch back; tells whether all of them are back.
+    fn put_back(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+        let (untouched, empty) = (is_untouched(self.kernel, batch)?, std::mem::take(&mut work.empty));
+        let job = Job { changes, origin, empty: &empty, force: self.force, untouched };
         // A tool may have been killed, or somebody in the way for a moment.
-        match self.attempt(&job, work).or_else(|_| self.attempt(&job, work)) {
+        let outcome = self.attempt(&job, work).or_else(|_| self.attempt(&job, work));
+        work.empty = empty;
+        match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
                 // What an unfinished batch did not get done, nobody has taken away.
@@ -192,8 +196,7 @@ impl Desk<'_> {
     fn attempt(&mut self, job: &Job<'_>, work: &mut Work) -> Result<Reverted, Fault> {
         work.number += 1;
         let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
-        let tables = self.kernel.xtables()?;
-        let found = revert(tables, job, &mut |made| {
+        let found = revert(self.kernel, job, &mut |made| {
             // A plan that is made anew takes the place of the one before, also if nothing is left to do.
             if !made.is_empty() || intended {
                 work.note(|work| {
@@ -205,7 +208,8 @@ impl Desk<'_> {
             Ok(())
         })?;
         if intended {
-            work.note(|work| journal.done(&work.id, work.number, tables.left()))?;
+            let left = if job.is_named() { None } else { self.kernel.xtables()?.left() };
+            work.note(|work| journal.done(&work.id, work.number, left))?;
         }
         Ok(found)
     }
@@ -229,6 +233,8 @@ struct Work {
     mute: bool,
     /// Whether some of it was lifted before.
     again: bool,
+    /// What other runs made nf_tables register.
+    empty: Vec<Change>,
     number: i64,
     report: Report,
     faults: Vec<Fault>,
@@ -257,7 +263,7 @@ impl Work {
     }
 
     fn is_clean(&self) -> bool {
-        self.faults.is_empty() && !self.report.drift.iter().any(|drift| drift.left)
+        self.faults.is_empty() && self.report.is_clean()
     }
 
     fn end(self, tried: String, hint: String) -> Result<Report, Fault> {

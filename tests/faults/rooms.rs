@@ -33,6 +33,7 @@ impl Room {
 /// Everything that is swept.
 pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
+    Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "throws", covers: &[], recipe: THROWS, code: 1, before: FOREIGN },
 ];
@@ -80,6 +81,15 @@ filter.absent_chain("SPENT");
 input.absent("-p tcp -m tcp --dport 1 -j ACCEPT");
 iptables::both("mangle").chain("POSTROUTING").append("-p tcp --dport 7 -j MARK --set-mark 7");
 iptables::both("nat").chain("PREROUTING").append("-p tcp --dport 7 -j ACCEPT");
+"#;
+
+/// Sets parameters that others follow and one that nothing follows, before rules and after them.
+const PARAMETERS: &str = r#"
+sysctl::ensure("net.ipv4.ip_forward", 1);
+sysctl::set("net.ipv4.conf.lo.accept_local", true);
+iptables::table("filter").chain("FORWARD").append("-p tcp --dport 7 -j DROP");
+sysctl::ensure("net.ipv6.conf.all.forwarding", 1);
+sysctl::set("net.ipv4.ip_local_port_range", "20000 30000");
 "#;
 
 /// Changes something twice, and fails: what is disturbed is the rollback.

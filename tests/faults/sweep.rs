@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::rooms::Room;
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, plain, tool};
+use crate::kernel::world::{Backend, World, chains, plain, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -97,6 +97,13 @@ impl<'a> Stage<'a> {
         if self.state() != self.before {
             self.wipe();
             self.set();
+            // What others follow comes first.
+            let lines = || self.before.lines().filter_map(|line| line.split_once(" = ").filter(|(path, _)| path.starts_with("/proc/sys/")));
+            let leads = |path: &str| path.ends_with("ip_forward") || path.contains("/all/");
+            let ordered = lines().filter(|(path, _)| leads(path)).chain(lines().filter(|(path, _)| !leads(path)));
+            ordered
+                .filter(|(path, value)| fs::read_to_string(path).is_ok_and(|now| now.trim_end() != *value))
+                .for_each(|(path, value)| fs::write(path, value).unwrap());
             assert_eq!(self.state(), self.before);
         }
     }
@@ -124,6 +131,7 @@ impl<'a> Stage<'a> {
         }
         let lists = fs::read_dir("/proc/thread-self/net/xt_recent").into_iter().flatten();
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
+        state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         without_run(&state.join("\n"))
     }
 }

@@ -11,6 +11,7 @@ mod persist;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
+mod sysctl;
 mod traces;
 mod undo;
 pub(crate) mod world;

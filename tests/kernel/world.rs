@@ -8,6 +8,7 @@
 //!
 //! The test runs once more in a process of its own that `unshare` gave the namespaces, as root or as an ordinary user. They are gone with it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -133,6 +134,7 @@ pub(crate) struct State {
     nft: Vec<String>,
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
+    sysctls: BTreeMap<String, String>,
 }
 
 impl State {
@@ -243,7 +245,7 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent }
+        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls() }
     }
 
     /// Listens on a port, in both families.
@@ -318,6 +320,19 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
 }
 
 /// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
+/// Gives the parameters of this namespace that do not change by themselves, by their paths.
+pub(crate) fn sysctls() -> BTreeMap<String, String> {
+    let folders = |version: &str| [format!("/proc/sys/net/{version}"), format!("/proc/sys/net/{version}/conf/*")];
+    let globs = ["ipv4", "ipv6"].into_iter().flat_map(folders);
+    let interfaces = |folder: String| match folder.strip_suffix("/*") {
+        Some(parent) => fs::read_dir(parent).into_iter().flatten().map(|entry| entry.unwrap().path()).collect(),
+        None => vec![folder.into()],
+    };
+    let files = globs.flat_map(interfaces).flat_map(|folder| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()));
+    let value = |path: std::path::PathBuf| Some((path.to_str()?.to_owned(), fs::read_to_string(&path).ok()?.trim_end().to_owned()));
+    files.filter_map(value).collect()
+}
+
 /// in which nothing was ever set.
 pub(crate) fn plain(save: &str) -> String {
     let mut tables: Vec<Vec<String>> = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Paint;
+use super::{Paint, named};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
@@ -15,7 +15,7 @@ use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
 ///
 /// `+` is added, at its place after all changes; `-` is taken out, from its place before them; `~` is changed in place.
 pub(crate) fn diff(changes: &[Change], paint: Paint) -> String {
-    let mut text = String::new();
+    let mut text = named::diff(changes, paint);
     let mut families: Vec<(Table, Vec<Family>, String)> = Vec::new();
     for (family, table) in tables(changes) {
         let mine: Vec<&Change> =
@@ -87,7 +87,7 @@ pub(crate) enum Deed {
 pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> String {
     let verb = if deed == Deed::SetAgain { "set again" } else { "lifted" };
     let run = report.run.as_ref().map(ToString::to_string).unwrap_or_default();
-    let left = report.drift.iter().any(|drift| drift.left);
+    let left = !report.is_clean();
     let mut text = match (count(&report.changes, ["added", "changed", "taken out"]), left) {
         (Some(made), false) => format!("{verb} {run}: {made}\n"),
         (Some(made), true) => format!("{verb} a part of {run}: {made}\n"),
@@ -126,7 +126,8 @@ pub(crate) fn visible(changes: &[Change]) -> usize {
 
 /// Gives the changes for a program.
 pub(crate) fn json(changes: &[Change]) -> Value {
-    changes.iter().filter(|change| change.is_visible()).filter_map(|change| Some(entry(change, at(change)?))).collect()
+    let entry = |change: &Change| at(change).map_or_else(|| named::json(change), |at| entry(change, at));
+    changes.iter().filter(|change| change.is_visible()).map(entry).collect()
 }
 
 fn entry(change: &Change, at: &ChainRef) -> Value {
@@ -142,6 +143,7 @@ fn entry(change: &Change, at: &ChainRef) -> Value {
         Some(State::Policy(policy)) => json!(policy),
         Some(State::Name(name)) => json!(name),
         Some(State::Rule(rule, place)) => json!({ "place": place.number, "rule": rule.words, "tag": rule.tag }),
+        Some(State::Value(value)) => json!(value),
     };
     let (before, after) = (state(&change.before), state(&change.after));
     json!({
@@ -172,9 +174,12 @@ pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
         })
         .collect();
     let mut text = String::new();
-    let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));
     for change in changes {
-        let Some(at) = at(change) else { continue };
+        let Some(at) = at(change) else {
+            text.extend(named::command(change));
+            continue;
+        };
+        let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));
         let chain = shell(at.chain.as_str());
         match (&change.object, &change.before, &change.after) {
             (Object::ChainName(_), Some(State::Name(from)), Some(State::Name(to))) => {
@@ -206,10 +211,7 @@ pub(crate) fn shell(word: &str) -> String {
 }
 
 fn at(change: &Change) -> Option<&ChainRef> {
-    match &change.object {
-        Object::Table(..) | Object::BaseChain(_) => None,
-        Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-    }
+    change.object.chain().filter(|_| change.is_visible())
 }
 
 fn tables(changes: &[Change]) -> Vec<(Family, Table)> {

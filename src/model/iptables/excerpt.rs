@@ -10,7 +10,8 @@ use crate::model::change::{Change, Object, State};
 ///
 /// `changes` are those of the run that were not lifted; of them that counts what is still there.
 pub fn text(set: &Ruleset, run: &RunId, changes: &[Change]) -> String {
-    let mine: Vec<&Change> = changes.iter().filter(|change| change.object.family() == set.family).collect();
+    let mine: Vec<&Change> =
+        changes.iter().filter(|change| change.object.table().is_some_and(|(family, _)| family == set.family)).collect();
     Table::ALL.into_iter().map(|table| of_table(set, table, run, &mine)).collect()
 }
 
@@ -42,7 +43,7 @@ fn of_table(set: &Ruleset, table: Table, run: &RunId, changes: &[&Change]) -> St
 /// Gives the chains that the changes made, by their last names.
 fn made(table: Table, changes: &[&Change]) -> BTreeSet<ChainName> {
     let mut names = BTreeSet::new();
-    for change in changes.iter().filter(|change| change.object.table() == table) {
+    for change in changes.iter().filter(|change| change.object.table().is_some_and(|(_, of)| of == table)) {
         match (&change.object, &change.before, &change.after) {
             (Object::Chain(at), None, Some(_)) => drop(names.insert(at.chain.clone())),
             (Object::Chain(at), Some(_), None) => drop(names.remove(&at.chain)),
@@ -56,7 +57,7 @@ fn made(table: Table, changes: &[&Change]) -> BTreeSet<ChainName> {
 /// Gives the policies that the changes set, where they are still so.
 fn policies<'a>(set: &Ruleset, table: Table, changes: &[&'a Change]) -> Vec<(&'a ChainName, Policy)> {
     let mut found: Vec<(&ChainName, Policy)> = Vec::new();
-    for change in changes.iter().filter(|change| change.object.table() == table) {
+    for change in changes.iter().filter(|change| change.object.table().is_some_and(|(_, of)| of == table)) {
         if let (Object::Policy(at), Some(State::Policy(policy))) = (&change.object, &change.after) {
             found.retain(|(chain, _)| **chain != at.chain);
             found.push((&at.chain, *policy));

@@ -51,7 +51,7 @@ impl<'a> Revert<'a> {
         let next_id = set.tables.values().flat_map(|t| t.chains.values()).flat_map(|c| &c.rules).map(|e| e.id).max().unwrap_or(0) + 1;
         let family = set.family;
         let mut revert = Self { set, next_id, drift: Vec::new(), renamed: Vec::new(), moved: HashMap::new() };
-        let mine: Vec<&Change> = changes.iter().filter(|change| change.object.family() == family).collect();
+        let mine: Vec<&Change> = changes.iter().filter(|change| change.object.table().is_some_and(|(of, _)| of == family)).collect();
         mine.iter().for_each(|change| revert.name_again(change));
         // First what others may need (chains), then what may need it (rules), last what nothing needs any more.
         mine.iter().for_each(|change| revert.chain_back(change));

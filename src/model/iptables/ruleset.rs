@@ -61,6 +61,12 @@ impl Ruleset {
         ChainRef::new(self.family, table, chain.clone())
     }
 
+    /// Lists the user-defined chains.
+    pub fn user_chains(&self) -> Vec<ChainRef> {
+        let chains = self.tables.iter().flat_map(|(table, state)| state.chains.iter().map(move |(name, chain)| (table, name, chain)));
+        chains.filter(|(.., chain)| chain.policy.is_none()).map(|(table, name, _)| self.point(*table, name)).collect()
+    }
+
     /// Gives a table.
     pub fn table(&self, table: Table) -> Option<&TableState> {
         self.tables.get(&table)

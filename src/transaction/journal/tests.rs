@@ -18,7 +18,7 @@ fn lifted(journal: &mut Journal, number: u64, namespace: u64, changes: &[Change]
     journal.intend(&run, 1, changes).unwrap();
     journal.begin(&undo, RunKind::Undo, Some(&run), &context, 0, None).unwrap();
     journal.intend(&undo, 1, &[]).unwrap();
-    journal.lifted(&run, 1).unwrap();
+    journal.lifted(&run, 1, &[]).unwrap();
     journal.set_state(&run, RunState::Lifted).unwrap();
     journal.set_state(&undo, RunState::Done).unwrap();
     run

@@ -334,10 +334,8 @@ impl Overlay {
     }
 
     fn with_origin(&self, mut change: Change, id: Option<u64>) -> Change {
-        let by = id.and_then(|id| self.by.get(&id)).or_else(|| match &change.object {
-            Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => self.by_chain.get(at),
-            Object::Table(..) | Object::BaseChain(_) => None,
-        });
+        let by_chain = || self.by_chain.get(change.object.chain().filter(|_| !matches!(change.object, Object::BaseChain(_)))?);
+        let by = id.and_then(|id| self.by.get(&id)).or_else(by_chain);
         change.origin = by.and_then(|by| self.queue.get(*by)).map(|queued| queued.origin.clone());
         change
     }

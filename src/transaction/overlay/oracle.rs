@@ -57,11 +57,7 @@ impl Overlay {
         if asks.is_empty() {
             return Ok(());
         }
-        let own = |set: &Ruleset| -> Vec<ChainRef> {
-            let chains = set.tables.iter().flat_map(|(table, state)| state.chains.iter().map(move |(name, chain)| (*table, name, chain)));
-            chains.filter(|(.., chain)| chain.policy.is_none()).map(|(table, name, _)| set.point(table, name)).collect()
-        };
-        let chains: Vec<ChainRef> = self.wanted.values().flat_map(own).collect();
+        let chains: Vec<ChainRef> = self.wanted.values().flat_map(Ruleset::user_chains).collect();
         let verdicts = kernel.canonical(&asks, &chains)?;
         self.memo.extend(asks.into_iter().zip(verdicts));
         Ok(())

@@ -1,0 +1,100 @@
+//! Changes of objects that are known by a name of their own: as lines, as commands, and as JSON.
+
+use serde_json::{Value, json};
+
+use super::Paint;
+use super::changes::shell;
+use crate::host::value::escaped;
+use crate::model::named::Told;
+use crate::model::{Change, Object, State};
+
+/// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
+pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
+    let mut text = String::new();
+    let mut last = "";
+    for change in changes.iter().filter(|change| change.object.is_named()) {
+        let Some(line) = line(change, paint) else { continue };
+        let heading = heading(&change.object);
+        if heading != last {
+            text.push_str(&(paint.bold(heading) + "\n"));
+            last = heading;
+        }
+        text.push_str(&(line + "\n"));
+    }
+    text
+}
+
+fn heading(object: &Object) -> &'static str {
+    match object {
+        Object::Sysctl(_) => "kernel parameters",
+        _ => "",
+    }
+}
+
+fn line(change: &Change, paint: Paint) -> Option<String> {
+    let (name, told) = (escaped(&name(&change.object)).to_string(), |state: &State| escaped(&Told(state).to_string()).to_string());
+    match (&change.before, &change.after) {
+        // What follows another one by itself is not told.
+        (Some(_), Some(_)) if change.is_claim() && change.origin.is_none() => None,
+        (Some(state), Some(_)) if change.is_claim() => Some(format!("  = {name} is {} already", told(state))),
+        (Some(before), Some(after)) => Some(paint.yellow(&format!("  ~ {name}: {} becomes {}", told(before), told(after)))),
+        (None, Some(after)) => Some(paint.green(&format!("  + {name} {}", told(after)))),
+        (Some(before), None) => Some(paint.red(&format!("  - {name} {}", told(before)))),
+        (None, None) => None,
+    }
+}
+
+fn name(object: &Object) -> String {
+    match object {
+        Object::Sysctl(key) => key.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Writes the command that would do the same.
+pub(super) fn command(change: &Change) -> Option<String> {
+    match (&change.object, &change.after) {
+        (Object::Sysctl(key), Some(State::Value(value))) if !change.is_claim() => {
+            Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
+        }
+        _ => None,
+    }
+}
+
+/// Gives a change for a program.
+pub(super) fn json(change: &Change) -> Value {
+    let object = match change.object {
+        Object::Sysctl(_) => "sysctl",
+        _ => "object",
+    };
+    let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string());
+    json!({
+        "object": object, "name": name(&change.object), "before": state(&change.before), "after": state(&change.after),
+        "origin": change.origin.as_ref().map(|origin| origin.at.to_string()),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::{Origin, sysctl};
+
+    #[test]
+    fn parameters_are_told_in_every_form() {
+        let change = |key: &str, before: &str, after: &str| {
+            let state = |text: &str| Some(State::Value(sysctl::Value::of(text)));
+            let change = Change::new(Object::Sysctl(key.parse().unwrap()), state(before), state(after));
+            Change { origin: Some(Origin::at("x", 1, 1)), ..change }
+        };
+        let changes = [change("net.ipv4.ip_forward", "0", "1"), change("net.ipv4.ip_local_port_range", "1 2", "1 2")];
+        let wanted = "\
+kernel parameters
+  ~ net.ipv4.ip_forward: 0 becomes 1
+  = net.ipv4.ip_local_port_range is 1 2 already
+";
+        assert_eq!(diff(&changes, Paint::none()), wanted);
+        assert_eq!(changes.iter().filter_map(command).collect::<String>(), "sysctl -w net.ipv4.ip_forward=1\n");
+        assert_eq!((&json(&changes[0])["name"], &json(&changes[0])["after"]), (&json!("net.ipv4.ip_forward"), &json!("1")));
+    }
+}

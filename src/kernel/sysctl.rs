@@ -1,0 +1,88 @@
+//! Kernel parameters, through `/proc/sys/net`: it shows those of the network namespace of whoever reads.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::named::Inventory;
+use crate::model::sysctl::{Key, Value};
+use crate::model::{Fault, Kind, Object, State};
+
+const ROOT: &str = "/proc/sys";
+/// The most bytes of a value that are read.
+const MAX: u64 = 64 << 10;
+
+/// Reads a parameter, or all below a folder; those that cannot be read are left out of a folder.
+pub fn read(key: &Key) -> Result<Inventory, Fault> {
+    let (path, mut found) = (path(key), Inventory::new());
+    match fs::symlink_metadata(&path) {
+        Ok(kind) if kind.is_dir() => walk(&path, &mut key.parts().collect(), &mut found),
+        Ok(_) => drop(found.insert(Object::Sysctl(key.clone()), State::Value(value(&path).map_err(|error| unreadable(key, &error))?))),
+        Err(_) => {}
+    }
+    Ok(found)
+}
+
+/// Writes a parameter, and looks whether the kernel has taken it as it was given.
+pub fn write(key: &Key, wanted: &Value) -> Result<(), Fault> {
+    let (tried, path) = (format!("set the parameter {key} to {wanted}"), path(key));
+    let file = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(&path);
+    file.and_then(|mut file| file.write_all(format!("{wanted}\n").as_bytes())).map_err(|error| refused(&tried, &error))?;
+    match value(&path).map_err(|error| unreadable(key, &error))? {
+        same if same == *wanted => Ok(()),
+        other => Err(Fault::new(Kind::Refused, tried, format!("the kernel made {other} of it"))),
+    }
+}
+
+fn path(key: &Key) -> PathBuf {
+    key.parts().fold(PathBuf::from(ROOT), |path, part| path.join(part))
+}
+
+fn value(path: &Path) -> io::Result<Value> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX).read_to_string(&mut text)?;
+    Ok(Value::of(&text))
+}
+
+fn walk(folder: &Path, parts: &mut Vec<String>, found: &mut Inventory) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) else { continue };
+        parts.push(name);
+        match kind.is_dir() {
+            true => walk(&entry.path(), parts, found),
+            // Some can only be written, some have no value yet.
+            false => {
+                if let Ok(value) = value(&entry.path()) {
+                    found.insert(Object::Sysctl(Key::of_parts(parts.iter().map(String::as_str))), State::Value(value));
+                }
+            }
+        }
+        parts.pop();
+    }
+}
+
+fn unreadable(key: &Key, error: &io::Error) -> Fault {
+    Fault::new(Kind::Refused, format!("read the parameter {key}"), why(error))
+        .hint("what cannot be read cannot be put back, so it is not set either")
+}
+
+fn refused(tried: &str, error: &io::Error) -> Fault {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::PermissionDenied => Kind::Permission,
+        _ => Kind::Refused,
+    };
+    Fault::new(kind, tried, why(error))
+}
+
+fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EINVAL) => "the kernel does not take this value".to_owned(),
+        Some(libc::EACCES | libc::EPERM) => "permission denied".to_owned(),
+        Some(libc::EROFS) => "/proc/sys is mounted read-only here, as in a container".to_owned(),
+        Some(libc::ENOENT) => "there is no such parameter".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,25 @@
+//! What a script asks for, as plain data.
+
+use super::iptables::Intent as OfRules;
+use super::named::Edit;
+
+/// One thing to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    /// To a table of rules.
+    Rules(OfRules),
+    /// To an object that is known by a name of its own.
+    Named(Edit),
+}
+
+impl From<OfRules> for Intent {
+    fn from(intent: OfRules) -> Self {
+        Self::Rules(intent)
+    }
+}
+
+impl From<Edit> for Intent {
+    fn from(edit: Edit) -> Self {
+        Self::Named(edit)
+    }
+}

@@ -1,0 +1,79 @@
+//! States that several runs rely on: whoever is lifted last puts them back.
+//!
+//! A run that finds a kernel parameter as it wants it, because another run has set it so, notes a claim. When the other one is lifted first, the
+//! state stays, and the claim becomes the change: it now knows what was before.
+
+use super::journal::Journal;
+use super::record::{Batch, Context, RunKind, RunRecord};
+use crate::model::iptables::RunId;
+use crate::model::named::follows;
+use crate::model::{Change, Drift, Fault};
+
+/// What another run takes over of a batch.
+pub(super) struct Inheritance {
+    /// The run that takes it over.
+    pub(super) heir: RunId,
+    /// The batch of that run, with what it takes over.
+    pub(super) batch: Batch,
+    /// What is taken over.
+    taken: Vec<Change>,
+}
+
+impl Inheritance {
+    /// Says to a user why something stays.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = Drift> {
+        let why = format!("run {} relies on it, and lifts it with the rest", self.heir);
+        let visible = self.taken.iter().filter(|change| change.is_visible());
+        visible.map(move |change| Drift { object: change.object.clone(), why: why.clone(), left: false })
+    }
+}
+
+/// Gives those of the claims on which another recipe stands: without it the state is nobody's work.
+pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claims: Vec<Change>) -> Result<Vec<Change>, Fault> {
+    if claims.is_empty() {
+        return Ok(claims);
+    }
+    let mut set: Vec<Change> = Vec::new();
+    for run in open(journal, own, context)?.filter(|run| run.context.owner != context.owner) {
+        set.extend(journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes));
+    }
+    let is_set = |claim: &Change| set.iter().any(|change| change.object == claim.object && change.after == claim.after);
+    Ok(claims.into_iter().filter(is_set).collect())
+}
+
+/// Splits what a batch did into what is to be put back, and what others have claims on.
+pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result<(Vec<Change>, Vec<Inheritance>), Fault> {
+    let (mut mine, mut inherited) = (batch.changes.clone(), Vec::new());
+    if !mine.iter().any(|change| change.object.is_shared()) {
+        return Ok((mine, inherited));
+    }
+    for other in open(journal, &run.id, &run.context)? {
+        for mut theirs in journal.standing(&other.id)? {
+            let wants = |other: &Change, change: &Change| {
+                (&other.object, &other.after) == (&change.object, &change.after) && (other.is_claim() || other.before == change.before)
+            };
+            let claimed = |change: &&Change| {
+                change.object.is_shared() && !change.is_claim() && theirs.changes.iter().any(|other| wants(other, change))
+            };
+            let leads: Vec<Change> = mine.iter().filter(claimed).cloned().collect();
+            if leads.is_empty() {
+                continue;
+            }
+            let is_taken = |change: &Change| leads.iter().any(|lead| lead.object == change.object || follows(change, lead));
+            let (taken, rest) = mine.into_iter().partition(is_taken);
+            mine = rest;
+            let taken: Vec<Change> = taken;
+            theirs.changes.retain(|change| !taken.iter().any(|taken| taken.object == change.object));
+            theirs.changes.extend(taken.iter().cloned());
+            inherited.push(Inheritance { heir: other.id.clone(), batch: theirs, taken });
+        }
+    }
+    Ok((mine, inherited))
+}
+
+/// Gives the other runs of the same place whose changes are in force, the oldest first.
+fn open(journal: &Journal, own: &RunId, context: &Context) -> Result<impl Iterator<Item = RunRecord>, Fault> {
+    let own = own.clone();
+    let runs = journal.runs(&context.boot, context.namespace)?;
+    Ok(runs.into_iter().filter(move |other| other.id != own && other.kind == RunKind::Run && other.state.is_open()))
+}

@@ -1,0 +1,101 @@
+//! Changes of objects that are known by a name of their own, from the queue to the kernel.
+
+use std::collections::BTreeSet;
+
+use super::{Transaction, company};
+use crate::kernel::named::Source;
+use crate::model::named::{Edit, Scope, wish};
+use crate::model::{Change, Fault, Inventory, Object, Origin};
+
+/// What is queued, and what there will be.
+#[derive(Default)]
+pub(super) struct Queue {
+    edits: Vec<(Edit, Origin)>,
+    /// What was read, with the edits on top.
+    wanted: Inventory,
+    read: BTreeSet<Scope>,
+}
+
+impl Queue {
+    /// Tells whether a flush would have nothing to do.
+    pub(super) fn is_clean(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// Reads objects, with everything that is queued on top.
+    pub(super) fn read(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
+        if self.is_clean() {
+            return kernel.read(scope);
+        }
+        self.load(scope, kernel)?;
+        Ok(self.wanted.iter().filter(|(object, _)| scope.covers(object)).map(|(object, state)| (object.clone(), state.clone())).collect())
+    }
+
+    /// Queues an edit. What has to be there is looked for now.
+    pub(super) fn add(&mut self, edit: Edit, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        for scope in edit.object().scopes() {
+            self.load(&scope, kernel)?;
+        }
+        edit.apply(&mut self.wanted)?;
+        self.edits.push((edit, origin));
+        Ok(())
+    }
+
+    fn load(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        if !self.read.contains(scope) {
+            let found = kernel.read(scope)?;
+            let is_new = |object: &Object| !self.read.iter().any(|read| read.covers(object));
+            let new: Vec<_> = found.into_iter().filter(|(object, _)| is_new(object)).collect();
+            self.wanted.extend(new);
+            self.read.insert(scope.clone());
+        }
+        Ok(())
+    }
+
+    /// Forgets the queue after a flush; the next read asks the kernel.
+    pub(super) fn flushed(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Reads all that has to be known about some objects.
+pub(super) fn inventory<'a>(objects: impl Iterator<Item = &'a Object>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
+    let scopes: BTreeSet<Scope> = objects.flat_map(Object::scopes).collect();
+    let mut found = Inventory::new();
+    for scope in scopes {
+        found.extend(kernel.read(&scope)?);
+    }
+    Ok(found)
+}
+
+impl Transaction {
+    /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
+    pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
+        let Self { kernel, named, ledger, guard, .. } = self;
+        let present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
+        let wish = wish(&present, &named.edits)?;
+        let mut changes = wish.changes;
+        changes.extend(ledger.relied_on(wish.claims)?);
+        if let Some(met) = company::in_the_way(&ledger.others()?, &changes) {
+            return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
+        }
+        guard.wake();
+        guard.named(&changes)?;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let batch = ledger.next_batch();
+        ledger.intend(batch, &changes)?;
+        match kernel.named().write(&changes) {
+            Ok(()) => {
+                self.changes.append(&mut changes);
+                self.ledger.done(batch, None).map(|()| None)
+            }
+            Err(refusal) => {
+                let lifted = self.lift_batch(batch, &|_| true).err();
+                let origin = changes.get(refusal.at).and_then(|change: &Change| change.origin.clone());
+                Err(origin.into_iter().fold(refusal.fault, Fault::at).followed_by(lifted))
+            }
+        }
+    }
+}
