@@ -5,6 +5,7 @@ pub mod duration;
 pub mod family;
 pub mod fault;
 pub mod flow;
+pub mod ipset;
 pub mod iptables;
 pub mod near;
 pub mod net;
