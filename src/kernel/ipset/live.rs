@@ -41,17 +41,18 @@ impl Live {
     /// Does some of the steps, at least one, and gives their number.
     fn some(&mut self, steps: &[Step]) -> Result<usize, Refusal> {
         let tried = |done: usize| steps.get(done).map_or_else(|| "change sets".to_owned(), ToString::to_string);
-        let first = |fault| Refusal { fault, done: 0 };
         let revision = match steps.first() {
-            Some(Step::Create(_, definition)) => Some(self.revision(&tried(0), definition).map_err(first)?),
+            Some(Step::Create(_, definition)) => Some(self.revision(&tried(0), definition)?),
             _ => None,
         };
-        let socket = self.socket().map_err(first)?;
-        let stopped = match socket.order(steps, revision).map_err(|error| first(errno::fault(tried(0), error)))? {
+        let socket = self.socket()?;
+        let stopped = match socket.order(steps, revision).map_err(|error| errno::fault(tried(0), error))? {
             Ok(taken) => return Ok(taken),
             Err(stopped) => stopped,
         };
-        let Some(step) = steps.get(stopped.done) else { return Err(first(errno::fault(tried(0), io::Error::other("an odd answer")))) };
+        let Some(step) = steps.get(stopped.done) else {
+            return Err(Fault::new(Kind::System, tried(0), "the kernel's answer is not understood").into());
+        };
         let kind = match step {
             Step::Create(_, definition) => definition.kind.name().to_owned(),
             _ => socket.kind(step.set()).unwrap_or_default(),

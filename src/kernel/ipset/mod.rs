@@ -17,6 +17,13 @@ pub struct Refusal {
     pub done: usize,
 }
 
+impl From<Fault> for Refusal {
+    /// Makes a refusal of a fault before which nothing was done.
+    fn from(fault: Fault) -> Self {
+        Self { fault, done: 0 }
+    }
+}
+
 /// The sets of one network namespace, to read. A plan holds nothing more.
 pub trait Source: Send {
     /// Reads all sets, or those of some names that are there.

@@ -20,3 +20,6 @@ pub use part::Part;
 pub use service::Service;
 pub use sets::{About, Set, Sets};
 pub use step::{Beside, Step};
+
+#[cfg(test)]
+mod tests;
