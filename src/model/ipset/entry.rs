@@ -73,8 +73,9 @@ impl Entry {
         let counters = self.counters.unwrap_or_default();
         match option {
             "timeout" => self.timeout = Some(options.number(0, TIMEOUT)?),
-            "packets" => self.counters = Some((options.number(0, u64::MAX)?, counters.1)),
-            "bytes" => self.counters = Some((counters.0, options.number(0, u64::MAX)?)),
+            // All bits set would tell the kernel that nothing is said.
+            "packets" => self.counters = Some((options.number(0, u64::MAX - 1)?, counters.1)),
+            "bytes" => self.counters = Some((counters.0, options.number(0, u64::MAX - 1)?)),
             "comment" => {
                 let text = options.value()?;
                 check(text).map_err(|why| options.refuse(why))?;
@@ -117,14 +118,14 @@ fn check(text: &str) -> Result<(), String> {
 }
 
 fn not_made_for(options: &Options<'_>, option: &str, definition: &Definition) -> Fault {
-    let word = match option {
-        "packets" | "bytes" => "counters",
-        "skbmark" | "skbprio" | "skbqueue" => "skbinfo",
-        "timeout" => "timeout 0",
-        "comment" => option,
+    let (lacks, word) = match option {
+        "packets" | "bytes" => ("counters", "counters"),
+        "skbmark" | "skbprio" | "skbqueue" => ("skbinfo", "skbinfo"),
+        "timeout" => ("timeouts", "timeout 0"),
+        "comment" => ("comments", "comment"),
         _ => return options.refuse(format!("`{option}` means nothing in a set of the type {}", definition.kind)),
     };
-    options.refuse(format!("the set was made without `{word}`, so `{option}` cannot be kept")).hint(format!("create it with `{word}`"))
+    options.refuse(format!("the set was made without {lacks}, so `{option}` cannot be kept")).hint(format!("create it with `{word}`"))
 }
 
 impl fmt::Display for Entry {

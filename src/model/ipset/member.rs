@@ -59,7 +59,7 @@ impl Definition {
                     found.iter_mut().for_each(|before| before.push(one.clone()));
                     found
                 }
-                _ => found.iter().flat_map(|before| parts.iter().map(|part| [&before[..], &[part.clone()]].concat())).collect(),
+                _ => found.iter().flat_map(|before| parts.iter().map(|part| [&before[..], std::slice::from_ref(part)].concat())).collect(),
             };
         }
         Ok(found.into_iter().map(|parts| Element(parts.into())).collect())

@@ -10,8 +10,8 @@ mod write;
 use std::io;
 use std::time::Duration;
 
-use super::Socket;
 use super::message::{Messages, attributes, flag, text};
+use super::{Dump, Socket};
 use crate::model::ipset::{Definition, SetName, Sets, Step};
 
 /// `NFNL_SUBSYS_IPSET`, the high byte of a message's type.
@@ -137,23 +137,23 @@ impl Ipset {
     pub fn list(&mut self, names: Option<&[SetName]>) -> io::Result<Sets> {
         for _ in 0..TRIES {
             let mut reader = read::Reader::default();
-            let mut end = super::Dump::Whole;
+            let mut end = Dump::Whole;
             for name in names.map_or_else(|| vec![None], |names| names.iter().map(Some).collect()) {
                 match self.dump(name, &mut reader) {
-                    Ok(super::Dump::Whole) => {}
-                    Ok(super::Dump::Torn) => end = super::Dump::Torn,
+                    Ok(Dump::Whole) => {}
+                    Ok(Dump::Torn) => end = Dump::Torn,
                     Err(error) if name.is_some() && error.raw_os_error() == Some(libc::ENOENT) => {}
                     Err(error) => return Err(error),
                 }
             }
-            if end == super::Dump::Whole {
+            if end == Dump::Whole {
                 return Ok(reader.sets());
             }
         }
         Err(io::Error::other("the sets changed all the time while they were listed"))
     }
 
-    fn dump(&mut self, name: Option<&SetName>, reader: &mut read::Reader) -> io::Result<super::Dump> {
+    fn dump(&mut self, name: Option<&SetName>, reader: &mut read::Reader) -> io::Result<Dump> {
         let (sequence, mut messages) = (self.socket.next_sequence(), Messages::new());
         head(&mut messages, command::LIST, flag::REQUEST | flag::DUMP, sequence, self.version, |m| {
             if let Some(name) = name {
