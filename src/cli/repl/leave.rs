@@ -1,12 +1,33 @@
 //! The end of a session: what is in force stays, or is lifted.
 
 use super::Talk;
+use super::input::{Editor, Typed};
 use crate::cli::exit_code;
 use crate::cli::show::changes;
 use crate::kernel::process::signals;
 use crate::model::{Drift, Fault, Kind, Report};
 
 impl Talk<'_> {
+    /// Asks what is to become of the changes in force, and leaves with the exit code; nothing if somebody would rather stay.
+    pub(super) fn ask(&mut self, code: u8, editor: &mut Editor) -> Result<Option<u8>, Fault> {
+        let standing = self.steps.in_force();
+        // What is in a sandbox is gone with it.
+        if standing == 0 || self.options.sandbox {
+            return Ok(Some(self.keep(code)));
+        }
+        let what = if standing == 1 { "1 statement is".to_owned() } else { format!("{standing} statements are") };
+        loop {
+            match editor.ask(&format!("{what} in force: keep or lift? "))? {
+                Typed::Text(answer) if ["k", "keep"].contains(&answer.trim()) => return Ok(Some(self.keep(code))),
+                Typed::Text(answer) if ["l", "lift"].contains(&answer.trim()) => return Ok(Some(self.lift_quietly(code))),
+                Typed::Text(_) => self.screen.note("say keep or lift; Ctrl-C goes back"),
+                Typed::Nothing => return Ok(None),
+                Typed::End => return Ok(Some(self.lift_quietly(code))),
+                Typed::Lost => return Ok(Some(self.lift(super::gone()))),
+            }
+        }
+    }
+
     /// Leaves what is in force as it is, and ends the run.
     pub(super) fn keep(&mut self, code: u8) -> u8 {
         if self.steps.in_force() == 0 && !self.steps.have_acted() {
@@ -17,6 +38,7 @@ impl Talk<'_> {
             Err(fault) => return self.lift(fault),
         };
         self.session.settle(self.page);
+        self.kept.remove();
         // Of a sandbox nothing stays.
         if !self.options.sandbox {
             let report = Report { changes: self.steps.changes(), ..report };
@@ -40,7 +62,10 @@ impl Talk<'_> {
     /// Lifts everything and ends the run, as it was asked for.
     pub(super) fn lift_quietly(&mut self, code: u8) -> u8 {
         match self.roll_back() {
-            Ok(()) => code,
+            Ok(()) => {
+                self.kept.remove();
+                code
+            }
             Err(fault) => {
                 self.tell(&fault, Kind::Incomplete.exit_code());
                 Kind::Incomplete.exit_code()
