@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{Winsize, openpty};
 
@@ -37,6 +38,8 @@ impl Terminal {
     pub(crate) fn open((rows, columns): (u16, u16), command: &Command) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).unwrap();
+        // A terminal is closed when nobody holds its other end any more.
+        fcntl(&pair.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let end = || Stdio::from(pair.slave.try_clone().unwrap());
         // The terminal becomes the controlling one: its keys send signals, and its end does.
         let mut child = Command::new("setsid");

@@ -4,7 +4,7 @@ use super::Talk;
 use super::input::{Editor, Typed};
 use crate::cli::exit_code;
 use crate::cli::show::changes;
-use crate::kernel::process::signals;
+use crate::kernel::process::signals::{self, Stop};
 use crate::model::{Drift, Fault, Kind, Report};
 
 impl Talk<'_> {
@@ -23,7 +23,7 @@ impl Talk<'_> {
                 Typed::Text(_) => self.screen.note("say keep or lift; Ctrl-C goes back"),
                 Typed::Nothing => return Ok(None),
                 Typed::End => return Ok(Some(self.lift_quietly(code))),
-                Typed::Lost => return Ok(Some(self.lift(super::gone()))),
+                Typed::Lost => return Ok(Some(self.stop(super::gone()))),
             }
         }
     }
@@ -53,6 +53,15 @@ impl Talk<'_> {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
             _ => exit_code(&fault, self.page.open_run().is_some()),
         };
+        self.end(fault, code)
+    }
+
+    /// Lifts everything and ends the run: the terminal is gone, or somebody asked for the end.
+    pub(super) fn stop(&mut self, stop: Stop) -> u8 {
+        self.end(stop.fault("go on"), stop.exit_code())
+    }
+
+    fn end(&mut self, fault: Fault, code: u8) -> u8 {
         let later = self.roll_back().err();
         let code = if later.is_some() { Kind::Incomplete.exit_code() } else { code };
         self.tell(&fault.followed_by(later), code);

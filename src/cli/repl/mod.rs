@@ -26,7 +26,7 @@ use super::exit_code;
 use super::session::{STACK, Script, Session};
 use super::show::{self, Screen, changes};
 use crate::host::{self, Given, Host, Mode, Output, Value};
-use crate::kernel::process::{self, Limits, Page, signals};
+use crate::kernel::process::{self, Limits, Page, Stop, signals};
 use crate::kernel::stdio::Lines;
 use crate::model::{Fault, Kind, Report};
 use crate::transaction::{Door, Stance};
@@ -105,7 +105,7 @@ impl<'a> Talk<'a> {
                 Typed::Text(text) => text,
                 Typed::Nothing => continue,
                 Typed::End => ":quit".to_owned(),
-                Typed::Lost => return self.lift(gone()),
+                Typed::Lost => return self.stop(gone()),
             };
             // The terminal may have been made wider or narrower.
             self.screen = self.screen.again(self.options);
@@ -119,8 +119,8 @@ impl<'a> Talk<'a> {
                 Ok(Some(code)) => return code,
                 Err(fault) => self.failed(fault, &mut editor),
             }
-            if let Some(stop) = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt) {
-                return self.lift(stop.fault("go on"));
+            if let Some(stop) = signals::pending().filter(|stop| *stop != Stop::Interrupt) {
+                return self.stop(stop);
             }
         }
     }
@@ -220,10 +220,9 @@ fn next_input(lines: &mut Lines) -> Result<Option<String>, Fault> {
     Ok(Some(text).filter(|text| !text.trim().is_empty()))
 }
 
-/// Makes the fault of a terminal that is there no more.
-fn gone() -> Fault {
-    let stop = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt).unwrap_or(signals::Stop::HangUp);
-    stop.fault("go on")
+/// Tells why nothing more can be read: somebody asked for the end, or the terminal is there no more.
+fn gone() -> Stop {
+    signals::pending().filter(|stop| *stop != Stop::Interrupt).unwrap_or(Stop::HangUp)
 }
 
 /// Gives the place where `print` goes; the first line that does not get there is a fault.
