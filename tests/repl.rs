@@ -290,6 +290,12 @@ fn what_is_pasted_is_one_input() {
     assert_eq!(terminal.type_line("input.list().len()", PROMPT), "0");
     terminal.press("\x1b[A\x1b[A\x1b[A");
     terminal.until("input.append(\"-j DROP\");\n40 + 2");
+    terminal.press(CTRL_C);
+    terminal.until("40 + 2\nfyke sandbox>");
+    terminal.press("\x1b[200~let a = 1\rlet b = 2\x1b[201~");
+    terminal.until("let b = 2");
+    terminal.press(ENTER);
+    terminal.until_it("says what is missing", |shown| shown.contains("a statement ends in `;` where another one follows"));
 }
 
 #[test]

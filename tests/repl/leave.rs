@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::inside;
+use super::{PROMPT, inside, sandbox};
 use crate::program::Folder;
 use crate::terminal::{CTRL_C, CTRL_D, ENTER};
 
@@ -26,6 +26,15 @@ fn an_interpreter_that_dies_takes_nothing_along() {
     let begin =
         "let input = iptables::table(\"filter\").chain(\"INPUT\"); // mine\ninput.append(\"-p tcp --dport 22 -j ACCEPT\");\nlet deep";
     assert!(text.starts_with(begin) && !text.contains("deep = ()\n"), "{text}");
+}
+
+#[test]
+fn what_is_too_deep_to_let_go_of_is_no_reason_not_to_leave() {
+    let folder = Folder::new();
+    let mut terminal = sandbox(&folder);
+    terminal.type_line("let deep = (); for i in 0..1000000 { let one = deep; deep = || one; }", PROMPT);
+    terminal.press(&format!(":quit{ENTER}"));
+    assert_eq!(terminal.code(), Some(0), "{}", terminal.shown());
 }
 
 #[test]

@@ -41,7 +41,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, stance: Stance) -> Result<
     let runner = |page: &'static Page| {
         let talk = || {
             let mut talk = Talk::open(screen, options, &session, page, &kept, terminal);
-            if terminal { talk.at_a_terminal() } else { talk.at_a_pipe() }
+            let code = if terminal { talk.at_a_terminal() } else { talk.at_a_pipe() };
+            talk.host.borrow_mut().abandon();
+            code
         };
         process::with_big_stack(STACK, talk).unwrap_or_else(|fault| {
             screen.fault(&fault, 1, &|_| None);
