@@ -55,6 +55,7 @@ fn who_leaves_is_asked() {
         terminal.press(&format!("{answer}{ENTER}"));
         let shown = terminal.until(left);
         assert_eq!(shown.contains("lift with: fyke undo"), answer == "keep", "{shown}");
+        assert_eq!(shown.contains("\nlifted: all\n"), answer == "lift", "{shown}");
     }
 }
 
@@ -124,6 +125,7 @@ fn a_terminal_that_is_lost_lifts() {
         let pid = shown.lines().find_map(|line| line.strip_prefix("pid ")).unwrap().to_owned();
         terminal.type_line("iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 22 -j ACCEPT\")", "fyke +1> ");
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
-        terminal.until(&format!("code {code}\n0"));
+        let shown = terminal.until(&format!("code {code}\n0"));
+        assert!(shown.contains("all that was in force is lifted; what was typed is kept; to do it again: :load /"), "{shown}");
     }
 }

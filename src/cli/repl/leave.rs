@@ -70,9 +70,13 @@ impl Talk<'_> {
 
     /// Lifts everything and ends the run, as it was asked for.
     pub(super) fn lift_quietly(&mut self, code: u8) -> u8 {
+        let standing = self.steps.in_force();
         match self.roll_back() {
             Ok(()) => {
                 self.kept.remove();
+                if standing > 0 {
+                    self.screen.note("lifted: all");
+                }
                 code
             }
             Err(fault) => {
