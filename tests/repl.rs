@@ -264,7 +264,7 @@ fn an_interrupt_is_for_what_is_typed_ahead_too() {
     let folder = Folder::new();
     let mut terminal = sandbox(&folder);
     terminal.press(&format!("let x = 1; sleep(\"1h\"){ENTER}x = 2{ENTER}"));
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(std::time::Duration::from_millis(1000));
     terminal.press(&format!("x = 3{ENTER}"));
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.press(CTRL_C);

@@ -29,6 +29,29 @@ fn an_interpreter_that_dies_takes_nothing_along() {
 }
 
 #[test]
+fn files_of_sessions_that_ended_long_ago_go() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path().join("state/fyke")).unwrap();
+    let kept = |number: u32| folder.path().join(format!("state/fyke/repl-{number}.rhai"));
+    // No process has a number as high as these; the first has been there for longer than the others.
+    let ended: Vec<_> = (0..21).map(|n| kept(5_000_000 + n)).collect();
+    let (running, other) = (kept(std::process::id()), folder.path().join("state/fyke/repl-mine.rhai"));
+    ended.iter().chain([&running, &other]).for_each(|path| std::fs::write(path, "1;\n").unwrap());
+    let long_ago = |path, hours| {
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(hours)).unwrap();
+    };
+    [&running, &other, &ended[7]].into_iter().for_each(|path| long_ago(path, 31 * 24));
+    long_ago(&ended[0], 29 * 24);
+    let there = || ended.iter().filter(|path| path.exists()).count();
+    sandbox(&folder);
+    assert_eq!((there(), ended[7].exists(), running.exists(), other.exists()), (20, false, true, true));
+    std::fs::write(&ended[7], "1;\n").unwrap();
+    sandbox(&folder);
+    assert_eq!((there(), ended[0].exists()), (20, false));
+}
+
+#[test]
 fn what_is_too_deep_to_let_go_of_is_no_reason_not_to_leave() {
     let folder = Folder::new();
     let mut terminal = sandbox(&folder);
