@@ -46,7 +46,7 @@ pub(crate) fn recipe(screen: &Screen, recipe: &Recipe) -> Result<u8, Fault> {
     if screen.json {
         screen.document(&show::recipe::json(&recipe.name, &interface))?;
     } else {
-        screen.print(&show::recipe::recipe(&recipe.name, &interface, screen.paint, screen.width()))?;
+        screen.print(&show::recipe::recipe(&recipe.name, recipe.word(), &interface, screen.paint, screen.width()))?;
     }
     Ok(0)
 }

@@ -15,6 +15,9 @@ use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Fault, Kind};
 
+/// What stands for the file of a recipe that came from standard input.
+const STDIN: &str = "<stdin>";
+
 /// A recipe as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
@@ -35,7 +38,7 @@ impl Recipe {
     pub fn find(word: &str) -> Result<Self, Fault> {
         if word == "-" {
             let text = decode("standard input", &files::read_stdin(MAX_BYTES)?)?;
-            return Ok(Self::new("stdin", "<stdin>", None, text));
+            return Ok(Self::new("stdin", STDIN, None, text));
         }
         let is_path = word.contains('/') || word.ends_with(".rhai");
         match RECIPES.iter().find(|(name, _)| !is_path && *name == word) {
@@ -56,6 +59,11 @@ impl Recipe {
     /// Makes a recipe of a text that is no file.
     pub fn inline(name: &str, text: &str) -> Self {
         Self::new(name, name, None, text.to_owned())
+    }
+
+    /// Gives the word by which it is found again: what the user typed.
+    pub fn word(&self) -> &str {
+        if self.file == STDIN { "-" } else { &self.file }
     }
 
     /// Gives the owner of what the recipe sets. What has no name of its own is known by its text: two one-liners are not two versions of one

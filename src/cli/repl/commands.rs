@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::input::{Editor, Typed};
 use super::{Steps, Talk, save};
 use crate::cli::args::{self, Options};
 use crate::cli::show::{changes, pad};
 use crate::cli::{doctor, list};
-use crate::host::{self, Candidate, Completion, Host, Mode, Recipe};
+use crate::host::{self, Candidate, Completion, Given, Host, Mode, Recipe};
 use crate::model::near::did_you_mean;
 use crate::model::{Fault, Kind};
 
@@ -36,6 +35,15 @@ pub(super) enum Go {
     On,
     /// It is over, with this exit code.
     Leave(u8),
+    /// It is to be over, with this exit code; whether what is in force stays has not been said.
+    Ask(u8),
+}
+
+impl Go {
+    /// Tells what an input wants: one that calls `exit(n)` wants to leave.
+    pub(super) fn after(given: &Given) -> Self {
+        given.exit.map_or(Go::On, Go::Ask)
+    }
 }
 
 /// What somebody typed, taken apart.
@@ -131,23 +139,11 @@ pub(super) fn complete(text: &str, host: &Host) -> Completion {
 }
 
 impl Talk<'_> {
-    /// Does what somebody typed at a terminal, who can be asked.
-    pub(super) fn obey(&mut self, text: &str, editor: &mut Editor) -> Result<Go, Fault> {
-        match words(text) {
-            Words::Command(name, "") if command(name)? == "quit" => Ok(self.quit(editor)),
-            _ => self.obey_alone(text),
-        }
-    }
-
-    /// Does what was typed; nobody can be asked.
-    pub(super) fn obey_alone(&mut self, text: &str) -> Result<Go, Fault> {
+    /// Does what was typed.
+    pub(super) fn obey(&mut self, text: &str) -> Result<Go, Fault> {
         match words(text) {
             // The text as it was typed: its blanks count for the places of faults.
-            Words::Statement(_) => {
-                self.statement(text)?;
-                let code = self.host.borrow().exit_code();
-                Ok(code.map_or(Go::On, |code| Go::Leave(self.keep(code))))
-            }
+            Words::Statement(_) => self.statement(text),
             Words::Question(name) => self.explain(name).map(|()| Go::On),
             Words::Command(name, rest) => self.command(name, rest),
         }
@@ -163,14 +159,15 @@ impl Talk<'_> {
             ("plan", "on" | "") => self.plan(true)?,
             ("plan", "off") => self.plan(false)?,
             ("type", statement) if !statement.is_empty() => self.type_of(statement)?,
-            ("time", statement) if !statement.is_empty() => self.time(statement)?,
-            ("load", file) if !file.is_empty() => self.load(file)?,
+            ("time", statement) if !statement.is_empty() => return self.time(statement),
+            ("load", file) if !file.is_empty() => return self.load(file),
             ("save", file) if !file.is_empty() => self.save(file, force)?,
             ("json", "") => self.screen.json = true,
             ("table", "") => self.screen.json = false,
             ("recipes", "") => drop(list::run(&self.screen, &args::List { names: false })?),
             ("doctor", "") => drop(doctor::run_in(&self.screen, self.options, self.session.place())?),
-            ("quit", "" | "keep") => return Ok(Go::Leave(self.keep(0))),
+            ("quit", "") => return Ok(Go::Ask(0)),
+            ("quit", "keep") => return Ok(Go::Leave(self.keep(0))),
             ("quit", "lift") => return Ok(Go::Leave(self.lift_quietly(0))),
             (name, _) => {
                 let takes = COMMANDS.iter().find(|(known, ..)| *known == name).map_or("", |(_, takes, _)| takes);
@@ -180,34 +177,14 @@ impl Talk<'_> {
         Ok(Go::On)
     }
 
-    /// Leaves, and asks what is to become of the changes in force.
-    fn quit(&mut self, editor: &mut Editor) -> Go {
-        let standing = self.steps.in_force();
-        // What is in a sandbox is gone with it.
-        if standing == 0 || self.options.sandbox {
-            return Go::Leave(self.keep(0));
-        }
-        let what = if standing == 1 { "1 statement is".to_owned() } else { format!("{standing} statements are") };
-        loop {
-            match editor.ask(&format!("{what} in force: keep or lift? ")) {
-                Typed::Text(answer) if ["k", "keep"].contains(&answer.trim()) => return Go::Leave(self.keep(0)),
-                Typed::Text(answer) if ["l", "lift"].contains(&answer.trim()) => return Go::Leave(self.lift_quietly(0)),
-                Typed::Text(_) => self.screen.note("say keep or lift; Ctrl-C goes back"),
-                Typed::Nothing => return Go::On,
-                Typed::End => return Go::Leave(self.lift_quietly(0)),
-                Typed::Lost => return Go::Leave(self.lift(super::gone())),
-            }
-        }
-    }
-
     fn undo(&mut self, all: bool) -> Result<(), Fault> {
-        let last = |steps: &Steps| {
-            (if all { steps.standing().next() } else { steps.standing().next_back() }).map(|step| (step.mark, step.text.clone()))
-        };
+        let last =
+            |steps: &Steps| (if all { steps.standing().next() } else { steps.standing().next_back() }).map(|step| (step.mark, step.said()));
         let nothing = || Fault::new(Kind::NotFound, "undo", "nothing of this session is in force");
         let (mark, text) = last(&self.steps).ok_or_else(nothing)?;
         let lifted = self.live.withdraw(mark);
         self.steps.only(&self.live.in_force()?);
+        self.kept.again(&self.steps);
         let report = lifted?;
         let drift = report.run.as_ref().map(|run| changes::drift(run, &report.drift, self.screen.notes)).unwrap_or_default();
         for news in [changes::diff(&report.changes, self.screen.notes), drift].iter().filter(|news| !news.is_empty()) {
@@ -226,7 +203,7 @@ impl Talk<'_> {
             return self.screen.print("nothing of this session is in force\n");
         }
         for step in self.steps.standing() {
-            self.screen.print(&format!("{}\n", self.screen.paint.dim(&host::value::escaped(&step.text))))?;
+            self.screen.print(&format!("{}\n", self.screen.paint.dim(&host::value::escaped(&step.said()))))?;
             self.screen.print(&changes::diff(&step.changes, self.screen.paint))?;
         }
         Ok(())
@@ -262,18 +239,20 @@ impl Talk<'_> {
         self.screen.print_line(if of == "()" { "nothing" } else { &of })
     }
 
-    fn time(&mut self, statement: &str) -> Result<(), Fault> {
+    fn time(&mut self, statement: &str) -> Result<Go, Fault> {
         let begun = Instant::now();
         let given = self.evaluate(statement)?;
         let took = begun.elapsed();
         self.show(&given)?;
         self.screen.note(&format!("{took:.1?}"));
-        Ok(())
+        Ok(Go::after(&given))
     }
 
-    fn load(&mut self, file: &str) -> Result<(), Fault> {
-        let text = Recipe::read(file)?.text;
-        self.statement(&text)
+    fn load(&mut self, file: &str) -> Result<Go, Fault> {
+        let given = self.evaluate(&Recipe::read(file)?.text)?;
+        self.steps.came_from(file);
+        self.show(&given)?;
+        Ok(Go::after(&given))
     }
 
     fn save(&self, file: &str, force: bool) -> Result<(), Fault> {
