@@ -4,6 +4,7 @@ mod clock;
 mod commands;
 mod explain;
 mod input;
+mod items;
 mod kept;
 mod leave;
 mod save;
