@@ -11,7 +11,7 @@ use crate::model::{Fault, nearest};
 /// Prints what there is to know about a topic; without one, the help of the whole program.
 pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     let Some(topic) = options.topic.as_deref() else {
-        return screen.print(&args::command().render_long_help().to_string()).map(|()| 0);
+        return told(screen, &args::command().render_long_help().to_string());
     };
     if topic.contains('/') || topic.ends_with(".rhai") {
         return recipe(screen, &Recipe::find(topic)?);
@@ -30,9 +30,28 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     match () {
         () if !named.is_empty() => explain(screen, &named, show::function),
         () if !of_room.is_empty() => explain(screen, &of_room, line),
-        () if verb.is_some() => Ok(0),
-        () => Err(unknown(topic, &functions)),
+        () => match verb {
+            Some(_) if !screen.json => Ok(0),
+            Some(verb) => told(screen, &verb.to_string()),
+            None => of_language(screen, topic, functions),
+        },
     }
+}
+
+/// Prints the help of a verb, or of the whole program.
+fn told(screen: &Screen, text: &str) -> Result<u8, Fault> {
+    if screen.json { screen.document(&json!({ "help": text })) } else { screen.print(text) }.map(|()| 0)
+}
+
+/// Explains a function that the language itself has.
+fn of_language(screen: &Screen, topic: &str, mut functions: Vec<FunctionDoc>) -> Result<u8, Fault> {
+    let language = reflect::language();
+    let named: Vec<&FunctionDoc> = language.iter().filter(|function| function.name == topic).collect();
+    if !named.is_empty() {
+        return explain(screen, &named, show::function);
+    }
+    functions.extend(language);
+    Err(unknown(topic, &functions))
 }
 
 /// Writes signature and summary of a function.
@@ -64,7 +83,8 @@ pub(crate) fn explain(
     screen.print(&texts.concat()).map(|()| 0)
 }
 
-fn document(function: &FunctionDoc) -> Value {
+/// Gives what there is to know about a function, for a program.
+pub(super) fn document(function: &FunctionDoc) -> Value {
     json!({ "name": function.qualified(), "signature": function.signature(), "method": function.method, "doc": function.doc })
 }
 

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
+use serde_json::{Value, json};
+
 use super::input::{Editor, Typed};
 use super::{Steps, Talk, save};
 use crate::cli::args::{self, Options};
-use crate::cli::show::{changes, pad};
+use crate::cli::show::{changes, fields};
 use crate::cli::{doctor, list};
 use crate::host::{self, Candidate, Completion, Host, Mode, Recipe};
 use crate::model::near::did_you_mean;
@@ -166,8 +168,8 @@ impl Talk<'_> {
             ("time", statement) if !statement.is_empty() => self.time(statement)?,
             ("load", file) if !file.is_empty() => self.load(file)?,
             ("save", file) if !file.is_empty() => self.save(file, force)?,
-            ("json", "") => self.screen.json = true,
-            ("table", "") => self.screen.json = false,
+            ("json", "") => self.answer_in(true)?,
+            ("table", "") => self.answer_in(false)?,
             ("recipes", "") => drop(list::run(&self.screen, &args::List { names: false })?),
             ("doctor", "") => drop(doctor::run_in(&self.screen, self.options, self.session.place())?),
             ("quit", "" | "keep") => return Ok(Go::Leave(self.keep(0))),
@@ -210,18 +212,40 @@ impl Talk<'_> {
         self.steps.only(&self.live.in_force()?);
         let report = lifted?;
         let drift = report.run.as_ref().map(|run| changes::drift(run, &report.drift, self.screen.notes)).unwrap_or_default();
-        for news in [changes::diff(&report.changes, self.screen.notes), drift].iter().filter(|news| !news.is_empty()) {
+        for news in [changes::diff(&report.changes, self.screen.notes), drift].iter().filter(|news| !news.is_empty() && !self.screen.json) {
             self.screen.note(news);
         }
         if report.drift.iter().any(|drift| drift.left) {
             return Err(Fault::new(Kind::Drift, "lift all of it", "somebody else changed some of it, and that is left as it is"));
         }
         let what = if all { "all" } else { text.lines().next().unwrap_or_default() };
-        self.screen.note(&format!("lifted: {}", host::value::escaped(what)));
+        let document = json!({ "lifted": what, "changes": changes::json(&report.changes), "drift": report.drift });
+        self.answer(&format!("lifted: {}", host::value::escaped(what)), &document)
+    }
+
+    /// Answers a command: with a document where that is wanted, else with a sentence beside the result.
+    fn answer(&self, sentence: &str, document: &Value) -> Result<(), Fault> {
+        if self.screen.json {
+            return self.screen.document(document);
+        }
+        self.screen.note(sentence);
+        Ok(())
+    }
+
+    /// Shows values as JSON, or as text, from here on.
+    fn answer_in(&mut self, json: bool) -> Result<(), Fault> {
+        if self.screen.json {
+            self.screen.document(&json!({ "json": json }))?;
+        }
+        self.screen.json = json;
         Ok(())
     }
 
     fn changes(&self) -> Result<(), Fault> {
+        if self.screen.json {
+            let document = |step: &super::steps::Step| json!({ "statement": step.text, "changes": changes::json(&step.changes) });
+            return self.screen.document(&self.steps.standing().map(document).collect::<Vec<_>>());
+        }
         if self.steps.in_force() == 0 {
             return self.screen.print("nothing of this session is in force\n");
         }
@@ -241,12 +265,12 @@ impl Talk<'_> {
             drop(self.host.borrow().use_door(self.live.clone()));
         }
         self.clock.plan(on);
-        self.screen.note(if on {
+        let sentence = if on {
             "statements are planned from here on; :plan off goes back"
         } else {
             "statements are done again; what was planned is forgotten"
-        });
-        Ok(())
+        };
+        self.answer(sentence, &json!({ "plan": on }))
     }
 
     fn type_of(&mut self, statement: &str) -> Result<(), Fault> {
@@ -255,17 +279,23 @@ impl Talk<'_> {
             Some(of) => of,
             None => {
                 let given = self.evaluate(statement)?;
-                self.show_changes(&given.report);
+                if !self.screen.json {
+                    self.show_changes(&given.report);
+                }
                 given.of
             }
         };
-        self.screen.print_line(if of == "()" { "nothing" } else { &of })
+        let of = if of == "()" { "nothing" } else { &of };
+        if self.screen.json { self.screen.document(&json!({ "type": of })) } else { self.screen.print_line(of) }
     }
 
     fn time(&mut self, statement: &str) -> Result<(), Fault> {
         let begun = Instant::now();
         let given = self.evaluate(statement)?;
         let took = begun.elapsed();
+        if self.screen.json {
+            return self.screen.document(&json!({ "given": self.document(&given), "seconds": took.as_secs_f64() }));
+        }
         self.show(&given)?;
         self.screen.note(&format!("{took:.1?}"));
         Ok(())
@@ -278,9 +308,14 @@ impl Talk<'_> {
 
     fn save(&self, file: &str, force: bool) -> Result<(), Fault> {
         let file = if Path::new(file).extension().is_some() { file.to_owned() } else { format!("{file}.rhai") };
-        save::write(&file, self.steps.all(), force)?;
-        self.screen.note(&format!("saved; it runs with: fyke run {}", crate::cli::show::shell(&save::path(&file))));
-        Ok(())
+        let out = save::write(&file, self.steps.all(), force)?;
+        let path = save::path(&file);
+        let without = match out {
+            0 => String::new(),
+            _ => format!("\n{out} of the statements cannot be in a recipe; each stands there as a comment: left out"),
+        };
+        let sentence = format!("saved; it runs with: fyke run {}{without}", crate::cli::show::shell(&path));
+        self.answer(&sentence, &json!({ "saved": path, "left_out": out }))
     }
 
     /// Says where one is, and how one gets on.
@@ -314,9 +349,13 @@ impl Talk<'_> {
 
     /// Lists the commands.
     pub(super) fn commands(&self) -> Result<(), Fault> {
-        let named = COMMANDS.iter().map(|(name, takes, about)| (format!(":{name} {takes}"), about));
-        let lines: String = named.map(|(name, about)| format!("{}  {about}\n", self.screen.paint.cyan(&pad(&name, 17)))).collect();
-        self.screen.print(&lines)
+        if self.screen.json {
+            let document = |(name, takes, about): &_| json!({ "command": format!(":{name}"), "takes": takes, "about": about });
+            return self.screen.document(&COMMANDS.iter().map(document).collect::<Vec<_>>());
+        }
+        let named: Vec<_> = COMMANDS.iter().map(|(name, takes, about)| (format!(":{name} {takes}"), *about)).collect();
+        let rows = named.iter().map(|(name, about)| (name.trim_end(), *about));
+        self.screen.print(&fields(rows, self.screen.paint, self.screen.bound()))
     }
 }
 

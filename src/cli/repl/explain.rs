@@ -1,5 +1,7 @@
 //! `?name`: the same words as `fyke help`, and what a variable offers.
 
+use serde_json::json;
+
 use super::Talk;
 use crate::cli::args::Topic;
 use crate::cli::help;
@@ -15,13 +17,20 @@ impl Talk<'_> {
         let host = self.host.borrow();
         if let Some(of) = host.type_of(name) {
             let screen = &self.screen;
-            screen.print_line(&format!("{name}: {of}"))?;
             let mut members = host.members_of(&of);
             members.sort_by_key(|member| (member.property, member.name.clone(), member.params.len()));
+            if screen.json {
+                let members: Vec<_> = members.into_iter().map(help::document).collect();
+                return screen.document(&json!({ "name": name, "type": of, "members": members }));
+            }
+            screen.print_line(&format!("{name}: {of}"))?;
             return if members.is_empty() { Ok(()) } else { help::explain(screen, &members, help::line).map(drop) };
         }
         if let Some(signature) = host.defined().iter().find(|signature| signature.split('(').next() == Some(name)) {
-            return self.screen.print_line(&format!("{signature}, defined in this session"));
+            return match self.screen.json {
+                true => self.screen.document(&json!({ "name": name, "signature": signature })),
+                false => self.screen.print_line(&format!("{signature}, defined in this session")),
+            };
         }
         // A method is asked for with the value that it is called on, or without.
         let method = name.rsplit('.').next().unwrap_or(name);

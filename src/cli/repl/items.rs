@@ -122,11 +122,10 @@ mod tests {
         assert_eq!(shown(text), wanted);
         let whats = |text: &str| items(text).into_iter().map(|item| item.what).collect::<Vec<_>>();
         assert_eq!(whats("private fn f() { 1 }\nimport \"a\" as b"), [What::Function("f".into(), 0), What::Import]);
-        assert_eq!(whats("let c = t.new_chain(\"X\"); let d; x == 1"), [
-            What::Let("c".into(), false),
-            What::Let("d".into(), true),
-            What::Deed
-        ]);
+        assert_eq!(
+            whats("let c = t.new_chain(\"X\"); let d; x == 1"),
+            [What::Let("c".into(), false), What::Let("d".into(), true), What::Deed]
+        );
         assert_eq!(whats("let f = |x| { x }; try { 1 } catch (e) { 2 }").len(), 2);
         assert_eq!(whats("x = a.pop()"), [What::Deed]);
         assert_eq!((whats(""), whats("// only")), (vec![], vec![What::Deed]));
