@@ -139,6 +139,13 @@ fn tables_fit_terminals_of_all_widths() {
         assert!(said.lines().count() <= lines && said.lines().all(|line| line.chars().count() <= columns.into()), "{columns}:\n{said}");
         assert!(said.lines().all(|line| line.starts_with(['f', 'i', 'c', 'p', 'b', 'r', ' '])), "{columns}:\n{said}");
     }
+    for list in [":help", ":doctor"] {
+        terminal.press("\x0c");
+        terminal.until_it("is empty", |shown| shown == prompt.trim_end());
+        let said = terminal.type_line(list, prompt);
+        // A line that is too long would begin anew in the middle of a word.
+        assert!(said.lines().all(|line| line.starts_with([' ', ':']) || line.starts_with("ok ") || line.starts_with("missing ")), "{said}");
+    }
     assert!(terminal.type_line(":recipes", prompt).lines().all(|line| line.chars().count() <= 40), "{}", terminal.shown());
 }
 
@@ -158,6 +165,13 @@ fn the_functions_of_the_language_are_explained() {
     let said = piped(&[], "?len\n?to_upper\nlet x = [1]\n?x.push\n");
     assert!(said.out.contains("len(array: array) -> int\n  Number of elements in the array."), "{said:?}");
     assert!(said.out.contains("Convert the string to all upper-case") && said.out.contains("push(array: array"), "{said:?}");
+    let said = piped(&[], "let m = [1]\n?m.len()\n?len()\n?:undo\n:help :load\n");
+    assert_eq!((said.code, said.out.matches("len(array: array) -> int\n").count()), (Some(0), 2), "{said:?}");
+    assert!(said.out.contains(":undo [all]  lifts") && said.out.contains(":load FILE  does"), "{said:?}");
+    for (wrong, hint) in [("undo", "begins with a colon: `:undo`"), (":changes now", "given as `:changes`"), ("?for", "rhai.rs/book")] {
+        let said = piped(&[], wrong);
+        assert!(said.err.contains(hint), "{said:?}");
+    }
     let said = piped(&[], "?to_uper");
     assert!(said.err.contains("did you mean `to_upper`?"), "{said:?}");
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::{self, Topic};
 use super::show::{self, Screen};
 use crate::host::Recipe;
+use crate::host::lex::KEYWORDS;
 use crate::host::reflect::{self, FunctionDoc};
 use crate::model::{Fault, nearest};
 
@@ -55,8 +56,10 @@ fn of_language(screen: &Screen, topic: &str, mut functions: Vec<FunctionDoc>) ->
 }
 
 /// Writes signature and summary of a function.
-pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, _: usize) -> String {
-    format!("{}\n    {}\n", paint.bold(&function.signature()), function.summary())
+pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, width: usize) -> String {
+    let summary = show::markdown(function.summary(), paint, width.saturating_sub(4));
+    let indented: String = summary.lines().map(|line| format!("    {line}\n")).collect();
+    format!("{}\n{indented}", paint.bold(&function.signature()))
 }
 
 /// Prints the help of a recipe, with its parameters.
@@ -92,7 +95,10 @@ fn unknown(topic: &str, functions: &[FunctionDoc]) -> Fault {
     let recipes: Vec<String> = Recipe::built_in().map(|recipe| recipe.name).collect();
     let names = functions.iter().flat_map(|function| [function.name.clone(), function.qualified(), function.room.clone()]);
     let names: Vec<String> = recipes.into_iter().chain(names).filter(|name| !name.is_empty()).collect();
-    let hint = nearest(topic, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
+    let hint = match KEYWORDS.contains(&topic) {
+        true => Some("it is a word of the language: https://rhai.rs/book/".to_owned()),
+        false => nearest(topic, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?")),
+    };
     Fault::input(format!("explain {topic:?}"), "there is no recipe, room, function or verb of this name")
         .hint(hint.unwrap_or_else(|| "`fyke list` shows the recipes, `fyke help` the verbs".to_owned()))
 }

@@ -130,7 +130,7 @@ impl Host {
             }
             "." | "?." => {
                 let of = self.type_before(before, name - 1)?;
-                let method = self.words().iter().filter(found).filter(|f| is_member(f, &of)).max_by_key(|f| f.params.len())?;
+                let method = self.words().iter().filter(found).filter(|f| self.is_member(f, &of)).max_by_key(|f| f.params.len())?;
                 Some((typed(&method.params[1..]), method.returns.clone()))
             }
             _ => match self.functions_of_inputs().find(|(name, _)| name == function) {
@@ -140,14 +140,32 @@ impl Host {
         }
     }
 
-    /// Lists the methods and properties of a type.
+    /// Finds the methods of a name that a type has, those of the language among them; else its property.
+    pub fn methods_of(&self, of: &str, name: &str) -> Vec<&FunctionDoc> {
+        let (properties, methods): (Vec<_>, Vec<_>) =
+            self.words().iter().filter(|f| f.name == name && self.is_member(f, of)).partition(|f| f.property);
+        if methods.is_empty() { properties } else { methods }
+    }
+
+    /// Lists the methods and properties that fyke gives to a type, and the properties that the language does.
     pub fn members_of(&self, of: &str) -> Vec<&FunctionDoc> {
-        self.words().iter().filter(|f| (f.method || f.property) && is_member(f, of)).collect()
+        self.words().iter().filter(|f| (f.method || f.property) && self.is_member(f, of)).collect()
     }
 
     /// Lists the functions of a room or of an imported module.
     pub fn functions_of(&self, module: &str) -> Vec<&FunctionDoc> {
         self.words().iter().filter(|f| f.room == module && !f.method && !f.property).collect()
+    }
+
+    /// Tells whether a function is a method or a property of a type.
+    fn is_member(&self, function: &FunctionDoc, of: &str) -> bool {
+        // How a value prints is no method that anybody looks for.
+        const OTHERS: &[&str] = &["to_string", "to_debug", "print", "debug", "get_fn_metadata_list"];
+        // All functions of the language can be called like methods; of those of fyke it says which.
+        let of_language = || function.room.is_empty() && !self.own().contains(function);
+        function.params.first().is_some_and(|(_, first)| first == of)
+            && !OTHERS.contains(&function.name.as_str())
+            && (function.method || function.property || of_language())
     }
 
     fn own(&self) -> &[FunctionDoc] {
@@ -189,7 +207,7 @@ impl Host {
             found.extend(keys.map(|key| (key.to_string(), key.to_string())));
         });
         if let Some(of) = self.type_before(before, dot) {
-            for function in self.words().iter().filter(|f| is_member(f, &of)) {
+            for function in self.words().iter().filter(|f| self.is_member(f, &of)) {
                 found.extend([if function.property { (function.name.clone(), function.name.clone()) } else { call(function, 1) }]);
             }
         }
@@ -245,7 +263,7 @@ impl Host {
             }
             Kind::Word if at > 0 && matches!(before.word(at - 1), "." | "?.") => {
                 let of = self.type_before(before, at - 1)?;
-                self.words().iter().find(|f| f.property && f.name == before.word(at) && is_member(f, &of)).map(|f| f.returns.clone())
+                self.words().iter().find(|f| f.property && f.name == before.word(at) && self.is_member(f, &of)).map(|f| f.returns.clone())
             }
             _ => None,
         }
@@ -284,15 +302,6 @@ fn is_in_rule(before: &Before, end: usize) -> bool {
     let inside = Before { text: before.text, pieces: before.pieces[..end].to_vec() };
     let open = inside.innermost().map(|(open, _)| open).filter(|open| inside.word(*open) == "#{");
     open.is_some_and(|open| live::named(before.text, &before.pieces[..open]) == Named::Rule)
-}
-
-/// Tells whether a function is a method or a property of a type.
-fn is_member(function: &FunctionDoc, of: &str) -> bool {
-    // How a value prints is no method that anybody looks for.
-    let printing = matches!(function.name.as_str(), "to_string" | "to_debug" | "print" | "debug");
-    !printing
-        && (function.method || function.property || function.room.is_empty())
-        && function.params.first().is_some_and(|(_, first)| first == of)
 }
 
 /// Writes the call of a function as far as it can be known; `own` of its parameters stand before it.
@@ -354,6 +363,7 @@ mod tests {
         assert!(offered(&host, "x.a.rows.pu").contains(&"x.a.rows.push(".to_owned()));
         assert_eq!(offered(&host, "x.none.b"), Vec::<String>::new());
         assert!(offered(&host, "[1].pu").contains(&"[1].push(".to_owned()));
+        assert_eq!(offered(&host, "\"a\".sle"), Vec::<String>::new());
         assert!(offered(&host, "\"a\".to_up").contains(&"\"a\".to_upper()".to_owned()));
         assert_eq!(offered(&host, "nothing.ap"), Vec::<String>::new());
     }

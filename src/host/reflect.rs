@@ -87,7 +87,7 @@ pub fn language() -> Vec<FunctionDoc> {
     all.dedup_by_key(|f| f.signature());
     // Many a function can be read like a property, too, and says the same of itself.
     let called: BTreeSet<String> = all.iter().filter(|f| !f.property).map(|f| f.name.clone()).collect();
-    all.retain(|f| !f.property || !called.contains(&f.name));
+    all.retain(|f| (!f.property || !called.contains(&f.name)) && !f.doc.contains("# Deprecated"));
     all
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::input::{Editor, Typed};
 use super::{Steps, Talk, save};
 use crate::cli::args::{self, Options};
-use crate::cli::show::{changes, fields};
+use crate::cli::show::{changes, fields, markdown};
 use crate::cli::{doctor, list};
 use crate::host::{self, Candidate, Completion, Host, Mode, Recipe};
 use crate::model::near::did_you_mean;
@@ -74,7 +74,7 @@ pub(super) fn is_command(text: &str) -> bool {
 }
 
 /// Finds the command of a name, or of the beginning of one.
-fn command(name: &str) -> Result<&'static str, Fault> {
+pub(super) fn command(name: &str) -> Result<&'static str, Fault> {
     let all = || COMMANDS.iter().map(|(name, ..)| *name);
     let begun: Vec<&str> = all().filter(|known| !name.is_empty() && known.starts_with(name)).collect();
     match (begun.iter().find(|known| **known == name), begun.as_slice()) {
@@ -89,6 +89,13 @@ fn command(name: &str) -> Result<&'static str, Fault> {
             Err(Fault::input(format!("do :{name}"), "several commands begin so").hint(hint))
         }
     }
+}
+
+/// Adds to the fault of a statement that it may have been meant as a command.
+fn meant(fault: Fault, text: &str) -> Fault {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_command = fault.hint.is_none() && fault.kind == Kind::Input && COMMANDS.iter().any(|(name, ..)| *name == first);
+    if is_command { fault.hint(format!("a command begins with a colon: `:{}`", text.trim())) } else { fault }
 }
 
 /// Finds what can stand at the end of a text, which may be a command.
@@ -146,7 +153,7 @@ impl Talk<'_> {
         match words(text) {
             // The text as it was typed: its blanks count for the places of faults.
             Words::Statement(_) => {
-                self.statement(text)?;
+                self.statement(text).map_err(|fault| meant(fault, text))?;
                 let code = self.host.borrow().exit_code();
                 Ok(code.map_or(Go::On, |code| Go::Leave(self.keep(code))))
             }
@@ -176,7 +183,8 @@ impl Talk<'_> {
             ("quit", "lift") => return Ok(Go::Leave(self.lift_quietly(0))),
             (name, _) => {
                 let takes = COMMANDS.iter().find(|(known, ..)| *known == name).map_or("", |(_, takes, _)| takes);
-                return Err(Fault::input(format!("do :{name} {rest}"), format!("it is given as `:{name} {takes}`")));
+                let (given, right) = (format!(":{name} {rest}"), format!(":{name} {takes}"));
+                return Err(Fault::input(format!("do {}", given.trim_end()), format!("it is given as `{}`", right.trim_end())));
             }
         }
         Ok(Go::On)
@@ -327,8 +335,9 @@ impl Talk<'_> {
             None => "your own network; what you do is lifted again with :undo".to_owned(),
         };
         let keys = "Tab completes, ?name explains, :help lists the commands, Ctrl-D leaves";
-        let text = format!("fyke {}, in {}\n{}", env!("CARGO_PKG_VERSION"), host::value::escaped(&place), self.screen.notes.dim(keys));
-        self.screen.note(&text);
+        let fitted = |text: &str| markdown(text, self.screen.notes, self.screen.width());
+        let text = format!("fyke {}, in {}", env!("CARGO_PKG_VERSION"), host::value::escaped(&place));
+        self.screen.note(&format!("{}{}", fitted(&text), self.screen.notes.dim(&fitted(keys))));
     }
 
     /// Writes the prompt, and tells whether a statement changes the machine itself.
@@ -347,15 +356,16 @@ impl Talk<'_> {
         (format!("fyke{place}{plan}{standing}> "), !planning && !self.options.sandbox)
     }
 
-    /// Lists the commands.
-    pub(super) fn commands(&self) -> Result<(), Fault> {
+    /// Lists the commands, or one of them.
+    pub(super) fn commands(&self, only: Option<&str>) -> Result<(), Fault> {
+        let commands = || COMMANDS.iter().filter(|(name, ..)| only.is_none_or(|only| only == *name));
         if self.screen.json {
             let document = |(name, takes, about): &_| json!({ "command": format!(":{name}"), "takes": takes, "about": about });
-            return self.screen.document(&COMMANDS.iter().map(document).collect::<Vec<_>>());
+            return self.screen.document(&commands().map(document).collect::<Vec<_>>());
         }
-        let named: Vec<_> = COMMANDS.iter().map(|(name, takes, about)| (format!(":{name} {takes}"), *about)).collect();
+        let named: Vec<_> = commands().map(|(name, takes, about)| (format!(":{name} {takes}"), *about)).collect();
         let rows = named.iter().map(|(name, about)| (name.trim_end(), *about));
-        self.screen.print(&fields(rows, self.screen.paint, self.screen.bound()))
+        self.screen.print(&fields(rows, |name| self.screen.paint.cyan(name), self.screen.bound()))
     }
 }
 

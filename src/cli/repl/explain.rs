@@ -11,8 +11,12 @@ use crate::model::Fault;
 impl Talk<'_> {
     /// Explains a name: a variable by what its type offers, anything else as `fyke help` does.
     pub(super) fn explain(&self, name: &str) -> Result<(), Fault> {
-        if name.is_empty() {
-            return self.commands();
+        // What Tab has completed may be a call.
+        let name = name.split('(').next().unwrap_or_default().trim_end();
+        match name.strip_prefix(':').map(super::commands::command).transpose()? {
+            Some(command) => return self.commands(Some(command)),
+            None if name.is_empty() => return self.commands(None),
+            None => {}
         }
         let host = self.host.borrow();
         if let Some(of) = host.type_of(name) {
@@ -35,11 +39,12 @@ impl Talk<'_> {
         // A method is asked for with the value that it is called on, or without.
         let method = name.rsplit('.').next().unwrap_or(name);
         let of = name.rsplit_once('.').and_then(|(value, _)| host.type_of(value));
-        let own: Vec<_> = of.map(|of| host.members_of(&of).into_iter().filter(|f| f.name == method).collect()).unwrap_or_default();
+        let own: Vec<_> = of.map(|of| host.methods_of(&of, method)).unwrap_or_default();
         if !own.is_empty() {
             return help::explain(&self.screen, &own, crate::cli::show::function).map(drop);
         }
-        let module = host.functions_of(name);
+        let mut module = host.functions_of(name);
+        module.sort_by_key(|function| (function.name.clone(), function.params.len()));
         if !module.is_empty() && reflect::find(name).is_empty() {
             return help::explain(&self.screen, &module, help::line).map(drop);
         }

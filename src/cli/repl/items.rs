@@ -54,8 +54,8 @@ fn end(text: &str, pieces: &[Piece], first: usize) -> usize {
     let begin = code(first);
     let is_block = BLOCKS.contains(&word(begin));
     let mut open = Vec::new();
-    for at in begin..pieces.len() {
-        match pieces[at].kind {
+    for (at, piece) in pieces.iter().enumerate().skip(begin) {
+        match piece.kind {
             Kind::Open => open.push(word(at)),
             Kind::Close => {
                 let block = open.pop() == Some("{") && open.is_empty();

@@ -40,7 +40,9 @@ impl Table {
 
     /// Writes each row as fields, a blank line between two of them.
     fn records(&self, paint: Paint, bound: Option<usize>) -> String {
-        let record = |row: &Vec<String>| fields(self.heading.iter().map(String::as_str).zip(row.iter().map(String::as_str)), paint, bound);
+        let record = |row: &Vec<String>| {
+            fields(self.heading.iter().map(String::as_str).zip(row.iter().map(String::as_str)), |name| paint.bold(name), bound)
+        };
         self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
     }
 
@@ -76,7 +78,11 @@ fn is_number(cell: &str) -> bool {
 }
 
 /// Writes names with their values, one below the other. What is wider than `bound` goes on in the next line.
-pub(crate) fn fields<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>, paint: Paint, bound: Option<usize>) -> String {
+pub(crate) fn fields<'a>(
+    rows: impl IntoIterator<Item = (&'a str, &'a str)>,
+    paint: impl Fn(&str) -> String,
+    bound: Option<usize>,
+) -> String {
     let rows: Vec<_> = rows.into_iter().collect();
     let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
     let room = bound.map_or(usize::MAX, |columns| columns.max(NARROW));
@@ -88,7 +94,7 @@ pub(crate) fn fields<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>, pai
         let mut lines = fold(value, room - indent).into_iter();
         let first = if beside { lines.next().unwrap_or_default() } else { String::new() };
         let head = if beside { pad(name, width + GAP) } else { cut(name, room) };
-        let line = if first.is_empty() { paint.bold(head.trim_end()) } else { paint.bold(&head) + &first };
+        let line = if first.is_empty() { paint(head.trim_end()) } else { paint(&head) + &first };
         text.push_str(&format!("{line}\n"));
         lines.filter(|line| !line.is_empty()).for_each(|line| text.push_str(&format!("{}{line}\n", " ".repeat(indent))));
     }

@@ -62,7 +62,7 @@ fn record(of: &Map<String, Value>, paint: Paint, bound: Option<usize>) -> String
             }
             run => {
                 let shown: Vec<_> = run.iter().map(|(name, value)| (paint.text(name), paint.text(&inline(value)).into_owned())).collect();
-                text.push_str(&fields(shown.iter().map(|(name, value)| (&**name, &**value)), paint, bound));
+                text.push_str(&fields(shown.iter().map(|(name, value)| (&**name, &**value)), |name| paint.bold(name), bound));
             }
         }
     }
