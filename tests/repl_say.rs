@@ -48,6 +48,8 @@ fn a_saved_recipe_makes_the_rules_of_the_session() {
     let sessions = [
         "fn open(port) { iptables::table(\"filter\").chain(\"INPUT\").append(`-p tcp --dport ${port} -j DROP`) }\n\
          fn open(port) { iptables::table(\"filter\").chain(\"INPUT\").append(`-p tcp --dport ${port} -j ACCEPT`) }\nopen(22)\nopen(80)",
+        "fn tail() { \" -j DROP\" }\nfn open(port) { `-p tcp --dport ${port}` + tail() }\nlet i = iptables::table(\"filter\").chain(\"INPUT\")\n\
+         i.append(open(22))\nfn tail() { \" -j ACCEPT\" }\ni.append(open(80))",
         "let t = iptables::table(\"filter\")\nlet c = t.new_chain(\"X\")\n:undo\nc = t.chain(\"INPUT\")\nc.append(\"-p tcp -j ACCEPT\")",
         "let t = iptables::table(\"filter\")\nlet c = t.chain(\"INPUT\"); c.append(\"-j DROP\")\n:undo\nc.append(\"-p udp -j ACCEPT\")",
         ":plan on\nfn set(c) { c.append(\"-p udp -j DROP\") } let i = iptables::table(\"filter\").chain(\"INPUT\"); set(i)\n:plan off\nset(i)",

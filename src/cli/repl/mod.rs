@@ -3,6 +3,7 @@
 mod clock;
 mod commands;
 mod explain;
+mod forms;
 mod input;
 mod items;
 mod kept;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::forms::Forms;
 use super::items::{Item, What, items, mentions};
 use super::steps::{Fate, Step};
 use crate::host::check::{check, rooms};
@@ -72,6 +73,7 @@ fn draft(steps: &[Step], out: &BTreeSet<usize>, rooms: &BTreeSet<&str>) -> Draft
     text.push_str(&format!("//! risk: {}\n\n", if changes { "changes" } else { "reads" }));
     let own: Vec<&str> = steps.iter().map(|step| if step.fate == Fate::Looked { "" } else { without_header(&step.text) }).collect();
     let defined = last_functions(&own, out);
+    let mut forms = Forms::new(&own, out);
     let mut params = own.iter().flat_map(|text| declared(text)).collect();
     let mut lines = Vec::new();
     for (index, step) in steps.iter().enumerate() {
@@ -83,7 +85,10 @@ fn draft(steps: &[Step], out: &BTreeSet<usize>, rooms: &BTreeSet<&str>) -> Draft
         let later = |name: &str| own[index + 1..].iter().any(|text| mentions(text, name));
         text.push_str(&match step.fate {
             _ if out.contains(&index) => comment("left out", own[index]),
-            Fate::Done => done(own[index], is_last, &mut params),
+            Fate::Done => match parameter(own[index], &mut params) {
+                Some(parameter) => format!("{parameter}\n"),
+                None => done(own[index], is_last, |text, early| forms.of_then(text, index, early)),
+            },
             Fate::Undone => lasting(own[index], "undone", is_last, later),
             Fate::Planned => lasting(own[index], "planned", is_last, later),
             Fate::Looked => String::new(),
@@ -105,16 +110,16 @@ fn last_functions(steps: &[&str], out: &BTreeSet<usize>) -> BTreeMap<(String, us
     found
 }
 
-/// Writes a statement that was done, without the functions that were defined again later.
-fn done(text: &str, is_last: impl Fn(&Item) -> bool, params: &mut BTreeSet<String>) -> String {
-    let all = items(text);
-    if let Some(parameter) = parameter(text, params) {
-        return format!("{parameter}\n");
+/// Writes a statement that was done, without the functions that were defined again later; `then` has it call those that it called.
+fn done(text: &str, is_last: impl Fn(&Item) -> bool, mut then: impl FnMut(&str, &mut String) -> String) -> String {
+    let (mut early, mut kept) = (String::new(), String::new());
+    for item in items(text).iter().filter(|item| is_last(item)) {
+        let own = &text[item.range.clone()];
+        kept.push_str(&if matches!(item.what, What::Function(..)) { own.to_owned() } else { then(own, &mut early) });
     }
-    let kept: String = all.iter().filter(|item| is_last(item)).map(|item| &text[item.range.clone()]).collect();
     match kept.trim() {
         "" => String::new(),
-        kept => format!("{}\n", ended(kept)),
+        kept => format!("{early}{}\n", ended(kept)),
     }
 }
 
@@ -262,8 +267,11 @@ mod tests {
 
     #[test]
     fn the_last_definition_is_the_one_that_is_saved() {
+        let (text, _) = saved(&["fn f(a) { a }", "fn f(a) { a + 1 }", "let y = f(2)"]);
+        assert_eq!(text, "fn f(a) { a + 1 }\nlet y = f(2);\n");
+        // What the first one has done is done by the first one.
         let (text, _) = saved(&["fn f(a) { a }\nlet x = f(1)", "fn f(a) { a + 1 }", "let y = f(2)"]);
-        assert_eq!(text, "let x = f(1);\nfn f(a) { a + 1 }\nlet y = f(2);\n");
+        assert_eq!(text, "fn f_1(a) { a }\nlet x = f_1(1);\nfn f(a) { a + 1 }\nlet y = f(2);\n");
     }
 
     #[test]
