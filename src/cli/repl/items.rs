@@ -38,7 +38,11 @@ pub(super) fn items(text: &str) -> Vec<Item> {
     let mut found = Vec::new();
     let (mut begin, mut first) = (0, 0);
     while first < pieces.len() {
-        let last = end(text, &pieces, first);
+        let mut last = end(text, &pieces, first);
+        // A comment at the end belongs to the statement before it.
+        if pieces[last + 1..].iter().all(|piece| piece.kind == Kind::Comment) {
+            last = pieces.len() - 1;
+        }
         let finish = if last + 1 == pieces.len() { text.len() } else { pieces[last].range.end };
         let code: Vec<&Piece> = pieces[first..=last].iter().filter(|piece| piece.kind != Kind::Comment).collect();
         found.push(Item { what: what(text, &code), range: begin..finish });
@@ -68,6 +72,12 @@ fn end(text: &str, pieces: &[Piece], first: usize) -> usize {
         }
     }
     pieces.len() - 1
+}
+
+/// Tells whether a statement ends with its block, and needs no semicolon.
+pub(super) fn is_block(text: &str) -> bool {
+    let pieces = lex::pieces(text);
+    pieces.iter().find(|piece| piece.kind != Kind::Comment).is_some_and(|first| BLOCKS.contains(&&text[first.range.clone()]))
 }
 
 fn what(text: &str, code: &[&Piece]) -> What {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::forms::Forms;
-use super::items::{Item, What, items, mentions};
+use super::items::{Item, What, is_block, items, mentions};
 use super::steps::{Fate, Step};
 use crate::host::check::{check, rooms};
 use crate::host::lex::{self, Kind, Piece};
@@ -202,8 +202,7 @@ pub(super) fn ended(text: &str) -> String {
     let text = text.trim();
     let pieces = lex::pieces(text);
     let last = pieces.iter().rev().find(|piece| piece.kind != Kind::Comment);
-    let block =
-        pieces.first().is_some_and(|piece| ["fn", "if", "for", "while", "loop", "switch", "try"].contains(&&text[piece.range.clone()]));
+    let block = items(text).last().is_some_and(|item| is_block(&text[item.range.clone()]));
     match last.map(|piece| (&text[piece.range.clone()], piece.range.end)) {
         None | Some((";", _)) => text.to_owned(),
         Some(("}", _)) if block => text.to_owned(),
@@ -303,6 +302,7 @@ mod tests {
             "let x = port + 1",
             "fn f(a) {\n  a\n}",
             "f(x) /* so */",
+            "let y = 1; if y == 1 { 2 } // end",
             "let m = #{ a: 1 }",
         ];
         for text in typed {
@@ -310,7 +310,7 @@ mod tests {
         }
         let wanted = "//! Does what was tried at the prompt; say here what that is for.\n//! risk: reads\n\n\
             let port = param(\"port\", 2222, \"port\");\nlet dry_run = param(\"dry_run\", false, \"dry run\");\nlet port = 1;\nlet x = port + 1;\n\
-            fn f(a) {\n  a\n}\nf(x); /* so */\nlet m = #{ a: 1 };\n";
+            fn f(a) {\n  a\n}\nf(x); /* so */\nlet y = 1; if y == 1 { 2 } // end\nlet m = #{ a: 1 };\n";
         assert_eq!(good("./x.rhai", steps.all()).unwrap(), (wanted.to_owned(), 0));
     }
 
