@@ -19,6 +19,8 @@ pub(super) enum What {
     Let(String, bool),
     /// It gives a variable another value, which comes of looking only.
     Assign,
+    /// It ends the input with a value, which begins at this byte of the text.
+    Return(usize),
     /// Anything else.
     Deed,
 }
@@ -95,6 +97,7 @@ fn what(text: &str, code: &[&Piece]) -> What {
             What::Function(head.concat(), named)
         }
         ["import", ..] => What::Import,
+        ["return", ..] => What::Return(code[0].range.end),
         ["let" | "const", name, "=", ..] => What::Let((*name).to_owned(), looks(3)),
         ["let", name, ..] => What::Let((*name).to_owned(), true),
         [_, "=", next, ..] if *next != "=" && code[0].kind == Kind::Word && looks(2) => What::Assign,
@@ -138,6 +141,7 @@ mod tests {
         );
         assert_eq!(whats("let f = |x| { x }; try { 1 } catch (e) { 2 }").len(), 2);
         assert_eq!(whats("x = a.pop()"), [What::Deed]);
+        assert_eq!(whats("/* x */ return 1"), [What::Return(14)]);
         assert_eq!((whats(""), whats("// only")), (vec![], vec![What::Deed]));
     }
 

@@ -112,10 +112,19 @@ fn last_functions(steps: &[&str], out: &BTreeSet<usize>) -> BTreeMap<(String, us
 
 /// Writes a statement that was done, without the functions that were defined again later; `then` has it call those that it called.
 fn done(text: &str, is_last: impl Fn(&Item) -> bool, mut then: impl FnMut(&str, &mut String) -> String) -> String {
-    let (mut early, mut kept) = (String::new(), String::new());
+    let (mut early, mut kept, mut returned) = (String::new(), String::new(), false);
     for item in items(text).iter().filter(|item| is_last(item)) {
         let own = &text[item.range.clone()];
-        kept.push_str(&if matches!(item.what, What::Function(..)) { own.to_owned() } else { then(own, &mut early) });
+        kept.push_str(&match item.what {
+            What::Function(..) => own.to_owned(),
+            _ if returned => String::new(),
+            // It ended the input, and would end the recipe.
+            What::Return(value) => {
+                returned = true;
+                then(&text[value..item.range.end], &mut early)
+            }
+            _ => then(own, &mut early),
+        });
     }
     match kept.trim() {
         "" => String::new(),
@@ -131,7 +140,7 @@ fn lasting(text: &str, word: &str, is_last: impl Fn(&Item) -> bool, later: impl 
             What::Function(..) if !is_last(item) => String::new(),
             What::Function(..) | What::Import | What::Assign | What::Let(_, true) => format!("{}\n", ended(own)),
             What::Let(name, false) if later(name) => format!("{}let {name};\n", comment(word, own)),
-            What::Let(..) | What::Deed => comment(word, own),
+            What::Let(..) | What::Return(_) | What::Deed => comment(word, own),
         }
     };
     items(text).iter().map(write).collect()
@@ -271,6 +280,12 @@ mod tests {
         // What the first one has done is done by the first one.
         let (text, _) = saved(&["fn f(a) { a }\nlet x = f(1)", "fn f(a) { a + 1 }", "let y = f(2)"]);
         assert_eq!(text, "fn f_1(a) { a }\nlet x = f_1(1);\nfn f(a) { a + 1 }\nlet y = f(2);\n");
+    }
+
+    #[test]
+    fn what_ended_an_input_does_not_end_the_recipe() {
+        let (text, out) = saved(&["let a = [1]; return a.pop(); a.push(2)", "let b = a"]);
+        assert_eq!((text.as_str(), out), ("let a = [1]; a.pop();\nlet b = a;\n", 0));
     }
 
     #[test]
