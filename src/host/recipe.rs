@@ -50,10 +50,14 @@ impl Recipe {
 
     /// Reads a recipe from a file.
     pub fn read(file: &str) -> Result<Self, Fault> {
+        Ok(Self::at(file, &decode(file, &files::read_bounded(Path::new(file), MAX_BYTES)?)?))
+    }
+
+    /// Makes a recipe of the text of a file, which may be there later only.
+    pub fn at(file: &str, text: &str) -> Self {
         let path = PathBuf::from(file);
-        let text = decode(file, &files::read_bounded(&path, MAX_BYTES)?)?;
         let stem = path.file_stem().map_or_else(|| "recipe".to_owned(), |s| s.to_string_lossy().into_owned());
-        Ok(Self::new(&stem, file, Some(path), text))
+        Self::new(&stem, file, Some(path), text.to_owned())
     }
 
     /// Makes a recipe of a text that is no file.

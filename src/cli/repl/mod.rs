@@ -3,7 +3,9 @@
 mod clock;
 mod commands;
 mod explain;
+mod forms;
 mod input;
+mod items;
 mod kept;
 mod leave;
 mod save;
@@ -33,6 +35,7 @@ use crate::transaction::{Door, Stance};
 
 /// Reads statements until somebody leaves, under a guardian: whatever ends this process, what is in force is lifted.
 pub(crate) fn run(screen: &Screen, options: &Options, stance: Stance) -> Result<u8, Fault> {
+    let screen = &screen.in_lines();
     let terminal = stdin().is_terminal() && screen.is_terminal();
     let id = format!("{} {}", std::process::id(), super::place::now());
     let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), stance)?;
@@ -180,16 +183,24 @@ impl<'a> Talk<'a> {
 
     fn show(&self, given: &Given) -> Result<(), Fault> {
         if self.screen.json {
-            return self.screen.json_line(&given.value);
+            return self.screen.document(&self.document(given));
         }
         self.show_changes(&given.report);
-        self.screen.print(&show::value(&given.value.json(), self.screen.paint, self.screen.bound()))
+        self.screen.print(&show::shown(&given.value.json(), self.screen.paint, self.screen.bound()))
     }
 
-    /// Shows what a statement changed, or would change.
+    /// Gives what a statement gave, for a program: its value; where it is planned, what it would change, too.
+    fn document(&self, given: &Given) -> serde_json::Value {
+        match self.clock.is_planning() {
+            true => json!({ "value": given.value, "planned": changes::json(&given.report.changes) }),
+            false => given.value.json(),
+        }
+    }
+
+    /// Shows what a statement changed, or would change. What a program has changed at the end of a pipe, it knows.
     fn show_changes(&self, report: &Report) {
         let (found, paint) = (&report.changes, self.screen.notes);
-        if changes::visible(found) > 0 && self.typed {
+        if changes::visible(found) > 0 && (self.typed || self.clock.is_planning()) {
             self.screen.note(&changes::diff(found, paint));
         }
         if self.clock.is_planning() && changes::visible(found) > 0 {
@@ -201,7 +212,7 @@ impl<'a> Talk<'a> {
     fn tell(&self, fault: &Fault, code: u8) {
         if self.screen.json {
             // That nobody reads it is found out by the next statement.
-            let _ = self.screen.json_line(&json!({ "fault": fault, "exit": code }));
+            let _ = self.screen.document(&json!({ "fault": fault, "exit": code }));
             return;
         }
         let host = self.host.borrow();
