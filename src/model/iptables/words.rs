@@ -169,19 +169,30 @@ fn is_plain(line: &str) -> bool {
 
 /// Appends a word, quoted where iptables-restore needs it.
 fn quote(word: &str, line: &mut String) {
-    let plain = !word.is_empty() && !word.contains([' ', '\t', '"', '\'', '\\']);
-    if plain {
+    if is_plain_word(word) {
         line.push_str(word);
         return;
     }
     line.push('"');
+    line.push_str(&escape(word));
+    line.push('"');
+}
+
+/// Tells whether a word needs no quotes.
+pub(super) fn is_plain_word(word: &str) -> bool {
+    !word.is_empty() && !word.contains([' ', '\t', '"', '\'', '\\'])
+}
+
+/// Writes a word, or a part of one, as it stands between quotes.
+pub(super) fn escape(word: &str) -> String {
+    let mut escaped = String::with_capacity(word.len());
     for c in word.chars() {
         if matches!(c, '"' | '\\' | '\'') {
-            line.push('\\');
+            escaped.push('\\');
         }
-        line.push(c);
+        escaped.push(c);
     }
-    line.push('"');
+    escaped
 }
 
 impl fmt::Display for Words {
