@@ -86,12 +86,12 @@ fn summary(screen: &Screen, import: &Import, exact: bool) {
     let params = import.params.iter().filter(|param| param.uses > 0).count();
     let (lost, other) = (import.lost(), import.kept.len() - import.lost());
     screen.note(&format!(
-        "{} in {}, {} proposed; kept as comments: {} of iptables, {} of other programs",
+        "{} in {}, {}; kept as comments: {} for iptables, {}",
         count(import.rules(), "rule"),
         count(import.tables.len(), "table"),
         count(params, "parameter"),
         count(lost, "line"),
-        count(other, "line")
+        count(other, "other line")
     ));
     if !exact && import.tables.values().any(|table| table.is_flushed || table.chains.iter().any(|chain| chain.is_flushed && !chain.is_made))
     {

@@ -49,9 +49,8 @@ pub fn template(parts: &[Part<'_>]) -> String {
         match part {
             Part::Variable(name) => out.push_str(&format!("${{{name}}}")),
             Part::Text(text) => text.chars().for_each(|c| match c {
-                // No escape is known between back-ticks, and of `${` either sign alone is harmless.
-                '`' | '$' => out.push_str(&format!("${{\"{c}\"}}")),
-                c if is_odd(c) => out.push_str(&format!("${{{}}}", literal(&c.to_string()))),
+                // Between back-ticks nothing can be escaped, so what means something there comes from a string.
+                c if is_odd(c) || matches!(c, '`' | '$' | '\\') => out.push_str(&format!("${{{}}}", literal(&c.to_string()))),
                 c => out.push(c),
             }),
         }

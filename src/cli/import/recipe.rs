@@ -13,6 +13,7 @@ pub(super) fn text(import: &Import, name: &str, exact: bool) -> String {
     let rooms: Vec<&str> =
         Family::BOTH.into_iter().filter(|family| import.tables.keys().any(|(of, _)| of == family)).map(Family::command).collect();
     let mut writer = Writer { import, exact, out: header(&format!("Sets the rules of {name}."), &rooms, Risk::Disrupts) };
+    writer.head();
     writer.params();
     writer.handles();
     writer.flushes();
@@ -37,7 +38,7 @@ struct Writer<'a> {
     out: String,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     fn line(&mut self, text: &str) {
         self.out.push_str(text);
         self.out.push('\n');
@@ -45,6 +46,13 @@ impl Writer<'_> {
 
     fn notes(&mut self, indent: &str, notes: &[String]) {
         notes.iter().for_each(|note| self.line(format!("{indent}{}", comment(note)).trim_end()));
+    }
+
+    fn head(&mut self) {
+        if !self.import.head.is_empty() {
+            self.line("");
+            self.notes("", &self.import.head);
+        }
     }
 
     fn params(&mut self) {
@@ -173,16 +181,15 @@ impl Writer<'_> {
 
     /// Writes what is no part of the rules.
     fn rest(&mut self) {
-        let kept: Vec<String> = self
-            .import
-            .kept
-            .iter()
-            .filter(|kept| !kept.is_noted)
-            .map(|kept| format!("line {} ({}): {}", kept.line, kept.why, kept.text))
-            .collect();
-        if !kept.is_empty() {
-            self.line("\n// Not imported:");
-            self.notes("", &kept);
+        let mut why = "";
+        for kept in self.import.kept.iter().filter(|kept| !kept.is_noted) {
+            if why.is_empty() {
+                self.line("\n// Not imported:");
+            }
+            // Of several lines with one reason, the first says it.
+            let reason = if kept.why == why { String::new() } else { format!(" ({})", kept.why) };
+            why = &kept.why;
+            self.line(&comment(&format!("line {}{reason}: {}", kept.line, kept.text)));
         }
         if !self.import.notes.is_empty() {
             self.line("");

@@ -38,8 +38,8 @@ pub(super) struct Request {
 /// Options whose value is a text that may look like an option.
 const TEXTS: &[&str] = &["--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string", "--name"];
 
-/// Options with addresses, of which the tool takes a list.
-const ADDRESSES: &[&str] = &["-s", "--source", "--src", "-d", "--destination", "--dst"];
+/// Options with addresses, of which the tool takes lists: for each source, all destinations.
+const ADDRESSES: [&[&str]; 2] = [&["-s", "--source", "--src"], &["-d", "--destination", "--dst"]];
 
 /// Reads the words of a command, without the name of the program.
 pub(super) fn request(words: &[Word], params: &[Param], family: Family, table: Table) -> Result<Request, String> {
@@ -167,16 +167,17 @@ fn turned(mut rule: Vec<Word>, params: &[Param]) -> Vec<Word> {
 /// Makes a rule of each address of a list, in the order of the tool.
 fn apart(rule: Vec<Word>, params: &[Param]) -> Vec<Vec<Word>> {
     let mut rules = vec![rule];
-    for at in 1..rules[0].len() {
-        let (option, text) = (rules[0][at - 1].text(params), rules[0][at].text(params));
-        if ADDRESSES.contains(&option.as_str()) && text.contains(',') {
-            let with = |rule: &Vec<Word>, address: &str| {
-                let mut rule = rule.clone();
-                rule[at] = Word::plain(address);
-                rule
-            };
-            rules = rules.iter().flat_map(|rule| text.split(',').map(|address| with(rule, address)).collect::<Vec<_>>()).collect();
-        }
+    for options in ADDRESSES {
+        let is_option = |word: &Word| options.contains(&word.text(params).as_str());
+        let Some(at) = rules[0].iter().position(is_option).map(|at| at + 1) else { continue };
+        let text = rules[0].get(at).map(|word| word.text(params)).filter(|text| text.contains(','));
+        let Some(text) = text else { continue };
+        let with = |rule: &[Word], address: &str| {
+            let mut rule = rule.to_vec();
+            rule[at] = Word::plain(address);
+            rule
+        };
+        rules = rules.iter().flat_map(|rule| text.split(',').map(|address| with(rule, address)).collect::<Vec<_>>()).collect();
     }
     rules
 }

@@ -175,6 +175,8 @@ pub struct Kept {
 /// All that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Import {
+    /// The comment that the text begins with, if it is about the whole.
+    pub head: Vec<String>,
     /// Parameters, of which some may have no use.
     pub params: Vec<Param>,
     /// What is done to each table.

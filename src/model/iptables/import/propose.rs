@@ -18,10 +18,13 @@ const INTERFACE: &[&str] = &["-i", "--in-interface", "-o", "--out-interface"];
 
 /// Makes parameters of the values that stand most often in the rules, and puts these in their places.
 pub(super) fn propose(import: &mut Import) {
-    let ports = most(import, port_values);
-    let interfaces = most(import, interface_values);
+    count(import);
+    let (ports, interfaces) = (most(import, port_values), most(import, interface_values));
     let (wan, lan) = sides(import, &interfaces);
-    let first = import.params.len();
+    // A value that the script has a variable for is that of the variable.
+    let given: Vec<Param> = import.params.clone();
+    let has_none = |value: &String| !given.iter().any(|param| param.uses > 0 && param.value == *value);
+    let (ports, interfaces) = (kept(ports, has_none), kept(interfaces, has_none));
     for port in &ports {
         let name = port.parse().map_or_else(|_| format!("port_{port}"), names::of_port);
         import.params.push(Param { doc: name.replace('_', " "), name, value: port.clone(), is_port: true, uses: 0 });
@@ -35,22 +38,32 @@ pub(super) fn propose(import: &mut Import) {
         };
         import.params.push(Param { name, value: interface.clone(), doc: doc.to_owned(), is_port: false, uses: 0 });
     }
-    let number = |kind: &[String], value: &str, offset: usize| kind.iter().position(|one| one == value).map(|at| first + offset + at);
+    let params = import.params.clone();
+    let number = |is_port: bool, value: &str| {
+        let fits =
+            |(at, param): &(usize, &Param)| param.is_port == is_port && param.value == value && (*at >= given.len() || param.uses > 0);
+        params.iter().enumerate().find(fits).map(|(at, _)| at)
+    };
     each_rule(import, |rule| {
         for at in 1..rule.words.len() {
             let Some(option) = literal(&rule.words[at - 1]).map(str::to_owned) else { continue };
             let word = &mut rule.words[at];
             if INTERFACE.contains(&option.as_str()) {
-                replace(word, None, |text| number(&interfaces, text, ports.len()));
+                replace(word, None, |text| number(false, text));
             } else if PORT.contains(&option.as_str()) {
-                replace(word, None, |text| number(&ports, text, 0));
+                replace(word, None, |text| number(true, text));
             } else if PORTS.contains(&option.as_str()) {
-                replace(word, Some(','), |text| number(&ports, text, 0));
+                replace(word, Some(','), |text| number(true, text));
             }
         }
     });
     count(import);
     name(import);
+}
+
+fn kept(mut values: Vec<String>, is_kept: impl Fn(&String) -> bool) -> Vec<String> {
+    values.retain(is_kept);
+    values
 }
 
 fn each_rule(import: &mut Import, mut of: impl FnMut(&mut Rule)) {

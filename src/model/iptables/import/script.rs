@@ -28,7 +28,15 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Option<Family>) {
             *assigned.entry(name).or_default() += 1;
         }
     }
-    Script { into, family, assigned, variables: HashMap::new(), left: MOST, before: Before::Other }.all(&items);
+    let begin = items.iter().position(|item| *item != Item::Blank).unwrap_or(0);
+    let head = items[begin..].iter().take_while(|item| matches!(item, Item::Comment(_))).count();
+    let is_head = items.get(begin + head) == Some(&Item::Blank);
+    let mut script = Script { into, family, assigned, variables: HashMap::new(), left: MOST, before: Before::Other };
+    script.all(&items[..begin + head]);
+    if is_head {
+        script.into.import.head = script.into.take_notes();
+    }
+    script.all(&items[begin + head..]);
 }
 
 /// What the command before was, for `&&` and `||`.
@@ -59,6 +67,7 @@ impl Script<'_> {
             at += 1;
             match item {
                 Item::Comment(text) => self.into.note(text),
+                Item::Blank => {}
                 Item::Command(command) => match opens(command) {
                     0 => self.command(command),
                     _ => {

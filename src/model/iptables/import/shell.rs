@@ -42,6 +42,8 @@ pub(super) enum Item {
     Command(Command),
     /// A comment, without its `#`.
     Comment(String),
+    /// A line with nothing on it.
+    Blank,
 }
 
 /// Takes a script apart.
@@ -121,6 +123,10 @@ impl Lexer<'_> {
         while let Some(c) = self.peek() {
             match c {
                 '\n' => {
+                    let at = self.at();
+                    if self.start.is_none() && self.text[..at].ends_with('\n') {
+                        self.items.push(Item::Blank);
+                    }
                     self.end(None);
                     self.next();
                     self.here_documents();
