@@ -128,9 +128,11 @@ fn an_exact_import_lets_the_rest_give_way(world: &World) {
     restore(theirs);
     let before = rules(world);
     let (recipe, _) = import(world, &["--exact", &save]);
-    world.fyke_well(&["run", &recipe]);
-    assert_eq!(rules(world), wanted);
-    world.fyke_well(&["undo", "last"]);
+    for _ in 0..2 {
+        world.fyke_well(&["run", &recipe]);
+        assert_eq!(rules(world), wanted);
+    }
+    world.fyke_well(&["undo", "--all"]);
     assert_eq!(rules(world), before);
     let (recipe, said) = import(world, &[&save]);
     assert!(said.err.contains("unless imported with --exact"), "{said:?}");
@@ -208,7 +210,7 @@ fn say(what: &str, Counts { files, rules, refused, kept }: &Counts) {
     println!(
         "{what}: {files} texts with {rules} rules set as by the tool; {refused} lines that the tool refuses; kept as comments: {kept:?}"
     );
-    assert!(*files > 0 && kept.len() * 100 <= *rules, "too many are comments");
+    assert!(*files > 0 && kept.len() * 20 <= *rules, "too many are comments");
 }
 
 fn files(folder: &Path, is_one: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
@@ -285,7 +287,7 @@ fn an_import_says_what_it_is_about() {
     assert_eq!(
         fs::read_to_string(&output).unwrap(),
         "//! Sets the rules of the lab.\n//! needs: iptables\n//! risk: disrupts\n\nlet filter = iptables::table(\"filter\");\n\n\
-         filter.chain(\"INPUT\").ensure([\n    \"-j DROP\",\n]);\n\n// Not imported:\n// line 1 (-s: use \"a.example\" as an address or prefix: \
+         filter.chain(\"INPUT\").ensure([\n    \"-j DROP\",\n]);\n\n// Not imported:\n// line 1 (use \"a.example\" as an address or prefix: \
          it is neither four decimal numbers nor an IPv6 address): iptables -A INPUT -s a.example -j DROP\n"
     );
     let said = fyke_with(b"iptables -A INPUT -j DROP\n", &words);

@@ -103,12 +103,12 @@ impl<'a> Writer<'a> {
     fn makes(&mut self) {
         for (at, tabled) in &self.import.tables {
             let made: Vec<String> = tabled.chains.iter().filter(|chain| chain.is_made).map(|chain| literal(chain.name.as_str())).collect();
+            // After all has given way no such chain is there, whoever made it; `ensure_chain` leaves other people's chains alone.
+            let verb = if self.exact && tabled.is_flushed { "new_chain" } else { "ensure_chain" };
             match made.as_slice() {
                 [] => {}
-                [one] => self.line(&format!("\n{}.ensure_chain({one});", handle(*at))),
-                many => {
-                    self.line(&format!("\nfor name in [{}] {{\n    {}.ensure_chain(name);\n}}", many.join(", "), handle(*at)));
-                }
+                [one] => self.line(&format!("\n{}.{verb}({one});", handle(*at))),
+                many => self.line(&format!("\nfor name in [{}] {{\n    {}.{verb}(name);\n}}", many.join(", "), handle(*at))),
             }
         }
     }

@@ -174,25 +174,18 @@ fn quote(word: &str, line: &mut String) {
         return;
     }
     line.push('"');
-    line.push_str(&escape(word));
+    for c in word.chars() {
+        if matches!(c, '"' | '\\' | '\'') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
     line.push('"');
 }
 
 /// Tells whether a word needs no quotes.
 pub(super) fn is_plain_word(word: &str) -> bool {
     !word.is_empty() && !word.contains([' ', '\t', '"', '\'', '\\'])
-}
-
-/// Writes a word, or a part of one, as it stands between quotes.
-pub(super) fn escape(word: &str) -> String {
-    let mut escaped = String::with_capacity(word.len());
-    for c in word.chars() {
-        if matches!(c, '"' | '\\' | '\'') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
 }
 
 impl fmt::Display for Words {

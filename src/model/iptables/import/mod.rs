@@ -12,7 +12,7 @@ mod shell;
 
 use std::collections::BTreeMap;
 
-use super::words::{escape, is_plain_word};
+use super::words::is_plain_word;
 use super::{ChainName, Policy, Table, Words};
 use crate::model::Family;
 
@@ -79,19 +79,24 @@ impl Rule {
         Words::join(self.words.iter().map(|word| word.text(params)))
     }
 
-    /// Gives its line, in the quoting of iptables-restore(8), in pieces.
+    /// Gives its line in pieces, quoted for [`Words::parse`].
     pub fn line(&self, params: &[Param]) -> Vec<Piece> {
         let mut line = Vec::new();
         for word in &self.words {
             if !line.is_empty() {
                 push(&mut line, " ");
             }
-            let quotes = !is_plain_word(&word.text(params));
-            let mark = if quotes { "\"" } else { "" };
+            let text = word.text(params);
+            // Between single quotes nothing needs a backslash.
+            let mark = match text.contains('\'') {
+                _ if is_plain_word(&text) => "",
+                true => "\"",
+                false => "'",
+            };
             push(&mut line, mark);
             for piece in &word.0 {
                 match piece {
-                    Piece::Text(text) if quotes => push(&mut line, &escape(text)),
+                    Piece::Text(text) if mark == "\"" => push(&mut line, &text.replace('\\', "\\\\").replace('"', "\\\"")),
                     Piece::Text(text) => push(&mut line, text),
                     param => line.push(param.clone()),
                 }
