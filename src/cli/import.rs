@@ -76,7 +76,8 @@ fn is_good(text: &str) -> Result<(), Fault> {
 
 fn write(path: &Path, text: &str) -> Result<(), Fault> {
     if files::exists(path) {
-        return Err(Fault::new(Kind::Exists, format!("write {}", path.display()), "there is such a file already"));
+        return Err(Fault::new(Kind::Exists, format!("write {}", path.display()), "there is such a file already")
+            .hint("name a new one, or print the recipe and compare"));
     }
     files::write(path, text.as_bytes())
 }

@@ -161,6 +161,9 @@ impl Collector {
     /// Sees to it that fyke takes a rule.
     fn is_good(&self, family: Family, table: Table, rule: &[Word]) -> Result<(), String> {
         let words = text(rule, &self.import.params);
+        if words.as_str().contains(char::REPLACEMENT_CHARACTER) {
+            return Err("it is not UTF-8".to_owned());
+        }
         match border::check(&words) {
             Err(fault) => return Err(fault.why),
             Ok(Some(other)) if other != family => return Err(format!("its addresses are of {other}")),

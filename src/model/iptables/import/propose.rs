@@ -19,6 +19,7 @@ const INTERFACE: &[&str] = &["-i", "--in-interface", "-o", "--out-interface"];
 /// Makes parameters of the values that stand most often in the rules, and puts these in their places.
 pub(super) fn propose(import: &mut Import) {
     count(import);
+    tell_ports(import);
     let (ports, interfaces) = (most(import, port_values), most(import, interface_values));
     let (wan, lan) = sides(import, &interfaces);
     // A value that the script has a variable for is that of the variable.
@@ -149,6 +150,24 @@ fn sides(import: &Import, interfaces: &[String]) -> (Option<String>, Option<Stri
     let other = interfaces.iter().find(|interface| wan.is_some() && wan.as_ref() != Some(*interface));
     let lan = if interfaces.len() == 2 { other.cloned() } else { None };
     (wan, lan)
+}
+
+/// Sees to it that a number is taken for a port only if it stands for nothing else.
+fn tell_ports(import: &mut Import) {
+    let mut others = Vec::new();
+    each_rule(import, |rule| {
+        for pair in rule.words.windows(2) {
+            let is_port = literal(&pair[0]).is_some_and(|option| PORT.contains(&option) || PORTS.contains(&option));
+            others.extend(
+                pair[1]
+                    .0
+                    .iter()
+                    .filter_map(|piece| if let Piece::Param(number) = piece { Some(*number) } else { None })
+                    .filter(|_| !is_port),
+            );
+        }
+    });
+    others.into_iter().for_each(|number| import.params[number].is_port = false);
 }
 
 fn count(import: &mut Import) {

@@ -42,7 +42,7 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Option<Family>) {
 /// What the command before was, for `&&` and `||`.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {
-    /// A change by iptables.
+    /// A change by iptables, or something else that does not fail.
     Change,
     /// A look by iptables whether a rule is there.
     Check,
@@ -149,7 +149,7 @@ impl Script<'_> {
         let words = self.without_prefix(&words);
         let Some(name) = words.first().map(|word| self.text(word)) else { return };
         match program(&name) {
-            None if SILENT.contains(&name.as_str()) => {}
+            None if SILENT.contains(&name.as_str()) => self.before = Before::Change,
             None => self.into.keep(command.line, &command.raw, "it is no command of iptables", false),
             Some(_) if command.after == Some("&&") && before == Before::Other => {
                 self.into.keep(command.line, &command.raw, "it depends on another command", true);

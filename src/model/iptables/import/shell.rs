@@ -259,8 +259,8 @@ impl Lexer<'_> {
         let parts = self.parts();
         let end = self.at();
         // The number of a stream belongs to its redirection.
-        let number = self.text[start..end].bytes().all(|b| b.is_ascii_digit());
-        if !parts.is_empty() && !(number && matches!(self.peek(), Some('<' | '>'))) {
+        let is_stream = self.text[start..end].bytes().all(|b| b.is_ascii_digit()) && matches!(self.peek(), Some('<' | '>'));
+        if !parts.is_empty() && !is_stream {
             self.now.words.push(parts);
         }
     }
@@ -357,7 +357,8 @@ impl Lexer<'_> {
                     }
                 }
                 let end = self.at();
-                parts.push(Part::Unknown(format!("${}", &self.text[start..end])));
+                let inside = &self.text[start..end];
+                parts.push(output(inside.trim_matches(['(', ')'])).unwrap_or_else(|| Part::Unknown(format!("${inside}"))));
             }
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
                 while self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -378,8 +379,15 @@ impl Lexer<'_> {
 
     fn backtick(&mut self, parts: &mut Vec<Part>) {
         let inside: String = std::iter::from_fn(|| self.next().filter(|c| *c != '`')).collect();
-        parts.push(Part::Unknown(format!("`{inside}`")));
+        parts.push(output(&inside).unwrap_or_else(|| Part::Unknown(format!("`{inside}`"))));
     }
+}
+
+/// Gives the output of a command that looks for a program: its name does as well as its path.
+fn output(command: &str) -> Option<Part> {
+    let name = ["which ", "command -v ", "type -p "].iter().find_map(|look| command.trim().strip_prefix(look))?.trim();
+    let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_/.".contains(&b));
+    is_plain.then(|| Part::Text(name.to_owned(), true))
 }
 
 fn add(parts: &mut Vec<Part>, c: char, quoted: bool) {

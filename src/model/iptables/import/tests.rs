@@ -101,6 +101,24 @@ fn variables_become_parameters() {
 }
 
 #[test]
+fn a_program_is_found_by_its_name() {
+    let import = shell(
+        "A=$(which iptables)\nB=`command -v ip6tables`\nC=${C:-/sbin/iptables}\nMARK=5\n$A -A INPUT -j DROP\n$B -A INPUT -j DROP\n\
+         echo x && \"$C\" -A INPUT -m mark --mark $MARK\n",
+    );
+    assert_eq!((import.rules(), import.kept.len()), (3, 0), "{:?}", whys(&import));
+    assert_eq!(params(&import), [("mark", "5")]);
+    assert!(!import.params.iter().any(|param| param.uses > 0 && param.is_port));
+}
+
+#[test]
+fn what_is_no_utf8_is_kept() {
+    let text = String::from_utf8_lossy(b"iptables -A INPUT -m comment --comment \xff -j DROP\niptables -A INPUT -j DROP\n");
+    let import = shell(&text);
+    assert_eq!((rules(&import, "INPUT"), whys(&import)), (vec!["-j DROP".to_owned()], vec![(1, "it is not UTF-8")]));
+}
+
+#[test]
 fn what_only_a_shell_can_know_is_kept() {
     let import = shell(
         "A=$(hostname)\nif true; then\n  iptables -A INPUT -j DROP\nfi\niptables -A INPUT -s $A -j DROP\ntest -f x && iptables -A INPUT -j DROP\n\
@@ -181,9 +199,15 @@ proptest! {
     }
 
     #[test]
-    fn a_quoted_word_of_the_shell_is_the_word(word in "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,20}") {
-        let quoted = format!("iptables -A INPUT -m comment --comment '{}'\n", word.replace('\'', "'\\''"));
-        let import = shell(&quoted);
-        prop_assert_eq!(rules(&import, "INPUT"), [Words::join(["-m", "comment", "--comment", &word]).to_string()]);
+    fn a_quoted_word_of_the_shell_is_the_word(word in "[^\\x00]{0,20}", double in proptest::bool::ANY) {
+        let quoted = match double {
+            true => format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`")),
+            false => format!("'{}'", word.replace('\'', "'\\''")),
+        };
+        let items = super::shell::items(&format!("x {quoted} y"));
+        let [super::shell::Item::Command(command)] = items.as_slice() else { panic!("{items:?}") };
+        let text = |part: &super::shell::Part| if let super::shell::Part::Text(text, true) = part { text.clone() } else { panic!("{part:?}") };
+        prop_assert_eq!(command.words.len(), 3);
+        prop_assert_eq!(command.words[1].iter().map(text).collect::<String>(), word);
     }
 }
