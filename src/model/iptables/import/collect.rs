@@ -152,7 +152,7 @@ impl Collector {
                 Ok(())
             }
         });
-        if made.is_err() {
+        if made.is_err() && !table.builtin_chains().contains(&name) {
             self.refused.insert((family, table, name.to_owned()));
         }
         made

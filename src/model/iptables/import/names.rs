@@ -121,7 +121,7 @@ pub(super) fn of_variable(variable: &str) -> String {
 
 /// Names the parameter of an interface.
 pub(super) fn of_interface(interface: &str) -> String {
-    clean(&format!("interface_{interface}"), "interface")
+    clean(interface, "interface")
 }
 
 /// Makes a name that is not taken yet.

@@ -21,30 +21,34 @@ pub(super) fn propose(import: &mut Import) {
     count(import);
     tell_ports(import);
     let (ports, interfaces) = (most(import, port_values), most(import, interface_values));
-    let (wan, lan) = sides(import, &interfaces);
+    let sides = sides(import, &interfaces);
     // A value that the script has a variable for is that of the variable.
-    let given: Vec<Param> = import.params.clone();
-    let has_none = |value: &String| !given.iter().any(|param| param.uses > 0 && param.value == *value);
-    let (ports, interfaces) = (kept(ports, has_none), kept(interfaces, has_none));
-    for port in &ports {
+    let given: Vec<&str> = import.params.iter().filter(|param| param.uses > 0).map(|param| param.value.as_str()).collect();
+    let of_ports = ports.iter().filter(|port| !given.contains(&port.as_str())).map(|port| {
         let name = port.parse().map_or_else(|_| format!("port_{port}"), names::of_port);
-        import.params.push(Param { doc: name.replace('_', " "), name, value: port.clone(), is_port: true, uses: 0 });
-    }
-    for interface in &interfaces {
+        Param { doc: name.replace('_', " "), name, value: port.clone(), is_port: true, uses: 1 }
+    });
+    let of_interfaces = interfaces.iter().filter(|interface| !given.contains(&interface.as_str())).map(|interface| {
         let (name, doc) = match interface {
-            _ if wan.as_ref() == Some(interface) => ("wan".to_owned(), "interface to the outside"),
-            _ if lan.as_ref() == Some(interface) => ("lan".to_owned(), "interface to the inside"),
+            _ if sides.0.as_ref() == Some(interface) => ("wan".to_owned(), "interface to the outside"),
+            _ if sides.1.as_ref() == Some(interface) => ("lan".to_owned(), "interface to the inside"),
             _ if interfaces.len() == 1 => ("interface".to_owned(), "interface"),
             _ => (names::of_interface(interface), "interface"),
         };
-        import.params.push(Param { name, value: interface.clone(), doc: doc.to_owned(), is_port: false, uses: 0 });
-    }
+        Param { name, value: interface.clone(), doc: doc.to_owned(), is_port: false, uses: 1 }
+    });
+    let proposed: Vec<Param> = of_ports.chain(of_interfaces).collect();
+    import.params.extend(proposed);
+    put_in(import);
+    count(import);
+    name(import);
+}
+
+/// Puts the parameters in the places of their values.
+fn put_in(import: &mut Import) {
     let params = import.params.clone();
-    let number = |is_port: bool, value: &str| {
-        let fits =
-            |(at, param): &(usize, &Param)| param.is_port == is_port && param.value == value && (*at >= given.len() || param.uses > 0);
-        params.iter().enumerate().find(fits).map(|(at, _)| at)
-    };
+    let number =
+        |is_port: bool, value: &str| params.iter().position(|param| param.uses > 0 && param.is_port == is_port && param.value == value);
     each_rule(import, |rule| {
         for at in 1..rule.words.len() {
             let Some(option) = literal(&rule.words[at - 1]).map(str::to_owned) else { continue };
@@ -58,13 +62,6 @@ pub(super) fn propose(import: &mut Import) {
             }
         }
     });
-    count(import);
-    name(import);
-}
-
-fn kept(mut values: Vec<String>, is_kept: impl Fn(&String) -> bool) -> Vec<String> {
-    values.retain(is_kept);
-    values
 }
 
 fn each_rule(import: &mut Import, mut of: impl FnMut(&mut Rule)) {

@@ -335,31 +335,8 @@ impl Lexer<'_> {
     fn dollar(&mut self, parts: &mut Vec<Part>, quoted: bool) {
         let start = self.at();
         match self.peek() {
-            Some('{') => {
-                let inside: String = std::iter::from_fn(|| self.next().filter(|c| *c != '}')).skip(1).collect();
-                let (name, instead) = inside.split_once(":-").map_or((inside.as_str(), None), |(name, text)| (name, Some(text.to_owned())));
-                let plain = instead.as_deref().is_none_or(|text| !text.contains(['$', '`', '{', '"', '\'']));
-                match is_name(name) && plain {
-                    true => parts.push(Part::Variable(name.to_owned(), instead, quoted)),
-                    false => parts.push(Part::Unknown(format!("${{{inside}}}"))),
-                }
-            }
-            Some('(') => {
-                let mut depth = 0_usize;
-                while let Some(c) = self.next() {
-                    depth = match c {
-                        '(' => depth + 1,
-                        ')' => depth.saturating_sub(1),
-                        _ => depth,
-                    };
-                    if depth == 0 {
-                        break;
-                    }
-                }
-                let end = self.at();
-                let inside = &self.text[start..end];
-                parts.push(output(inside.trim_matches(['(', ')'])).unwrap_or_else(|| Part::Unknown(format!("${inside}"))));
-            }
+            Some('{') => parts.push(self.braces(quoted)),
+            Some('(') => parts.push(self.substitution()),
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
                 while self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
                     self.next();
@@ -367,14 +344,43 @@ impl Lexer<'_> {
                 let end = self.at();
                 parts.push(Part::Variable(self.text[start..end].to_owned(), None, quoted));
             }
-            Some(c) if c.is_ascii_digit() || "@*#?$!-'\"".contains(c) => {
-                if !matches!(c, '\'' | '"') {
-                    self.next();
-                }
+            // These two begin a string, which is read as one.
+            Some(c @ ('\'' | '"')) if !quoted => parts.push(Part::Unknown(format!("${c}"))),
+            Some(c) if c.is_ascii_digit() || "@*#?$!-".contains(c) => {
+                self.next();
                 parts.push(Part::Unknown(format!("${c}")));
             }
             _ => add(parts, '$', quoted),
         }
+    }
+
+    /// Reads `{NAME}` and `{NAME:-TEXT}`.
+    fn braces(&mut self, quoted: bool) -> Part {
+        let inside: String = std::iter::from_fn(|| self.next().filter(|c| *c != '}')).skip(1).collect();
+        let (name, instead) = inside.split_once(":-").map_or((inside.as_str(), None), |(name, text)| (name, Some(text.to_owned())));
+        let is_plain = instead.as_deref().is_none_or(|text| !text.contains(['$', '`', '{', '"', '\'']));
+        match is_name(name) && is_plain {
+            true => Part::Variable(name.to_owned(), instead, quoted),
+            false => Part::Unknown(format!("${{{inside}}}")),
+        }
+    }
+
+    /// Reads `(COMMAND)`.
+    fn substitution(&mut self) -> Part {
+        let (start, mut depth) = (self.at(), 0_usize);
+        while let Some(c) = self.next() {
+            depth = match c {
+                '(' => depth + 1,
+                ')' => depth.saturating_sub(1),
+                _ => depth,
+            };
+            if depth == 0 {
+                break;
+            }
+        }
+        let end = self.at();
+        let inside = &self.text[start..end];
+        output(inside.trim_matches(['(', ')'])).unwrap_or_else(|| Part::Unknown(format!("${inside}")))
     }
 
     fn backtick(&mut self, parts: &mut Vec<Part>) {

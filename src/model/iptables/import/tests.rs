@@ -112,6 +112,12 @@ fn a_program_is_found_by_its_name() {
 }
 
 #[test]
+fn a_chain_that_is_there_by_itself_stays() {
+    let import = shell("iptables -N INPUT\niptables -A INPUT -j DROP\n");
+    assert_eq!((rules(&import, "INPUT"), whys(&import)), (vec!["-j DROP".to_owned()], vec![(1, "INPUT is there by itself")]));
+}
+
+#[test]
 fn what_is_no_utf8_is_kept() {
     let text = String::from_utf8_lossy(b"iptables -A INPUT -m comment --comment \xff -j DROP\niptables -A INPUT -j DROP\n");
     let import = shell(&text);
@@ -173,7 +179,7 @@ fn what_a_script_flushes_is_gone_from_it() {
 fn the_side_of_an_interface_is_told_by_what_hides_behind_it() {
     let text = |nat: &str| format!("iptables -A FORWARD -i eth1 -o ppp0 -j ACCEPT\niptables -t nat -A POSTROUTING {nat} -j MASQUERADE\n");
     assert_eq!(params(&shell(&text("-o ppp0"))), [("lan", "eth1"), ("wan", "ppp0")]);
-    assert_eq!(params(&shell(&text("! -o ppp0"))), [("interface_eth1", "eth1"), ("interface_ppp0", "ppp0")]);
+    assert_eq!(params(&shell(&text("! -o ppp0"))), [("eth1", "eth1"), ("ppp0", "ppp0")]);
     let many: String = (1..40).map(|port| format!("iptables -A INPUT -p tcp --dport {port}\n")).collect();
     assert_eq!(params(&shell(&many)).len(), 12);
 }
