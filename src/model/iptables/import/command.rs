@@ -41,6 +41,9 @@ const TEXTS: &[&str] = &["--comment", "--log-prefix", "--nflog-prefix", "--ulog-
 /// Options with addresses, of which the tool takes lists: for each source, all destinations.
 const ADDRESSES: [&[&str]; 2] = [&["-s", "--source", "--src"], &["-d", "--destination", "--dst"]];
 
+/// The most rules that lists of addresses may become; longer ones stay as they are, and fyke refuses them.
+const MOST: usize = 4096;
+
 /// Reads the words of a command, without the name of the program.
 pub(super) fn request(words: &[Word], params: &[Param], family: Family, table: Table) -> Result<Request, String> {
     let mut reader = Reader { texts: words.iter().map(|word| word.text(params)).collect(), at: 0 };
@@ -170,7 +173,10 @@ fn apart(rule: Vec<Word>, params: &[Param]) -> Vec<Vec<Word>> {
     for options in ADDRESSES {
         let is_option = |word: &Word| options.contains(&word.text(params).as_str());
         let Some(at) = rules[0].iter().position(is_option).map(|at| at + 1) else { continue };
-        let text = rules[0].get(at).map(|word| word.text(params)).filter(|text| text.contains(','));
+        let text = rules[0]
+            .get(at)
+            .map(|word| word.text(params))
+            .filter(|text| text.contains(',') && text.split(',').count() * rules.len() <= MOST);
         let Some(text) = text else { continue };
         let with = |rule: &[Word], address: &str| {
             let mut rule = rule.to_vec();

@@ -12,6 +12,12 @@ use crate::model::iptables::Table;
 /// The most commands that loops may become.
 const MOST: usize = 20_000;
 
+/// The most loops inside of each other.
+const DEEPEST: usize = 16;
+
+/// The most bytes of a variable: one that is made of itself twice, again and again, would fill the memory.
+const LONGEST: usize = 64 << 10;
+
 /// Commands that only talk, or that end the script.
 const SILENT: &[&str] = &[":", "true", "echo", "printf", "exit", "return", "set", "shift", "unset", "logger", "sleep"];
 
@@ -31,7 +37,7 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Option<Family>) {
     let begin = items.iter().position(|item| *item != Item::Blank).unwrap_or(0);
     let head = items[begin..].iter().take_while(|item| matches!(item, Item::Comment(_))).count();
     let is_head = items.get(begin + head) == Some(&Item::Blank);
-    let mut script = Script { into, family, assigned, variables: HashMap::new(), left: MOST, before: Before::Other };
+    let mut script = Script { into, family, assigned, variables: HashMap::new(), left: MOST, depth: 0, before: Before::Other };
     script.all(&items[..begin + head]);
     if is_head {
         script.into.import.head = script.into.take_notes();
@@ -56,7 +62,10 @@ struct Script<'a> {
     assigned: HashMap<String, usize>,
     /// The variables whose values are known, as they are at this place.
     variables: HashMap<String, Vec<Piece>>,
+    /// How many more commands loops may become.
     left: usize,
+    /// How many loops the present command stands in.
+    depth: usize,
     before: Before,
 }
 
@@ -95,19 +104,21 @@ impl Script<'_> {
         let values: Vec<Word> = values.into_iter().flatten().collect();
         let has_pattern = values.iter().any(|value| value.text(&self.into.import.params).contains(['*', '?', '[', '~', '{']));
         let size = values.len().saturating_mul(body.len());
-        if body.iter().any(is_odd) || has_pattern || size > self.left {
+        if body.iter().any(is_odd) || has_pattern || size > self.left || self.depth == DEEPEST {
             return false;
         }
-        self.left -= size;
         let Some(Item::Command(start)) = body.first() else { return false };
         let Some(start) = without_first(start, "do") else { return false };
         let mut body: Vec<Item> = body.to_vec();
         body[0] = Item::Command(start);
+        self.left -= size;
+        self.depth += 1;
         for value in values {
             self.variables.insert(name.to_owned(), value.0);
             self.all(&body);
             body.retain(|item| !matches!(item, Item::Comment(_)));
         }
+        self.depth -= 1;
         true
     }
 
@@ -193,7 +204,7 @@ impl Script<'_> {
     }
 
     fn assign(&mut self, command: &Command, name: &str, value: &[Part]) {
-        let Ok(pieces) = self.pieces(value) else {
+        let Some(pieces) = self.pieces(value).ok().filter(|pieces| self.text(&Word(pieces.clone())).len() <= LONGEST) else {
             self.variables.remove(name);
             return self.into.keep(command.line, &command.raw, "only a shell can know the value", false);
         };

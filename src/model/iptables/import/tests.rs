@@ -118,6 +118,18 @@ fn a_chain_that_is_there_by_itself_stays() {
 }
 
 #[test]
+fn a_small_text_does_not_become_a_large_one() {
+    let doubled = format!("A=x\n{}iptables -A INPUT -i $A\n", "A=$A$A\n".repeat(60));
+    assert_eq!((shell(&doubled).rules(), shell(&doubled).lost()), (0, 1));
+    let loops = format!("{}iptables -A INPUT -i $a\n{}", "for a in 1 2 3 4; do\n".repeat(40), "done\n".repeat(40));
+    assert!(shell(&loops).rules() <= 20_000);
+    let deep = format!("{}iptables -A INPUT -i $a\n{}", "for a in 1; do\n".repeat(20_000), "done\n".repeat(20_000));
+    assert_eq!((shell(&deep).rules(), shell(&deep).lost()), (0, 1));
+    let list = vec!["192.0.2.1"; 1000].join(",");
+    assert_eq!(shell(&format!("iptables -A INPUT -s {list} -d {list}\n")).lost(), 1);
+}
+
+#[test]
 fn what_is_no_utf8_is_kept() {
     let text = String::from_utf8_lossy(b"iptables -A INPUT -m comment --comment \xff -j DROP\niptables -A INPUT -j DROP\n");
     let import = shell(&text);
