@@ -217,7 +217,7 @@ fn files(folder: &Path, is_one: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
 fn firewalls_of_ferm_are_imported(world: &World) {
     let Some(folder) = shared("suites/ferm") else { return };
     let mut counts = Counts::default();
-    let step = if all() { 1 } else { 4 };
+    let step = if all() { 1 } else { 8 };
     for path in files(&folder, &|path| path.extension().is_some_and(|extension| extension == "result")).iter().step_by(step) {
         let text = fs::read_to_string(path).unwrap();
         let mine: Vec<&str> = text.lines().filter(|line| line.starts_with("iptables") || line.starts_with("ip6tables")).collect();
@@ -238,7 +238,7 @@ fn firewalls_of_ferm_are_imported(world: &World) {
 fn dumps_of_firewalls_are_imported(world: &World) {
     let Some(folder) = shared("suites/iptables-save") else { return };
     let mut counts = Counts::default();
-    let most = if all() { u64::MAX } else { 4_000 };
+    let most = if all() { u64::MAX } else { 2_500 };
     let is_dump = |path: &Path| !path.ends_with("SOURCE.txt") && path.metadata().unwrap().len() < most;
     for path in files(&folder, &is_dump) {
         // Hardware addresses were made unreadable where these were published.

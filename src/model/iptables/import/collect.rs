@@ -70,6 +70,7 @@ impl Collector {
                 text if made.iter().any(|name| name.as_str() == text) => *word = Word::plain(&text),
                 _ => {}
             };
+            tabled.chains.iter_mut().for_each(|chain| chain.join(&self.import.params));
             let rules = tabled.chains.iter_mut().flat_map(|chain| &mut chain.rules);
             rules.filter_map(|rule| jump(rule).and_then(|at| rule.words.get_mut(at))).for_each(jumps);
         }
@@ -273,6 +274,16 @@ impl Chain {
 
     fn empty(&mut self) {
         (self.rules, self.gone, self.head) = (Vec::new(), Vec::new(), 0);
+    }
+
+    /// Makes one list of both where a rule stands in both: `ensure` would take the first of the twins for the second.
+    fn join(&mut self, params: &[Param]) {
+        let (head, tail) = self.rules.split_at(self.head);
+        let known: BTreeSet<Words> = head.iter().map(|rule| same(&rule.words, params)).collect();
+        if tail.iter().any(|rule| known.contains(&same(&rule.words, params))) {
+            self.rules[0].notes.push(format!("The original puts the first {} before the rules that are there.", self.head));
+            self.head = 0;
+        }
     }
 
     /// Takes a rule out; its comments stay with the next one.

@@ -130,6 +130,14 @@ fn a_small_text_does_not_become_a_large_one() {
 }
 
 #[test]
+fn twins_stand_in_one_list() {
+    let head = |text: &str| shell(text).tables[&(Family::V4, Table::Filter)].chains[0].head;
+    assert_eq!(head("iptables -A INPUT -j A\niptables -I INPUT -j B\niptables -I INPUT -j B\n"), 2);
+    let twins = "iptables -A INPUT -j A\niptables -A INPUT -j B\niptables -I INPUT --jump A\n";
+    assert_eq!((head(twins), rules(&shell(twins), "INPUT").len()), (0, 3));
+}
+
+#[test]
 fn what_is_no_utf8_is_kept() {
     let text = String::from_utf8_lossy(b"iptables -A INPUT -m comment --comment \xff -j DROP\niptables -A INPUT -j DROP\n");
     let import = shell(&text);
