@@ -180,22 +180,24 @@ fn all() -> bool {
     std::env::var_os("FYKE_SUITES").is_some_and(|which| which == "full")
 }
 
-/// Imports a text that the tool has taken already, and compares; nothing is set before and after.
-fn compare(world: &World, name: &Path, text: &str, wanted: &str, counts: &mut Counts) {
+/// Imports a text that the tool takes, and compares with what the tool makes of all that was read; nothing is set before and after.
+fn compare(world: &World, name: &Path, text: &str, by_tool: fn(&World, &str), counts: &mut Counts) {
     let (recipe, said) = import(world, &["--json", &world.folder.file("original", text)]);
     let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     fs::write(&recipe, document["recipe"].as_str().unwrap()).unwrap();
-    let kept: Vec<String> =
-        document["kept"].as_array().unwrap().iter().filter(|kept| kept["rule"] == true).map(|kept| kept["text"].to_string()).collect();
+    let kept: Vec<usize> = document["kept"].as_array().unwrap().iter().map(|kept| kept["line"].as_u64().unwrap() as usize).collect();
+    let (left_out, read): (Vec<_>, Vec<_>) = (1..).zip(text.lines()).partition(|(line, _)| kept.contains(line));
+    by_tool(world, &read.iter().map(|(_, line)| format!("{line}\n")).collect::<String>());
+    let wanted = rules(world);
+    clear(world);
     world.fyke_well(&["run", &recipe]);
-    if kept.is_empty() {
-        assert_eq!(rules(world), wanted, "{}", name.display());
-    }
+    assert_eq!(rules(world), wanted, "{}", name.display());
     world.fyke_well(&["undo", "last"]);
     assert_eq!(rules(world), "\n---\n", "{}", name.display());
+    clear(world);
     counts.files += 1;
     counts.rules += document["rules"].as_u64().unwrap() as usize;
-    counts.kept.extend(kept);
+    counts.kept.extend(left_out.into_iter().map(|(_, line)| line.to_owned()));
 }
 
 fn say(what: &str, Counts { files, rules, refused, kept }: &Counts) {
@@ -225,11 +227,13 @@ fn firewalls_of_ferm_are_imported(world: &World) {
         let codes = program::shell(&script).out;
         let taken: Vec<&str> = mine.iter().zip(codes.lines()).filter(|(_, code)| *code == "0").map(|(line, _)| *line).collect();
         counts.refused += mine.len() - taken.len();
-        let wanted = rules(world);
         clear(world);
         if !taken.is_empty() {
-            compare(world, path, &taken.join("\n"), &wanted, &mut counts);
-            clear(world);
+            let by_tool = |world: &World, text: &str| {
+                let script: String = text.lines().map(|line| format!("{}\n", command(line, world.backend))).collect();
+                assert_eq!(program::shell(&format!("set -e\n{script}")).code, Some(0));
+            };
+            compare(world, path, &taken.join("\n"), by_tool, &mut counts);
         }
     }
     say("ferm", &counts);
@@ -247,10 +251,8 @@ fn dumps_of_firewalls_are_imported(world: &World) {
             counts.refused += 1;
             text = text.lines().enumerate().filter(|(at, _)| at + 1 != line).map(|(_, line)| format!("{line}\n")).collect();
         }
-        let wanted = rules(world);
         clear(world);
-        compare(world, &path, &text, &wanted, &mut counts);
-        clear(world);
+        compare(world, &path, &text, |world, text| assert_eq!(refused_line(world, text), None), &mut counts);
     }
     say("iptables-save", &counts);
 }
