@@ -7,7 +7,8 @@ use super::steps::{Fate, Step};
 use crate::bind::ROOMS;
 use crate::host::check::check;
 use crate::host::lex::{self, Kind, Piece};
-use crate::host::{Recipe, Risk, Severity, reflect, write};
+use crate::host::reflect;
+use crate::host::{Recipe, Severity};
 use crate::kernel::files;
 use crate::model::{Fault, Kind as FaultKind};
 
@@ -42,9 +43,12 @@ pub(super) fn path(file: &str) -> String {
 fn recipe(steps: &[Step]) -> String {
     let done = || steps.iter().filter(|step| step.fate == Fate::Done);
     let rooms: BTreeSet<&str> = done().flat_map(|step| rooms(&step.text)).collect();
-    let rooms: Vec<&str> = rooms.into_iter().collect();
-    let risk = if done().any(|step| !step.changes.is_empty()) { Risk::Changes } else { Risk::Reads };
-    let mut text = write::header("Does what was tried at the prompt; say here what that is for.", &rooms, risk) + "\n";
+    let risk = if done().any(|step| !step.changes.is_empty()) { "changes" } else { "reads" };
+    let mut text = "//! Does what was tried at the prompt; say here what that is for.\n".to_owned();
+    if !rooms.is_empty() {
+        text.push_str(&format!("//! needs: {}\n", rooms.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    text.push_str(&format!("//! risk: {risk}\n\n"));
     let mut params = BTreeSet::new();
     for step in steps {
         let own = without_header(&step.text);
