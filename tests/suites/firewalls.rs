@@ -7,7 +7,7 @@ use fyke::model::iptables::Words;
 
 use super::all;
 use super::findings::{Difference, Findings};
-use super::steps::{Deed, Step, by_fyke, by_tool, listed_by_fyke, listed_by_tool};
+use super::steps::{Chains, Deed, Step, by_fyke, by_tool, listed_by_fyke, listed_by_tool};
 use crate::bad_inputs::shared;
 use crate::kernel::world::{State, World};
 
@@ -126,17 +126,15 @@ fn take(world: &World, mut findings: Findings, suite: &str, firewalls: impl Into
 
 /// Lets the tool and fyke set a firewall: both refuse the same of it, list the rest alike, and fyke lifts it.
 fn firewall(world: &World, findings: &mut Findings, before: &State, name: &str, steps: &[Step]) {
-    let by_tool = {
-        let refused = by_tool(world, steps);
-        (listed_by_tool(world), refused)
-    };
+    let refused_by_tool = by_tool(world, steps);
+    let mut listed = listed_by_tool(world);
     world.wipe();
     assert!(world.state() == *before, "{name}: the wipe leaves something");
-    let (mut listed, refused_by_tool) = by_tool;
     let refused = by_fyke(world, steps);
     let (shown, listed_of_fyke) = (listed_by_tool(world), listed_by_fyke(world));
-    let undone = world.fyke(&["undo", "last"]);
-    let well = undone.code == Some(0) && !undone.out.contains("drift") && world.state() == *before;
+    // Of a firewall that is refused as a whole there is nothing to undo.
+    let undone = if shown.is_empty() { None } else { Some(world.fyke(&["undo", "last"])) };
+    let well = undone.as_ref().is_none_or(|said| said.code == Some(0) && !said.out.contains("drift")) && world.state() == *before;
     if !well {
         findings.differ(Difference::Left, name, format!("{undone:?}"));
         world.wipe();
@@ -151,7 +149,7 @@ fn firewall(world: &World, findings: &mut Findings, before: &State, name: &str, 
     }
     if !refused.keys().eq(refused_by_tool.keys()) {
         let rest: Vec<Step> = steps.iter().enumerate().filter(|(at, _)| !refused.contains_key(at)).map(|(_, step)| step.clone()).collect();
-        super::steps::by_tool(world, &rest);
+        by_tool(world, &rest);
         listed = listed_by_tool(world);
         world.wipe();
     }
@@ -167,8 +165,6 @@ fn firewall(world: &World, findings: &mut Findings, before: &State, name: &str, 
     findings.count("listed equal", equal);
     findings.count("undone equal", well);
 }
-
-type Chains = super::steps::Chains;
 
 /// Names the first chain that is not the same for all.
 fn first_difference(listed: &Chains, shown: &Chains, ours: &Chains) -> String {

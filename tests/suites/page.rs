@@ -87,7 +87,12 @@ fn the_page_is_written_from_the_run() {
         page += &table(rows, &found);
         for (backend, findings) in found {
             let note = |(how, over, why)| {
-                differences.entry(how).or_insert_with(BTreeMap::new).entry((over, why)).or_insert_with(BTreeSet::new).insert(backend.name());
+                differences
+                    .entry(how)
+                    .or_insert_with(BTreeMap::new)
+                    .entry((over, why))
+                    .or_insert_with(BTreeSet::new)
+                    .insert(backend.name());
             };
             findings.differences.into_iter().for_each(note);
             of_the_tool.extend(findings.of_the_tool.into_keys());

@@ -72,7 +72,7 @@ impl Step {
             Deed::Chain(name) => format!("{table}.new_chain({});", text(name)),
             Deed::Policy(name, policy) => format!("{}.set_policy({});", chain(name), text(policy)),
             Deed::Rule(End::Last, name, words) => format!("{}.append({});", chain(name), text(words.as_str())),
-            Deed::Rule(End::First, name, words) => format!("{}.insert_first({});", chain(name), text(words.as_str())),
+            Deed::Rule(End::First, name, words) => format!("{}.insert({});", chain(name), text(words.as_str())),
         }
     }
 
@@ -144,23 +144,43 @@ fn one_by_one(world: &World, steps: &[Step]) -> Refused {
     steps.iter().enumerate().filter_map(|(at, step)| Some((at, refuses(step)?))).collect()
 }
 
+/// How many steps a source of fyke gets, which may have a megabyte.
+const PART: usize = 8_000;
+
 /// Lets fyke set a firewall as one run, without what it refuses.
 pub(super) fn by_fyke(world: &World, steps: &[Step]) -> Refused {
     let mut refused = Refused::new();
     loop {
-        let statement = |(at, step): (usize, &Step)| if refused.contains_key(&at) { "\n".into() } else { step.statement() + "\n" };
-        let said = world.run("firewall", &steps.iter().enumerate().map(statement).collect::<String>());
+        let said = world.run("firewall", &recipe(world, steps, &refused));
         match said.code {
             Some(0) => return refused,
             Some(1 | 2) => {
-                let line = said.err.split("firewall.rhai:").nth(1).and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
-                let at = line.and_then(|line| line.checked_sub(1)).filter(|at| !refused.contains_key(at) && *at < steps.len());
+                let at = blamed(&said.err).filter(|at| !refused.contains_key(at) && *at < steps.len());
                 refused.insert(at.unwrap_or_else(|| panic!("{said:?}")), why(&said.err));
             }
             _ => panic!("{said:?}"),
         }
         assert!(refused.len() < REFUSALS, "{refused:?}");
     }
+}
+
+/// Writes the parts of a recipe, one step a line, and gives the one that imports them.
+fn recipe(world: &World, steps: &[Step], refused: &Refused) -> String {
+    let statement = |(at, step): (usize, &Step)| if refused.contains_key(&at) { "\n".into() } else { step.statement() + "\n" };
+    let statements: Vec<String> = steps.iter().enumerate().map(statement).collect();
+    let part = |(number, statements): (usize, &[String])| {
+        world.recipe(&format!("part-{number}"), &statements.concat());
+        format!("import \"part-{number}\" as part_{number};\n")
+    };
+    statements.chunks(PART).enumerate().map(part).collect()
+}
+
+/// Finds the step that a fault names.
+fn blamed(fault: &str) -> Option<usize> {
+    let mut place = fault.split_once("part-")?.1.split([':', '.']);
+    let part: usize = place.next()?.parse().ok()?;
+    let line: usize = place.nth(1)?.parse().ok()?;
+    Some(part * PART + line.checked_sub(1)?)
 }
 
 /// All chains of both families: what is behind their names, and their rules in order.
