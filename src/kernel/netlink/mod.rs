@@ -4,6 +4,7 @@ pub mod connection;
 pub mod message;
 pub mod nftables;
 pub mod route;
+pub mod sockets;
 
 use std::io;
 use std::time::Duration;
