@@ -38,7 +38,7 @@ pub(super) struct Findings {
     pub(super) figures: BTreeMap<String, usize>,
     /// The differences: of which kind, over what, and why.
     pub(super) differences: Vec<(Difference, String, String)>,
-    /// What the installed tool does otherwise than the suite wants, by the file of the suite.
+    /// What the installed tool does not take: for rules by the file of the suite, for firewalls by its complaint.
     pub(super) of_the_tool: BTreeMap<String, usize>,
 }
 

@@ -157,6 +157,9 @@ fn firewall(world: &World, findings: &mut Findings, before: &State, name: &str, 
     if !equal {
         findings.differ(Difference::Listed, name, first_difference(&listed, &shown, &listed_of_fyke));
     }
+    for why in refused_by_tool.values() {
+        *findings.of_the_tool.entry(reason(why)).or_default() += 1;
+    }
     findings.count("firewalls", true);
     findings.add("rules", steps.iter().filter(|step| step.is_rule()).count());
     findings.add("steps", steps.len());
@@ -164,6 +167,13 @@ fn firewall(world: &World, findings: &mut Findings, before: &State, name: &str, 
     findings.add("fyke refuses", refused.len());
     findings.count("listed equal", equal);
     findings.count("undone equal", well);
+}
+
+/// Gives what the tool complains of, without its own name and what it says of its help.
+fn reason(complaint: &str) -> String {
+    let said = |line: &&str| !line.to_ascii_lowercase().starts_with("warn") && !line.starts_with("# ");
+    let line = complaint.lines().filter(|line| !line.is_empty()).find(said).or(complaint.lines().next()).unwrap_or_default();
+    line.split_once(": ").map_or(line, |(_, why)| why).trim_end_matches('.').to_owned()
 }
 
 /// Names the first chain that is not the same for all.

@@ -80,11 +80,11 @@ fn the_page_is_written_from_the_run() {
     }
     let mut page = format!("{HEAD}The last run compared {}.\n", machine_of_last_run());
     let mut differences = BTreeMap::new();
-    let mut of_the_tool = BTreeSet::new();
     for (suite, text, rows) in [("rules", RULES, RULES_ROWS), ("ferm", FERM, FIREWALL_ROWS), ("dumps", DUMPS, FIREWALL_ROWS)] {
         let found = [Backend::Legacy, Backend::Nft].map(|backend| (backend, Findings::of_last_run(suite, backend).unwrap()));
         page += text;
         page += &table(rows, &found);
+        page += &of_the_tool(suite, &found);
         for (backend, findings) in found {
             let note = |(how, over, why)| {
                 differences
@@ -95,17 +95,22 @@ fn the_page_is_written_from_the_run() {
                     .insert(backend.name());
             };
             findings.differences.into_iter().for_each(note);
-            of_the_tool.extend(findings.of_the_tool.into_keys());
         }
     }
-    let names: Vec<String> = of_the_tool.iter().map(|name| format!("`{name}`")).collect();
-    let missed = format!("What the installed tool does not pass is of these files, of a later version: {}.\n", names.join(", "));
-    page = page.replace(FERM, &format!("\n{missed}{FERM}"));
     page += "\n## Differences, one by one\n";
     for (how, title) in KINDS {
         page += &list(title, differences.remove(how).unwrap_or_default());
     }
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md"), page).unwrap();
+}
+
+/// Says what the installed tool does not take.
+fn of_the_tool(suite: &str, found: &[(Backend, Findings)]) -> String {
+    let names: BTreeSet<&String> =
+        found.iter().flat_map(|(_, findings)| findings.of_the_tool.keys()).filter(|name| !name.is_empty()).collect();
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect();
+    let what = if suite == "rules" { "What the tool does not pass is in these files" } else { "What the tool refuses, in its own words" };
+    format!("\n{what}: {}.\n", names.join(", "))
 }
 
 fn table(rows: &[(&str, &str)], found: &[(Backend, Findings)]) -> String {
