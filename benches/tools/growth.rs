@@ -51,10 +51,10 @@ pub(crate) fn table(backend: &str, scratch: &Path) -> Outcome<String> {
         Line { name, colour, dashed, points }
     };
     let lines = [
-        line("fyke run", "#0969da", false, |row| row.append),
-        line("iptables-restore", "#0969da", true, |row| row.restore),
-        line("fyke, list", "#bf8700", false, |row| row.list),
-        line("iptables-save", "#bf8700", true, |row| row.save),
+        line("fyke run", "#2f81f7", false, |row| row.append),
+        line("iptables-restore", "#2f81f7", true, |row| row.restore),
+        line("fyke, list", "#c77d10", false, |row| row.list),
+        line("iptables-save", "#c77d10", true, |row| row.save),
     ];
     let name = format!("growth-{backend}.svg");
     fs::write(Path::new(FOLDER).join(&name), draw(&format!("iptables on {backend}: time by number of rules"), "rules", &lines))?;
