@@ -13,7 +13,7 @@ use super::{FYKE, Outcome, machine, script};
 const SIZES: [(usize, usize); 5] = [(1_000, 7), (3_000, 5), (10_000, 5), (30_000, 3), (100_000, 1)];
 
 /// How many rules are listed against iptables-save, for which there is a goal.
-pub(crate) const LISTED: usize = 28_000;
+const LISTED: usize = 28_000;
 
 const LIST: &str = "iptables::table(\"filter\").list().len()";
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");

@@ -124,11 +124,8 @@ fn alone(measure: fn(&Path) -> Outcome<String>) -> Outcome {
 fn growth(scratch: &Path) -> Outcome<String> {
     let mut text = String::new();
     for Backend { name, list, .. } in &BACKENDS {
-        let row = Row {
-            name: format!("{} rules listed, against `iptables-save`", growth::LISTED),
-            times: growth::list(name, scratch)?,
-            goal: Some(*list),
-        };
+        let row =
+            Row { name: "28,000 rules listed, against `iptables-save`".into(), times: growth::list(name, scratch)?, goal: Some(*list) };
         write!(text, "\n### {name}\n\n{}\n{}", table(&[row]), growth::table(name, scratch)?)?;
     }
     Ok(text)
