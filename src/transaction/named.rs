@@ -115,7 +115,7 @@ impl Transaction {
             return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
         }
         guard.wake();
-        guard.named(&changes)?;
+        guard.named(kernel.as_mut(), &changes)?;
         if changes.is_empty() {
             return Ok(None);
         }

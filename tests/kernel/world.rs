@@ -135,12 +135,13 @@ pub(crate) struct State {
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
+    sets: Vec<String>,
 }
 
 impl State {
     /// Tells whether nothing is set at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.nft.is_empty() && self.recent.is_empty() && self.rules.iter().all(|(_, rules)| rules.is_empty())
+        self.nft.is_empty() && self.recent.is_empty() && self.sets.is_empty() && self.rules.iter().all(|(_, rules)| rules.is_empty())
     }
 }
 
@@ -245,7 +246,7 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls() }
+        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets() }
     }
 
     /// Listens on a port, in both families.
@@ -319,7 +320,28 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
     said.out
 }
 
-/// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
+/// Gives what `ipset save` writes, sorted, without what changes by itself: seeds and sizes of hashes, and the time that is left.
+pub(crate) fn sets() -> Vec<String> {
+    let moving = |word: &str, of: &str| match word {
+        "initval" | "hashsize" | "bucketsize" => true,
+        "timeout" | "packets" | "bytes" => of == "add",
+        _ => false,
+    };
+    let plain = |line: &str| {
+        let (mut words, mut kept) = (line.split(' '), Vec::new());
+        while let Some(word) = words.next() {
+            match moving(word, kept.first().copied().unwrap_or_default()) {
+                true => drop(words.next()),
+                false => kept.push(word),
+            }
+        }
+        kept.join(" ")
+    };
+    let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
+    lines.sort();
+    lines
+}
+
 /// Gives the parameters of this namespace that do not change by themselves, by their paths.
 pub(crate) fn sysctls() -> BTreeMap<String, String> {
     let folders = |version: &str| [format!("/proc/sys/net/{version}"), format!("/proc/sys/net/{version}/conf/*")];
@@ -333,6 +355,7 @@ pub(crate) fn sysctls() -> BTreeMap<String, String> {
     files.filter_map(value).collect()
 }
 
+/// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
 /// in which nothing was ever set.
 pub(crate) fn plain(save: &str) -> String {
     let mut tables: Vec<Vec<String>> = Vec::new();

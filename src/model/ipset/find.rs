@@ -44,7 +44,6 @@ impl Definition {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::model::ipset::Set;
 
     fn holds(definition: &str, members: &[&str], wanted: &str) -> bool {

@@ -62,7 +62,7 @@ impl Object {
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_))
+        matches!(self, Object::Sysctl(_) | Object::Member(..))
     }
 
     /// Gives what has to be there for it to be there.
@@ -96,7 +96,7 @@ impl State {
 }
 
 /// Tells whether two objects are in the same state, or both not there.
-fn agree(one: Option<&State>, other: Option<&State>) -> bool {
+pub fn agree(one: Option<&State>, other: Option<&State>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.agrees(other),
         (one, other) => one.is_none() && other.is_none(),

@@ -79,6 +79,7 @@ impl Way<'_> {
         match now {
             Some(now) if self.follows_one_that_is_back(change, &now) => self.make(&change.object, Some(now), change.before.clone()),
             Some(now) => self.report(change, false, became(&now)),
+            None if change.after.as_ref().is_some_and(State::passes) => {}
             None => self.report(change, false, "it is gone, with what it belonged to"),
         }
     }
@@ -106,5 +107,6 @@ impl Way<'_> {
 }
 
 fn became(state: &State) -> String {
-    format!("somebody set it to {}", Told(state))
+    let told = Told(state).to_string();
+    if told.is_empty() { "somebody put it in".to_owned() } else { format!("somebody set it to {}", told.trim_start()) }
 }
