@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::rooms::Room;
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, plain, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -89,7 +89,7 @@ impl<'a> Stage<'a> {
     /// Takes out everything, whoever set it.
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
-        tool("ipset", &["destroy"], "");
+        destroy_sets(&[]);
     }
 
     fn wipe_rules(&self) {

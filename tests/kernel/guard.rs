@@ -9,7 +9,7 @@ use std::time::Duration;
 use fyke::model::iptables::{Memory, Ruleset, save, walk};
 use fyke::model::{Family, Flow, Tracking};
 
-use super::world::{Backend, LONG, World, on_both, tool};
+use super::world::{Backend, LONG, World, destroy_sets, on_both, tool};
 use crate::program::Said;
 
 on_both! {
@@ -200,8 +200,8 @@ fn a_set_that_rules_ask_is_looked_into(world: &World) {
     login.is_untouched(world, "ipset::set(\"blocked\").ensure([\"203.0.113.0/24\", \"192.0.2.3\"]);");
     login.is_untouched(world, "ipset::set(\"blocked\").ensure([\"192.0.2.0/24\", \"192.0.2.2 nomatch\"]);");
     login.is_guarded(world, "ipset::new_set(\"fresh\", \"hash:net\").add(\"192.0.2.2\"); ipset::swap(\"fresh\", \"blocked\");");
-    world.iptables("iptables -F INPUT");
-    tool("ipset", &["destroy", "blocked"], "");
+    world.wipe();
+    destroy_sets(&["blocked"]);
 }
 
 fn a_rule_in_front_decides(world: &World) {

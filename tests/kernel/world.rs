@@ -320,6 +320,19 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
     said.out
 }
 
+/// Destroys sets, all if none is named. nf_tables lets go of them a while after its rules have gone.
+pub(crate) fn destroy_sets(names: &[&str]) {
+    let names = if names.is_empty() { vec![""] } else { names.to_vec() };
+    let destroy = |name: &str| Command::new("ipset").arg("destroy").args(Some(name).filter(|name| !name.is_empty())).output().unwrap();
+    let begun = Instant::now();
+    for name in names {
+        while !destroy(name).status.success() {
+            assert!(begun.elapsed() < LONG, "the set {name} stays in use");
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 /// Gives what `ipset save` writes, sorted, without what changes by itself: seeds and sizes of hashes, and the time that is left.
 pub(crate) fn sets() -> Vec<String> {
     let moving = |word: &str, of: &str| match word {

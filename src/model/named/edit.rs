@@ -174,7 +174,12 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
         for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
-            if seen.insert(object.clone()) {
+            let goes_with_all = object.holds_others() && !wanted.contains_key(&object);
+            if goes_with_all {
+                // What is in it goes first, also if it was asked for before.
+                order.retain(|(other, _)| *other != object);
+            }
+            if seen.insert(object.clone()) || goes_with_all {
                 order.push((object, origin));
             }
         }
