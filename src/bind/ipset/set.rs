@@ -162,7 +162,7 @@ pub mod functions {
     /// ```rhai
     /// let blocked = ipset::ensure_set("blocked", "hash:net");
     /// blocked.ensure(["192.0.2.0/24", "198.51.100.7"]);
-    /// iptables::table("filter").chain("INPUT").ensure("-m set --match-set blocked src -j DROP");
+    /// iptables::table("filter").chain("INPUT").ensure(#{ match_set: "blocked src", jump: "DROP" });
     /// ```
     ///
     /// # Source
