@@ -245,6 +245,10 @@ impl Transaction {
                 if !self.overlay.is_clean() || edits.iter().any(|edit| self.named.is_to_be_written_before(edit)) {
                     self.flush()?;
                 }
+                if self.named.is_clean() {
+                    // What was read for an edit that was refused may be old.
+                    self.named.flushed();
+                }
                 edits.iter().try_for_each(|edit| self.own_named(edit))?;
                 self.named.add(edits, origin, self.kernel.named())
             }

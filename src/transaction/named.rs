@@ -14,6 +14,8 @@ pub(super) struct Queue {
     /// What was read, with the edits on top.
     wanted: Inventory,
     read: BTreeSet<Scope>,
+    /// The sets that were found in the kernel.
+    there: BTreeSet<Object>,
 }
 
 impl Queue {
@@ -69,12 +71,19 @@ impl Queue {
         edit.needs_a_batch(&self.edits, &self.wanted)
     }
 
+    /// Tells whether an object that can hold others is there without what is queued.
+    fn was_there(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<bool, Fault> {
+        object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
+        Ok(self.there.contains(object))
+    }
+
     fn load(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         if !self.read.contains(scope) {
-            let found = kernel.read(scope)?;
-            let is_new = |object: &Object| !self.read.iter().any(|read| read.covers(object));
-            let new: Vec<_> = found.into_iter().filter(|(object, _)| is_new(object)).collect();
-            self.wanted.extend(new);
+            let mut found = kernel.read(scope)?;
+            // What is queued of it already counts.
+            found.retain(|object, _| !self.read.iter().any(|read| read.covers(object)));
+            self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_))).cloned());
+            self.wanted.append(&mut found);
             self.read.insert(scope.clone());
         }
         Ok(())
@@ -100,8 +109,7 @@ impl Transaction {
     /// Refuses to take an object of others for one of this recipe's own.
     pub(super) fn own_named(&mut self, edit: &Edit) -> Result<(), Fault> {
         let Edit::Ensure(object @ Object::Set(_), _) = edit else { return Ok(()) };
-        let present = inventory([object.clone()].into_iter(), self.kernel.named())?;
-        if present.contains_key(object) { self.ledger.own(object) } else { Ok(()) }
+        if self.named.was_there(object, self.kernel.named())? { self.ledger.own(object) } else { Ok(()) }
     }
 
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.

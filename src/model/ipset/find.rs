@@ -15,7 +15,7 @@ impl Element {
     }
 
     fn is_in(&self, member: &Element, entry: &Entry) -> bool {
-        self.0.iter().zip(&member.0).all(|(part, of)| match (part, of) {
+        self.0.iter().zip(member.0.iter()).all(|(part, of)| match (part, of) {
             // A network is asked for as it is, an address in all networks.
             (Part::Net(wanted), Part::Net(net)) if is_host(wanted) => net.contains(wanted.address),
             (Part::Iface { name, physdev }, Part::Iface { name: of, physdev: bridged }) if entry.wildcard => {

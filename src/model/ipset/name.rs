@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::model::{Fault, instance};
 /// The name of a set: what every tool that prints and reads it takes as one word.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SetName(Box<str>);
+pub struct SetName(Arc<str>);
 
 impl SetName {
     /// The most bytes of a name: IPSET_MAXNAMELEN is 32 with the final NUL.
@@ -61,7 +62,7 @@ impl TryFrom<String> for SetName {
 
 impl From<SetName> for String {
     fn from(name: SetName) -> Self {
-        name.0.into()
+        name.0.as_ref().into()
     }
 }
 

@@ -138,7 +138,7 @@ fn address(m: &mut Messages, kind: u16, address: IpAddr) {
 pub(super) fn one(m: &mut Messages, element: &Element, entry: Option<&Entry>, beside: Option<&Beside>) {
     let mut flags = 0;
     let mut nets = [(attribute::IP, attribute::CIDR), (attribute::IP2, attribute::CIDR2)].into_iter();
-    for part in &element.0 {
+    for part in element.0.iter() {
         match part {
             Part::Net(prefix) => nets.next().into_iter().for_each(|kinds| net(m, kinds, *prefix)),
             Part::Port(port) => m.attribute(attribute::PORT | NET, &port.to_be_bytes()),
