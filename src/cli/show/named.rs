@@ -34,7 +34,7 @@ fn name(object: &Object) -> String {
     match object {
         Object::Sysctl(key) => key.to_string(),
         Object::Set(set) => set.to_string(),
-        Object::Member(set, element) => format!("{set} {element}"),
+        Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
         other => other.to_string(),
     }
@@ -61,10 +61,14 @@ pub(super) fn json(change: &Change) -> Value {
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());
-    json!({
+    let mut entry = json!({
         "object": object, "name": name(&change.object), "before": state(&change.before), "after": state(&change.after),
         "origin": change.origin.as_ref().map(|origin| origin.at.to_string()),
-    })
+    });
+    if let Object::Member(set, _) = &change.object {
+        entry["set"] = json!(set.as_str());
+    }
+    entry
 }
 
 #[cfg(test)]

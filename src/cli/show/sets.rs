@@ -16,7 +16,8 @@ pub(super) fn diff(changes: &[&Change], paint: Paint) -> String {
     for name in names(changes) {
         let is_mine = |object: &Object| matches!(object, Object::Set(set) | Object::Member(set, _) if set == name);
         let mine = || changes.iter().copied().filter(|change| is_mine(&change.object));
-        let made = mine().filter(|change| matches!(change.object, Object::Set(_))).filter_map(|change| heading(name, change, paint)).last();
+        let made =
+            mine().filter(|change| matches!(change.object, Object::Set(_))).filter_map(|change| heading(name, change, paint)).next_back();
         text.push_str(&made.unwrap_or_else(|| format!("    set {}\n", escaped(name.as_str()))));
         text.push_str(&elements(mine(), paint));
     }
