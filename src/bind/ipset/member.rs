@@ -94,10 +94,9 @@ pub mod functions {
         Ok(set.members(&ctx)?.iter().map(|(element, _)| element.to_string().into()).collect())
     }
 
-    /// Lists the elements of the set as maps, with what is kept about them: `element`, and where there is one `timeout`, `comment`, `packets`,
-    /// `bytes`, `nomatch`.
+    /// Lists the elements of the set as maps, with what is kept about them.
     ///
-    /// Each can be given to `add` and the like.
+    /// The keys are `element`, and where there is one `timeout`, `comment`, `packets`, `bytes`, `nomatch` and the like. Each map can be given to `add` and the like.
     ///
     /// # Changes
     /// Nothing.
