@@ -47,8 +47,11 @@ impl Source for Here {
 fn of_sets(sets: Sets, with_members: bool) -> Inventory {
     let mut found = Inventory::new();
     for (name, set) in sets.sets {
-        let members = set.members.iter().filter(|_| with_members);
-        found.extend(members.map(|(element, entry)| (Object::Member(name.clone(), element.clone()), State::Entry(entry.clone()))));
+        if with_members {
+            let members = set.members.into_pairs().into_iter();
+            // They are sorted already, and an inventory that is made at once is made faster.
+            found.append(&mut members.map(|(element, entry)| (Object::Member(name.clone(), element), State::Entry(entry))).collect());
+        }
         found.insert(Object::Set(name), State::Set(set.definition));
     }
     found
@@ -82,7 +85,7 @@ fn step(change: &Change) -> Option<Step> {
         (Object::Member(set, element), Some(State::Entry(entry))) => {
             Some(Step::Put(set.clone(), Member { element: element.clone(), entry: entry.clone() }))
         }
-        (Object::Member(set, element), None) => Some(Step::Remove(set.clone(), element.clone())),
+        (Object::Member(set, element), None) => Some(Step::Take(set.clone(), element.clone())),
         (Object::SetPair(one, other), Some(_)) => Some(Step::Swap(one.clone(), other.clone())),
         _ => None,
     }

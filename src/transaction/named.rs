@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Transaction, company};
 use crate::kernel::named::Source;
 use crate::model::named::{Edit, Scope, wish};
-use crate::model::{Change, Fault, Inventory, Object, Origin};
+use crate::model::{Change, Fault, Inventory, Object, Origin, State};
 
 /// What is queued, and what there will be.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub(super) struct Queue {
     /// What was read, with the edits on top.
     wanted: Inventory,
     read: BTreeSet<Scope>,
+    /// The sets that were found in the kernel.
+    there: BTreeSet<Object>,
 }
 
 impl Queue {
@@ -31,14 +33,37 @@ impl Queue {
         Ok(self.wanted.iter().filter(|(object, _)| scope.covers(object)).map(|(object, state)| (object.clone(), state.clone())).collect())
     }
 
-    /// Queues an edit. What has to be there is looked for now.
-    pub(super) fn add(&mut self, edit: Edit, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
-        for scope in edit.object().scopes() {
+    /// Reads the state of one object, with everything that is queued on top.
+    pub(super) fn state(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<Option<State>, Fault> {
+        if self.is_clean() {
+            return Ok(inventory([object.clone()].into_iter(), kernel)?.remove(object));
+        }
+        object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
+        Ok(self.wanted.get(object).cloned())
+    }
+
+    /// Queues edits, all of them or none. What has to be there is looked for now.
+    pub(super) fn add(&mut self, edits: Vec<Edit>, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        let earlier = self.edits.len();
+        for edit in edits {
+            let scopes = edit.object().scopes();
+            let done = scopes.iter().try_for_each(|scope| self.load(scope, kernel)).and_then(|()| edit.apply(&mut self.wanted));
+            if let Err(fault) = done {
+                self.edits.truncate(earlier);
+                return self.read_again(kernel).and(Err(fault));
+            }
+            self.edits.push((edit, origin.clone()));
+        }
+        Ok(())
+    }
+
+    /// Reads all anew, and does once more what is queued.
+    fn read_again(&mut self, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        self.wanted.clear();
+        for scope in std::mem::take(&mut self.read) {
             self.load(&scope, kernel)?;
         }
-        edit.apply(&mut self.wanted)?;
-        self.edits.push((edit, origin));
-        Ok(())
+        self.edits.iter().try_for_each(|(edit, _)| edit.apply(&mut self.wanted).map(drop))
     }
 
     /// Tells whether what is queued has to be written before an edit.
@@ -46,12 +71,19 @@ impl Queue {
         edit.needs_a_batch(&self.edits, &self.wanted)
     }
 
+    /// Tells whether an object that can hold others is there without what is queued.
+    fn was_there(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<bool, Fault> {
+        object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
+        Ok(self.there.contains(object))
+    }
+
     fn load(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         if !self.read.contains(scope) {
-            let found = kernel.read(scope)?;
-            let is_new = |object: &Object| !self.read.iter().any(|read| read.covers(object));
-            let new: Vec<_> = found.into_iter().filter(|(object, _)| is_new(object)).collect();
-            self.wanted.extend(new);
+            let mut found = kernel.read(scope)?;
+            // What is queued of it already counts.
+            found.retain(|object, _| !self.read.iter().any(|read| read.covers(object)));
+            self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_))).cloned());
+            self.wanted.append(&mut found);
             self.read.insert(scope.clone());
         }
         Ok(())
@@ -77,8 +109,7 @@ impl Transaction {
     /// Refuses to take an object of others for one of this recipe's own.
     pub(super) fn own_named(&mut self, edit: &Edit) -> Result<(), Fault> {
         let Edit::Ensure(object @ Object::Set(_), _) = edit else { return Ok(()) };
-        let present = inventory([object.clone()].into_iter(), self.kernel.named())?;
-        if present.contains_key(object) { self.ledger.own(object) } else { Ok(()) }
+        if self.named.was_there(object, self.kernel.named())? { self.ledger.own(object) } else { Ok(()) }
     }
 
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
@@ -92,7 +123,7 @@ impl Transaction {
             return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
         }
         guard.wake();
-        guard.named(&changes)?;
+        guard.named(kernel.as_mut(), &changes)?;
         if changes.is_empty() {
             return Ok(None);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::model::Fault;
 
 /// What a set holds once: `10.0.0.0/8,tcp:80`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Element(pub Box<[Part]>);
+pub struct Element(pub Arc<[Part]>);
 
 /// An element with what the set keeps about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +151,14 @@ impl Members {
         };
         let listed = listed.into_iter().flatten().map(|member| (&member.element, &member.entry));
         keyed.into_iter().flatten().chain(listed)
+    }
+
+    /// Gives all members away, those of a list in their order.
+    pub fn into_pairs(self) -> Vec<(Element, Entry)> {
+        match self {
+            Members::Keyed(members) => members.into_iter().collect(),
+            Members::Listed(members) => members.into_iter().map(|Member { element, entry }| (element, entry)).collect(),
+        }
     }
 
     /// Gives the sets that are named.

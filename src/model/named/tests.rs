@@ -185,3 +185,49 @@ fn strict_verbs_say_what_is_in_the_way() {
     let other = State::Set("hash:net".parse().unwrap());
     assert!(why(Edit::Ensure(set("a"), other)).contains("it is there, and is another one: hash:ip"));
 }
+
+/// Makes an inventory of one set, and gives what makes an element of it.
+fn one_set(definition: &str) -> (Inventory, impl Fn(&str) -> (Object, State)) {
+    let definition: Definition = definition.parse().unwrap();
+    let host = Inventory::from([(set("a"), State::Set(definition.clone()))]);
+    let member = move |text: &str| {
+        let member = definition.members(text).unwrap().remove(0);
+        (Object::Member("a".parse().unwrap(), member.element), State::Entry(member.entry))
+    };
+    (host, member)
+}
+
+#[test]
+fn a_bitmap_has_one_place_for_an_address() {
+    let (mut host, member) = one_set("bitmap:ip,mac range 10.0.0.0/24");
+    let (old, new) = (member("10.0.0.1,02:00:00:00:00:01"), member("10.0.0.1,02:00:00:00:00:02"));
+    host.insert(old.0.clone(), old.1.clone());
+    let before = host.clone();
+    let changes = wish(&host, &[(Edit::Ensure(new.0.clone(), new.1), Origin::at("x", 1, 1))]).unwrap().changes;
+    apply(&mut host, &changes);
+    assert_eq!((host.contains_key(&old.0), host.contains_key(&new.0)), (false, true));
+    let (back, drift) = revert(&host, &changes, false);
+    apply(&mut host, &back);
+    assert_eq!((host, drift), (before, Vec::new()));
+}
+
+#[test]
+fn a_hash_holds_no_more_than_it_was_made_for() {
+    let (host, member) = one_set("hash:ip maxelem 2");
+    let edits: Vec<_> =
+        ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(member).map(|(object, state)| (Edit::Ensure(object, state), Origin::at("x", 1, 1))).into();
+    assert_eq!(wish(&host, &edits[..2]).unwrap().changes.len(), 2);
+    let full = wish(&host, &edits).unwrap_err();
+    assert_eq!((full.kind, full.why.as_str()), (Kind::Refused, "it would have 3 elements, and it holds 2 at most"));
+}
+
+#[test]
+fn what_is_in_a_set_goes_before_it() {
+    let (mut host, member) = one_set("hash:ip");
+    let (object, state) = member("10.0.0.1");
+    host.insert(object.clone(), state);
+    let made = host[&set("a")].clone();
+    let edits = [Edit::Ensure(set("a"), made), Edit::Absent(set("a"))].map(|edit| (edit, Origin::at("x", 1, 1)));
+    let gone: Vec<Object> = wish(&host, &edits).unwrap().changes.into_iter().map(|change| change.object).collect();
+    assert_eq!(gone, [object, set("a")]);
+}
