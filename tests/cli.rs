@@ -53,6 +53,7 @@ fn the_flags_of_a_recipe_are_its_own() {
     assert_eq!(fyke(["run", "--", &recipe, "--json=x"]).out, "x\n");
     let help = fyke(["run", &recipe, "--help"]);
     assert!(help.code == Some(0) && help.out.contains("--json TEXT"), "{help:?}");
+    assert!(help.out.contains(&format!("Usage: fyke run {recipe} [PARAMETER...]")), "{help:?}");
     let said = fyke(["run", &recipe, "--jsn", "x"]);
     assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
     assert!(said.err.contains("did you mean `--json`?"), "{said:?}");

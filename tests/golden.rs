@@ -11,6 +11,7 @@ use fyke::host::{Host, Mode, Recipe, Setup};
 use fyke::kernel::Kernel;
 use fyke::kernel::shadow::{Shadow, Shared};
 use fyke::model::iptables::{Policy, Ruleset, save};
+use fyke::model::named::Told;
 use fyke::model::{Change, Family, State};
 use fyke::transaction::select::Here;
 use fyke::transaction::undo::Desk;
@@ -90,7 +91,7 @@ fn changes(changes: &[Change]) -> String {
         State::Policy(policy) => format!(" {policy}"),
         State::Name(name) => format!(" {name}"),
         State::Rule(rule, place) => format!(" at {}: {}", place.number, rule.words),
-        State::Value(value) => format!(" {value}"),
+        other => format!(" {}", Told(other)),
     };
     let mut text = String::new();
     for change in changes.iter().filter(|change| change.is_visible()) {

@@ -126,7 +126,7 @@ fn an_ordinary_user_plans_and_runs_in_the_sandbox_only() {
         "as() { \"$@\"; }".to_owned()
     };
     let said = shell(&format!("{user}; as $FYKE plan {recipe}; echo $?; as $FYKE --sandbox run {recipe} 2>&1 | sed 's/undo .*/undo/'"));
-    assert_eq!(said.out, "5\n10 changes; lift with: fyke undo\n", "{said:?}");
+    assert_eq!(said.out, "5\n10 changes, gone with the sandbox\n", "{said:?}");
     assert!(said.err.contains("CAP_NET_ADMIN") && said.err.contains("--sandbox"), "{said:?}");
 }
 

@@ -12,6 +12,7 @@ mod pages;
 mod program;
 mod reference;
 mod repl;
+mod repl_say;
 mod suites;
 mod terminal;
 mod tidy;

@@ -1,5 +1,7 @@
 //! The prompt, at a terminal and at the end of a pipe.
 
+mod leave;
+
 use std::process::{Command, Stdio};
 
 use crate::program::{Folder, fyke, fyke_with, is_root};
@@ -244,57 +246,88 @@ fn a_table_fits_the_terminal_as_it_is() {
 }
 
 #[test]
-fn an_interpreter_that_dies_takes_nothing_along() {
+fn what_is_typed_ahead_is_done_in_turn() {
     let folder = Folder::new();
-    let mut terminal = inside(&folder, "$FYKE --color never repl; echo code $?; iptables-save | grep -c dport");
-    terminal.until("fyke>");
-    terminal.type_line("let input = iptables::table(\"filter\").chain(\"INPUT\") // mine", "fyke> ");
-    terminal.type_line("input.append(\"-p tcp --dport 22 -j ACCEPT\")", "fyke +1> ");
-    terminal.type_line("let deep = (); for i in 0..1000000 { let one = deep; deep = || one; }", "fyke +1> ");
-    // To let go of it takes more stack than there is.
-    terminal.press(&format!("deep = (){ENTER}"));
-    let shown = terminal.until("\n0");
-    assert!(shown.contains("it nested too deep for its stack") && shown.contains("\ncode 8\n0"), "{shown}");
-    let kept = shown.lines().find_map(|line| line.split(":load ").nth(1)).unwrap_or_else(|| panic!("{shown}"));
-    let text = std::fs::read_to_string(kept).unwrap();
-    let begin =
-        "let input = iptables::table(\"filter\").chain(\"INPUT\"); // mine\ninput.append(\"-p tcp --dport 22 -j ACCEPT\");\nlet deep";
-    assert!(text.starts_with(begin) && !text.contains("deep = ()\n"), "{text}");
+    let mut terminal = sandbox(&folder);
+    terminal.press(&format!("sleep(\"300ms\"){ENTER}let x = [1,{ENTER}  2]{ENTER}x.len() + 40{ENTER}"));
+    terminal.until("42\nfyke sandbox>");
+    // What comes while a statement runs is held by the terminal, not by the editor.
+    terminal.press(&format!("sleep(\"1s\"){ENTER}"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.press(&format!("x.len() + 50{ENTER}x.len() + 60{ENTER}"));
+    terminal.until("62\nfyke sandbox>");
+    assert!(terminal.shown().contains("\n52\n"), "{}", terminal.shown());
 }
 
 #[test]
-fn who_leaves_is_asked() {
+fn an_interrupt_is_for_what_is_typed_ahead_too() {
     let folder = Folder::new();
-    for (answer, left) in [("keep", "code 0\n1"), ("lift", "code 0\n0")] {
-        let mut terminal = inside(&folder, "$FYKE --color never repl; echo code $?; iptables-save | grep -c dport");
-        terminal.until("fyke>");
-        terminal.type_line("iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 22 -j ACCEPT\")", "fyke +1> ");
-        terminal.press(CTRL_D);
-        terminal.until("1 statement is in force: keep or lift?");
+    let mut terminal = sandbox(&folder);
+    terminal.press(&format!("let x = 1; sleep(\"1h\"){ENTER}x = 2{ENTER}"));
+    std::thread::sleep(std::time::Duration::from_millis(1000));
+    terminal.press(&format!("x = 3{ENTER}"));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.press(CTRL_C);
+    terminal.until_it("is interrupted", |shown| shown.contains("interrupted") && shown.ends_with(PROMPT.trim_end()));
+    assert!(terminal.type_line("x", PROMPT).contains("the variable `x` is not defined"), "{}", terminal.shown());
+    terminal.press("\x1b[A\x1b[A");
+    terminal.until("fyke sandbox> let x = 1; sleep(\"1h\")");
+}
+
+#[test]
+fn what_is_pasted_is_one_input() {
+    let folder = Folder::new();
+    let mut terminal = sandbox(&folder);
+    let rules =
+        "let input = iptables::table(\"filter\").chain(\"INPUT\");\rinput.append(\"-p tcp -j DROP\");\rinput.append(\"-j DROP\");\r";
+    terminal.press(&format!("\x1b[200~{rules}40 + 2\x1b[201~"));
+    terminal.until("input.append(\"-j DROP\");\n40 + 2");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(terminal.shown().ends_with("40 + 2"), "{}", terminal.shown());
+    terminal.press(ENTER);
+    terminal.until("42\nfyke sandbox +1>");
+    terminal.type_line(":undo", PROMPT);
+    assert_eq!(terminal.type_line("input.list().len()", PROMPT), "0");
+    terminal.press("\x1b[A\x1b[A\x1b[A");
+    terminal.until("input.append(\"-j DROP\");\n40 + 2");
+    terminal.press(CTRL_C);
+    terminal.until("40 + 2\nfyke sandbox>");
+    terminal.press("\x1b[200~let a = 1\rlet b = 2\x1b[201~");
+    terminal.until("let b = 2");
+    terminal.press(ENTER);
+    terminal.until_it("says what is missing", |shown| shown.contains("a statement ends in `;` where another one follows"));
+}
+
+#[test]
+fn what_is_loaded_goes_by_its_file() {
+    let folder = Folder::new();
+    folder.file("some.rhai", "//! Drops all.\nlet x = 1;\niptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\");");
+    let mut terminal = sandbox(&folder);
+    terminal.type_line(":load some.rhai", "fyke sandbox +1> ");
+    assert!(terminal.type_line(":changes", "fyke sandbox +1> ").starts_with(":load some.rhai\n"), "{}", terminal.shown());
+    assert!(terminal.type_line(":undo", PROMPT).ends_with("lifted: :load some.rhai"), "{}", terminal.shown());
+}
+
+#[test]
+fn keys_that_end_something_end_no_more_than_that() {
+    let folder = Folder::new();
+    let mut terminal = sandbox(&folder);
+    for prompts in 2..4 {
         terminal.press(CTRL_C);
-        terminal.until("fyke +1>");
-        terminal.press(&format!(":q{ENTER}"));
-        terminal.until("1 statement is in force: keep or lift?");
-        terminal.press(&format!("perhaps{ENTER}"));
-        terminal.until_it("asks again", |shown| shown.contains("say keep or lift") && shown.ends_with("lift?"));
-        terminal.press(&format!("{answer}{ENTER}"));
-        let shown = terminal.until(left);
-        assert_eq!(shown.contains("lift with: fyke undo"), answer == "keep", "{shown}");
+        terminal.until(&"\nfyke sandbox>".repeat(prompts));
     }
-}
-
-#[test]
-fn a_terminal_that_is_lost_lifts() {
-    let folder = Folder::new();
-    for (signal, code) in [("HUP", 129), ("TERM", 143)] {
-        let script = "bash -c 'echo pid $$; exec $FYKE --color never repl'; echo code $?; iptables-save | grep -c dport";
-        let mut terminal = inside(&folder, script);
-        let shown = terminal.until("fyke>");
-        let pid = shown.lines().find_map(|line| line.strip_prefix("pid ")).unwrap().to_owned();
-        terminal.type_line("iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 22 -j ACCEPT\")", "fyke +1> ");
-        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
-        terminal.until(&format!("code {code}\n0"));
-    }
+    // At the end of an input that is not whole, Ctrl-D does nothing.
+    terminal.press(&format!("let x = [1,{ENTER}{CTRL_D}{CTRL_D}2]{ENTER}"));
+    terminal.until("2]\nfyke sandbox>");
+    assert_eq!(terminal.type_line("x.len()", PROMPT), "2");
+    // A terminal that gets narrower takes nothing of the line along.
+    terminal.press("let word = \"one two three");
+    terminal.until("two three");
+    terminal.resize(60, 30);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.press(&format!(" four\"{ENTER}"));
+    terminal.until("four\"\nfyke sandbox>");
+    assert_eq!(terminal.type_line("word", PROMPT), "one two three four");
 }
 
 #[test]
@@ -333,7 +366,13 @@ fn a_pipe_gives_statements() {
 #[test]
 fn what_a_pipe_has_changed_stays_unless_it_fails() {
     let rule = "iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 22 -j ACCEPT\")";
-    for (more, left) in [("", "code 0\n1"), ("\nthrow 1", "code 1\n0"), ("\n:quit lift", "code 0\n0"), ("\n:undo", "code 0\n0")] {
+    for (more, left) in [
+        ("", "code 0\n1"),
+        ("\nexit(70)\n:undo", "code 70\n1"),
+        ("\nthrow 1", "code 1\n0"),
+        ("\n:quit lift", "code 0\n0"),
+        ("\n:undo", "code 0\n0"),
+    ] {
         let folder = Folder::new();
         let file = folder.file("statements", format!("{rule}{more}\n"));
         let script = format!("$FYKE --color never repl < {file}; echo code $?; iptables-save | grep -c dport");

@@ -2,11 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{Winsize, openpty};
 
 /// Longer than anything takes on a busy machine.
@@ -20,9 +24,12 @@ pub(crate) const CTRL_D: &str = "\x04";
 
 /// A terminal with a program at work in it.
 pub(crate) struct Terminal {
-    keys: File,
+    /// Nothing once it is lost.
+    keys: Option<File>,
     line: OwnedFd,
     screen: Arc<Mutex<vt100::Parser>>,
+    lost: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
     child: Child,
 }
 
@@ -31,6 +38,8 @@ impl Terminal {
     pub(crate) fn open((rows, columns): (u16, u16), command: &Command) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).unwrap();
+        // A terminal is closed when nobody holds its other end any more.
+        fcntl(&pair.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let end = || Stdio::from(pair.slave.try_clone().unwrap());
         // The terminal becomes the controlling one: its keys send signals, and its end does.
         let mut child = Command::new("setsid");
@@ -41,19 +50,30 @@ impl Terminal {
         }
         let child = child.current_dir(command.get_current_dir().unwrap()).stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let (mut shown, shared) = (File::from(pair.master.try_clone().unwrap()), screen.clone());
-        std::thread::spawn(move || {
+        let lost = Arc::new(AtomicBool::new(false));
+        let (mut shown, shared, over) = (File::from(pair.master.try_clone().unwrap()), screen.clone(), lost.clone());
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = shown.read(&mut bytes) {
-                shared.lock().unwrap().process(&bytes[..length]);
+            while !over.load(Ordering::Relaxed) {
+                if poll(&mut [PollFd::new(shown.as_fd(), PollFlags::POLLIN)], 50u8).unwrap() > 0 {
+                    let Ok(length @ 1..) = shown.read(&mut bytes) else { break };
+                    shared.lock().unwrap().process(&bytes[..length]);
+                }
             }
         });
-        Self { keys: File::from(pair.master), line: pair.slave, screen, child }
+        Self { keys: Some(File::from(pair.master)), line: pair.slave, screen, lost, reader: Some(reader), child }
     }
 
     /// Presses keys.
     pub(crate) fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Loses the terminal, as when a window is closed or a connection breaks.
+    pub(crate) fn lose(&mut self) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.reader.take().unwrap().join().unwrap();
+        self.keys = None;
     }
 
     /// Gives what the screen shows, without blanks at the ends of lines.

@@ -28,7 +28,7 @@ pub(crate) struct Line {
 /// The flags that every verb takes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Print one JSON document instead of text
+    /// Print one JSON document instead of text; at the prompt one a statement, each on a line
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
     /// Use colours
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// Use this implementation of iptables
     #[arg(long, global = true, value_name = "BACKEND", help_heading = "Where")]
     pub(crate) backend: Option<Backend>,
-    /// End the script after this time and lift what it did; 0 for never
+    /// End the script, or a statement of the prompt, after this time and lift what it did; 0 for never
     #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = safety::timeout, help_heading = "Where")]
     pub(crate) timeout: Timeout,
 }

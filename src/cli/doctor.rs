@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::Options;
 use super::place::Place;
-use super::show::{Screen, pad};
+use super::show::{Screen, fields, pad};
 use crate::kernel::process::{self, Limits, Page};
 use crate::kernel::xtables::backend::{self, Choice, Report};
 use crate::kernel::xtables::live::Reader;
@@ -56,18 +56,21 @@ fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>)
         });
         return screen.document(&document.collect::<Vec<_>>()).map(|()| 0);
     }
-    let width = lines.iter().map(|line| line.what.len()).max().unwrap_or(0);
-    for line in &lines {
-        let head = |mark: String| format!("{mark} {}  {}", pad(line.room, 8), pad(&line.what, width));
+    let paint = screen.paint;
+    let row = |line: &Line| {
+        let mark = if line.found.is_ok() { "ok" } else { "missing" };
         let text = match &line.found {
-            Ok(found) => format!("{}  {}\n", head(screen.paint.green("ok     ")), screen.paint.text(found)),
-            Err(fault) => {
-                let cure = fault.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-                format!("{}  {}\n", head(screen.paint.red("missing")), screen.paint.text(&format!("{}{cure}", fault.why)))
-            }
+            Ok(found) => found.clone(),
+            Err(fault) => format!("{}{}", fault.why, fault.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default()),
         };
-        screen.print(&text)?;
-    }
+        (format!("{}{}{}", pad(mark, 8), pad(line.room, 10), line.what), paint.text(&text).into_owned())
+    };
+    let rows: Vec<_> = lines.iter().map(row).collect();
+    let head = |head: &str| match head.strip_prefix("ok") {
+        Some(rest) => paint.green("ok") + rest,
+        None => head.replacen("missing", &paint.red("missing"), 1),
+    };
+    screen.print(&fields(rows.iter().map(|(head, text)| (&**head, &**text)), head, screen.bound()))?;
     Ok(0)
 }
 

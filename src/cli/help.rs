@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::args::{self, Topic};
 use super::show::{self, Screen};
 use crate::host::Recipe;
+use crate::host::lex::KEYWORDS;
 use crate::host::reflect::{self, FunctionDoc};
 use crate::model::{Fault, nearest};
 
 /// Prints what there is to know about a topic; without one, the help of the whole program.
 pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     let Some(topic) = options.topic.as_deref() else {
-        return screen.print(&args::command().render_long_help().to_string()).map(|()| 0);
+        return told(screen, &args::command().render_long_help().to_string());
     };
     if topic.contains('/') || topic.ends_with(".rhai") {
         return recipe(screen, &Recipe::find(topic)?);
@@ -30,14 +31,35 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     match () {
         () if !named.is_empty() => explain(screen, &named, show::function),
         () if !of_room.is_empty() => explain(screen, &of_room, line),
-        () if verb.is_some() => Ok(0),
-        () => Err(unknown(topic, &functions)),
+        () => match verb {
+            Some(_) if !screen.json => Ok(0),
+            Some(verb) => told(screen, &verb.to_string()),
+            None => of_language(screen, topic, functions),
+        },
     }
 }
 
+/// Prints the help of a verb, or of the whole program.
+fn told(screen: &Screen, text: &str) -> Result<u8, Fault> {
+    if screen.json { screen.document(&json!({ "help": text })) } else { screen.print(text) }.map(|()| 0)
+}
+
+/// Explains a function that the language itself has.
+fn of_language(screen: &Screen, topic: &str, mut functions: Vec<FunctionDoc>) -> Result<u8, Fault> {
+    let language = reflect::language();
+    let named: Vec<&FunctionDoc> = language.iter().filter(|function| function.name == topic).collect();
+    if !named.is_empty() {
+        return explain(screen, &named, show::function);
+    }
+    functions.extend(language);
+    Err(unknown(topic, &functions))
+}
+
 /// Writes signature and summary of a function.
-pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, _: usize) -> String {
-    format!("{}\n    {}\n", paint.bold(&function.signature()), function.summary())
+pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, width: usize) -> String {
+    let summary = show::markdown(function.summary(), paint, width.saturating_sub(4));
+    let indented: String = summary.lines().map(|line| format!("    {line}\n")).collect();
+    format!("{}\n{indented}", paint.bold(&function.signature()))
 }
 
 /// Prints the help of a recipe, with its parameters.
@@ -46,7 +68,7 @@ pub(crate) fn recipe(screen: &Screen, recipe: &Recipe) -> Result<u8, Fault> {
     if screen.json {
         screen.document(&show::recipe::json(&recipe.name, &interface))?;
     } else {
-        screen.print(&show::recipe::recipe(&recipe.name, &interface, screen.paint, screen.width()))?;
+        screen.print(&show::recipe::recipe(&recipe.name, recipe.word(), &interface, screen.paint, screen.width()))?;
     }
     Ok(0)
 }
@@ -64,7 +86,8 @@ pub(crate) fn explain(
     screen.print(&texts.concat()).map(|()| 0)
 }
 
-fn document(function: &FunctionDoc) -> Value {
+/// Gives what there is to know about a function, for a program.
+pub(super) fn document(function: &FunctionDoc) -> Value {
     json!({ "name": function.qualified(), "signature": function.signature(), "method": function.method, "doc": function.doc })
 }
 
@@ -72,7 +95,10 @@ fn unknown(topic: &str, functions: &[FunctionDoc]) -> Fault {
     let recipes: Vec<String> = Recipe::built_in().map(|recipe| recipe.name).collect();
     let names = functions.iter().flat_map(|function| [function.name.clone(), function.qualified(), function.room.clone()]);
     let names: Vec<String> = recipes.into_iter().chain(names).filter(|name| !name.is_empty()).collect();
-    let hint = nearest(topic, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
+    let hint = match KEYWORDS.contains(&topic) {
+        true => Some("it is a word of the language: https://rhai.rs/book/".to_owned()),
+        false => nearest(topic, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?")),
+    };
     Fault::input(format!("explain {topic:?}"), "there is no recipe, room, function or verb of this name")
         .hint(hint.unwrap_or_else(|| "`fyke list` shows the recipes, `fyke help` the verbs".to_owned()))
 }

@@ -58,6 +58,12 @@ impl Place {
         }
     }
 
+    /// Opens the journal for somebody who is going to write, making its folder if need be.
+    pub(crate) fn journal_to_write(&self) -> Result<Journal, Fault> {
+        self.state_to_write()?;
+        Journal::open(&self.shelf())
+    }
+
     /// Gives the runs of this boot and namespace.
     pub(crate) fn here<'a>(&'a self, journal: &'a Journal) -> Here<'a> {
         Here { journal, boot: &self.boot, namespace: self.namespace }

@@ -14,7 +14,7 @@ use crate::kernel::lock::{RunLock, TO_BEGIN};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Journal, Source};
+use crate::transaction::Source;
 
 /// Lifts every run whose processes are dead and whose changes are still there.
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
@@ -22,7 +22,7 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
     notice::lift_overdue(screen, options, &place)?;
     guarded(screen, || {
         let state = place.state_to_write()?;
-        let mut journal = Journal::open(&place.shelf())?;
+        let mut journal = place.journal_to_write()?;
         let context = place.context(Owner::new("recover", ""), Source::default());
         // A free lock is the proof that a run is dead; what its tools may still write is not, so it is held until all is lifted.
         let mut locks: Vec<(RunId, RunLock)> = Vec::new();

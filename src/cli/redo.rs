@@ -19,8 +19,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Redo) -> Result<u8
     let place = Place::enter(options)?;
     notice::heed(screen, options, &place)?;
     guarded(screen, || {
-        place.state_to_write()?;
-        let mut journal = Journal::open(&place.shelf())?;
+        let mut journal = place.journal_to_write()?;
         let run = place.here(&journal).to_redo(&words.run)?;
         tell(screen, &place, vec![(Deed::SetAgain, again(options, &place, &mut journal, &run, (words.force, words.safety.stance())))])
     })

@@ -46,6 +46,7 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
 fn way_back(screen: &Screen, outcome: &Outcome) -> String {
     match (&outcome.report.run, &outcome.until) {
         (Some(run), Some(until)) => format!("; {}", term::way_back(run, until, screen.notes)),
+        _ if outcome.passing && changes::visible(&outcome.report.changes) > 0 => ", gone with the sandbox".to_owned(),
         (None, _) if outcome.bound.is_some() => ", so there is nothing to lift or to confirm".to_owned(),
         _ => changes::lift_with(&outcome.report, screen.notes),
     }

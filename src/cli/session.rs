@@ -49,6 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) bound: Option<Bound>,
     /// Until when they are, if there are any.
     pub(crate) until: Option<Until>,
+    /// Whether they are gone with the run, as all in a sandbox is.
+    pub(crate) passing: bool,
 }
 
 /// What the script's thread leaves behind.
@@ -124,7 +126,8 @@ impl<'a> Session<'a> {
         if self.mode == Mode::Run {
             remember(self.screen, &self.place, &report);
         }
-        let outcome = Outcome { value, report, unknown, exit: ended.exit, bound: self.bound, until: door.until() };
+        let (bound, until, passing) = (self.bound, door.until(), self.options.sandbox);
+        let outcome = Outcome { value, report, unknown, exit: ended.exit, bound, until, passing };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,

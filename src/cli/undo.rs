@@ -22,8 +22,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
     let place = Place::enter(options)?;
     notice::heed(screen, options, &place)?;
     guarded(screen, || {
-        place.state_to_write()?;
-        let mut journal = Journal::open(&place.shelf())?;
+        let mut journal = place.journal_to_write()?;
         let tasks = tasks(&place.here(&journal), words)?;
         let lifted: Vec<RunId> =
             tasks.iter().filter_map(|task| if let Task::Lift(run) = task { Some(run.id.clone()) } else { None }).collect();

@@ -40,13 +40,23 @@ pub struct Finding {
 ///
 /// The second value has the sources, to show the lines of the findings.
 pub fn check(recipe: &Recipe) -> (Vec<Finding>, Library) {
+    let (findings, _, library) = look(recipe);
+    (findings, library)
+}
+
+/// Names the rooms that a recipe uses, itself or in what it imports.
+pub fn rooms(recipe: &Recipe) -> BTreeSet<&'static str> {
+    look(recipe).1
+}
+
+fn look(recipe: &Recipe) -> (Vec<Finding>, BTreeSet<&'static str>, Library) {
     let engine = engine::language(&Limits::default());
     let library = Library::default();
     let mut checker = Checker { engine: &engine, library: &library, known: reflect::known(&engine), ..Checker::new(&engine, &library) };
     checker.recipe(recipe);
-    let mut findings = checker.findings;
+    let Checker { mut findings, used, .. } = checker;
     findings.sort_by_key(|f| (f.severity, f.fault.origin.as_ref().map(|o| (o.at.file.clone(), o.at.line, o.at.column))));
-    (findings, library)
+    (findings, used, library)
 }
 
 /// The names and numbers of parameters of a module's functions.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rhai::Map;
+use rhai::{Array, Dynamic, Map, is_valid_identifier};
 
 use super::Host;
 use super::lex::{self, KEYWORDS, Kind, Piece};
@@ -130,7 +130,7 @@ impl Host {
             }
             "." | "?." => {
                 let of = self.type_before(before, name - 1)?;
-                let method = self.words().iter().filter(found).filter(|f| is_member(f, &of)).max_by_key(|f| f.params.len())?;
+                let method = self.words().iter().filter(found).filter(|f| self.is_member(f, &of)).max_by_key(|f| f.params.len())?;
                 Some((typed(&method.params[1..]), method.returns.clone()))
             }
             _ => match self.functions_of_inputs().find(|(name, _)| name == function) {
@@ -140,14 +140,32 @@ impl Host {
         }
     }
 
-    /// Lists the methods and properties of a type.
+    /// Finds the methods of a name that a type has, those of the language among them; else its property.
+    pub fn methods_of(&self, of: &str, name: &str) -> Vec<&FunctionDoc> {
+        let (properties, methods): (Vec<_>, Vec<_>) =
+            self.words().iter().filter(|f| f.name == name && self.is_member(f, of)).partition(|f| f.property);
+        if methods.is_empty() { properties } else { methods }
+    }
+
+    /// Lists the methods and properties that fyke gives to a type, and the properties that the language does.
     pub fn members_of(&self, of: &str) -> Vec<&FunctionDoc> {
-        self.words().iter().filter(|f| (f.method || f.property) && is_member(f, of)).collect()
+        self.words().iter().filter(|f| (f.method || f.property) && self.is_member(f, of)).collect()
     }
 
     /// Lists the functions of a room or of an imported module.
     pub fn functions_of(&self, module: &str) -> Vec<&FunctionDoc> {
         self.words().iter().filter(|f| f.room == module && !f.method && !f.property).collect()
+    }
+
+    /// Tells whether a function is a method or a property of a type.
+    fn is_member(&self, function: &FunctionDoc, of: &str) -> bool {
+        // How a value prints is no method that anybody looks for.
+        const OTHERS: &[&str] = &["to_string", "to_debug", "print", "debug", "get_fn_metadata_list"];
+        // All functions of the language can be called like methods; of those of fyke it says which.
+        let of_language = || function.room.is_empty() && !self.own().contains(function);
+        function.params.first().is_some_and(|(_, first)| first == of)
+            && !OTHERS.contains(&function.name.as_str())
+            && (function.method || function.property || of_language())
     }
 
     fn own(&self) -> &[FunctionDoc] {
@@ -183,22 +201,52 @@ impl Host {
     /// Lists what can stand behind the dot at an index.
     fn members(&self, before: &Before, dot: usize) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
-        let single = dot
-            .checked_sub(1)
-            .filter(|at| before.kind(*at) == Some(Kind::Word) && !matches!(at.checked_sub(1).map(|at| before.word(at)), Some("." | "::")));
-        if let Some(map) = single.and_then(|at| self.scope.get(before.word(at))).and_then(|value| value.read_lock::<Map>()) {
-            found.extend(map.keys().map(|key| (key.to_string(), key.to_string())));
-        }
+        self.look_at(before, dot, &mut |value| {
+            let map = value.read_lock::<Map>();
+            let keys = map.iter().flat_map(|map| map.keys()).filter(|key| is_valid_identifier(key));
+            found.extend(keys.map(|key| (key.to_string(), key.to_string())));
+        });
         if let Some(of) = self.type_before(before, dot) {
-            for function in self.words().iter().filter(|f| is_member(f, &of)) {
+            for function in self.words().iter().filter(|f| self.is_member(f, &of)) {
                 found.extend([if function.property { (function.name.clone(), function.name.clone()) } else { call(function, 1) }]);
             }
         }
         found
     }
 
+    /// Looks at the value in front of the dot at an index, if it is that of a variable or lies in one: `x`, `x.a.b`, `x["a"][0]`.
+    fn look_at(&self, before: &Before, dot: usize, look: &mut dyn FnMut(&Dynamic)) {
+        let mut path = Vec::new();
+        let mut end = dot;
+        while let Some(at) = end.checked_sub(1) {
+            match (before.kind(at), at.checked_sub(1).map(|at| before.word(at))) {
+                (Some(Kind::Word), Some("." | "?.")) => {
+                    path.push(before.word(at));
+                    end = at - 1;
+                }
+                (Some(Kind::Word), Some("::")) => return,
+                (Some(Kind::Word), _) => {
+                    path.reverse();
+                    return self.scope.get(before.word(at)).into_iter().for_each(|value| within(value, &path, look));
+                }
+                // An index that is written out.
+                (Some(Kind::Close), Some(index)) if at >= 3 && before.word(at - 2) == "[" => {
+                    path.push(index);
+                    end = at - 2;
+                }
+                _ => return,
+            }
+        }
+    }
+
     /// Finds the type of the value in front of the dot at an index: of a variable, of a literal, or of what a call gives.
     fn type_before(&self, before: &Before, dot: usize) -> Option<String> {
+        let mut of = None;
+        self.look_at(before, dot, &mut |value| of = Some(reflect::script_type(value.type_name())));
+        of.or_else(|| self.type_by_words(before, dot))
+    }
+
+    fn type_by_words(&self, before: &Before, dot: usize) -> Option<String> {
         let at = dot.checked_sub(1)?;
         let literal = |name: &str| Some(name.to_owned());
         match before.kind(at)? {
@@ -215,9 +263,8 @@ impl Host {
             }
             Kind::Word if at > 0 && matches!(before.word(at - 1), "." | "?.") => {
                 let of = self.type_before(before, at - 1)?;
-                self.words().iter().find(|f| f.property && f.name == before.word(at) && is_member(f, &of)).map(|f| f.returns.clone())
+                self.words().iter().find(|f| f.property && f.name == before.word(at) && self.is_member(f, &of)).map(|f| f.returns.clone())
             }
-            Kind::Word => self.type_of(before.word(at)),
             _ => None,
         }
     }
@@ -239,20 +286,22 @@ impl Host {
     }
 }
 
+/// Looks at what lies in a value, by keys and indexes as they are typed.
+fn within(value: &Dynamic, path: &[&str], look: &mut dyn FnMut(&Dynamic)) {
+    let Some((key, rest)) = path.split_first() else { return look(value) };
+    let inside = |value: &Dynamic, look: &mut dyn FnMut(&Dynamic)| within(value, rest, look);
+    if let Some(map) = value.read_lock::<Map>() {
+        map.get(key.trim_matches('"')).into_iter().for_each(|value| inside(value, look));
+    } else if let Some(list) = value.read_lock::<Array>() {
+        key.parse::<usize>().ok().and_then(|at| list.get(at)).into_iter().for_each(|value| inside(value, look));
+    }
+}
+
 /// Tells whether the word behind so many pieces is a key of a map that is given as a rule.
 fn is_in_rule(before: &Before, end: usize) -> bool {
     let inside = Before { text: before.text, pieces: before.pieces[..end].to_vec() };
     let open = inside.innermost().map(|(open, _)| open).filter(|open| inside.word(*open) == "#{");
     open.is_some_and(|open| live::named(before.text, &before.pieces[..open]) == Named::Rule)
-}
-
-/// Tells whether a function is a method or a property of a type.
-fn is_member(function: &FunctionDoc, of: &str) -> bool {
-    // How a value prints is no method that anybody looks for.
-    let printing = matches!(function.name.as_str(), "to_string" | "to_debug" | "print" | "debug");
-    !printing
-        && (function.method || function.property || function.room.is_empty())
-        && function.params.first().is_some_and(|(_, first)| first == of)
 }
 
 /// Writes the call of a function as far as it can be known; `own` of its parameters stand before it.
@@ -297,13 +346,24 @@ mod tests {
 
     #[test]
     fn the_value_at_hand_offers_what_it_has() {
-        let host = host("let filter = iptables::table(\"filter\"); let input = filter.chain(\"INPUT\"); let m = #{ port: 1, proto: 2 };");
+        let mut host =
+            host("let filter = iptables::table(\"filter\"); let input = filter.chain(\"INPUT\"); let m = #{ port: 1, proto: 2 };");
         for chain in ["input", "filter.chain(\"INPUT\")", "iptables::table(\"filter\").chain(\"INPUT\")"] {
             assert_eq!(offered(&host, &format!("{chain}.appe")), [format!("{chain}.append(")]);
         }
         assert_eq!(offered(&host, "filter.list_c"), ["filter.list_chains()"]);
         assert_eq!(offered(&host, "m.p"), ["m.port", "m.proto"]);
+        host.input("let x = #{ a: #{ bee: #{ inner: 1, \"no name\": 2 }, text: \"t\", rows: [#{ deep: 1 }], of: filter } };").unwrap();
+        assert_eq!(offered(&host, "x.a.b"), ["x.a.bee"]);
+        assert_eq!(offered(&host, "f(x.a.bee.in"), ["f(x.a.bee.inner"]);
+        assert!(!offered(&host, "x.a.bee.n").contains(&"x.a.bee.no name".to_owned()));
+        assert_eq!(offered(&host, "x[\"a\"].rows[0].de"), ["x[\"a\"].rows[0].deep"]);
+        assert!(offered(&host, "x.a.text.to_up").contains(&"x.a.text.to_upper()".to_owned()));
+        assert_eq!(offered(&host, "x.a.of.list_c"), ["x.a.of.list_chains()"]);
+        assert!(offered(&host, "x.a.rows.pu").contains(&"x.a.rows.push(".to_owned()));
+        assert_eq!(offered(&host, "x.none.b"), Vec::<String>::new());
         assert!(offered(&host, "[1].pu").contains(&"[1].push(".to_owned()));
+        assert_eq!(offered(&host, "\"a\".sle"), Vec::<String>::new());
         assert!(offered(&host, "\"a\".to_up").contains(&"\"a\".to_upper()".to_owned()));
         assert_eq!(offered(&host, "nothing.ap"), Vec::<String>::new());
     }

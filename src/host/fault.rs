@@ -190,6 +190,9 @@ fn syntax(kind: &ParseErrorType, text: &str, name: &str) -> Fault {
             fault.hint(hint.unwrap_or_else(|| format!("import it: import \"std:{module}\" as {module};")))
         }
         P::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => input("`eval` is not available in recipes".to_owned()),
+        P::MissingToken(token, _) if token == ";" => {
+            input(lower_first(&kind.to_string())).hint("a statement ends in `;` where another one follows")
+        }
         P::ExprTooDeep => input("an expression is too complex".to_owned()).hint("take it apart with `let`"),
         P::LiteralTooLarge(what, most) => input(format!("{} is larger than {most}", container(what))),
         P::BadInput(LexError::UnexpectedInput(found)) => input(unexpected(found)),

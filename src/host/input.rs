@@ -36,6 +36,8 @@ pub struct Given {
     pub of: String,
     /// What it changed.
     pub report: Report,
+    /// The code of its own `exit(n)`, if it ended so.
+    pub exit: Option<u8>,
 }
 
 impl Host {
@@ -81,7 +83,7 @@ impl Host {
         let result = self.engine.eval_ast_with_scope::<Dynamic>(scope, ast);
         let value = result.map_err(|error| fault::of_running(*error, "evaluate the input", &self.engine, &self.library))?;
         let (of, value) = (reflect::script_type(value.type_name()), Value::take(&self.engine, &value)?);
-        Ok(Given { value, of, report: self.session.door().step()? })
+        Ok(Given { value, of, report: self.session.door().step()?, exit: self.exit_code() })
     }
 
     /// Keeps what an input has defined and imported.
@@ -96,6 +98,11 @@ impl Host {
             }
         }
         self.inputs.functions = ast.clone_functions_only();
+    }
+
+    /// Leaves the variables to the end of the process: to let go of a deep one takes more stack than there is.
+    pub fn abandon(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.scope));
     }
 
     /// Takes another door, and gives the one before.

@@ -15,6 +15,9 @@ use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Fault, Kind};
 
+/// What stands for the file of a recipe that came from standard input.
+const STDIN: &str = "<stdin>";
+
 /// A recipe as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
@@ -35,7 +38,7 @@ impl Recipe {
     pub fn find(word: &str) -> Result<Self, Fault> {
         if word == "-" {
             let text = decode("standard input", &files::read_stdin(MAX_BYTES)?)?;
-            return Ok(Self::new("stdin", "<stdin>", None, text));
+            return Ok(Self::new("stdin", STDIN, None, text));
         }
         let is_path = word.contains('/') || word.ends_with(".rhai");
         match RECIPES.iter().find(|(name, _)| !is_path && *name == word) {
@@ -47,15 +50,24 @@ impl Recipe {
 
     /// Reads a recipe from a file.
     pub fn read(file: &str) -> Result<Self, Fault> {
+        Ok(Self::at(file, &decode(file, &files::read_bounded(Path::new(file), MAX_BYTES)?)?))
+    }
+
+    /// Makes a recipe of the text of a file, which may be there later only.
+    pub fn at(file: &str, text: &str) -> Self {
         let path = PathBuf::from(file);
-        let text = decode(file, &files::read_bounded(&path, MAX_BYTES)?)?;
         let stem = path.file_stem().map_or_else(|| "recipe".to_owned(), |s| s.to_string_lossy().into_owned());
-        Ok(Self::new(&stem, file, Some(path), text))
+        Self::new(&stem, file, Some(path), text.to_owned())
     }
 
     /// Makes a recipe of a text that is no file.
     pub fn inline(name: &str, text: &str) -> Self {
         Self::new(name, name, None, text.to_owned())
+    }
+
+    /// Gives the word by which it is found again: what the user typed.
+    pub fn word(&self) -> &str {
+        if self.file == STDIN { "-" } else { &self.file }
     }
 
     /// Gives the owner of what the recipe sets. What has no name of its own is known by its text: two one-liners are not two versions of one

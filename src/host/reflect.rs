@@ -1,9 +1,10 @@
 //! What the registered functions say about themselves: for help, completion, "did you mean", and the reference. Nothing here runs unless
 //! somebody asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use rhai::packages::{Package, StandardPackage};
 use rhai::{Engine, FnAccess, FnNamespace, FuncInfo, is_valid_identifier};
 
 use super::declare;
@@ -75,6 +76,19 @@ pub fn functions() -> Vec<FunctionDoc> {
 /// Finds the functions of a name, with or without its room: `iptables::table`, `table`, `append`.
 pub fn find(name: &str) -> Vec<FunctionDoc> {
     functions().into_iter().filter(|f| f.name == name || f.qualified() == name).collect()
+}
+
+/// Lists the functions of the language's own library.
+pub fn language() -> Vec<FunctionDoc> {
+    let mut engine = Engine::new_raw();
+    StandardPackage::new().register_into_engine(&mut engine);
+    let mut all = known(&engine);
+    all.sort_by_key(|f| (f.name.clone(), f.params.len(), f.params.clone()));
+    all.dedup_by_key(|f| f.signature());
+    // Many a function can be read like a property, too, and says the same of itself.
+    let called: BTreeSet<String> = all.iter().filter(|f| !f.property).map(|f| f.name.clone()).collect();
+    all.retain(|f| (!f.property || !called.contains(&f.name)) && !f.doc.contains("# Deprecated"));
+    all
 }
 
 /// Collects the functions of fyke that an engine has.
@@ -228,6 +242,14 @@ mod tests {
         assert!(sleeps.contains(&"sleep(duration: string)".to_owned()), "{sleeps:?}");
         assert_eq!(find("now")[0].signature(), "now() -> float");
         assert_eq!(find("instance")[0].signature(), "instance() -> string");
+    }
+
+    #[test]
+    fn the_language_explains_itself() {
+        let language = language();
+        let of_arrays = language.iter().find(|f| f.signature() == "len(array: array) -> int").unwrap();
+        assert_eq!(of_arrays.summary(), "Number of elements in the array.");
+        assert!(language.iter().any(|f| f.name == "to_upper") && !language.iter().any(|f| f.property && f.name == "len"));
     }
 
     #[test]

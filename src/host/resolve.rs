@@ -67,7 +67,11 @@ impl Library {
         state.loading.clear();
         state.root = None;
         if let Some(path) = &recipe.path {
-            let real = files::canonical(path)?;
+            // A recipe that is checked before it is written is not there yet.
+            let real = files::canonical(path).or_else(|fault| match (path.parent(), path.file_name()) {
+                (Some(folder), Some(name)) => files::canonical(folder).map(|folder| folder.join(name)),
+                _ => Err(fault),
+            })?;
             let folder = |p: &Path| p.parent().map(Path::to_path_buf).unwrap_or_default();
             state.root = Some((folder(path), folder(&real)));
             state.files.insert(recipe.file.clone(), real.clone());

@@ -34,7 +34,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// Takes a value over from the interpreter. A type of fyke's own becomes its fields, else what it prints.
+    /// Takes a value over from the interpreter. A type of fyke's own becomes its fields, else what it prints: the functions `to_map` and
+    /// `to_string` that are registered for it say which.
     pub fn take(engine: &Engine, value: &Dynamic) -> Result<Self, Fault> {
         Self::take_at(engine, value, 0)
     }
@@ -55,12 +56,13 @@ impl Value {
         }
         Ok(match Self::scalar(value) {
             Some(scalar) => scalar,
-            None => match bind::fields(value) {
-                Some(fields) => {
+            None => match (bind::fields(value), method(engine, value, "to_map")) {
+                (Some(fields), _) => {
                     let field = |(name, value): (&str, Dynamic)| Ok((name.to_owned(), Self::take_at(engine, &value, depth + 1)?));
                     Value::Map(fields.into_iter().map(field).collect::<Result<_, Fault>>()?)
                 }
-                None => Value::Text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string())),
+                (None, Some(fields)) if fields.is_map() => Self::take_at(engine, &fields, depth + 1)?,
+                _ => Value::Text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string())),
             },
         })
     }
@@ -189,6 +191,22 @@ mod tests {
         assert_eq!(value("blob(2, 7)"), Value::List(vec![Value::Int(7), Value::Int(7)]));
         let deep = engine.eval::<Dynamic>("let a = []; for i in 0..100 { a = [a]; } a").unwrap();
         assert_eq!(Value::take(&engine, &deep).unwrap_err().kind, Kind::Limit);
+    }
+
+    #[test]
+    fn a_type_of_our_own_says_how_it_shows() {
+        #[derive(Clone)]
+        struct Rate(i64);
+        #[derive(Clone)]
+        struct Link(Rate);
+        let mut engine = Engine::new();
+        engine.register_fn("to_string", |rate: &mut Rate| format!("{}mbit", rate.0));
+        engine.register_fn("to_map", |link: &mut Link| Map::from([("rate".into(), Dynamic::from(link.0.clone()))]));
+        let shown = |value| Value::take(&engine, &value).unwrap();
+        assert_eq!(shown(Dynamic::from(Rate(5))), Value::Text("5mbit".into()));
+        assert_eq!(shown(Dynamic::from(Link(Rate(5)))).json().to_string(), "{\"rate\":\"5mbit\"}");
+        // One that says nothing shows its name.
+        assert!(matches!(shown(Dynamic::from(std::time::Duration::ZERO)), Value::Text(name) if name.contains("Duration")));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::{Fault, Kind};
 
@@ -52,6 +53,13 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 /// Removes a file, if it is there.
 pub fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
+}
+
+/// Tells how long ago a file was written to, if it is one and that is known.
+pub fn age(path: &Path) -> Option<Duration> {
+    let about = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    // What comes from the future has no age.
+    Some(about.modified().ok()?.elapsed().unwrap_or_default())
 }
 
 /// Lists the names in a folder that begin so; folders end in a slash. What cannot be read has no names.

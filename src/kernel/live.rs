@@ -23,7 +23,7 @@ pub struct Live {
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { asked: backend, backend, tables: None, named: named::Here, recent: XtRecent }
+        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent }
     }
 }
 
@@ -66,7 +66,7 @@ pub struct Present {
 impl Present {
     /// Makes a kernel of the namespace of the calling thread that can only be read.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, named: named::Here, recent: XtRecent }
+        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent }
     }
 }
 

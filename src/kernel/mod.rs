@@ -6,6 +6,7 @@ pub mod clock;
 pub mod errno;
 pub mod files;
 pub mod identity;
+pub mod ipset;
 pub mod links;
 pub mod live;
 pub mod lock;

@@ -1,8 +1,11 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
+use super::ipset::{self, Ipset, Source as _};
 use super::sysctl;
+use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
-use crate::model::{Change, Fault, Kind, Object};
+use crate::model::sysctl::{Key, Value};
+use crate::model::{Change, Fault, Object, State};
 
 /// A refusal of one of several changes. Those before it were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +29,29 @@ pub trait Named: Source {
 }
 
 /// The network namespace of the calling thread.
-pub struct Here;
+#[derive(Default)]
+pub struct Here {
+    sets: ipset::live::Live,
+}
 
 impl Source for Here {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         match scope {
             Scope::Sysctl(folder) => sysctl::read(folder),
+            Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
+            Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
         }
     }
+}
+
+fn of_sets(sets: Sets, with_members: bool) -> Inventory {
+    let mut found = Inventory::new();
+    for (name, set) in sets.sets {
+        let members = set.members.iter().filter(|_| with_members);
+        found.extend(members.map(|(element, entry)| (Object::Member(name.clone(), element.clone()), State::Entry(entry.clone()))));
+        found.insert(Object::Set(name), State::Set(set.definition));
+    }
+    found
 }
 
 impl Named for Here {
@@ -42,13 +60,30 @@ impl Named for Here {
         let leads = |change: &Change| matches!(&change.object, Object::Sysctl(key) if key.leads());
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by_key(|at| !leads(&changes[*at]));
-        order.into_iter().try_for_each(|at| make(&changes[at]).map_err(|fault| Refusal { fault, at }))
+        let parameters = order.iter().filter_map(|at| Some((*at, parameter(&changes[*at])?)));
+        parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))?;
+        let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
+        let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
+        if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
     }
 }
 
-fn make(change: &Change) -> Result<(), Fault> {
+fn parameter(change: &Change) -> Option<(&Key, &Value)> {
     match (&change.object, &change.after) {
-        (Object::Sysctl(key), Some(crate::model::State::Value(value))) => sysctl::write(key, value),
-        (object, _) => Err(Fault::new(Kind::System, format!("change the {object}"), "it has no state of this kind")),
+        (Object::Sysctl(key), Some(State::Value(value))) => Some((key, value)),
+        _ => None,
+    }
+}
+
+fn step(change: &Change) -> Option<Step> {
+    match (&change.object, &change.after) {
+        (Object::Set(set), Some(State::Set(definition))) => Some(Step::Create(set.clone(), definition.clone())),
+        (Object::Set(set), None) => Some(Step::Destroy(set.clone())),
+        (Object::Member(set, element), Some(State::Entry(entry))) => {
+            Some(Step::Put(set.clone(), Member { element: element.clone(), entry: entry.clone() }))
+        }
+        (Object::Member(set, element), None) => Some(Step::Remove(set.clone(), element.clone())),
+        (Object::SetPair(one, other), Some(_)) => Some(Step::Swap(one.clone(), other.clone())),
+        _ => None,
     }
 }

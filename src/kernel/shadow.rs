@@ -144,7 +144,22 @@ impl named::Source for Shadow {
 
 impl Named for Shadow {
     fn write(&mut self, changes: &[Change]) -> Result<(), named::Refusal> {
-        self.written.extend(changes.iter().map(|change| (change.object.clone(), change.after.clone())));
+        for change in changes {
+            let Object::SetPair(..) = change.object else {
+                self.written.insert(change.object.clone(), change.after.clone());
+                continue;
+            };
+            // All of both is written anew, under the other name.
+            let refuse = |fault| named::Refusal { fault, at: 0 };
+            let mut both = Inventory::new();
+            for scope in change.object.scopes() {
+                both.extend(named::Source::read(self, &scope).map_err(refuse)?);
+            }
+            let gone: Vec<Object> = both.keys().cloned().collect();
+            crate::model::named::apply(&mut both, std::slice::from_ref(change));
+            self.written.extend(gone.into_iter().map(|object| (object, None)));
+            self.written.extend(both.into_iter().map(|(object, state)| (object, Some(state))));
+        }
         Ok(())
     }
 }

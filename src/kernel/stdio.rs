@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{FlushArg, tcflush};
 use nix::unistd::read;
 
 use super::errno;
@@ -28,6 +29,11 @@ pub fn columns() -> Option<usize> {
     // SAFETY: TIOCGWINSZ writes one winsize, and `size` is one.
     let got = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     (got == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Forgets what was typed at the terminal and nobody has read yet.
+pub fn forget_input() -> Result<(), Fault> {
+    tcflush(io::stdin(), FlushArg::TCIFLUSH).map_err(|error| errno::fault("empty the terminal", error))
 }
 
 /// Standard input, line by line. A request to stop ends the wait for the next one.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::ipset::{Definition, Element, Entry, SetName};
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
 use super::{Family, Fault, Kind, sysctl};
 
@@ -26,6 +27,12 @@ pub enum Object {
     Rule(ChainRef),
     /// A kernel parameter.
     Sysctl(sysctl::Key),
+    /// A set of addresses, networks or ports.
+    Set(SetName),
+    /// An element of a set.
+    Member(SetName, Element),
+    /// Two sets, and which of them has which name.
+    SetPair(SetName, SetName),
 }
 
 /// The state of an object.
@@ -42,6 +49,12 @@ pub enum State {
     Rule(Rule, Place),
     /// The value of a kernel parameter.
     Value(sysctl::Value),
+    /// How a set was made.
+    Set(Definition),
+    /// What a set keeps about an element.
+    Entry(Entry),
+    /// What tells two sets apart, whatever their names.
+    Pair(String, String),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -103,6 +116,12 @@ impl Change {
         !self.is_claim() && !matches!(self.object, Object::Table(..) | Object::BaseChain(_))
     }
 
+    /// Tells whether it makes an object that belongs to who made it.
+    pub fn makes(&self) -> bool {
+        let is_owned = matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_));
+        is_owned && self.before.is_none() && self.after.is_some()
+    }
+
     /// Tells whether nothing is changed: a run relies on what another one has set.
     pub fn is_claim(&self) -> bool {
         self.before == self.after
@@ -114,7 +133,7 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) => None,
+            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) => None,
         }
     }
 
@@ -141,6 +160,9 @@ impl fmt::Display for Object {
             Object::Policy(at) => write!(f, "policy of {at}"),
             Object::Rule(at) => write!(f, "rule in {at}"),
             Object::Sysctl(key) => write!(f, "parameter {key}"),
+            Object::Set(set) => write!(f, "set {set}"),
+            Object::Member(set, element) => write!(f, "element {element} of set {set}"),
+            Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
         }
     }
 }

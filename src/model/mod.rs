@@ -6,6 +6,7 @@ pub mod family;
 pub mod fault;
 pub mod flow;
 pub mod intent;
+pub mod ipset;
 pub mod iptables;
 pub mod named;
 pub mod near;

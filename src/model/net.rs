@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Fault};
 
 /// One port or a range of ports, both ends included.
@@ -47,7 +49,7 @@ impl fmt::Display for Ports {
 }
 
 /// An address with the length of its network part; host bits are cleared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Prefix {
     /// The first address.
     pub address: IpAddr,
@@ -66,7 +68,14 @@ impl Prefix {
         self.address.is_ipv4() == address.is_ipv4() && Self::new(address, self.length).address == self.address
     }
 
-    fn new(address: IpAddr, length: u8) -> Self {
+    /// Gives the most bits that count in addresses of the family of this one.
+    pub fn bits(address: IpAddr) -> u8 {
+        if address.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// Makes a prefix; bits behind its length are cleared.
+    pub fn new(address: IpAddr, length: u8) -> Self {
+        let length = length.min(Self::bits(address));
         let address = match address {
             IpAddr::V4(a) => IpAddr::from((a.to_bits() & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)).to_be_bytes()),
             IpAddr::V6(a) => IpAddr::from((a.to_bits() & u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)).to_be_bytes()),
@@ -93,7 +102,7 @@ impl FromStr for Prefix {
         {
             return Err(refuse("an IPv4-mapped IPv6 address never stands in a packet").hint("write the IPv4 address"));
         }
-        let most: u8 = if address.is_ipv4() { 32 } else { 128 };
+        let most = Self::bits(address);
         let length = match (length, address) {
             (None, _) => most,
             (Some(mask), IpAddr::V4(_)) if mask.contains('.') => {

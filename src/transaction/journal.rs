@@ -145,7 +145,7 @@ impl Journal {
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
             ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL)", [key(), vec![body.into()]].concat()),
         ];
-        for change in changes.iter().filter(|change| change.before.is_none() && change.after == Some(State::Present)) {
+        for change in changes.iter().filter(|change| change.makes()) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
             statements.push(("INSERT INTO made VALUES (?, ?, ?)", values));
         }

@@ -62,6 +62,16 @@ impl Ledger {
         }
     }
 
+    /// Refuses an object that is there and that this recipe did not make.
+    pub(super) fn own(&mut self, object: &Object) -> Result<(), Fault> {
+        let fault = |why: String| Err(Fault::new(Kind::Exists, format!("make the {object}"), why));
+        match self.maker(object)? {
+            Some(maker) if maker == self.context.owner => Ok(()),
+            Some(maker) => fault(format!("it belongs to {maker}")),
+            None => fault("somebody else made one of that name".into()),
+        }
+    }
+
     /// Gives the journal of earlier runs, if there is one and it is not this run's own.
     fn earlier(&mut self) -> Result<Option<&Journal>, Fault> {
         let own = self.journal.is_some() && self.shelf == self.past;

@@ -237,9 +237,10 @@ impl Transaction {
                 self.change_rules(intent, origin)
             }
             Intent::Named(edit) => {
-                if !self.overlay.is_clean() {
+                if !self.overlay.is_clean() || self.named.is_to_be_written_before(&edit) {
                     self.flush()?;
                 }
+                self.own_named(&edit)?;
                 self.named.add(edit, origin, self.kernel.named())
             }
         }

@@ -41,6 +41,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Tells whether what is queued has to be written before an edit.
+    pub(super) fn is_to_be_written_before(&self, edit: &Edit) -> bool {
+        edit.needs_a_batch(&self.edits, &self.wanted)
+    }
+
     fn load(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         if !self.read.contains(scope) {
             let found = kernel.read(scope)?;
@@ -59,8 +64,8 @@ impl Queue {
 }
 
 /// Reads all that has to be known about some objects.
-pub(super) fn inventory<'a>(objects: impl Iterator<Item = &'a Object>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
-    let scopes: BTreeSet<Scope> = objects.flat_map(Object::scopes).collect();
+pub(super) fn inventory(objects: impl Iterator<Item = Object>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
+    let scopes: BTreeSet<Scope> = objects.flat_map(|object| object.scopes()).collect();
     let mut found = Inventory::new();
     for scope in scopes {
         found.extend(kernel.read(&scope)?);
@@ -69,6 +74,13 @@ pub(super) fn inventory<'a>(objects: impl Iterator<Item = &'a Object>, kernel: &
 }
 
 impl Transaction {
+    /// Refuses to take an object of others for one of this recipe's own.
+    pub(super) fn own_named(&mut self, edit: &Edit) -> Result<(), Fault> {
+        let Edit::Ensure(object @ Object::Set(_), _) = edit else { return Ok(()) };
+        let present = inventory([object.clone()].into_iter(), self.kernel.named())?;
+        if present.contains_key(object) { self.ledger.own(object) } else { Ok(()) }
+    }
+
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;

@@ -100,7 +100,7 @@ pub(super) fn revert(
     if !job.is_named() {
         return revert_rules(kernel.xtables()?, job, journal);
     }
-    let present = inventory(job.changes.iter().map(|change| &change.object), kernel.named())?;
+    let present = inventory(job.changes.iter().map(|change| change.object.clone()), kernel.named())?;
     let (made, drift) = named::revert(&present, job.changes, job.force);
     journal(&made)?;
     kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
@@ -139,7 +139,7 @@ fn revert_rules(
 
 /// Looks what is not as these batches left it, one after the other as if each were put back, and changes nothing. Gives the drift of each.
 pub(super) fn look(kernel: &mut dyn Kernel, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
-    let named = inventory(batches.iter().copied().flatten().map(|change| &change.object), kernel.named())?;
+    let named = inventory(batches.iter().copied().flatten().map(|change| change.object.clone()), kernel.named())?;
     let families: BTreeSet<Family> = tables_of(batches.iter().copied().flatten()).into_iter().map(|(family, _)| family).collect();
     let mut present = Vec::new();
     for family in families {

@@ -152,6 +152,15 @@ impl Here<'_> {
     }
 }
 
+/// Tells whether a later change of a named object goes on from where an earlier one ended, or is in what that one made.
+fn needs(later: &Change, earlier: &Change) -> bool {
+    match (&later.object, &earlier.object) {
+        (Object::Member(set, _), Object::Set(made)) => set == made && earlier.makes() && later.after.is_some(),
+        (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
+        (same, object) => same == object && later.before.is_some() && later.before == earlier.after,
+    }
+}
+
 /// Tells whether a later change builds on a run: takes its rules out, or renames, uses or fills a chain that it made.
 fn stands_on(later: &Change, run: &RunId, earlier: &[Change]) -> bool {
     if let Some(State::Rule(rule, _)) = &later.before
@@ -160,8 +169,12 @@ fn stands_on(later: &Change, run: &RunId, earlier: &[Change]) -> bool {
         return true;
     }
     if later.object.is_named() {
-        let same = |change: &&Change| change.object == later.object && !change.is_claim();
-        return !later.is_claim() && later.before.is_some() && earlier.iter().find(same).is_some_and(|change| change.after == later.before);
+        return !later.is_claim() && earlier.iter().any(|change| !change.is_claim() && needs(later, change));
+    }
+    if let Some(State::Rule(rule, _)) = &later.after
+        && earlier.iter().any(|change| matches!(&change.object, Object::Set(set) if change.makes() && rule.words.names_set(set.as_str())))
+    {
+        return true;
     }
     let (at, target) = match (&later.object, &later.after) {
         (Object::Rule(at), Some(State::Rule(rule, _))) => (at, rule.words.target()),

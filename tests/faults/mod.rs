@@ -13,63 +13,31 @@ mod tracer;
 use self::sweep::Stage;
 use crate::kernel::world::{World, on_both};
 
-on_both! {
-    a_killed_run_of_all_functions
-    a_killed_run_of_ssh_rate_limit
-    a_killed_rollback
-    a_killed_undo_of_all_functions
-    a_killed_undo_of_ssh_rate_limit
-    a_killed_redo
-    a_killed_recovery
-    a_failed_call_of_all_functions
-    a_failed_call_of_ssh_rate_limit
-    a_failed_call_of_a_run_that_fails
-    the_journal_comes_before_the_kernel
+/// Declares a sweep for each backend: its name, the rooms, and what is done to them.
+macro_rules! sweeps {
+    ($($name:ident: $($room:literal)+ => $sweep:path;)*) => {
+        on_both! { $($name)* }
+        $(fn $name(world: &World) {
+            $(on($room, world, $sweep);)+
+        })*
+    };
 }
 
-fn a_killed_run_of_all_functions(world: &World) {
-    on("iptables", world, kills::of_a_run);
-}
-
-fn a_killed_run_of_ssh_rate_limit(world: &World) {
-    on("ssh-rate-limit", world, kills::of_a_run);
-}
-
-fn a_killed_rollback(world: &World) {
-    on("throws", world, kills::of_a_run);
-}
-
-fn a_killed_undo_of_all_functions(world: &World) {
-    on("iptables", world, kills::of_an_undo);
-}
-
-fn a_killed_undo_of_ssh_rate_limit(world: &World) {
-    on("ssh-rate-limit", world, kills::of_an_undo);
-}
-
-fn a_killed_redo(world: &World) {
-    on("iptables", world, kills::of_a_redo);
-}
-
-fn a_killed_recovery(world: &World) {
-    on("iptables", world, kills::of_a_recovery);
-}
-
-fn a_failed_call_of_all_functions(world: &World) {
-    on("iptables", world, errors::in_a_run);
-}
-
-fn a_failed_call_of_ssh_rate_limit(world: &World) {
-    on("ssh-rate-limit", world, errors::in_a_run);
-}
-
-fn a_failed_call_of_a_run_that_fails(world: &World) {
-    on("throws", world, errors::in_a_run);
-}
-
-fn the_journal_comes_before_the_kernel(world: &World) {
-    on("iptables", world, order::of_a_run);
-    on("ssh-rate-limit", world, order::of_a_run);
+sweeps! {
+    a_killed_run_of_all_functions: "iptables" => kills::of_a_run;
+    a_killed_run_of_named_objects: "sysctl" => kills::of_a_run;
+    a_killed_run_of_ssh_rate_limit: "ssh-rate-limit" => kills::of_a_run;
+    a_killed_rollback: "throws" => kills::of_a_run;
+    a_killed_undo_of_all_functions: "iptables" => kills::of_an_undo;
+    a_killed_undo_of_named_objects: "sysctl" => kills::of_an_undo;
+    a_killed_undo_of_ssh_rate_limit: "ssh-rate-limit" => kills::of_an_undo;
+    a_killed_redo: "iptables" => kills::of_a_redo;
+    a_killed_recovery: "iptables" => kills::of_a_recovery;
+    a_failed_call_of_all_functions: "iptables" => errors::in_a_run;
+    a_failed_call_of_named_objects: "sysctl" => errors::in_a_run;
+    a_failed_call_of_ssh_rate_limit: "ssh-rate-limit" => errors::in_a_run;
+    a_failed_call_of_a_run_that_fails: "throws" => errors::in_a_run;
+    the_journal_comes_before_the_kernel: "iptables" "sysctl" "ssh-rate-limit" => order::of_a_run;
 }
 
 fn on(room: &str, world: &World, sweep: fn(&Stage<'_>)) {

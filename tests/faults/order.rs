@@ -1,5 +1,7 @@
 //! What is going to be changed is in the journal before the kernel hears of it.
 
+use std::fs;
+
 use rusqlite::{Connection, OpenFlags};
 
 use super::sweep::Stage;
@@ -29,13 +31,14 @@ pub(super) fn of_a_run(stage: &Stage<'_>) {
     stage.reset();
 }
 
-/// Tells whether a call changes what iptables sets, or starts a program that is going to.
+/// Tells whether a call changes what iptables sets or a kernel parameter, or starts a program that is going to.
 fn changes(entry: &Entry) -> bool {
     let [first, second, third] = entry.arguments();
     match entry.call.number {
         libc::SYS_sendto => begins_a_batch(entry, second),
         libc::SYS_sendmsg => begins_a_batch(entry, pointer(entry, pointer(entry, second + 16))),
         libc::SYS_setsockopt => [libc::IPPROTO_IP, libc::IPPROTO_IPV6].contains(&(second as i32)) && third == XT_SO_SET_REPLACE,
+        libc::SYS_write => fs::read_link(format!("/proc/{}/fd/{first}", entry.thread)).is_ok_and(|path| path.starts_with("/proc/sys/net")),
         libc::SYS_execve => text(entry, first).ends_with("-restore"),
         _ => false,
     }

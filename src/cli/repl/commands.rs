@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::input::{Editor, Typed};
+use serde_json::{Value, json};
+
 use super::{Steps, Talk, save};
 use crate::cli::args::{self, Options};
-use crate::cli::show::{changes, pad};
+use crate::cli::show::{changes, fields, markdown};
 use crate::cli::{doctor, list};
-use crate::host::{self, Candidate, Completion, Host, Mode, Recipe};
+use crate::host::{self, Candidate, Completion, Given, Host, Mode, Recipe};
 use crate::model::near::did_you_mean;
 use crate::model::{Fault, Kind};
 
@@ -36,6 +37,15 @@ pub(super) enum Go {
     On,
     /// It is over, with this exit code.
     Leave(u8),
+    /// It is to be over, with this exit code; whether what is in force stays has not been said.
+    Ask(u8),
+}
+
+impl Go {
+    /// Tells what an input wants: one that calls `exit(n)` wants to leave.
+    pub(super) fn after(given: &Given) -> Self {
+        given.exit.map_or(Go::On, Go::Ask)
+    }
 }
 
 /// What somebody typed, taken apart.
@@ -72,7 +82,7 @@ pub(super) fn is_command(text: &str) -> bool {
 }
 
 /// Finds the command of a name, or of the beginning of one.
-fn command(name: &str) -> Result<&'static str, Fault> {
+pub(super) fn command(name: &str) -> Result<&'static str, Fault> {
     let all = || COMMANDS.iter().map(|(name, ..)| *name);
     let begun: Vec<&str> = all().filter(|known| !name.is_empty() && known.starts_with(name)).collect();
     match (begun.iter().find(|known| **known == name), begun.as_slice()) {
@@ -87,6 +97,13 @@ fn command(name: &str) -> Result<&'static str, Fault> {
             Err(Fault::input(format!("do :{name}"), "several commands begin so").hint(hint))
         }
     }
+}
+
+/// Adds to the fault of a statement that it may have been meant as a command.
+fn meant(fault: Fault, text: &str) -> Fault {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_command = fault.hint.is_none() && fault.kind == Kind::Input && COMMANDS.iter().any(|(name, ..)| *name == first);
+    if is_command { fault.hint(format!("a command begins with a colon: `:{}`", text.trim())) } else { fault }
 }
 
 /// Finds what can stand at the end of a text, which may be a command.
@@ -131,23 +148,11 @@ pub(super) fn complete(text: &str, host: &Host) -> Completion {
 }
 
 impl Talk<'_> {
-    /// Does what somebody typed at a terminal, who can be asked.
-    pub(super) fn obey(&mut self, text: &str, editor: &mut Editor) -> Result<Go, Fault> {
-        match words(text) {
-            Words::Command(name, "") if command(name)? == "quit" => Ok(self.quit(editor)),
-            _ => self.obey_alone(text),
-        }
-    }
-
-    /// Does what was typed; nobody can be asked.
-    pub(super) fn obey_alone(&mut self, text: &str) -> Result<Go, Fault> {
+    /// Does what was typed.
+    pub(super) fn obey(&mut self, text: &str) -> Result<Go, Fault> {
         match words(text) {
             // The text as it was typed: its blanks count for the places of faults.
-            Words::Statement(_) => {
-                self.statement(text)?;
-                let code = self.host.borrow().exit_code();
-                Ok(code.map_or(Go::On, |code| Go::Leave(self.keep(code))))
-            }
+            Words::Statement(_) => self.statement(text).map_err(|fault| meant(fault, text)),
             Words::Question(name) => self.explain(name).map(|()| Go::On),
             Words::Command(name, rest) => self.command(name, rest),
         }
@@ -163,70 +168,74 @@ impl Talk<'_> {
             ("plan", "on" | "") => self.plan(true)?,
             ("plan", "off") => self.plan(false)?,
             ("type", statement) if !statement.is_empty() => self.type_of(statement)?,
-            ("time", statement) if !statement.is_empty() => self.time(statement)?,
-            ("load", file) if !file.is_empty() => self.load(file)?,
+            ("time", statement) if !statement.is_empty() => return self.time(statement),
+            ("load", file) if !file.is_empty() => return self.load(file),
             ("save", file) if !file.is_empty() => self.save(file, force)?,
-            ("json", "") => self.screen.json = true,
-            ("table", "") => self.screen.json = false,
+            ("json", "") => self.answer_in(true)?,
+            ("table", "") => self.answer_in(false)?,
             ("recipes", "") => drop(list::run(&self.screen, &args::List { names: false })?),
             ("doctor", "") => drop(doctor::run_in(&self.screen, self.options, self.session.place())?),
-            ("quit", "" | "keep") => return Ok(Go::Leave(self.keep(0))),
+            ("quit", "") => return Ok(Go::Ask(0)),
+            ("quit", "keep") => return Ok(Go::Leave(self.keep(0))),
             ("quit", "lift") => return Ok(Go::Leave(self.lift_quietly(0))),
             (name, _) => {
                 let takes = COMMANDS.iter().find(|(known, ..)| *known == name).map_or("", |(_, takes, _)| takes);
-                return Err(Fault::input(format!("do :{name} {rest}"), format!("it is given as `:{name} {takes}`")));
+                let (given, right) = (format!(":{name} {rest}"), format!(":{name} {takes}"));
+                return Err(Fault::input(format!("do {}", given.trim_end()), format!("it is given as `{}`", right.trim_end())));
             }
         }
         Ok(Go::On)
     }
 
-    /// Leaves, and asks what is to become of the changes in force.
-    fn quit(&mut self, editor: &mut Editor) -> Go {
-        let standing = self.steps.in_force();
-        // What is in a sandbox is gone with it.
-        if standing == 0 || self.options.sandbox {
-            return Go::Leave(self.keep(0));
-        }
-        let what = if standing == 1 { "1 statement is".to_owned() } else { format!("{standing} statements are") };
-        loop {
-            match editor.ask(&format!("{what} in force: keep or lift? ")) {
-                Typed::Text(answer) if ["k", "keep"].contains(&answer.trim()) => return Go::Leave(self.keep(0)),
-                Typed::Text(answer) if ["l", "lift"].contains(&answer.trim()) => return Go::Leave(self.lift_quietly(0)),
-                Typed::Text(_) => self.screen.note("say keep or lift; Ctrl-C goes back"),
-                Typed::Nothing => return Go::On,
-                Typed::End => return Go::Leave(self.lift_quietly(0)),
-                Typed::Lost => return Go::Leave(self.lift(super::gone())),
-            }
-        }
-    }
-
     fn undo(&mut self, all: bool) -> Result<(), Fault> {
-        let last = |steps: &Steps| {
-            (if all { steps.standing().next() } else { steps.standing().next_back() }).map(|step| (step.mark, step.text.clone()))
-        };
+        let last =
+            |steps: &Steps| (if all { steps.standing().next() } else { steps.standing().next_back() }).map(|step| (step.mark, step.said()));
         let nothing = || Fault::new(Kind::NotFound, "undo", "nothing of this session is in force");
         let (mark, text) = last(&self.steps).ok_or_else(nothing)?;
         let lifted = self.live.withdraw(mark);
         self.steps.only(&self.live.in_force()?);
+        self.kept.again(&self.steps);
         let report = lifted?;
         let drift = report.run.as_ref().map(|run| changes::drift(run, &report.drift, self.screen.notes)).unwrap_or_default();
-        for news in [changes::diff(&report.changes, self.screen.notes), drift].iter().filter(|news| !news.is_empty()) {
+        for news in [changes::diff(&report.changes, self.screen.notes), drift].iter().filter(|news| !news.is_empty() && !self.screen.json) {
             self.screen.note(news);
         }
         if report.drift.iter().any(|drift| drift.left) {
             return Err(Fault::new(Kind::Drift, "lift all of it", "somebody else changed some of it, and that is left as it is"));
         }
         let what = if all { "all" } else { text.lines().next().unwrap_or_default() };
-        self.screen.note(&format!("lifted: {}", host::value::escaped(what)));
+        let document = json!({ "lifted": what, "changes": changes::json(&report.changes), "drift": report.drift });
+        self.answer(&format!("lifted: {}", host::value::escaped(what)), &document)
+    }
+
+    /// Answers a command: with a document where that is wanted, else with a sentence beside the result.
+    fn answer(&self, sentence: &str, document: &Value) -> Result<(), Fault> {
+        if self.screen.json {
+            return self.screen.document(document);
+        }
+        self.screen.note(sentence);
+        Ok(())
+    }
+
+    /// Shows values as JSON, or as text, from here on.
+    fn answer_in(&mut self, json: bool) -> Result<(), Fault> {
+        if self.screen.json {
+            self.screen.document(&json!({ "json": json }))?;
+        }
+        self.screen.json = json;
         Ok(())
     }
 
     fn changes(&self) -> Result<(), Fault> {
+        if self.screen.json {
+            let document = |step: &super::steps::Step| json!({ "statement": step.text, "changes": changes::json(&step.changes) });
+            return self.screen.document(&self.steps.standing().map(document).collect::<Vec<_>>());
+        }
         if self.steps.in_force() == 0 {
             return self.screen.print("nothing of this session is in force\n");
         }
         for step in self.steps.standing() {
-            self.screen.print(&format!("{}\n", self.screen.paint.dim(&host::value::escaped(&step.text))))?;
+            self.screen.print(&format!("{}\n", self.screen.paint.dim(&host::value::escaped(&step.said()))))?;
             self.screen.print(&changes::diff(&step.changes, self.screen.paint))?;
         }
         Ok(())
@@ -241,12 +250,12 @@ impl Talk<'_> {
             drop(self.host.borrow().use_door(self.live.clone()));
         }
         self.clock.plan(on);
-        self.screen.note(if on {
+        let sentence = if on {
             "statements are planned from here on; :plan off goes back"
         } else {
             "statements are done again; what was planned is forgotten"
-        });
-        Ok(())
+        };
+        self.answer(sentence, &json!({ "plan": on }))
     }
 
     fn type_of(&mut self, statement: &str) -> Result<(), Fault> {
@@ -255,32 +264,46 @@ impl Talk<'_> {
             Some(of) => of,
             None => {
                 let given = self.evaluate(statement)?;
-                self.show_changes(&given.report);
+                if !self.screen.json {
+                    self.show_changes(&given.report);
+                }
                 given.of
             }
         };
-        self.screen.print_line(if of == "()" { "nothing" } else { &of })
+        let of = if of == "()" { "nothing" } else { &of };
+        if self.screen.json { self.screen.document(&json!({ "type": of })) } else { self.screen.print_line(of) }
     }
 
-    fn time(&mut self, statement: &str) -> Result<(), Fault> {
+    fn time(&mut self, statement: &str) -> Result<Go, Fault> {
         let begun = Instant::now();
         let given = self.evaluate(statement)?;
         let took = begun.elapsed();
-        self.show(&given)?;
-        self.screen.note(&format!("{took:.1?}"));
-        Ok(())
+        if self.screen.json {
+            self.screen.document(&json!({ "given": self.document(&given), "seconds": took.as_secs_f64() }))?;
+        } else {
+            self.show(&given)?;
+            self.screen.note(&format!("{took:.1?}"));
+        }
+        Ok(Go::after(&given))
     }
 
-    fn load(&mut self, file: &str) -> Result<(), Fault> {
-        let text = Recipe::read(file)?.text;
-        self.statement(&text)
+    fn load(&mut self, file: &str) -> Result<Go, Fault> {
+        let given = self.evaluate(&Recipe::read(file)?.text)?;
+        self.steps.came_from(file);
+        self.show(&given)?;
+        Ok(Go::after(&given))
     }
 
     fn save(&self, file: &str, force: bool) -> Result<(), Fault> {
         let file = if Path::new(file).extension().is_some() { file.to_owned() } else { format!("{file}.rhai") };
-        save::write(&file, self.steps.all(), force)?;
-        self.screen.note(&format!("saved; it runs with: fyke run {}", crate::cli::show::shell(&save::path(&file))));
-        Ok(())
+        let out = save::write(&file, self.steps.all(), force)?;
+        let path = save::path(&file);
+        let without = match out {
+            0 => String::new(),
+            _ => format!("\n{out} of the statements cannot be in a recipe; each stands there as a comment: left out"),
+        };
+        let sentence = format!("saved; it runs with: fyke run {}{without}", crate::cli::show::shell(&path));
+        self.answer(&sentence, &json!({ "saved": path, "left_out": out }))
     }
 
     /// Says where one is, and how one gets on.
@@ -292,8 +315,9 @@ impl Talk<'_> {
             None => "your own network; what you do is lifted again with :undo".to_owned(),
         };
         let keys = "Tab completes, ?name explains, :help lists the commands, Ctrl-D leaves";
-        let text = format!("fyke {}, in {}\n{}", env!("CARGO_PKG_VERSION"), host::value::escaped(&place), self.screen.notes.dim(keys));
-        self.screen.note(&text);
+        let fitted = |text: &str| markdown(text, self.screen.notes, self.screen.width());
+        let text = format!("fyke {}, in {}", env!("CARGO_PKG_VERSION"), host::value::escaped(&place));
+        self.screen.note(&format!("{}{}", fitted(&text), self.screen.notes.dim(&fitted(keys))));
     }
 
     /// Writes the prompt, and tells whether a statement changes the machine itself.
@@ -312,11 +336,16 @@ impl Talk<'_> {
         (format!("fyke{place}{plan}{standing}> "), !planning && !self.options.sandbox)
     }
 
-    /// Lists the commands.
-    pub(super) fn commands(&self) -> Result<(), Fault> {
-        let named = COMMANDS.iter().map(|(name, takes, about)| (format!(":{name} {takes}"), about));
-        let lines: String = named.map(|(name, about)| format!("{}  {about}\n", self.screen.paint.cyan(&pad(&name, 17)))).collect();
-        self.screen.print(&lines)
+    /// Lists the commands, or one of them.
+    pub(super) fn commands(&self, only: Option<&str>) -> Result<(), Fault> {
+        let commands = || COMMANDS.iter().filter(|(name, ..)| only.is_none_or(|only| only == *name));
+        if self.screen.json {
+            let document = |(name, takes, about): &_| json!({ "command": format!(":{name}"), "takes": takes, "about": about });
+            return self.screen.document(&commands().map(document).collect::<Vec<_>>());
+        }
+        let named: Vec<_> = commands().map(|(name, takes, about)| (format!(":{name} {takes}"), *about)).collect();
+        let rows = named.iter().map(|(name, about)| (name.trim_end(), *about));
+        self.screen.print(&fields(rows, |name| self.screen.paint.cyan(name), self.screen.bound()))
     }
 }
 

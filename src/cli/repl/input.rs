@@ -18,7 +18,7 @@ use crate::cli::show::Paint;
 use crate::host::lex::{self, KEYWORDS, Kind};
 use crate::host::{self, Host};
 use crate::kernel::process::signals;
-use crate::kernel::state;
+use crate::kernel::{state, stdio};
 use crate::model::{Fault, Kind as FaultKind};
 
 /// How many inputs the history keeps.
@@ -39,29 +39,17 @@ pub(super) enum Typed {
 
 /// The editor with its history.
 pub(super) struct Editor {
-    editor: rustyline::Editor<Helper, FileHistory>,
+    editor: Line,
     history: Option<PathBuf>,
 }
+
+type Line = rustyline::Editor<Helper, FileHistory>;
 
 impl Editor {
     /// Opens the editor on the terminal.
     pub(super) fn open(host: &Rc<RefCell<Host>>, colours: bool) -> Result<Self, Fault> {
-        let fail = |error: ReadlineError| Fault::new(FaultKind::System, "open the line editor", error.to_string());
-        let builder = Config::builder().max_history_size(HISTORY).and_then(|builder| builder.history_ignore_dups(true)).map_err(fail)?;
-        // As with shells, what begins with a blank is not remembered.
-        let config = builder
-            .history_ignore_space(true)
-            .completion_type(CompletionType::List)
-            .color_mode(if colours { ColorMode::Enabled } else { ColorMode::Disabled })
-            .build();
-        let mut editor = rustyline::Editor::with_config(config).map_err(fail)?;
-        editor.set_helper(Some(Helper {
-            host: host.clone(),
-            paint: Paint::new(colours, true),
-            danger: Cell::new(false),
-            answer: Cell::new(false),
-        }));
-        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
+        let helper = Helper { host: host.clone(), paint: Paint::new(colours, true), danger: Cell::new(false), answer: Cell::new(false) };
+        let mut editor = line(helper, None)?;
         signals::wake_editor()?;
         let history = state::make_of_user().ok().map(|folder| folder.join("prompt-history"));
         if let Some(history) = &history {
@@ -84,10 +72,21 @@ impl Editor {
         typed
     }
 
-    /// Asks something; the answer is no input.
-    pub(super) fn ask(&mut self, question: &str) -> Typed {
+    /// Asks something; the answer is no input, and nothing that was typed before the question.
+    pub(super) fn ask(&mut self, question: &str) -> Result<Typed, Fault> {
+        self.forget()?;
         self.set(false, true);
-        self.line(question)
+        Ok(self.line(question))
+    }
+
+    /// Forgets what was typed ahead: what the terminal holds, and what the editor has read of it already.
+    pub(super) fn forget(&mut self) -> Result<(), Fault> {
+        stdio::forget_input()?;
+        if let Some(helper) = self.editor.helper().cloned() {
+            // The editor lets go of what it has read at its end only.
+            self.editor = line(helper, Some(std::mem::take(self.editor.history_mut())))?;
+        }
+        Ok(())
     }
 
     fn set(&mut self, danger: bool, answer: bool) {
@@ -114,7 +113,25 @@ impl Editor {
     }
 }
 
+/// Makes an editor that has read nothing yet.
+fn line(helper: Helper, history: Option<FileHistory>) -> Result<Line, Fault> {
+    let fail = |error: ReadlineError| Fault::new(FaultKind::System, "open the line editor", error.to_string());
+    let builder = Config::builder().max_history_size(HISTORY).and_then(|builder| builder.history_ignore_dups(true)).map_err(fail)?;
+    // As with shells, what begins with a blank is not remembered.
+    let config = builder
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .color_mode(if helper.paint.on { ColorMode::Enabled } else { ColorMode::Disabled })
+        .build();
+    let history = history.unwrap_or_else(|| FileHistory::with_config(&config));
+    let mut editor = rustyline::Editor::with_history(config, history).map_err(fail)?;
+    editor.set_helper(Some(helper));
+    editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
+    Ok(editor)
+}
+
 /// What the editor asks while somebody types.
+#[derive(Clone)]
 struct Helper {
     host: Rc<RefCell<Host>>,
     paint: Paint,

@@ -3,7 +3,9 @@
 mod clock;
 mod commands;
 mod explain;
+mod forms;
 mod input;
+mod items;
 mod kept;
 mod leave;
 mod save;
@@ -26,13 +28,14 @@ use super::exit_code;
 use super::session::{STACK, Script, Session};
 use super::show::{self, Screen, changes};
 use crate::host::{self, Given, Host, Mode, Output, Value};
-use crate::kernel::process::{self, Limits, Page, signals};
+use crate::kernel::process::{self, Limits, Page, Stop, signals};
 use crate::kernel::stdio::Lines;
 use crate::model::{Fault, Kind, Report};
 use crate::transaction::{Door, Stance};
 
 /// Reads statements until somebody leaves, under a guardian: whatever ends this process, what is in force is lifted.
 pub(crate) fn run(screen: &Screen, options: &Options, stance: Stance) -> Result<u8, Fault> {
+    let screen = &screen.in_lines();
     let terminal = stdin().is_terminal() && screen.is_terminal();
     let id = format!("{} {}", std::process::id(), super::place::now());
     let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), stance)?;
@@ -41,7 +44,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, stance: Stance) -> Result<
     let runner = |page: &'static Page| {
         let talk = || {
             let mut talk = Talk::open(screen, options, &session, page, &kept, terminal);
-            if terminal { talk.at_a_terminal() } else { talk.at_a_pipe() }
+            let code = if terminal { talk.at_a_terminal() } else { talk.at_a_pipe() };
+            talk.host.borrow_mut().abandon();
+            code
         };
         process::with_big_stack(STACK, talk).unwrap_or_else(|fault| {
             screen.fault(&fault, 1, &|_| None);
@@ -50,7 +55,11 @@ pub(crate) fn run(screen: &Screen, options: &Options, stance: Stance) -> Result<
     };
     process::guarded(&limits, runner, |page, ending| {
         let code = session.guardian(&limits, page, ending);
-        kept.end(screen, ending.is_orderly());
+        // Who leaves takes the file away: where it still is, the session was ended, and what was in force is lifted.
+        let lifted = code != Kind::Incomplete.exit_code() && (ending.is_orderly() || page.open_run().is_some());
+        if kept.is_left() || !ending.is_orderly() {
+            kept.tell(screen, lifted);
+        }
         code
     })
 }
@@ -101,25 +110,35 @@ impl<'a> Talk<'a> {
                 Typed::Text(text) => text,
                 Typed::Nothing => continue,
                 Typed::End => ":quit".to_owned(),
-                Typed::Lost => return self.lift(gone()),
+                Typed::Lost => return self.stop(gone()),
             };
             // The terminal may have been made wider or narrower.
             self.screen = self.screen.again(self.options);
-            match self.obey(&text, &mut editor) {
-                Ok(Go::On) => {}
-                Ok(Go::Leave(code)) => return code,
-                Err(fault) => {
-                    if fault.kind == Kind::Interrupted {
-                        // The terminal has shown ^C, and is still on that line.
-                        self.screen.note("");
-                    }
-                    self.tell(&fault, exit_code(&fault, true));
-                }
+            let over = self.obey(&text).and_then(|go| match go {
+                Go::On => Ok(None),
+                Go::Leave(code) => Ok(Some(code)),
+                Go::Ask(code) => self.ask(code, &mut editor),
+            });
+            match over {
+                Ok(None) => {}
+                Ok(Some(code)) => return code,
+                Err(fault) => self.failed(fault, &mut editor),
             }
-            if let Some(stop) = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt) {
-                return self.lift(stop.fault("go on"));
+            if let Some(stop) = signals::pending().filter(|stop| *stop != Stop::Interrupt) {
+                return self.stop(stop);
             }
         }
+    }
+
+    /// Says what went wrong. An interrupt is for what was typed ahead, too.
+    fn failed(&self, fault: Fault, editor: &mut Editor) {
+        let mut fault = fault;
+        if fault.kind == Kind::Interrupted {
+            // The terminal has shown ^C, and is still on that line.
+            self.screen.note("");
+            fault = fault.followed_by(editor.forget().err());
+        }
+        self.tell(&fault, exit_code(&fault, true));
     }
 
     /// Reads from a file or a program. The first fault ends it, and all is lifted.
@@ -127,22 +146,25 @@ impl<'a> Talk<'a> {
         let mut lines = Lines::default();
         loop {
             let done = match next_input(&mut lines) {
-                Ok(Some(text)) => self.obey_alone(&text),
-                Ok(None) => return self.keep(0),
+                Ok(Some(text)) => self.obey(&text),
+                Ok(None) => Ok(Go::Ask(0)),
                 Err(fault) => Err(fault),
             };
             match done {
                 Ok(Go::On) => {}
                 Ok(Go::Leave(code)) => return code,
+                // Nobody is there to be asked.
+                Ok(Go::Ask(code)) => return self.keep(code),
                 Err(fault) => return self.lift(fault),
             }
         }
     }
 
     /// Evaluates a statement and shows what it gives and changes.
-    fn statement(&mut self, text: &str) -> Result<(), Fault> {
+    fn statement(&mut self, text: &str) -> Result<Go, Fault> {
         let given = self.evaluate(text)?;
-        self.show(&given)
+        self.show(&given)?;
+        Ok(Go::after(&given))
     }
 
     fn evaluate(&mut self, text: &str) -> Result<Given, Fault> {
@@ -154,23 +176,31 @@ impl<'a> Talk<'a> {
         let looked = given.value != Value::Unit && save::is_look(text);
         let marks = (mark, self.live.mark());
         self.steps.add(text, marks, &given.report, self.clock.is_planning(), looked);
-        self.kept.keep(text);
+        self.kept.add(&self.steps);
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         lost.map_or(Ok(given), Err)
     }
 
     fn show(&self, given: &Given) -> Result<(), Fault> {
         if self.screen.json {
-            return self.screen.json_line(&given.value);
+            return self.screen.document(&self.document(given));
         }
         self.show_changes(&given.report);
-        self.screen.print(&show::value(&given.value.json(), self.screen.paint, self.screen.bound()))
+        self.screen.print(&show::shown(&given.value.json(), self.screen.paint, self.screen.bound()))
     }
 
-    /// Shows what a statement changed, or would change.
+    /// Gives what a statement gave, for a program: its value; where it is planned, what it would change, too.
+    fn document(&self, given: &Given) -> serde_json::Value {
+        match self.clock.is_planning() {
+            true => json!({ "value": given.value, "planned": changes::json(&given.report.changes) }),
+            false => given.value.json(),
+        }
+    }
+
+    /// Shows what a statement changed, or would change. What a program has changed at the end of a pipe, it knows.
     fn show_changes(&self, report: &Report) {
         let (found, paint) = (&report.changes, self.screen.notes);
-        if changes::visible(found) > 0 && self.typed {
+        if changes::visible(found) > 0 && (self.typed || self.clock.is_planning()) {
             self.screen.note(&changes::diff(found, paint));
         }
         if self.clock.is_planning() && changes::visible(found) > 0 {
@@ -182,7 +212,7 @@ impl<'a> Talk<'a> {
     fn tell(&self, fault: &Fault, code: u8) {
         if self.screen.json {
             // That nobody reads it is found out by the next statement.
-            let _ = self.screen.json_line(&json!({ "fault": fault, "exit": code }));
+            let _ = self.screen.document(&json!({ "fault": fault, "exit": code }));
             return;
         }
         let host = self.host.borrow();
@@ -203,10 +233,9 @@ fn next_input(lines: &mut Lines) -> Result<Option<String>, Fault> {
     Ok(Some(text).filter(|text| !text.trim().is_empty()))
 }
 
-/// Makes the fault of a terminal that is there no more.
-fn gone() -> Fault {
-    let stop = signals::pending().filter(|stop| *stop != signals::Stop::Interrupt).unwrap_or(signals::Stop::HangUp);
-    stop.fault("go on")
+/// Tells why nothing more can be read: somebody asked for the end, or the terminal is there no more.
+fn gone() -> Stop {
+    signals::pending().filter(|stop| *stop != Stop::Interrupt).unwrap_or(Stop::HangUp)
 }
 
 /// Gives the place where `print` goes; the first line that does not get there is a fault.

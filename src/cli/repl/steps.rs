@@ -5,8 +5,10 @@ use crate::model::{Change, Report};
 /// A statement that was done.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// What was typed.
+    /// What was typed, or what the file says that was loaded.
     pub(super) text: String,
+    /// The file that was loaded, if one was.
+    file: Option<String>,
     /// Where the run stood before it.
     pub(super) mark: i64,
     /// Where it stood behind it.
@@ -15,6 +17,18 @@ pub(super) struct Step {
     pub(super) changes: Vec<Change>,
     /// What became of it.
     pub(super) fate: Fate,
+}
+
+impl Step {
+    /// Gives the words by which whoever typed it knows it.
+    pub(super) fn said(&self) -> String {
+        self.file.as_ref().map_or_else(|| self.text.clone(), |file| format!(":load {file}"))
+    }
+
+    /// Tells whether it is to be done again, when the session is: it was done, and has not been lifted.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.fate, Fate::Done | Fate::Looked)
+    }
 }
 
 /// What became of a statement.
@@ -47,7 +61,12 @@ impl Steps {
             false if planned => Fate::Planned,
             _ => Fate::Done,
         };
-        self.all.push(Step { text: text.trim().to_owned(), mark, end, changes, fate });
+        self.all.push(Step { text: text.trim().to_owned(), file: None, mark, end, changes, fate });
+    }
+
+    /// Notes that the last one was the text of a file.
+    pub(super) fn came_from(&mut self, file: &str) {
+        self.all.iter_mut().next_back().into_iter().for_each(|step| step.file = Some(file.to_owned()));
     }
 
     /// Gives all of them.
@@ -106,6 +125,12 @@ mod tests {
         assert_eq!(standing, ["a"]);
         let fates: Vec<Fate> = steps.all().iter().map(|step| step.fate).collect();
         assert_eq!(fates, [Fate::Done, Fate::Looked, Fate::Undone, Fate::Planned]);
+        steps.came_from("d.rhai");
+        let again: Vec<(String, bool)> = steps.all().iter().map(|step| (step.said(), step.counts())).collect();
+        assert_eq!(
+            again,
+            [("a", true), ("b", true), ("c", false), (":load d.rhai", false)].map(|(said, counts)| (said.to_owned(), counts))
+        );
         steps.only(&[]);
         assert_eq!(steps.in_force(), 0);
     }

@@ -143,7 +143,7 @@ fn entry(change: &Change, at: &ChainRef) -> Value {
         Some(State::Policy(policy)) => json!(policy),
         Some(State::Name(name)) => json!(name),
         Some(State::Rule(rule, place)) => json!({ "place": place.number, "rule": rule.words, "tag": rule.tag }),
-        Some(State::Value(value)) => json!(value),
+        Some(other) => json!(other),
     };
     let (before, after) = (state(&change.before), state(&change.after));
     json!({

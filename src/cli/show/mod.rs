@@ -25,8 +25,8 @@ pub(crate) use changes::shell;
 pub(crate) use function::function;
 pub(crate) use markdown::markdown;
 pub(crate) use paint::Paint;
-pub(crate) use table::{Table, pad};
-pub(crate) use value::value;
+pub(crate) use table::{Table, fields, pad};
+pub(crate) use value::{shown, value};
 
 /// Gives the text of a source line, where it is known.
 pub(crate) type Lines<'a> = &'a dyn Fn(&Position) -> Option<String>;
@@ -39,6 +39,8 @@ const WIDTH: usize = 100;
 pub(crate) struct Screen {
     /// Whether one JSON document is wanted on standard output.
     pub(crate) json: bool,
+    /// Whether each JSON document takes one line, as where there are several.
+    lines: bool,
     /// Whether more is to be said on standard error.
     pub(crate) verbose: bool,
     /// How to paint what goes to standard output.
@@ -56,6 +58,7 @@ impl Screen {
         let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
         Self {
             json: options.json,
+            lines: false,
             verbose: options.verbose,
             paint: Paint::new(colours(options.color, terminal), terminal),
             notes: Paint::new(colours(options.color, io::stderr().is_terminal()), io::stderr().is_terminal()),
@@ -66,7 +69,12 @@ impl Screen {
 
     /// Looks at the streams once more: a terminal may have been made wider.
     pub(crate) fn again(&self, options: &Options) -> Self {
-        Self { json: self.json, ..Self::new(options) }
+        Self { json: self.json, lines: self.lines, ..Self::new(options) }
+    }
+
+    /// Makes a screen on which each JSON document takes one line.
+    pub(crate) fn in_lines(&self) -> Self {
+        Self { lines: true, ..self.clone() }
     }
 
     /// Gives the columns to fit text to.
@@ -117,15 +125,17 @@ impl Screen {
         self.note(&escaped(line));
     }
 
-    /// Prints the one JSON document.
+    /// Prints a JSON document: the only one, or one a line.
     pub(crate) fn document(&self, document: &impl Serialize) -> Result<(), Fault> {
+        if self.lines {
+            return self.json_line(document);
+        }
         let text = serde_json::to_string_pretty(document)
             .map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
         self.print(&format!("{text}\n"))
     }
 
-    /// Prints a JSON document on one line, of which there are several.
-    pub(crate) fn json_line(&self, document: &impl Serialize) -> Result<(), Fault> {
+    fn json_line(&self, document: &impl Serialize) -> Result<(), Fault> {
         let text =
             serde_json::to_string(document).map_err(|error| Fault::new(Kind::System, "write the result as JSON", error.to_string()))?;
         self.print(&format!("{text}\n"))

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::changes::shell;
 use super::{Paint, markdown};
 use crate::host::{Interface, Param};
 
 /// Writes the help of a recipe.
-pub(crate) fn recipe(name: &str, interface: &Interface, paint: Paint, width: usize) -> String {
+pub(crate) fn recipe(name: &str, word: &str, interface: &Interface, paint: Paint, width: usize) -> String {
     let header = &interface.header;
     let mut text = format!("{}\n", paint.bold(name));
     if !header.summary.is_empty() {
@@ -25,7 +26,7 @@ pub(crate) fn recipe(name: &str, interface: &Interface, paint: Paint, width: usi
         let _ = writeln!(text, "{}  {risk}", paint.bold("Risk:"));
     }
     let some = if interface.params.is_empty() { "" } else { " [PARAMETER...]" };
-    let _ = writeln!(text, "{} fyke run {name}{some}", paint.bold("Usage:"));
+    let _ = writeln!(text, "{} fyke run {}{some}", paint.bold("Usage:"), paint.text(&shell(word)));
     if !interface.params.is_empty() {
         let _ = write!(text, "\n{}\n{}", paint.bold("Parameters:"), parameters(&interface.params, paint));
     }
@@ -131,7 +132,7 @@ Parameters:
   --quiet            do not log
 ";
         let interface = Recipe::inline("limit", TEXT).interface().unwrap();
-        assert_eq!(recipe("limit", &interface, Paint::none(), 100), wanted);
+        assert_eq!(recipe("limit", "limit", &interface, Paint::none(), 100), wanted);
         assert_eq!(json("limit", &interface)["parameters"][0]["default"], 22);
     }
 }

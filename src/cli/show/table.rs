@@ -1,4 +1,4 @@
-//! Tables: columns as wide as their widest cell, and no wider than the terminal.
+//! Tables: columns as wide as their widest cell, and no wider than the terminal. Where not even that fits, each row becomes fields.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -29,7 +29,8 @@ impl Table {
 
     /// Writes the table, cut to `bound` columns when there is one.
     pub(crate) fn text(&self, paint: Paint, bound: Option<usize>) -> String {
-        let columns: Vec<(usize, bool)> = self.widths(bound).into_iter().zip(self.numbers()).collect();
+        let Some(widths) = self.widths(bound) else { return self.records(paint, bound) };
+        let columns: Vec<(usize, bool)> = widths.into_iter().zip(self.numbers()).collect();
         let mut text = line(&self.heading, &columns, |cell| paint.bold(cell));
         for row in &self.rows {
             text.push_str(&line(row, &columns, str::to_owned));
@@ -37,13 +38,22 @@ impl Table {
         text
     }
 
-    /// Tells which columns hold numbers only: those line up on the right.
+    /// Writes each row as fields, a blank line between two of them.
+    fn records(&self, paint: Paint, bound: Option<usize>) -> String {
+        let record = |row: &Vec<String>| {
+            fields(self.heading.iter().map(String::as_str).zip(row.iter().map(String::as_str)), |name| paint.bold(name), bound)
+        };
+        self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Tells which columns hold numbers only, with a unit or without: those line up on the right.
     fn numbers(&self) -> Vec<bool> {
-        let number = |at: usize| self.rows.iter().all(|row| row.get(at).is_some_and(|cell| cell.parse::<f64>().is_ok()));
+        let number = |at: usize| self.rows.iter().all(|row| row.get(at).is_some_and(|cell| is_number(cell)));
         (0..self.heading.len()).map(|at| !self.rows.is_empty() && number(at)).collect()
     }
 
-    fn widths(&self, bound: Option<usize>) -> Vec<usize> {
+    /// Gives the width of each column; nothing if there is no room for them.
+    fn widths(&self, bound: Option<usize>) -> Option<Vec<usize>> {
         let mut widths: Vec<usize> = self.heading.iter().map(|cell| cell.width()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -54,11 +64,70 @@ impl Table {
         // The widest column gives first: it is the one that has most to say, and most to spare.
         while widths.iter().sum::<usize>() > room {
             let over = widths.iter().sum::<usize>() - room;
-            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > NARROW) else { break };
+            let widest = widths.iter_mut().max().filter(|widest| **widest > NARROW)?;
             *widest -= over.min(*widest - NARROW).min((*widest / 8).max(1));
         }
-        widths
+        Some(widths)
     }
+}
+
+/// Tells a number, with a unit or without: `12`, `-1.5`, `10ms`.
+fn is_number(cell: &str) -> bool {
+    let number = cell.trim_end_matches(|c: char| c.is_alphabetic() || c == '%');
+    cell.len() - number.len() < 8 && number.trim_end().parse::<f64>().is_ok()
+}
+
+/// Writes names with their values, one below the other. What is wider than `bound` goes on in the next line.
+pub(crate) fn fields<'a>(
+    rows: impl IntoIterator<Item = (&'a str, &'a str)>,
+    paint: impl Fn(&str) -> String,
+    bound: Option<usize>,
+) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
+    let room = bound.map_or(usize::MAX, |columns| columns.max(NARROW));
+    // Names that leave no room beside them stand above their values.
+    let beside = room.saturating_sub(width + GAP) >= NARROW.max(width.min(room / 3));
+    let indent = if beside { width + GAP } else { GAP };
+    let mut text = String::new();
+    for (name, value) in rows {
+        let mut lines = fold(value, room - indent).into_iter();
+        let first = if beside { lines.next().unwrap_or_default() } else { String::new() };
+        let head = if beside { pad(name, width + GAP) } else { cut(name, room) };
+        let line = if first.is_empty() { paint(head.trim_end()) } else { paint(&head) + &first };
+        text.push_str(&format!("{line}\n"));
+        lines.filter(|line| !line.is_empty()).for_each(|line| text.push_str(&format!("{}{line}\n", " ".repeat(indent))));
+    }
+    text
+}
+
+/// Breaks a text into lines of a width, between words where it can.
+fn fold(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for mut rest in text.split('\n') {
+        loop {
+            let fits = prefix(rest, width);
+            if fits == rest.len() {
+                break;
+            }
+            let blank = rest[..fits].rfind(' ').filter(|blank| !rest[fits..].starts_with(' ') && !rest[..*blank].trim().is_empty());
+            let (line, more) = rest.split_at(blank.unwrap_or(fits));
+            lines.push(line.trim_end().to_owned());
+            rest = more.trim_start();
+        }
+        lines.push(rest.to_owned());
+    }
+    lines
+}
+
+/// Measures the beginning of a text that fits into a width, in bytes: one character at the least.
+fn prefix(text: &str, width: usize) -> usize {
+    let mut used = 0;
+    let over = text.char_indices().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used > width
+    });
+    over.map_or(text.len(), |(at, c)| if at == 0 { c.len_utf8() } else { at })
 }
 
 /// Writes one line; a column is a width, and whether it lines up on the right.
@@ -116,7 +185,82 @@ mod tests {
     fn a_table_is_cut_to_the_terminal() {
         let text = table().text(Paint::none(), Some(20));
         assert_eq!(text, "name  what it does\n日本  a rather long …\nb     x y\n".replace("a rather long …", "a rather long…"));
-        assert!(table().text(Paint::none(), Some(1)).lines().all(|line| line.width() <= 14));
+        assert!(table().text(Paint::none(), Some(1)).lines().all(|line| line.width() <= NARROW));
         assert_eq!(Table::new(Vec::<String>::new()).text(Paint::new(true, true), Some(3)), "\n");
+    }
+
+    /// A table of rules, as a listing gives them.
+    fn rules() -> Table {
+        let mut table = Table::new(["family", "chain", "place", "packets", "bytes", "rule", "recipe"]);
+        table.row([
+            "ipv4",
+            "INPUT",
+            "1",
+            "12",
+            "1024",
+            "-p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT",
+            "ssh-rate-limit/22",
+        ]);
+        table.row(["ipv4", "日本日本日本", "2", "", "", "-j DROP", ""]);
+        table
+    }
+
+    #[test]
+    fn a_wide_terminal_shows_all() {
+        let wanted = "\
+family  chain         place  packets  bytes  rule                                                           recipe
+ipv4    INPUT             1  12       1024   -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT  ssh-rate-limit/22
+ipv4    日本日本日本      2                  -j DROP
+";
+        assert_eq!(rules().text(Paint::none(), Some(200)), wanted);
+    }
+
+    #[test]
+    fn a_narrower_one_shows_the_beginnings() {
+        let wanted = "\
+family  chain         place  packets  bytes  rule               recipe
+ipv4    INPUT             1  12       1024   -p tcp -m tcp --…  ssh-rate-limit/…
+ipv4    日本日本日本      2                  -j DROP
+";
+        let text = rules().text(Paint::none(), Some(80));
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+        assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn a_narrow_one_shows_fields() {
+        let wanted = "\
+family   ipv4
+chain    INPUT
+place    1
+packets  12
+bytes    1024
+rule     -p tcp -m tcp --dport 22 -m
+         conntrack --ctstate NEW -j
+         ACCEPT
+recipe   ssh-rate-limit/22
+
+family   ipv4
+chain    日本日本日本
+place    2
+packets
+bytes
+rule     -j DROP
+recipe
+";
+        assert_eq!(rules().text(Paint::none(), Some(40)), wanted);
+        for bound in 8..200 {
+            let text = rules().text(Paint::none(), Some(bound));
+            assert!(text.lines().all(|line| line.width() <= bound), "{bound}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_with_units_line_up_on_the_right() {
+        let mut table = Table::new(["time"]);
+        table.row(["1.5ms"]);
+        table.row(["10s"]);
+        assert_eq!(table.text(Paint::none(), None), " time\n1.5ms\n  10s\n");
+        assert!(!is_number("192.0.2.1") && !is_number("1/2") && !is_number("ms") && !is_number("192.0.2.0/24"));
     }
 }

@@ -1,9 +1,9 @@
 //! The value of a script: a table for a list of things, fields for one thing, plain text for the rest.
 
 use serde_json::{Map, Value};
-use unicode_width::UnicodeWidthStr;
 
-use super::{Paint, Table, pad};
+use super::table::fields;
+use super::{Paint, Table};
 
 /// Writes a value. Nothing is an empty text; everything else ends in a newline.
 pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String {
@@ -13,8 +13,18 @@ pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String
             Some(names) => table(items, &names, paint, bound),
             None => items.iter().map(|item| format!("{}\n", paint.text(&inline(item)))).collect(),
         },
-        Value::Object(fields) => record(fields, paint),
+        Value::Object(fields) => record(fields, paint, bound),
         scalar => format!("{}\n", paint.text(&inline(scalar))),
+    }
+}
+
+/// Writes a value for somebody who has asked for it: what is empty shows that it is.
+pub(crate) fn shown(it: &Value, paint: Paint, bound: Option<usize>) -> String {
+    match it {
+        Value::String(text) if text.is_empty() => "\"\"\n".to_owned(),
+        Value::Array(items) if items.is_empty() => format!("{}\n", inline(it)),
+        Value::Object(fields) if fields.is_empty() => format!("{}\n", inline(it)),
+        _ => value(it, paint, bound),
     }
 }
 
@@ -39,11 +49,24 @@ fn table(items: &[Value], names: &[&str], paint: Paint, bound: Option<usize>) ->
     table.text(paint, bound)
 }
 
-fn record(fields: &Map<String, Value>, paint: Paint) -> String {
-    let names: Vec<_> = fields.keys().map(|name| paint.text(name)).collect();
-    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
-    let lines = names.iter().zip(fields.values());
-    lines.map(|(name, value)| format!("{}  {}\n", paint.bold(&pad(name, width)), paint.text(&inline(value)))).collect()
+/// Writes the fields of a thing; those that have fields of their own as a tree.
+fn record(of: &Map<String, Value>, paint: Paint, bound: Option<usize>) -> String {
+    let plain = |value: &Value| value.as_object().is_none_or(Map::is_empty);
+    let mut text = String::new();
+    for run in of.iter().collect::<Vec<_>>().chunk_by(|(_, a), (_, b)| plain(a) && plain(b)) {
+        match run {
+            [(name, Value::Object(inner))] if !inner.is_empty() => {
+                let inner = record(inner, paint, bound.map(|columns| columns.saturating_sub(2)));
+                text.push_str(&format!("{}\n", paint.bold(&paint.text(name))));
+                inner.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+            }
+            run => {
+                let shown: Vec<_> = run.iter().map(|(name, value)| (paint.text(name), paint.text(&inline(value)).into_owned())).collect();
+                text.push_str(&fields(shown.iter().map(|(name, value)| (&**name, &**value)), |name| paint.bold(name), bound));
+            }
+        }
+    }
+    text
 }
 
 /// Writes a value on one line: texts as they are, what is nested as in a script.
@@ -51,6 +74,8 @@ fn inline(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "[]".to_owned(),
+        Value::Object(fields) if fields.is_empty() => "#{}".to_owned(),
         Value::Array(items) => items.iter().map(inline).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", inline(value))).collect::<Vec<_>>().join(", "),
         scalar => scalar.to_string(),
@@ -65,6 +90,20 @@ mod tests {
 
     fn shown(it: Value) -> String {
         value(&it, Paint::none(), None)
+    }
+
+    #[test]
+    fn what_is_empty_shows_that_it_is() {
+        let asked = |it: Value| super::shown(&it, Paint::none(), None);
+        assert_eq!((asked(json!([])), asked(json!({})), asked(json!(""))), ("[]\n".into(), "#{}\n".into(), "\"\"\n".into()));
+        assert_eq!((asked(json!(null)), asked(json!([{ "a": [], "b": {} }]))), (String::new(), "a   b\n[]  #{}\n".into()));
+    }
+
+    #[test]
+    fn a_thing_in_a_thing_is_a_branch() {
+        let packet = json!({ "length": 60, "ip": { "source": "192.0.2.1", "tcp": { "dport": 22 } }, "at": "some words that are long" });
+        let wanted = "length  60\nip\n  source  192.0.2.1\n  tcp\n    dport  22\nat  some words that\n    are long\n";
+        assert_eq!(value(&packet, Paint::none(), Some(22)), wanted);
     }
 
     #[test]

@@ -128,6 +128,12 @@ impl Answer<'_> {
         if number == 0 { Some(Ok(())) } else { Some(Err(Refused { errno: -number, words: self.words() })) }
     }
 
+    /// Gives the body of the question that an error repeats, where it repeats more than the header (no NLM_F_CAPPED).
+    pub fn echo(&self) -> Option<&[u8]> {
+        const CAPPED: u16 = 0x100;
+        self.body.get(4 + HEADER..).filter(|_| self.flags & CAPPED == 0)
+    }
+
     /// Finds the kernel's words: they follow the header of the question, which alone is echoed (NETLINK_CAP_ACK).
     fn words(&self) -> Option<String> {
         const HAS_TLVS: u16 = 0x200;

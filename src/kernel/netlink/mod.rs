@@ -1,6 +1,7 @@
 //! Netlink (RFC 3549, netlink(7)): a socket, messages and their attributes, blocking and without a reactor.
 
 pub mod connection;
+pub mod ipset;
 pub mod message;
 pub mod nftables;
 pub mod route;

@@ -116,6 +116,12 @@ impl Words {
         words.into_iter().nth(at + 1).map(Cow::into_owned)
     }
 
+    /// Tells whether the rule asks a set of this name, or puts something into it.
+    pub fn names_set(&self, name: &str) -> bool {
+        let words: Vec<Cow<'_, str>> = self.iter().collect();
+        words.windows(2).any(|pair| ["--match-set", "--add-set", "--del-set", "--map-set"].contains(&&*pair[0]) && pair[1] == name)
+    }
+
     /// Gives the rule with a jump to `from` turned into a jump to `to`, as the kernel does when a chain is renamed.
     pub fn retarget(&self, from: &str, to: &str) -> Self {
         let mut words = self.split();

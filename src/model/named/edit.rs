@@ -1,0 +1,162 @@
+//! What is asked of named objects, and the changes that come of it.
+
+use std::collections::HashSet;
+
+use super::{Inventory, agree, contents, followers, state_of, swap};
+use crate::model::change::{Change, Object, State};
+use crate::model::ipset::SetName;
+use crate::model::{Fault, Kind, Origin};
+
+/// What can be done to an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Makes an object that is not there.
+    Add(Object, State),
+    /// Gives an object that is there another state.
+    Set(Object, State),
+    /// Gives an object a state, whether it is there or not.
+    Ensure(Object, State),
+    /// Takes away an object that is there, with what is in it.
+    Del(Object),
+    /// Takes away an object, if it is there, with what is in it.
+    Absent(Object),
+    /// Takes out what is in an object, but for these.
+    Keep(Object, Vec<Object>),
+    /// Lets two sets have each other's name, at once for all rules that ask them.
+    Swap(SetName, SetName),
+}
+
+impl Edit {
+    /// Gives the object.
+    pub fn object(&self) -> Object {
+        match self {
+            Edit::Add(object, _) | Edit::Set(object, _) | Edit::Ensure(object, _) => object.clone(),
+            Edit::Del(object) | Edit::Absent(object) | Edit::Keep(object, _) => object.clone(),
+            Edit::Swap(one, other) => Object::SetPair(one.clone(), other.clone()),
+        }
+    }
+
+    /// Tells whether earlier edits have to be written before this one: what is taken away with all that is in it and made anew is two changes, and
+    /// after a swap the names mean something else.
+    pub fn needs_a_batch(&self, earlier: &[(Edit, Origin)], wanted: &Inventory) -> bool {
+        let swapped = |edit: &Edit| matches!(edit, Edit::Swap(..));
+        let makes_anew = match self {
+            Edit::Add(object, _) | Edit::Ensure(object, _) if object.holds_others() && !wanted.contains_key(object) => {
+                earlier.iter().any(|(edit, _)| edit.object() == *object)
+            }
+            _ => false,
+        };
+        makes_anew || !earlier.is_empty() && (swapped(self) || earlier.iter().any(|(edit, _)| swapped(edit)))
+    }
+
+    /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by
+    /// itself is among them.
+    pub fn apply(&self, inventory: &mut Inventory) -> Result<Vec<Object>, Fault> {
+        match self {
+            Edit::Add(object, _) if inventory.contains_key(object) => {
+                Err(Fault::new(Kind::Exists, format!("make the {object}"), "it is there already").hint("`ensure` does not mind"))
+            }
+            Edit::Set(object, _) if !inventory.contains_key(object) => Err(missing(format!("set the {object}"))),
+            Edit::Ensure(object, _) if !object.can_be_made() && !inventory.contains_key(object) => {
+                Err(missing(format!("set the {object}")))
+            }
+            Edit::Del(object) if !inventory.contains_key(object) => {
+                Err(missing(format!("take away the {object}")).hint("`absent` does not mind"))
+            }
+            Edit::Add(object, state) | Edit::Set(object, state) | Edit::Ensure(object, state) => put(inventory, object, state),
+            Edit::Del(object) | Edit::Absent(object) => Ok(take(inventory, object)),
+            Edit::Keep(object, kept) => {
+                let kept: HashSet<&Object> = kept.iter().collect();
+                let gone: Vec<Object> =
+                    contents(inventory, object).map(|(inside, _)| inside.clone()).filter(|inside| !kept.contains(inside)).collect();
+                gone.iter().for_each(|inside| drop(inventory.remove(inside)));
+                Ok(gone)
+            }
+            Edit::Swap(one, other) => {
+                let kinds = [one, other].map(|set| inventory.get(&Object::Set(set.clone())));
+                match kinds {
+                    [Some(State::Set(a)), Some(State::Set(b))] if a.kind == b.kind && a.family == b.family => {}
+                    [Some(State::Set(a)), Some(State::Set(b))] => {
+                        let why = format!("one is {}, the other {}", a.kind, b.kind);
+                        return Err(Fault::new(Kind::Refused, format!("swap the sets {one} and {other}"), why));
+                    }
+                    _ => return Err(missing(format!("swap the sets {one} and {other}"))),
+                }
+                swap(inventory, one, other);
+                Ok(vec![self.object()])
+            }
+        }
+    }
+}
+
+fn missing(tried: String) -> Fault {
+    Fault::new(Kind::NotFound, tried, "there is no such thing")
+}
+
+fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<Object>, Fault> {
+    if let Some(container) = object.container().filter(|container| !inventory.contains_key(container)) {
+        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {container}")));
+    }
+    let now = inventory.get(object);
+    if now.is_some_and(|now| now.agrees(state)) {
+        return Ok(vec![object.clone()]);
+    }
+    if object.holds_others()
+        && let Some(now) = now
+    {
+        let why = format!("it is there, and is another one: {}", super::Told(now));
+        return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
+    }
+    let followers = followers(object, state, inventory);
+    let mut touched = vec![object.clone()];
+    touched.extend(followers.iter().map(|(object, _)| object.clone()));
+    inventory.extend(followers);
+    inventory.insert(object.clone(), state.clone());
+    Ok(touched)
+}
+
+fn take(inventory: &mut Inventory, object: &Object) -> Vec<Object> {
+    let mut gone: Vec<Object> = contents(inventory, object).map(|(inside, _)| inside.clone()).collect();
+    gone.push(object.clone());
+    gone.iter().for_each(|object| drop(inventory.remove(object)));
+    gone
+}
+
+/// What edits make of what there is.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// The changes, in the order in which their objects were first asked for.
+    pub changes: Vec<Change>,
+    /// What several runs may rely on, and what was as it should be already.
+    pub claims: Vec<Change>,
+}
+
+/// Finds the changes that edits ask for. An object that is changed several times changes once.
+pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault> {
+    let mut wanted = present.clone();
+    let mut order: Vec<(Object, &Origin)> = Vec::new();
+    let mut seen: HashSet<Object> = HashSet::new();
+    for (edit, origin) in edits {
+        for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
+            if seen.insert(object.clone()) {
+                order.push((object, origin));
+            }
+        }
+    }
+    let mut wish = Wish::default();
+    let asked_for: HashSet<Object> = edits.iter().map(|(edit, _)| edit.object()).collect();
+    for (object, origin) in order {
+        let (before, after) = (state_of(present, &object), state_of(&wanted, &object));
+        let (asked_for, stays) = (asked_for.contains(&object), agree(before.as_ref(), after.as_ref()));
+        // What follows and stays as it was has to be known all the same: it follows on the way back, too.
+        if stays && !object.is_shared() {
+            continue;
+        }
+        let change = Change::new(object, before, after);
+        match stays && asked_for {
+            true => wish.claims.push(Change { origin: Some(origin.clone()), ..change }),
+            false => wish.changes.push(Change { origin: (!stays).then(|| origin.clone()), ..change }),
+        }
+    }
+    Ok(wish)
+}
