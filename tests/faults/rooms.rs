@@ -116,7 +116,9 @@ fn every_function_that_changes_something_is_swept() {
         ["Nothing.", "What is queued", "What was queued"].iter().any(|words| text.starts_with(words)) || text.contains("cannot be lifted")
     };
     let mut lacking = BTreeSet::new();
-    for function in reflect::functions().iter().filter(|function| !function.room.is_empty()) {
+    // A module of the standard library changes nothing but through a room.
+    let native = |room: &str| !room.is_empty() && !room.starts_with("std:");
+    for function in reflect::functions().iter().filter(|function| native(&function.room)) {
         let changes = function.doc.split_once("# Changes\n").map_or("Nothing.", |(_, rest)| rest);
         let called = |room: &&Room| room.covers.contains(&function.room.as_str()) && room.recipe.contains(&format!("{}(", function.name));
         if !harmless(changes.lines().next().unwrap()) && !ROOMS.iter().any(|room| called(&room)) {
