@@ -17,7 +17,7 @@ mod snat;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread::{scope, spawn};
@@ -118,6 +118,28 @@ impl Place {
                 });
             }
         });
+    }
+
+    /// Serves a port of an address with datagrams.
+    pub(super) fn serve_datagrams(&self, name: &'static str, at: &str, port: u16) {
+        let socket = self.within(|| UdpSocket::bind(SocketAddr::new(at.parse().unwrap(), port)).unwrap());
+        spawn(move || {
+            while let Ok((_, peer)) = socket.recv_from(&mut [0; 9]) {
+                let _ = socket.send_to(format!("{name} sees {}", peer.ip()).as_bytes(), peer);
+            }
+        });
+    }
+
+    /// Asks with a datagram, and gives what the service says; nothing if nobody answers.
+    pub(super) fn ask_by_datagram(&self, to: &str, port: u16) -> Option<String> {
+        let to: IpAddr = to.parse().unwrap();
+        let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = self.within(|| UdpSocket::bind(any).unwrap());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect((to, port)).unwrap();
+        socket.send(b"who").unwrap();
+        let mut answer = [0; 99];
+        socket.recv(&mut answer).ok().map(|length| String::from_utf8_lossy(&answer[..length]).into_owned())
     }
 
     /// Connects from an address, or from whichever is the host's, and gives what the service says; nothing if nobody answers.
