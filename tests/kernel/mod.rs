@@ -11,6 +11,7 @@ mod journal;
 mod memory;
 mod persist;
 mod plan;
+mod recipes;
 mod rollback;
 mod ssh_rate_limit;
 mod sysctl;

@@ -66,9 +66,11 @@ fn notes(param: &Param) -> String {
     use crate::host::Value::{Bool, List, Text, Unit};
     let mut notes = Vec::new();
     match &param.default {
+        _ if param.required => notes.push("required".to_owned()),
         Unit | Bool(_) => {}
         Text(text) if text.is_empty() => {}
         List(list) if list.is_empty() => {}
+        List(list) => notes.push(format!("default {}", list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))),
         default => notes.push(format!("default {default}")),
     }
     match (param.min, param.max) {
@@ -92,7 +94,7 @@ pub(crate) fn json(name: &str, interface: &Interface) -> Value {
     let params = interface.params.iter().map(|param| {
         json!({
             "name": param.name, "flag": format!("--{}", param.flag()), "default": param.default, "doc": param.doc, "key": param.key,
-            "min": param.min, "max": param.max, "choices": param.choices,
+            "required": param.required, "min": param.min, "max": param.max, "choices": param.choices,
         })
     });
     json!({
@@ -111,6 +113,8 @@ mod tests {
 //! needs: iptables
 //! risk: disrupts
 let port = param(\"port\", 22, \"TCP port to protect\", #{ key: true, min: 1, max: 65535 });
+let except = param(\"except\", [\"lo\", \"br0\"], \"what is not meant\", #{ required: false });
+let to = param(\"to\", \"\", \"where to\", #{ required: true });
 let log_prefix = param(\"log_prefix\", \"\", \"what the log says\");
 let quiet = param(\"quiet\", false, \"do not log\");
 ";
@@ -127,6 +131,8 @@ Usage: fyke run limit [PARAMETER...]
 
 Parameters:
   --port NUMBER      TCP port to protect (default 22; 1 to 65535; one instance for each value)
+  --except A,B,...   what is not meant (default lo,br0)
+  --to TEXT          where to (required)
   --log-prefix TEXT  what the log says
   --quiet            do not log
 ";
