@@ -9,6 +9,7 @@ mod journal;
 mod machine;
 mod measure;
 mod prompt;
+mod sets;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -103,6 +104,7 @@ fn measure_all() -> Outcome {
         write!(page, "\n## iptables on {}\n\n{}", backend.name, rules(backend, &scratch)?)?;
     }
     write!(page, "\n## Growth\n\n{GROWTH}{}", growth(&scratch)?)?;
+    write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;

@@ -4,6 +4,7 @@
 //! A new room is one line in [`ROOMS`].
 
 pub mod call;
+pub mod ipset;
 pub mod iptables;
 pub mod recipe;
 pub mod session;
@@ -29,6 +30,7 @@ pub struct Room {
 pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
+    Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
 ];
 

@@ -82,7 +82,7 @@ fn step(change: &Change) -> Option<Step> {
         (Object::Member(set, element), Some(State::Entry(entry))) => {
             Some(Step::Put(set.clone(), Member { element: element.clone(), entry: entry.clone() }))
         }
-        (Object::Member(set, element), None) => Some(Step::Remove(set.clone(), element.clone())),
+        (Object::Member(set, element), None) => Some(Step::Take(set.clone(), element.clone())),
         (Object::SetPair(one, other), Some(_)) => Some(Step::Swap(one.clone(), other.clone())),
         _ => None,
     }

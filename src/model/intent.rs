@@ -8,8 +8,8 @@ use super::named::Edit;
 pub enum Intent {
     /// To a table of rules.
     Rules(OfRules),
-    /// To an object that is known by a name of its own.
-    Named(Edit),
+    /// To objects that are known by a name of their own: all of it or nothing.
+    Named(Vec<Edit>),
 }
 
 impl From<OfRules> for Intent {
@@ -20,6 +20,12 @@ impl From<OfRules> for Intent {
 
 impl From<Edit> for Intent {
     fn from(edit: Edit) -> Self {
-        Self::Named(edit)
+        Self::Named(vec![edit])
+    }
+}
+
+impl From<Vec<Edit>> for Intent {
+    fn from(edits: Vec<Edit>) -> Self {
+        Self::Named(edits)
     }
 }

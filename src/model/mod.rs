@@ -5,6 +5,7 @@ pub mod duration;
 pub mod family;
 pub mod fault;
 pub mod flow;
+pub mod instance;
 pub mod intent;
 pub mod ipset;
 pub mod iptables;

@@ -3,11 +3,13 @@
 //! A run that finds a kernel parameter as it wants it, because another run has set it so, notes a claim. When the other one is lifted first, the
 //! state stays, and the claim becomes the change: it now knows what was before.
 
+use std::collections::{HashMap, HashSet};
+
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord};
 use crate::model::iptables::RunId;
-use crate::model::named::follows;
-use crate::model::{Change, Drift, Fault};
+use crate::model::named::{agree, follows};
+use crate::model::{Change, Drift, Fault, Object, State};
 
 /// What another run takes over of a batch.
 pub(super) struct Inheritance {
@@ -37,7 +39,12 @@ pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claim
     for run in open(journal, own, context)?.filter(|run| run.context.owner != context.owner) {
         set.extend(journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes));
     }
-    let is_set = |claim: &Change| set.iter().any(|change| change.object == claim.object && change.after == claim.after);
+    let mut states: HashMap<&Object, Vec<Option<&State>>> = HashMap::new();
+    set.iter().for_each(|change| states.entry(&change.object).or_default().push(change.after.as_ref()));
+    let is_set = |claim: &Change| {
+        let states = states.get(&claim.object);
+        states.is_some_and(|states| states.iter().any(|state| agree(*state, claim.after.as_ref())))
+    };
     Ok(claims.into_iter().filter(is_set).collect())
 }
 
@@ -49,21 +56,25 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
     }
     for other in open(journal, &run.id, &run.context)? {
         for mut theirs in journal.standing(&other.id)? {
+            let wanted: HashMap<&Object, &Change> = theirs.changes.iter().map(|other| (&other.object, other)).collect();
             let wants = |other: &Change, change: &Change| {
-                (&other.object, &other.after) == (&change.object, &change.after) && (other.is_claim() || other.before == change.before)
+                agree(other.after.as_ref(), change.after.as_ref()) && (other.is_claim() || other.before == change.before)
             };
-            let claimed = |change: &&Change| {
-                change.object.is_shared() && !change.is_claim() && theirs.changes.iter().any(|other| wants(other, change))
+            let claimed = |change: &Change| {
+                let other = wanted.get(&change.object).filter(|_| change.object.is_shared() && !change.is_claim());
+                other.is_some_and(|other| wants(other, change))
             };
-            let leads: Vec<Change> = mine.iter().filter(claimed).cloned().collect();
+            let leads: Vec<Change> = mine.iter().filter(|change| claimed(change)).cloned().collect();
             if leads.is_empty() {
                 continue;
             }
-            let is_taken = |change: &Change| leads.iter().any(|lead| lead.object == change.object || follows(change, lead));
+            let parameters: Vec<&Change> = leads.iter().filter(|lead| matches!(lead.object, Object::Sysctl(_))).collect();
+            let is_taken = |change: &Change| claimed(change) || parameters.iter().any(|lead| follows(change, lead));
             let (taken, rest) = mine.into_iter().partition(is_taken);
             mine = rest;
             let taken: Vec<Change> = taken;
-            theirs.changes.retain(|change| !taken.iter().any(|taken| taken.object == change.object));
+            let objects: HashSet<&Object> = taken.iter().map(|change| &change.object).collect();
+            theirs.changes.retain(|change| !objects.contains(&change.object));
             theirs.changes.extend(taken.iter().cloned());
             inherited.push(Inheritance { heir: other.id.clone(), batch: theirs, taken });
         }

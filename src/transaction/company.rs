@@ -1,5 +1,7 @@
 //! Runs of fyke that are at work at the same time: two of them do not change the same object.
 
+use std::collections::HashSet;
+
 use super::journal::{Journal, Shelf};
 use super::record::{Context, RunKind, RunRecord};
 use crate::kernel::lock::RunLock;
@@ -35,7 +37,12 @@ pub(super) struct InTheWay {
 /// Finds out whether another run, which has not ended, has changed what is going to be changed.
 pub(super) fn in_the_way(others: &[Other], changes: &[Change]) -> Option<InTheWay> {
     others.iter().find_map(|other| {
-        let change = changes.iter().find(|change| other.changes.iter().any(|theirs| meet(change, theirs, &other.run.id)))?;
+        let named: HashSet<&Object> = other.changes.iter().map(|theirs| &theirs.object).filter(|object| object.is_named()).collect();
+        let is_met = |change: &Change| match change.object.is_named() {
+            true => named.contains(&change.object),
+            false => other.changes.iter().any(|theirs| meet(change, theirs, &other.run.id)),
+        };
+        let change = changes.iter().find(|change| is_met(change))?;
         let Other { run, alive, .. } = other;
         let (tried, owner) = (format!("change the {}", change.object), &run.context.owner);
         let fault = match alive {
@@ -51,7 +58,7 @@ pub(super) fn in_the_way(others: &[Other], changes: &[Change]) -> Option<InTheWa
     })
 }
 
-/// Tells whether a change is about what another run has changed.
+/// Tells whether a change of rules is about what another run has changed.
 fn meet(change: &Change, theirs: &Change, run: &RunId) -> bool {
     match (&change.object, &theirs.object) {
         (Object::Rule(_), Object::Rule(_)) => {
@@ -59,6 +66,6 @@ fn meet(change: &Change, theirs: &Change, run: &RunId) -> bool {
         }
         (Object::Policy(a), Object::Policy(b)) => a == b,
         (Object::Chain(a) | Object::ChainName(a), Object::Chain(b) | Object::ChainName(b)) => a == b,
-        (a, b) => a.is_named() && a == b,
+        _ => false,
     }
 }

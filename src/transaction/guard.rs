@@ -3,17 +3,21 @@
 //! A room that can cut connections says what its changes could do to one (its [`Risk`]s), in one function like [`rules`]; what follows from
 //! that is decided here, for all rooms alike. What lifts something after an error or a crash is not asked: it must not stop.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::journal::Journal;
+use super::named::inventory;
 use super::record::Batch;
 use super::select::Task;
 use crate::kernel::Kernel;
 use crate::kernel::recent::Recent;
 use crate::kernel::xt_recent::XtRecent;
 use crate::kernel::xtables::Backend;
-use crate::model::iptables::{Cut, Patch, Revert, Ruleset, Trusting, walk};
-use crate::model::{Change, Family, Fault, Flow, Kind, Object, Origin, State};
+use crate::model::ipset::SetName;
+use crate::model::iptables::{Cut, Memory, Patch, Revert, Ruleset, Trusting, walk};
+use crate::model::named::{apply, contents, revert};
+use crate::model::{Change, Family, Fault, Flow, Inventory, Kind, Object, Origin, State};
 
 /// What a user can do who means it.
 const RUN: &str = "`--confirm 60s` lifts it again unless you confirm it; `--allow-lockout` does it as it is";
@@ -79,21 +83,40 @@ impl Guard {
     }
 
     /// Decides about patches of rules before they are written.
-    pub(super) fn rules(&mut self, present: &[Ruleset], patches: &[Patch], changes: &[Change]) -> Result<(), Fault> {
+    pub(super) fn rules(&mut self, present: &[Ruleset], patches: &[Patch], changes: &[Change], sets: &Inventory) -> Result<(), Fault> {
         if changes.is_empty() || self.flows.is_none() || self.is_idle() {
             return Ok(());
         }
         for (before, patch) in present.iter().zip(patches).filter(|(_, patch)| !patch.is_empty()) {
             let mut after = before.clone();
             patch.apply(&mut after);
-            self.judge("write these changes", RUN, |flow| rules(flow, before, &after, changes))?;
+            self.judge("write these changes", RUN, |flow| {
+                rules(flow, View { rules: before, sets }, View { rules: &after, sets }, changes)
+            })?;
         }
         Ok(())
     }
 
     /// Decides about changes of named objects before they are written.
-    pub(super) fn named(&mut self, changes: &[Change]) -> Result<(), Fault> {
-        self.judge("write these changes", RUN, |flow| named(flow, changes))
+    pub(super) fn named(&mut self, kernel: &mut dyn Kernel, changes: &[Change]) -> Result<(), Fault> {
+        self.judge("write these changes", RUN, |flow| named(flow, changes))?;
+        if self.is_idle() || !changes.iter().any(is_of_sets) {
+            return Ok(());
+        }
+        for family in self.families() {
+            // Without tables of rules, nothing asks a set.
+            let Ok(present) = kernel.xtables().and_then(|tables| tables.read(family)) else { continue };
+            let before = sets(kernel, walk::sets(&present), changes);
+            let mut after = before.clone();
+            apply(&mut after, changes);
+            let (before, after) = (View { rules: &present, sets: &before }, View { rules: &present, sets: &after });
+            self.judge("write these changes", RUN, |flow| rules(flow, before, after, changes))?;
+        }
+        Ok(())
+    }
+
+    fn families(&self) -> BTreeSet<Family> {
+        self.flows.iter().flatten().map(Flow::family).collect()
     }
 
     /// Decides about putting batches back before that is begun: what lifts a run, or sets it again.
@@ -118,15 +141,26 @@ impl Guard {
         let back: Vec<Change> =
             all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
         self.judge(&tried, UNDO, |flow| named(flow, &back))?;
-        let concerns = |family: &Family| all().any(|change| change.object.table().is_some_and(|(of, _)| of == *family));
+        let is_about = |family: Family, change: &Change| is_of_sets(change) || change.object.table().is_some_and(|(of, _)| of == family);
+        let concerns = |family: &Family| all().any(|change| is_about(*family, change));
         for family in Family::BOTH.into_iter().filter(concerns) {
             let read = kernel.xtables()?.read(family).map(|before| {
                 let mut after = before.clone();
                 open.iter().for_each(|batch| drop(Revert::batch(&mut after, &batch.changes, &mut Trusting)));
                 (before, after)
             });
+            let touched: Vec<Change> = all().filter(|change| is_of_sets(change)).cloned().collect();
+            let asked = read.iter().flat_map(|(before, after)| walk::sets(before).into_iter().chain(walk::sets(after))).collect();
+            let sets_before = sets(kernel, asked, &touched);
+            let mut sets_after = sets_before.clone();
+            for batch in open.iter().filter(|batch| batch.is_named()) {
+                let lifted = revert(&sets_after, &batch.changes, false).0;
+                apply(&mut sets_after, &lifted);
+            }
             self.judge(&tried, UNDO, |flow| match &read {
-                Ok((before, after)) => rules(flow, before, after, &[]),
+                Ok((before, after)) => {
+                    rules(flow, View { rules: before, sets: &sets_before }, View { rules: after, sets: &sets_after }, &[])
+                }
                 Err(fault) if flow.family() == family => vec![Risk { what: fault.to_string(), sure: false, origin: None }],
                 Err(_) => Vec::new(),
             })?;
@@ -169,13 +203,13 @@ fn named(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
 }
 
 /// Finds what new rules could do to a connection. What could cut it before is left out: it is somebody else's, or was allowed.
-fn rules(flow: &Flow, before: &Ruleset, after: &Ruleset, changes: &[Change]) -> Vec<Risk> {
-    if flow.family() != after.family {
+fn rules(flow: &Flow, before: View<'_>, after: View<'_>, changes: &[Change]) -> Vec<Risk> {
+    if flow.family() != after.rules.family {
         return Vec::new();
     }
-    let known = walk::cuts(before, flow, &hits);
+    let known = walk::cuts(before.rules, flow, &before);
     let mut found: Vec<(String, Risk)> = Vec::new();
-    for cut in walk::cuts(after, flow, &hits).into_iter().filter(|cut| !cut.is_known(&known)) {
+    for cut in walk::cuts(after.rules, flow, &after).into_iter().filter(|cut| !cut.is_known(&known)) {
         let place = format!("{} {:?}", cut.at, cut.rule);
         let risk = Risk { what: cut.to_string(), sure: cut.is_sure(), origin: origin(&cut, changes) };
         // The same place may be met on the way in and on the way out, by a first packet and by a later one.
@@ -201,13 +235,50 @@ fn origin(cut: &Cut, changes: &[Change]) -> Option<Origin> {
     change.origin.clone()
 }
 
-/// Counts the packets of an address that a list of the `recent` match holds.
-fn hits(list: &str, address: IpAddr) -> Option<usize> {
-    match XtRecent.read(list) {
-        Ok(sources) => Some(sources.iter().find(|source| source.address == address).map_or(0, |source| source.seen.len())),
-        // A list that is not there yet begins empty.
-        Err(fault) if fault.kind == Kind::NotFound => Some(0),
-        Err(_) => None,
+/// Tells whether a change is about what is in a set.
+fn is_of_sets(change: &Change) -> bool {
+    matches!(change.object, Object::Set(_) | Object::Member(..) | Object::SetPair(..)) && !change.is_claim()
+}
+
+/// Reads the sets that rules ask, and those that are changed. One that cannot be read leaves its rules undecided.
+pub(super) fn sets(kernel: &mut dyn Kernel, asked: BTreeSet<SetName>, changes: &[Change]) -> Inventory {
+    if asked.is_empty() {
+        return Inventory::new();
+    }
+    let changed = changes.iter().map(|change| change.object.clone());
+    inventory(asked.into_iter().map(Object::Set).chain(changed), kernel.named()).unwrap_or_default()
+}
+
+/// Rules, with what is in the sets that they ask.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    rules: &'a Ruleset,
+    sets: &'a Inventory,
+}
+
+impl Memory for View<'_> {
+    fn hits(&self, list: &str, address: IpAddr) -> Option<usize> {
+        match XtRecent.read(list) {
+            Ok(sources) => Some(sources.iter().find(|source| source.address == address).map_or(0, |source| source.seen.len())),
+            // A list that is not there yet begins empty.
+            Err(fault) if fault.kind == Kind::NotFound => Some(0),
+            Err(_) => None,
+        }
+    }
+
+    fn holds(&self, set: &str, address: IpAddr) -> Option<bool> {
+        let set = Object::Set(set.parse().ok()?);
+        let State::Set(definition) = self.sets.get(&set)? else { return None };
+        if !definition.is_of_addresses() {
+            return None;
+        }
+        // An address that the set cannot hold is not in it.
+        let Some(wanted) = definition.elements(&address.to_string()).ok()?.pop() else { return Some(false) };
+        let members = contents(self.sets, &set).filter_map(|(object, state)| match (object, state) {
+            (Object::Member(_, element), State::Entry(entry)) => Some((element, entry)),
+            _ => None,
+        });
+        Some(wanted.is_held(members))
     }
 }
 

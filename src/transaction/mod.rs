@@ -39,7 +39,7 @@ use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
 use crate::model::named::Scope;
-use crate::model::{Change, Family, Fault, Intent, Inventory, Origin, Report};
+use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,6 +62,8 @@ pub enum Query {
     Recent(String),
     /// Objects that are known by a name of their own.
     Named(Scope),
+    /// One of those objects.
+    State(Object),
 }
 
 /// What a query gives.
@@ -79,6 +81,8 @@ pub enum Reading {
     Recent(Vec<RecentSource>),
     /// Objects with their states.
     Named(Inventory),
+    /// The state of an object; none where it is not there.
+    State(Option<State>),
 }
 
 /// What is done and cannot be lifted.
@@ -221,6 +225,7 @@ impl Transaction {
         match query {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+            Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
             of_rules => self.read_rules(of_rules),
         }
@@ -236,12 +241,12 @@ impl Transaction {
                 }
                 self.change_rules(intent, origin)
             }
-            Intent::Named(edit) => {
-                if !self.overlay.is_clean() || self.named.is_to_be_written_before(&edit) {
+            Intent::Named(edits) => {
+                if !self.overlay.is_clean() || edits.iter().any(|edit| self.named.is_to_be_written_before(edit)) {
                     self.flush()?;
                 }
-                self.own_named(&edit)?;
-                self.named.add(edit, origin, self.kernel.named())
+                edits.iter().try_for_each(|edit| self.own_named(edit))?;
+                self.named.add(edits, origin, self.kernel.named())
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Transaction, company};
 use crate::kernel::named::Source;
 use crate::model::named::{Edit, Scope, wish};
-use crate::model::{Change, Fault, Inventory, Object, Origin};
+use crate::model::{Change, Fault, Inventory, Object, Origin, State};
 
 /// What is queued, and what there will be.
 #[derive(Default)]
@@ -31,14 +31,37 @@ impl Queue {
         Ok(self.wanted.iter().filter(|(object, _)| scope.covers(object)).map(|(object, state)| (object.clone(), state.clone())).collect())
     }
 
-    /// Queues an edit. What has to be there is looked for now.
-    pub(super) fn add(&mut self, edit: Edit, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
-        for scope in edit.object().scopes() {
+    /// Reads the state of one object, with everything that is queued on top.
+    pub(super) fn state(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<Option<State>, Fault> {
+        if self.is_clean() {
+            return Ok(inventory([object.clone()].into_iter(), kernel)?.remove(object));
+        }
+        object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
+        Ok(self.wanted.get(object).cloned())
+    }
+
+    /// Queues edits, all of them or none. What has to be there is looked for now.
+    pub(super) fn add(&mut self, edits: Vec<Edit>, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        let earlier = self.edits.len();
+        for edit in edits {
+            let scopes = edit.object().scopes();
+            let done = scopes.iter().try_for_each(|scope| self.load(scope, kernel)).and_then(|()| edit.apply(&mut self.wanted));
+            if let Err(fault) = done {
+                self.edits.truncate(earlier);
+                return self.read_again(kernel).and(Err(fault));
+            }
+            self.edits.push((edit, origin.clone()));
+        }
+        Ok(())
+    }
+
+    /// Reads all anew, and does once more what is queued.
+    fn read_again(&mut self, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        self.wanted.clear();
+        for scope in std::mem::take(&mut self.read) {
             self.load(&scope, kernel)?;
         }
-        edit.apply(&mut self.wanted)?;
-        self.edits.push((edit, origin));
-        Ok(())
+        self.edits.iter().try_for_each(|(edit, _)| edit.apply(&mut self.wanted).map(drop))
     }
 
     /// Tells whether what is queued has to be written before an edit.
@@ -92,7 +115,7 @@ impl Transaction {
             return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
         }
         guard.wake();
-        guard.named(&changes)?;
+        guard.named(kernel.as_mut(), &changes)?;
         if changes.is_empty() {
             return Ok(None);
         }

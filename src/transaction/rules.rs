@@ -1,9 +1,13 @@
 //! Changes of tables of rules, from the queue to the kernel.
 
-use super::{Query, Reading, Transaction, company};
+use std::collections::BTreeSet;
+
+use super::overlay::Overlay;
+use super::{Query, Reading, Transaction, company, guard};
+use crate::kernel::Kernel;
 use crate::kernel::xtables::{Backend, Refusal};
-use crate::model::iptables::{ChainRef, Edit, Intent};
-use crate::model::{Change, Fault, Kind, Object, Origin};
+use crate::model::iptables::{ChainRef, Edit, Intent, walk};
+use crate::model::{Change, Family, Fault, Inventory, Kind, Object, Origin};
 
 impl Transaction {
     /// Tells the kernel, once, which tags count.
@@ -63,7 +67,8 @@ impl Transaction {
     /// Writes what is queued of rules; or gives what is in the way, if that may pass.
     pub(super) fn write_rules(&mut self) -> Result<Option<Fault>, Fault> {
         // The guard reads rules as the kernel lists them.
-        if !self.guard.wake() && self.kernel.xtables()?.judges() {
+        let guarded = self.guard.wake();
+        if !guarded && self.kernel.xtables()?.judges() {
             self.overlay.settle(self.kernel.xtables()?)?;
         } else {
             self.overlay.vet(self.kernel.xtables()?)?;
@@ -72,6 +77,7 @@ impl Transaction {
         kernel.xtables()?.know(&ledger.known()?);
         let others = ledger.others()?;
         let (families, batch) = (overlay.families(), ledger.next_batch());
+        let sets = if guarded { sets_asked(overlay, &families, kernel.as_mut())? } else { Inventory::new() };
         let (mut changes, mut passes) = (Vec::new(), false);
         let outcome = kernel.xtables()?.update(&families, &mut |present| {
             let (patches, found) = overlay.patches(present)?;
@@ -79,7 +85,7 @@ impl Transaction {
                 passes = met.passes;
                 return Err(met.fault);
             }
-            guard.rules(present, &patches, &found)?;
+            guard.rules(present, &patches, &found, &sets)?;
             // A plan that is made anew takes the place of the one before, also if nothing is left to do.
             if !found.is_empty() || ledger.next_batch() > batch {
                 ledger.intend(batch, &found)?;
@@ -111,6 +117,15 @@ impl Transaction {
             None => refusal.fault,
         }
     }
+}
+
+/// Reads the sets that the rules ask, those that are queued among them.
+fn sets_asked(overlay: &mut Overlay, families: &[Family], kernel: &mut dyn Kernel) -> Result<Inventory, Fault> {
+    let mut asked = BTreeSet::new();
+    for family in families {
+        asked.append(&mut walk::sets(overlay.ruleset(*family, kernel.xtables()?)?));
+    }
+    Ok(guard::sets(kernel, asked, &[]))
 }
 
 /// Tells whether a refused change may have been made all the same: in the tables that were written, as far as that is known. In the others a

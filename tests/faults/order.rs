@@ -9,6 +9,9 @@ use super::tracer::Entry;
 
 /// The beginning of a batch for nf_tables (linux/netfilter/nfnetlink.h).
 const NFNL_MSG_BATCH_BEGIN: u16 = 0x10;
+/// The messages of ipset that change something: create, destroy, flush, rename, swap, add and del (linux/netfilter/ipset/ip_set.h).
+const SETS_CHANGE: [u16; 7] = [2, 3, 4, 5, 6, 9, 10];
+const NFNL_SUBSYS_IPSET: u16 = 6;
 /// What replaces a table of x_tables, in either family (linux/netfilter/x_tables.h).
 const XT_SO_SET_REPLACE: u64 = 64;
 
@@ -31,7 +34,7 @@ pub(super) fn of_a_run(stage: &Stage<'_>) {
     stage.reset();
 }
 
-/// Tells whether a call changes what iptables sets or a kernel parameter, or starts a program that is going to.
+/// Tells whether a call changes what iptables sets, a set or a kernel parameter, or starts a program that is going to.
 fn changes(entry: &Entry) -> bool {
     let [first, second, third] = entry.arguments();
     match entry.call.number {
@@ -44,9 +47,12 @@ fn changes(entry: &Entry) -> bool {
     }
 }
 
+/// Tells whether a netlink message begins a batch for nf_tables, or changes sets.
 fn begins_a_batch(entry: &Entry, at: u64) -> bool {
     let mut head = [0; 6];
-    entry.memory(at, &mut head) == head.len() && u16::from_ne_bytes([head[4], head[5]]) == NFNL_MSG_BATCH_BEGIN
+    let whole = entry.memory(at, &mut head) == head.len();
+    let kind = u16::from_ne_bytes([head[4], head[5]]);
+    whole && (kind == NFNL_MSG_BATCH_BEGIN || (kind >> 8 == NFNL_SUBSYS_IPSET && SETS_CHANGE.contains(&(kind & 0xff))))
 }
 
 fn pointer(entry: &Entry, at: u64) -> u64 {

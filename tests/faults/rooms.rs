@@ -34,6 +34,7 @@ impl Room {
 pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
+    Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -92,6 +93,23 @@ sysctl::set("net.ipv4.conf.lo.accept_local", true);
 iptables::table("filter").chain("FORWARD").append("-p tcp --dport 7 -j DROP");
 sysctl::ensure("net.ipv6.conf.all.forwarding", 1);
 sysctl::set("net.ipv4.ip_local_port_range", "20000 30000");
+"#;
+
+/// Makes, fills, empties, exchanges and takes away sets, its own and those of others, and names one in a rule.
+const SETS: &str = r#"
+let blocked = ipset::ensure_set("blocked", "hash:ip timeout 600");
+blocked.ensure(["192.0.2.7", "192.0.2.8-192.0.2.11"]);
+let foreign = ipset::set("foreign");
+foreign.add("203.0.113.0/24 comment \"of ours\"");
+foreign.del("192.0.2.0/24");
+foreign.ensure("10.0.0.0/8 comment \"another\"");
+iptables::table("filter").chain("INPUT").append("-m set --match-set blocked src -j DROP");
+ipset::swap("foreign", "other");
+ipset::set("foreign").absent(["198.51.100.0/24", "198.51.101.0/24"]);
+ipset::new_set("fresh", "hash:net").ensure_only(["192.0.2.0/24"]);
+ipset::set("other").flush();
+ipset::delete_set("spare");
+ipset::absent_set("other");
 "#;
 
 /// Changes something twice, and fails: what is disturbed is the rollback.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::rooms::Room;
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, plain, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -15,6 +15,17 @@ const EMPTY: &str = "\
 *filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT
 *mangle\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\nCOMMIT
 *nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\nCOMMIT
+";
+
+/// What other programs have as sets.
+const SETS: &str = "\
+create foreign hash:net comment
+add foreign 10.0.0.0/8 comment \"a rest\"
+add foreign 192.0.2.0/24
+create other hash:net comment
+add other 198.51.100.0/24
+create spare hash:ip timeout 0
+add spare 192.0.2.9
 ";
 
 /// A state, as text: equal texts are equal states.
@@ -78,6 +89,11 @@ impl<'a> Stage<'a> {
 
     /// Takes out everything, whoever set it.
     pub(crate) fn wipe(&self) {
+        self.wipe_rules();
+        destroy_sets(&[]);
+    }
+
+    fn wipe_rules(&self) {
         if self.world.backend == Backend::Nft {
             return self.world.wipe();
         }
@@ -87,6 +103,7 @@ impl<'a> Stage<'a> {
     }
 
     fn set(&self) {
+        tool("ipset", &["restore"], SETS);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }
@@ -133,6 +150,7 @@ impl<'a> Stage<'a> {
         let lists = fs::read_dir("/proc/thread-self/net/xt_recent").into_iter().flatten();
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
+        state.extend(sets());
         without_run(&state.join("\n"))
     }
 }

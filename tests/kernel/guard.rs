@@ -1,15 +1,15 @@
 //! The guard against locking oneself out, with a real connection: what is refused would cut it, and what is allowed does not.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fyke::model::iptables::{Ruleset, save, walk};
+use fyke::model::iptables::{Memory, Ruleset, save, walk};
 use fyke::model::{Family, Flow, Tracking};
 
-use super::world::{Backend, LONG, World, on_both, tool};
+use super::world::{Backend, LONG, World, destroy_sets, on_both, tool};
 use crate::program::Said;
 
 on_both! {
@@ -17,6 +17,7 @@ on_both! {
     the_other_family_is_guarded
     what_does_not_touch_the_login_is_done
     a_rule_in_front_decides
+    a_set_that_rules_ask_is_looked_into
     a_login_that_is_tracked_may_be_limited
     sudo_does_not_hide_the_login
     a_login_that_is_over_is_not_guarded
@@ -28,6 +29,19 @@ on_both! {
 
 /// Two hundred milliseconds are the least after which TCP sends something once more; on the wires of these tests a packet takes none.
 const PATIENCE: Duration = Duration::from_millis(400);
+
+/// A kernel that keeps nothing of any address.
+struct Nothing;
+
+impl Memory for Nothing {
+    fn hits(&self, _: &str, _: IpAddr) -> Option<usize> {
+        Some(0)
+    }
+
+    fn holds(&self, _: &str, _: IpAddr) -> Option<bool> {
+        Some(false)
+    }
+}
 
 /// Somebody from the client, logged in at a server that says everything back.
 struct Login {
@@ -169,6 +183,25 @@ fn what_does_not_touch_the_login_is_done(world: &World) {
     ] {
         login.is_untouched(world, script);
     }
+}
+
+fn a_set_that_rules_ask_is_looked_into(world: &World) {
+    tool("ipset", &["create", "blocked", "hash:net"], "");
+    let mut login = Login::ssh(world, "192.0.2.2");
+    let block = "v4.chain(\"INPUT\").append(\"-m set --match-set blocked src -j DROP\");";
+    login.is_untouched(world, block);
+    login.is_guarded(world, &format!("ipset::ensure_set(\"own\", \"hash:ip\").ensure(\"192.0.2.2\"); {}", block.replace("blocked", "own")));
+    // Somebody who is let in is not cut when both are lifted.
+    let friends = "ipset::ensure_set(\"friends\", \"hash:ip\").ensure(\"192.0.2.2\");
+        v4.chain(\"INPUT\").append([\"-m set --match-set friends src -j ACCEPT\", \"-p tcp --dport 22 -j DROP\"]);";
+    login.is_untouched(world, friends);
+    world.iptables("iptables -A INPUT -m set --match-set blocked src -j DROP");
+    login.is_guarded(world, "ipset::set(\"blocked\").ensure(\"192.0.2.0/24\");");
+    login.is_untouched(world, "ipset::set(\"blocked\").ensure([\"203.0.113.0/24\", \"192.0.2.3\"]);");
+    login.is_untouched(world, "ipset::set(\"blocked\").ensure([\"192.0.2.0/24\", \"192.0.2.2 nomatch\"]);");
+    login.is_guarded(world, "ipset::new_set(\"fresh\", \"hash:net\").add(\"192.0.2.2\"); ipset::swap(\"fresh\", \"blocked\");");
+    world.wipe();
+    destroy_sets(&["blocked"]);
 }
 
 fn a_rule_in_front_decides(world: &World) {
@@ -395,7 +428,7 @@ fn what_is_foretold_happens(world: &World) {
         let text = tool(&list, &["-t", "filter"], "");
         let mut set = Ruleset::empty(Family::V4);
         save::read(&mut set, &text, &|_| false).unwrap();
-        let cuts = walk::cuts(&set, &flow, &|_, _| Some(0));
+        let cuts = walk::cuts(&set, &flow, &Nothing);
         if cuts.is_empty() {
             assert!(login.answers(LONG), "cut, and nothing foretold it:\n{text}");
             lived += 1;

@@ -6,6 +6,7 @@ mod crowd;
 mod examples;
 mod guard;
 mod import;
+mod ipset;
 mod journal;
 mod memory;
 mod persist;

@@ -136,12 +136,13 @@ pub(crate) struct State {
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
+    sets: Vec<String>,
 }
 
 impl State {
     /// Tells whether nothing is set at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.nft.is_empty() && self.recent.is_empty() && self.rules.iter().all(|(_, rules)| rules.is_empty())
+        self.nft.is_empty() && self.recent.is_empty() && self.sets.is_empty() && self.rules.iter().all(|(_, rules)| rules.is_empty())
     }
 }
 
@@ -246,7 +247,7 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls() }
+        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets() }
     }
 
     /// Listens on a port, in both families.
@@ -318,6 +319,41 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
     let said: Said = child.wait_with_output().unwrap().into();
     assert_eq!(said.code, Some(0), "{program} {words:?}: {}", said.err);
     said.out
+}
+
+/// Destroys sets, all if none is named. nf_tables lets go of them a while after its rules have gone.
+pub(crate) fn destroy_sets(names: &[&str]) {
+    let names = if names.is_empty() { vec![""] } else { names.to_vec() };
+    let destroy = |name: &str| Command::new("ipset").arg("destroy").args(Some(name).filter(|name| !name.is_empty())).output().unwrap();
+    let begun = Instant::now();
+    for name in names {
+        while !destroy(name).status.success() {
+            assert!(begun.elapsed() < LONG, "the set {name} stays in use");
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Gives what `ipset save` writes, sorted, without what changes by itself: seeds and sizes of hashes, and the time that is left.
+pub(crate) fn sets() -> Vec<String> {
+    let moving = |word: &str, of: &str| match word {
+        "initval" | "hashsize" | "bucketsize" => true,
+        "timeout" | "packets" | "bytes" => of == "add",
+        _ => false,
+    };
+    let plain = |line: &str| {
+        let (mut words, mut kept) = (line.split(' '), Vec::new());
+        while let Some(word) = words.next() {
+            match moving(word, kept.first().copied().unwrap_or_default()) {
+                true => drop(words.next()),
+                false => kept.push(word),
+            }
+        }
+        kept.join(" ")
+    };
+    let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
+    lines.sort();
+    lines
 }
 
 /// Gives the parameters of this namespace that do not change by themselves, by their paths.

@@ -7,6 +7,7 @@ mod markdown;
 mod named;
 mod paint;
 pub(crate) mod recipe;
+mod sets;
 mod table;
 mod value;
 

@@ -2,33 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::Paint;
 use super::changes::shell;
+use super::{Paint, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State};
 
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
-    let mut text = String::new();
-    let mut last = "";
-    for change in changes.iter().filter(|change| change.object.is_named()) {
-        let Some(line) = line(change, paint) else { continue };
-        let heading = heading(&change.object);
-        if heading != last {
-            text.push_str(&(paint.bold(heading) + "\n"));
-            last = heading;
-        }
-        text.push_str(&(line + "\n"));
-    }
-    text
-}
-
-fn heading(object: &Object) -> &'static str {
-    match object {
-        Object::Sysctl(_) => "kernel parameters",
-        _ => "",
-    }
+    let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
+    let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
+    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint))
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -47,6 +33,9 @@ fn line(change: &Change, paint: Paint) -> Option<String> {
 fn name(object: &Object) -> String {
     match object {
         Object::Sysctl(key) => key.to_string(),
+        Object::Set(set) => set.to_string(),
+        Object::Member(set, element) => format!("{set} {element}"),
+        Object::SetPair(one, other) => format!("{one} {other}"),
         other => other.to_string(),
     }
 }
@@ -57,7 +46,8 @@ pub(super) fn command(change: &Change) -> Option<String> {
         (Object::Sysctl(key), Some(State::Value(value))) if !change.is_claim() => {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
-        _ => None,
+        (Object::Sysctl(_), _) => None,
+        _ => sets::command(change),
     }
 }
 
@@ -65,9 +55,12 @@ pub(super) fn command(change: &Change) -> Option<String> {
 pub(super) fn json(change: &Change) -> Value {
     let object = match change.object {
         Object::Sysctl(_) => "sysctl",
+        Object::Set(_) => "set",
+        Object::Member(..) => "element",
+        Object::SetPair(..) => "set-names",
         _ => "object",
     };
-    let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string());
+    let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());
     json!({
         "object": object, "name": name(&change.object), "before": state(&change.before), "after": state(&change.after),
         "origin": change.origin.as_ref().map(|origin| origin.at.to_string()),

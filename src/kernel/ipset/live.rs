@@ -1,12 +1,18 @@
 //! The sets of the network namespace in which fyke runs.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::{Ipset, Refusal, Source, refusal};
 use crate::kernel::errno;
 use crate::kernel::netlink;
 use crate::model::ipset::{Definition, SetName, SetType, Sets, Step};
 use crate::model::{Fault, Kind};
+
+/// How long a set is waited for that is still in use, and how often it is tried. nf_tables lets go of it a while after its rule has gone:
+/// a worker does that when all processors have passed by.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// The sets of a network namespace, over a socket that is opened when it is needed.
 #[derive(Default)]
@@ -46,9 +52,15 @@ impl Live {
             _ => None,
         };
         let socket = self.socket()?;
-        let stopped = match socket.order(steps, revision).map_err(|error| errno::fault(tried(0), error))? {
-            Ok(taken) => return Ok(taken),
-            Err(stopped) => stopped,
+        let begun = Instant::now();
+        let stopped = loop {
+            match socket.order(steps, revision).map_err(|error| errno::fault(tried(0), error))? {
+                Ok(taken) => return Ok(taken),
+                Err(stopped) if refusal::may_pass(steps.get(stopped.done), stopped.errno) && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(stopped) => break stopped,
+            }
         };
         let Some(step) = steps.get(stopped.done) else {
             return Err(Fault::new(Kind::System, tried(0), "the kernel's answer is not understood").into());

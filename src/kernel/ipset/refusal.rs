@@ -30,6 +30,11 @@ mod number {
     pub(super) const TYPE_SPECIFIC: i32 = 4352;
 }
 
+/// Tells whether a refusal may be over in a moment.
+pub(super) fn may_pass(step: Option<&Step>, errno: i32) -> bool {
+    matches!(step, Some(Step::Destroy(_))) && [number::BUSY, number::REFERENCED].contains(&errno)
+}
+
 /// Makes a fault of a type that the kernel does not have.
 pub(super) fn unknown_type(tried: &str, kind: SetType) -> Fault {
     let module = kind.name().replace(':', "_").replace(',', "");

@@ -100,6 +100,11 @@ impl Definition {
         }
     }
 
+    /// Gives it without what goes without saying.
+    pub fn in_short(&self) -> Self {
+        Self { maxelem: self.maxelem.filter(|most| *most != MAXELEM), tuning: Tuning::default(), ..self.clone() }
+    }
+
     /// Tells whether another one makes a set that holds the same.
     pub fn agrees(&self, other: &Self) -> bool {
         *self == Self { tuning: self.tuning, ..other.clone() }

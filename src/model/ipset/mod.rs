@@ -2,6 +2,7 @@
 
 mod definition;
 mod entry;
+mod find;
 mod kind;
 mod member;
 mod name;

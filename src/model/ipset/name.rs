@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Fault;
+use crate::model::{Fault, instance};
 
 /// The name of a set: what every tool that prints and reads it takes as one word.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,6 +15,11 @@ pub struct SetName(Box<str>);
 impl SetName {
     /// The most bytes of a name: IPSET_MAXNAMELEN is 32 with the final NUL.
     pub const MAX: usize = 31;
+
+    /// Makes the name of a set for an instance of a recipe; what would be too long is cut and told apart by a hash.
+    pub fn of_instance(base: &str, instance: &str) -> Result<Self, Fault> {
+        instance::name(base, instance, Self::MAX).parse()
+    }
 
     /// Gives the name.
     pub fn as_str(&self) -> &str {

@@ -36,6 +36,8 @@ pub enum Step {
     Put(SetName, Member),
     /// Takes out what is there.
     Remove(SetName, Element),
+    /// Takes out what may be there: an element may go by itself when its time is over.
+    Take(SetName, Element),
 }
 
 impl Step {
@@ -43,7 +45,7 @@ impl Step {
     pub fn set(&self) -> &SetName {
         match self {
             Step::Create(set, _) | Step::Destroy(set) | Step::Flush(set) | Step::Rename(set, _) | Step::Swap(set, _) => set,
-            Step::Add(set, ..) | Step::Put(set, _) | Step::Remove(set, _) => set,
+            Step::Add(set, ..) | Step::Put(set, _) | Step::Remove(set, _) | Step::Take(set, _) => set,
         }
     }
 }
@@ -61,7 +63,7 @@ impl fmt::Display for Step {
             Step::Add(set, member, Some(Beside::Before(name))) => write!(f, "add {} before {name} to the set {set}", member.element),
             Step::Add(set, member, Some(Beside::After(name))) => write!(f, "add {} after {name} to the set {set}", member.element),
             Step::Put(set, member) => write!(f, "put {} into the set {set}", member.element),
-            Step::Remove(set, element) => write!(f, "remove {element} from the set {set}"),
+            Step::Remove(set, element) | Step::Take(set, element) => write!(f, "remove {element} from the set {set}"),
         }
     }
 }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Table;
-use super::rule::fingerprint;
-use crate::model::{Family, Fault};
+use crate::model::{Family, Fault, instance};
 
 /// The name of a chain.
 ///
@@ -31,16 +30,7 @@ impl ChainName {
 
     /// Makes the name of a chain for an instance of a recipe; what would be too long is cut and told apart by a hash.
     pub fn of_instance(base: &str, instance: &str) -> Result<Self, Fault> {
-        if instance.is_empty() {
-            return base.parse();
-        }
-        let whole = format!("{base}-{instance}");
-        if whole.len() <= Self::MAX {
-            return whole.parse();
-        }
-        let hash = format!("-{:08x}", fingerprint(&whole) as u32);
-        let kept: String = whole.chars().filter(char::is_ascii).take(Self::MAX - hash.len()).collect();
-        format!("{kept}{hash}").parse()
+        instance::name(base, instance, Self::MAX).parse()
     }
 
     /// Gives the name.

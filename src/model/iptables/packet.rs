@@ -49,8 +49,14 @@ pub struct Packet<'a> {
     pub tracking: Tracking,
 }
 
-/// How many packets of an address a list of the `recent` match holds; none where that cannot be told.
-pub type Memory<'a> = dyn Fn(&str, IpAddr) -> Option<usize> + 'a;
+/// What the kernel keeps of addresses beside its rules.
+pub trait Memory {
+    /// Counts the packets of an address that a list of the `recent` match holds; none where that cannot be told.
+    fn hits(&self, list: &str, address: IpAddr) -> Option<usize>;
+
+    /// Tells whether a set holds an address; none where that cannot be told.
+    fn holds(&self, set: &str, address: IpAddr) -> Option<bool>;
+}
 
 /// One option of a rule with its values, and the match that it belongs to.
 struct Given<'w> {
@@ -99,7 +105,7 @@ impl<'w> Parts<'w> {
 
     /// Tells whether the rule is about a packet. `remembered` are the lists of the `recent` match into which rules before it have put the
     /// source; it is added to.
-    pub fn matches(&self, packet: &Packet<'_>, memory: &Memory<'_>, remembered: &mut Vec<String>) -> Answer {
+    pub fn matches(&self, packet: &Packet<'_>, memory: &dyn Memory, remembered: &mut Vec<String>) -> Answer {
         let given = self.given();
         let mut answer = Answer::Yes;
         let mut rest = &given[..];
@@ -111,7 +117,7 @@ impl<'w> Parts<'w> {
                 said
             } else {
                 rest = others;
-                option(first, packet).inverted_if(first.inverted)
+                option(first, packet, memory).inverted_if(first.inverted)
             };
             // What comes after a match that fails is not looked at: a `recent` there remembers nothing.
             answer = answer.min(said);
@@ -158,7 +164,7 @@ fn is_short(word: &str) -> bool {
 }
 
 /// Tells whether one option is about a packet, its `!` aside.
-fn option(given: &Given<'_>, packet: &Packet<'_>) -> Answer {
+fn option(given: &Given<'_>, packet: &Packet<'_>, memory: &dyn Memory) -> Answer {
     let value = given.value();
     match (given.module, given.option) {
         (_, "-s" | "--source" | "--src") => address(value, packet.source.ip()),
@@ -185,6 +191,7 @@ fn option(given: &Given<'_>, packet: &Packet<'_>) -> Answer {
         ("state", "--state") | ("conntrack", "--ctstate") => tracking(value, packet.tracking),
         ("iprange", "--src-range") => range(value, packet.source.ip()),
         ("iprange", "--dst-range") => range(value, packet.destination.ip()),
+        ("set", "--match-set") => in_set(given, packet, memory),
         ("addrtype", "--src-type") => kind(value, !packet.inbound),
         ("addrtype", "--dst-type") => kind(value, packet.inbound),
         _ => Answer::Maybe,
@@ -192,7 +199,7 @@ fn option(given: &Given<'_>, packet: &Packet<'_>) -> Answer {
 }
 
 /// Matches that are no condition of their own: only their options are.
-const KNOWN: [&str; 8] = ["tcp", "multiport", "state", "conntrack", "comment", "recent", "iprange", "addrtype"];
+const KNOWN: [&str; 9] = ["set", "tcp", "multiport", "state", "conntrack", "comment", "recent", "iprange", "addrtype"];
 
 fn address(prefix: &str, address: IpAddr) -> Answer {
     let Ok(prefix) = prefix.parse::<Prefix>() else { return Answer::Maybe };
@@ -277,14 +284,24 @@ fn kind(types: &str, own: bool) -> Answer {
     types.split(',').map(says).max().unwrap_or(Answer::Maybe)
 }
 
+/// Looks into a set that is asked for one of the addresses.
+fn in_set(given: &Given<'_>, packet: &Packet<'_>, memory: &dyn Memory) -> Answer {
+    let address = match given.values.get(1).map(|side| &**side) {
+        Some("src") => packet.source.ip(),
+        Some("dst") => packet.destination.ip(),
+        _ => return Answer::Maybe,
+    };
+    memory.holds(given.value(), address).map_or(Answer::Maybe, Answer::from)
+}
+
 /// Looks into a list of remembered sources, and remembers what `--set` puts there.
-fn recent(own: &[Given<'_>], packet: &Packet<'_>, memory: &Memory<'_>, remembered: &mut Vec<String>) -> Answer {
+fn recent(own: &[Given<'_>], packet: &Packet<'_>, memory: &dyn Memory, remembered: &mut Vec<String>) -> Answer {
     let find = |option: &str| own.iter().find(|given| given.option == option);
     let name = find("--name").map_or("DEFAULT", |given| given.value());
     let side = if find("--rdest").is_some() { packet.destination.ip() } else { packet.source.ip() };
     let address = find("--mask").map_or(Some(side), |mask| masked(side, mask.value().parse().ok()?));
     let fresh = remembered.iter().filter(|list| *list == name).count();
-    let known = address.and_then(|address| memory(name, address)).map(|hits| hits + fresh);
+    let known = address.and_then(|address| memory.hits(name, address)).map(|hits| hits + fresh);
     if let Some(set) = find("--set") {
         remembered.push(name.to_owned());
         return Answer::Yes.inverted_if(set.inverted);

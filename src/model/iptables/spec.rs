@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Words;
 use crate::model::duration::Span;
+use crate::model::ipset::SetName;
 use crate::model::near::did_you_mean;
 use crate::model::net::{InterfaceMatch, Ports, Prefix};
 use crate::model::{Family, Fault};
@@ -45,6 +46,7 @@ pub const KEYS: &[&str] = &[
     "state",
     "mark",
     "limit",
+    "match_set",
     "recent",
     "words",
     "comment",
@@ -141,6 +143,7 @@ impl Writer {
                 self.option("--mark", &word(key, value)?, mark)
             }
             "limit" => self.limit(value),
+            "match_set" => self.match_set(text(key, value)?),
             "recent" => self.recent(value),
             "words" => {
                 let words = Words::parse(text(key, value)?)?;
@@ -233,6 +236,25 @@ impl Writer {
             let burst = number("burst", burst, 1, 10_000)?;
             self.value("--limit-burst", &burst)?;
         }
+        Ok(())
+    }
+
+    /// Asks a set for addresses of the packet, or ports: `blocked src`, `! blocked src,dst`.
+    fn match_set(&mut self, given: &str) -> Result<(), Fault> {
+        let (not, rest) = given.strip_prefix('!').map_or((false, given), |rest| (true, rest.trim_start()));
+        let (name, sides) = rest.split_once(' ').unwrap_or((rest, ""));
+        let sides = sides.trim_start();
+        if !sides.split(',').all(|side| ["src", "dst"].contains(&side)) || sides.split(',').count() > 6 {
+            let fault =
+                Fault::input(format!("use {given:?} as `match_set`"), "behind the name of the set stands src or dst for each of its parts");
+            return Err(fault.hint("\"blocked src\", \"! friends src,dst\""));
+        }
+        let name: SetName = name.parse()?;
+        self.push(["-m", "set"]);
+        if not {
+            self.push(["!"]);
+        }
+        self.push(["--match-set", name.as_str(), sides]);
         Ok(())
     }
 

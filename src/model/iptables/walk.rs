@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::packet::{Answer, Packet, Parts};
 use super::rule::fingerprint;
 use super::{Chain, ChainName, ChainRef, Policy, Rule, Ruleset, Table};
+use crate::model::ipset::SetName;
 use crate::model::{Flow, Tracking};
 
 pub use super::packet::Memory;
@@ -131,7 +132,7 @@ impl fmt::Display for Cut {
 }
 
 /// Finds where a ruleset could cut a connection.
-pub fn cuts(set: &Ruleset, flow: &Flow, memory: &Memory<'_>) -> Vec<Cut> {
+pub fn cuts(set: &Ruleset, flow: &Flow, memory: &dyn Memory) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for tracking in &flow.tracking {
         for inbound in [true, false] {
@@ -143,6 +144,17 @@ pub fn cuts(set: &Ruleset, flow: &Flow, memory: &Memory<'_>) -> Vec<Cut> {
         }
     }
     cuts
+}
+
+/// Lists the sets that rules ask.
+pub fn sets(set: &Ruleset) -> BTreeSet<SetName> {
+    let rules = set.tables.values().flat_map(|table| table.chains.values()).flat_map(|chain| &chain.rules);
+    let asking = rules.filter(|entry| entry.rule.words.as_str().contains("--match-set"));
+    let names = asking.flat_map(|entry| {
+        let words: Vec<String> = entry.rule.words.split();
+        words.windows(2).filter(|pair| pair[0] == "--match-set").filter_map(|pair| pair[1].parse().ok()).collect::<Vec<_>>()
+    });
+    names.collect()
 }
 
 /// The way on which a packet falls out of the end of a chain, if it can.
@@ -169,7 +181,7 @@ struct Walk<'a> {
     set: &'a Ruleset,
     table: Table,
     packet: Packet<'a>,
-    memory: &'a Memory<'a>,
+    memory: &'a dyn Memory,
     /// What connection tracking said at first.
     tracking: Tracking,
     /// The lists of the `recent` match into which the packet has been put.

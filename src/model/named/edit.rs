@@ -1,6 +1,6 @@
 //! What is asked of named objects, and the changes that come of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Inventory, agree, contents, followers, state_of, swap};
 use crate::model::change::{Change, Object, State};
@@ -37,7 +37,7 @@ impl Edit {
     }
 
     /// Tells whether earlier edits have to be written before this one: what is taken away with all that is in it and made anew is two changes, and
-    /// after a swap the names mean something else.
+    /// after a swap the names mean something else. So a swap is always the last of its batch.
     pub fn needs_a_batch(&self, earlier: &[(Edit, Origin)], wanted: &Inventory) -> bool {
         let swapped = |edit: &Edit| matches!(edit, Edit::Swap(..));
         let makes_anew = match self {
@@ -46,7 +46,7 @@ impl Edit {
             }
             _ => false,
         };
-        makes_anew || !earlier.is_empty() && (swapped(self) || earlier.iter().any(|(edit, _)| swapped(edit)))
+        makes_anew || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
     }
 
     /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by
@@ -97,6 +97,7 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
     if let Some(container) = object.container().filter(|container| !inventory.contains_key(container)) {
         return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {container}")));
     }
+    let rival = rival(inventory, object);
     let now = inventory.get(object);
     if now.is_some_and(|now| now.agrees(state)) {
         return Ok(vec![object.clone()]);
@@ -108,11 +109,24 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
     }
     let followers = followers(object, state, inventory);
-    let mut touched = vec![object.clone()];
+    let mut touched: Vec<Object> = rival.into_iter().collect();
+    touched.iter().for_each(|rival| drop(inventory.remove(rival)));
+    touched.push(object.clone());
     touched.extend(followers.iter().map(|(object, _)| object.clone()));
     inventory.extend(followers);
     inventory.insert(object.clone(), state.clone());
     Ok(touched)
+}
+
+/// Finds the element that has to go for another one to come: a bitmap has one place for each address, whatever the MAC address.
+fn rival(inventory: &Inventory, object: &Object) -> Option<Object> {
+    let Object::Member(set, element) = object else { return None };
+    let Some(State::Set(definition)) = inventory.get(&Object::Set(set.clone())) else { return None };
+    if definition.kind.name() != "bitmap:ip,mac" {
+        return None;
+    }
+    let is_rival = |other: &&Object| matches!(other, Object::Member(_, other) if other.0.first() == element.0.first() && other != element);
+    contents(inventory, &Object::Set(set.clone())).map(|(other, _)| other).find(is_rival).cloned()
 }
 
 fn take(inventory: &mut Inventory, object: &Object) -> Vec<Object> {
@@ -131,6 +145,28 @@ pub struct Wish {
     pub claims: Vec<Change>,
 }
 
+/// Refuses more elements than a hash holds: the kernel would stop halfway.
+fn full(wanted: &Inventory, order: &[(Object, &Origin)]) -> Result<(), Fault> {
+    let mut last: BTreeMap<&SetName, &Origin> = BTreeMap::new();
+    for (object, origin) in order {
+        if let Object::Member(set, _) = object {
+            last.insert(set, origin);
+        }
+    }
+    for (name, origin) in last {
+        let set = Object::Set(name.clone());
+        let Some(State::Set(definition)) = wanted.get(&set) else { continue };
+        let Some(most) = definition.maxelem.filter(|_| !definition.forceadd) else { continue };
+        let elements = contents(wanted, &set).count();
+        if elements > most as usize {
+            let why = format!("it would have {elements} elements, and it holds {most} at most");
+            let fault = Fault::new(Kind::Refused, format!("fill the {set}"), why).hint("make it with a larger `maxelem`");
+            return Err(fault.at((*origin).clone()));
+        }
+    }
+    Ok(())
+}
+
 /// Finds the changes that edits ask for. An object that is changed several times changes once.
 pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault> {
     let mut wanted = present.clone();
@@ -138,11 +174,17 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
         for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
-            if seen.insert(object.clone()) {
+            let goes_with_all = object.holds_others() && !wanted.contains_key(&object);
+            if goes_with_all {
+                // What is in it goes first, also if it was asked for before.
+                order.retain(|(other, _)| *other != object);
+            }
+            if seen.insert(object.clone()) || goes_with_all {
                 order.push((object, origin));
             }
         }
     }
+    full(&wanted, &order)?;
     let mut wish = Wish::default();
     let asked_for: HashSet<Object> = edits.iter().map(|(edit, _)| edit.object()).collect();
     for (object, origin) in order {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::change::{Change, Object, State};
-use super::ipset::SetName;
+use super::ipset::{Element, SetName};
 use super::sysctl;
 
 pub use edit::{Edit, Wish, wish};
@@ -62,7 +62,7 @@ impl Object {
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_))
+        matches!(self, Object::Sysctl(_) | Object::Member(..))
     }
 
     /// Gives what has to be there for it to be there.
@@ -96,7 +96,7 @@ impl State {
 }
 
 /// Tells whether two objects are in the same state, or both not there.
-fn agree(one: Option<&State>, other: Option<&State>) -> bool {
+pub fn agree(one: Option<&State>, other: Option<&State>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.agrees(other),
         (one, other) => one.is_none() && other.is_none(),
@@ -118,9 +118,14 @@ fn state_of(inventory: &Inventory, object: &Object) -> Option<State> {
 }
 
 /// Gives what is in an object.
-fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
-    let is_inside = |object: &Object| object.container().is_some_and(|of| of == *container);
-    inventory.iter().filter(move |(object, _)| container.holds_others() && is_inside(object))
+pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
+    // What is in one set stands together, and the element of no parts would be the first.
+    let first = match container {
+        Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
+        _ => None,
+    };
+    let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
+    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object))
 }
 
 /// Gives what the kernel sets by itself when an object gets another state, also where that is what it was.
@@ -178,7 +183,7 @@ impl fmt::Display for Told<'_> {
             State::Policy(policy) => write!(f, "{policy}"),
             State::Name(name) => write!(f, "{name}"),
             State::Rule(rule, _) => write!(f, "{}", rule.words),
-            State::Set(definition) => write!(f, "{definition}"),
+            State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
         }

@@ -1,13 +1,13 @@
 //! From the changes in the journal back to what there was before them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{Inventory, Told, agree, contents, followers, state_of};
 use crate::model::change::{Change, Drift, Object, State};
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
-    let mut way = Way { present, changes, force, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
+    let mut way = Way { present, changes, force, made: Vec::new(), drift: Vec::new(), touched: HashMap::new() };
     changes.iter().rev().for_each(|change| way.back(change));
     way.keep_followers();
     (way.made, way.drift)
@@ -19,8 +19,8 @@ struct Way<'a> {
     force: bool,
     made: Vec<Change>,
     drift: Vec<Drift>,
-    /// What is in `made`.
-    touched: HashSet<Object>,
+    /// What is in `made`, and whether it is there then.
+    touched: HashMap<Object, bool>,
 }
 
 impl Way<'_> {
@@ -29,7 +29,8 @@ impl Way<'_> {
     }
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
-        if self.touched.insert(object.clone()) {
+        if !self.touched.contains_key(object) {
+            self.touched.insert(object.clone(), then.is_some());
             self.made.push(Change::new(object.clone(), now, then));
         }
     }
@@ -54,10 +55,7 @@ impl Way<'_> {
 
     /// Puts an object into the state that it had.
     fn put(&mut self, change: &Change, now: Option<State>) {
-        let is_there = |object: &Object| match self.made.iter().rfind(|made| made.object == *object) {
-            Some(made) => made.after.is_some(),
-            None => self.present.contains_key(object),
-        };
+        let is_there = |object: &Object| self.touched.get(object).copied().unwrap_or_else(|| self.present.contains_key(object));
         match &change.before {
             Some(_) if change.object.container().is_some_and(|container| !is_there(&container)) => {
                 self.report(change, true, "what it was in is gone");
@@ -81,6 +79,7 @@ impl Way<'_> {
         match now {
             Some(now) if self.follows_one_that_is_back(change, &now) => self.make(&change.object, Some(now), change.before.clone()),
             Some(now) => self.report(change, false, became(&now)),
+            None if change.after.as_ref().is_some_and(State::passes) => {}
             None => self.report(change, false, "it is gone, with what it belonged to"),
         }
     }
@@ -108,5 +107,6 @@ impl Way<'_> {
 }
 
 fn became(state: &State) -> String {
-    format!("somebody set it to {}", Told(state))
+    let told = Told(state).to_string();
+    if told.is_empty() { "somebody put it in".to_owned() } else { format!("somebody set it to {}", told.trim_start()) }
 }

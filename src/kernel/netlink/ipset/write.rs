@@ -29,6 +29,7 @@ pub(super) fn order(messages: &mut Messages, steps: &[Step], sequence: u32, vers
         Step::Add(..) => (command::ADD, STRICT),
         Step::Put(..) => (command::ADD, 0),
         Step::Remove(..) => (command::DEL, STRICT),
+        Step::Take(..) => (command::DEL, 0),
     };
     let mut taken = 1;
     head(messages, command, flag::REQUEST | flag::ACK | flags, sequence, version, |m| {
@@ -37,7 +38,7 @@ pub(super) fn order(messages: &mut Messages, steps: &[Step], sequence: u32, vers
             Step::Create(_, definition) => create(m, definition, revision),
             Step::Destroy(_) | Step::Flush(_) => {}
             Step::Rename(_, other) | Step::Swap(_, other) => m.text(attribute::SETNAME2, other.as_str()),
-            Step::Add(..) | Step::Put(..) | Step::Remove(..) => taken = elements(m, first, steps),
+            Step::Add(..) | Step::Put(..) | Step::Remove(..) | Step::Take(..) => taken = elements(m, first, steps),
         }
     });
     taken
@@ -116,7 +117,7 @@ fn elements(m: &mut Messages, first: &Step, steps: &[Step]) -> usize {
                 match step {
                     Step::Add(_, member, beside) => one(m, &member.element, Some(&member.entry), beside.as_ref()),
                     Step::Put(_, Member { element, entry }) => one(m, element, Some(entry), None),
-                    Step::Remove(_, element) => one(m, element, None, None),
+                    Step::Remove(_, element) | Step::Take(_, element) => one(m, element, None, None),
                     _ => {}
                 }
                 be32(m, attribute::LINENO, taken as u32);

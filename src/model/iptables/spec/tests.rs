@@ -35,6 +35,8 @@ fn a_map_becomes_words_in_the_order_of_the_tool() {
         line(&rule),
         "! -s 10.0.0.0/8 -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --update --seconds 240 --hitcount 4 --name ssh --mask 255.255.255.0 --rsource -j DROP"
     );
+    assert_eq!(line(&[("match_set", t("blocked src")), ("jump", t("DROP"))]), "-m set --match-set blocked src -j DROP");
+    assert_eq!(line(&[("match_set", t("! pairs src,dst"))]), "-m set ! --match-set pairs src,dst");
     assert_eq!(
         line(&[("proto", t("udp")), ("dport", Value::List(vec![Value::Int(53), Value::Range(100, 200)]))]),
         "-p udp -m multiport --dports 53,100:200"

@@ -56,8 +56,40 @@ fn said(cuts: &[Cut]) -> Vec<String> {
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// What a kernel keeps: of no address in a list, and of one in a set.
 fn nobody(_: &str, _: IpAddr) -> Option<usize> {
     Some(0)
+}
+
+impl<F: Fn(&str, IpAddr) -> Option<usize>> Memory for F {
+    fn hits(&self, list: &str, address: IpAddr) -> Option<usize> {
+        self(list, address)
+    }
+
+    fn holds(&self, set: &str, address: IpAddr) -> Option<bool> {
+        let peer: IpAddr = "192.0.2.2".parse().unwrap();
+        match set {
+            "peers" => Some(address == peer),
+            "others" => Some(address != peer),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn a_set_is_looked_into() {
+    check("INPUT -m set --match-set peers src -j DROP", TRACKED, &["!-m set --match-set peers src -j DROP"]);
+    check("INPUT -m set --match-set peers dst -j DROP", TRACKED, &[]);
+    check("INPUT -m set ! --match-set others src -j DROP", TRACKED, &["!-m set ! --match-set others src -j DROP"]);
+    check("INPUT -m set --match-set others src -j DROP", TRACKED, &[]);
+    check("INPUT -m set --match-set peers src -j ACCEPT; INPUT -j DROP", TRACKED, &[]);
+    check("OUTPUT -m set --match-set peers dst -j DROP", TRACKED, &["!-m set --match-set peers dst -j DROP"]);
+    for rule in ["-m set --match-set unknown src -j DROP", "-m set --match-set peers src,dst -j DROP"] {
+        check(&format!("INPUT {rule}"), TRACKED, &[&format!("?{rule}")]);
+    }
+    let names: Vec<String> =
+        sets(&filter("INPUT -m set ! --match-set a src -j DROP; INPUT -m set --match-set b dst")).iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a", "b"]);
 }
 
 #[track_caller]
@@ -212,7 +244,7 @@ fn lists_of_sources_are_looked_up() {
     const LIMIT: &str = "limit -m recent --update --seconds 240 --hitcount 3 --name S --mask 255.255.255.255 --rsource -j DROP; \
                          limit -m recent --set --name S --mask 255.255.255.255 --rsource; INPUT -m state --state NEW -j limit";
     let rule = "?-m recent --update --seconds 240 --hitcount 3 --name S --mask 255.255.255.255 --rsource -j DROP";
-    let asked = |set: &str, hits: Option<usize>| said(&cuts(&filter(set), &login(UNSEEN), &|_, _| hits));
+    let asked = |set: &str, hits: Option<usize>| said(&cuts(&filter(set), &login(UNSEEN), &|_: &str, _: IpAddr| hits));
     assert_eq!(asked(LIMIT, Some(0)), [""; 0]);
     assert_eq!(asked(LIMIT, Some(2)), [""; 0]);
     assert_eq!(asked(LIMIT, Some(3)), [rule]);
