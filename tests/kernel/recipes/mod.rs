@@ -28,6 +28,7 @@ use nix::sched::{CloneFlags, setns};
 use socket2::{Domain, Socket, Type};
 
 use super::world::{World, tool};
+use crate::program;
 
 /// How long an answer is waited for: less than the second after which TCP would send its SYN once more.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -168,6 +169,20 @@ impl Place {
             socket.connect_timeout(&to.into(), PATIENCE).ok().map(|()| socket.into())
         })
     }
+}
+
+/// A header that names the wrong rooms, or a name that is not defined, is found without running a recipe.
+#[test]
+fn every_recipe_passes_its_check() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let mut wrong = Vec::new();
+    for recipe in std::fs::read_dir(scripts).unwrap().map(|entry| entry.unwrap().path().display().to_string()) {
+        let said = program::fyke(["check", &recipe]);
+        if said.code != Some(0) || !said.out.ends_with("good\n") {
+            wrong.push(said);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// Sees to it that arguments are refused with these words before anything is touched or journaled.
