@@ -7,6 +7,7 @@
 //! ```
 
 mod allow_only;
+mod block_address;
 mod limit_connections;
 mod log_drops;
 mod nat_masquerade;
