@@ -36,6 +36,10 @@ unit: ## Run the tests and the examples of the documentation
 test-faults: needs build ## Kill the released program at every system call, and let every call fail (an hour, as root)
 	FYKE_FAULTS=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main faults:: -- --nocapture
 
+test-suites: needs build ## Give what others wrote to the released program, into docs/conformance.md (minutes, as root)
+	FYKE_SUITES=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main suites:: -- --nocapture
+	FYKE_SUITES=page cargo test --locked --test main suites::page
+
 deny: ## Check licences and sources of the dependencies
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; else \
 	  echo "skipped: licences (cargo-deny is not installed: cargo install --locked cargo-deny)"; fi
@@ -68,4 +72,4 @@ needs:
 	if [ "$$(id -u)" -ne 0 ]; then echo "missing packages; as root: apt-get install $${missing[*]}" >&2; exit 1; fi; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; apt-get install -y -qq --no-install-recommends "$${missing[@]}"
 
-.PHONY: help try test test-faults format lint unit deny bench docs build man install needs
+.PHONY: help try test test-faults test-suites format lint unit deny bench docs build man install needs

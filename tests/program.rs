@@ -101,8 +101,3 @@ impl Drop for Folder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
-
-/// Tells whether all cases of the long tests are wanted, and not a sample of them.
-pub(crate) fn all_faults() -> bool {
-    std::env::var_os("FYKE_FAULTS").is_some_and(|which| which == "full")
-}

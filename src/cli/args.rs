@@ -1,5 +1,6 @@
 //! The words of the command line. fyke's own flags stand before the recipe; what follows the recipe's name is the recipe's.
 
+mod import;
 mod safety;
 
 use std::ffi::OsString;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
 pub(crate) use self::safety::{Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
@@ -125,6 +127,19 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke cat ssh-rate-limit > mine.rhai")]
     Cat(Recipe),
+    /// Make a recipe of rules that others wrote
+    ///
+    /// Reads the text of iptables-save(8), or a shell script with lines of iptables(8) and ip6tables(8), and prints a recipe that sets the same
+    /// rules: by table and chain, with the comments, and with parameters for the ports and interfaces that stand there most often, and for plain
+    /// variables of the script. Plain loops are followed; nothing of the input is ever run. What cannot be read is kept as a comment, with the
+    /// reason; if a line for iptables is among that, the exit status is 1.
+    ///
+    /// The recipe adds to what is there. With `--exact` it lets that give way where the original does.
+    #[command(after_help = "Examples:
+  iptables-save | fyke import
+  fyke import --family 6 -o firewall6.rhai rules.v6
+  fyke import --exact firewall.sh > firewall.rhai")]
+    Import(Import),
     /// Explain a recipe or a function
     #[command(after_help = "Examples:
   fyke help

@@ -12,6 +12,7 @@ mod ended;
 mod eval;
 mod help;
 mod history;
+mod import;
 mod list;
 mod man;
 mod notice;
@@ -70,6 +71,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Check(recipes) => check::run(screen, recipes),
         Verb::List(list) => list::run(screen, list),
         Verb::Cat(recipe) => cat::run(screen, recipe),
+        Verb::Import(words) => import::run(screen, words),
         Verb::Help(topic) => help::run(screen, topic),
         Verb::Completions(completions) => completions::run(screen, completions),
         Verb::Man(folder) => man::run(&folder.folder),

@@ -16,6 +16,7 @@ pub mod reflect;
 mod resolve;
 mod spelling;
 pub mod value;
+pub mod write;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLockReadGuard};

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use nix::ifaddrs::getifaddrs;
 
 use super::netlink::connection;
+use super::netlink::sockets::{self, Established};
 use super::process;
 use crate::model::{Flow, Tracking};
 
@@ -19,14 +20,6 @@ use crate::model::{Flow, Tracking};
 struct Claim {
     peer: SocketAddr,
     here: SocketAddr,
-}
-
-/// An established connection of this network namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Established {
-    peer: SocketAddr,
-    here: SocketAddr,
-    inode: u64,
 }
 
 /// Finds the connections; none where the user sits at this host, or where the login comes through another network namespace.
@@ -72,8 +65,11 @@ fn sockets_of(pid: i32) -> Vec<u64> {
 
 /// Lists the established connections of the network namespace of the calling thread.
 fn established() -> Vec<Established> {
-    let files = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default());
-    files.iter().flat_map(|text| text.lines().skip(1)).filter_map(listed).collect()
+    // Not every kernel has sock_diag, and what is not seen here could be cut.
+    sockets::established().unwrap_or_else(|_| {
+        let files = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default());
+        files.iter().flat_map(|text| text.lines().skip(1)).filter_map(listed).collect()
+    })
 }
 
 /// Reads a line of /proc/net/tcp, see proc_pid_net(5).

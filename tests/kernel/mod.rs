@@ -5,6 +5,7 @@ mod confirm;
 mod crowd;
 mod examples;
 mod guard;
+mod import;
 mod journal;
 mod memory;
 mod persist;

@@ -17,6 +17,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use fyke::model::iptables::Table;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
@@ -221,12 +222,12 @@ impl World {
             tool("nft", &["flush", "ruleset"], "");
             return;
         }
-        for program in ["iptables", "ip6tables"] {
-            for chain in ["INPUT", "FORWARD", "OUTPUT"] {
-                self.iptables(&format!("{program} -P {chain} ACCEPT"));
+        for (program, names) in [("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")] {
+            let names = fs::read_to_string(format!("/proc/thread-self/net/{names}")).unwrap_or_default();
+            for table in Table::ALL.iter().filter(|table| names.lines().any(|name| name == table.name())) {
+                let accept: String = table.builtin_chains().iter().map(|chain| format!(":{chain} ACCEPT\n")).collect();
+                tool(&format!("{program}-legacy-restore"), &[], &format!("*{table}\n{accept}COMMIT\n"));
             }
-            self.iptables(&format!("{program} -F"));
-            self.iptables(&format!("{program} -X"));
         }
     }
 

@@ -91,7 +91,7 @@ pub mod functions {
 
     /// Makes the name of a chain for this instance of the recipe: two protected ports have two chains.
     ///
-    /// - `base`: letters, digits and `_.:-`
+    /// - `base`: letters, digits and `_.:-~@%`
     ///
     /// A name that would have more than 28 bytes is cut and ends in a hash.
     ///
@@ -165,7 +165,7 @@ pub mod functions {
 
     /// Makes a user-defined chain that is not there.
     ///
-    /// - `name`: letters, digits and `_.:-`, at most 28 bytes
+    /// - `name`: letters, digits and `_.:-~@%`, at most 28 bytes
     ///
     /// # Changes
     /// The chain is made.
@@ -188,7 +188,7 @@ pub mod functions {
 
     /// Makes a chain of this recipe, or takes it as it is if this recipe (with the same key parameters) made it before.
     ///
-    /// - `name`: letters, digits and `_.:-`, at most 28 bytes; `iptables::chain_name("LOGDROP")` gives a name of this instance
+    /// - `name`: letters, digits and `_.:-~@%`, at most 28 bytes; `iptables::chain_name("LOGDROP")` gives a name of this instance
     ///
     /// # Changes
     /// The chain is made, unless it is there.

@@ -17,7 +17,7 @@ const GET_CONNECTION: u16 = 1 << 8 | 1;
 /// `IPS_SEEN_REPLY` of `enum ip_conntrack_status`.
 const SEEN_REPLY: u32 = 1 << 1;
 /// More than the kernel ever takes for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `enum ctattr_type` and its like.
 mod attribute {

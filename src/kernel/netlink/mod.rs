@@ -5,6 +5,7 @@ pub mod ipset;
 pub mod message;
 pub mod nftables;
 pub mod route;
+pub mod sockets;
 
 use std::io;
 use std::time::Duration;

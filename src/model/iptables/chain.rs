@@ -1,5 +1,6 @@
 //! Chain names, chain policies, and how to point at a chain.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct ChainName(Arc<str>);
 impl ChainName {
     /// The most bytes of a name: XT_EXTENSION_MAXNAMELEN is 29 with the final NUL.
     pub const MAX: usize = 28;
+    /// The marks that a name may have: those that generators of firewalls use (`~log0`, `@net`, `%limit`), and that mean nothing anywhere.
+    const MARKS: &str = "_.:-~@%";
 
     /// Takes a name from a listing of the kernel as it is.
     pub fn listed(name: &str) -> Self {
@@ -51,6 +54,13 @@ impl ChainName {
     }
 }
 
+/// A map by names is asked with a text, too: a large listing names a chain in every line.
+impl Borrow<str> for ChainName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for ChainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -68,8 +78,8 @@ impl FromStr for ChainName {
         if name.len() > Self::MAX {
             return refuse(format!("it has {} bytes, and {} is the most", name.len(), Self::MAX));
         }
-        if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_.:-".contains(*c))) {
-            return refuse(format!("it has {bad:?}, and only letters, digits, '_', '.', ':' and '-' may stand in it"));
+        if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || Self::MARKS.contains(*c))) {
+            return refuse(format!("it has {bad:?}, and only letters, digits and the marks {} may stand in it", Self::MARKS));
         }
         if name.starts_with('-') {
             return refuse("it begins with '-', as an option does".into());

@@ -4,6 +4,7 @@ pub mod border;
 pub mod chain;
 pub mod change;
 pub mod excerpt;
+pub mod import;
 pub mod intent;
 pub mod packet;
 pub mod patch;

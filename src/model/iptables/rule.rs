@@ -37,11 +37,10 @@ impl Rule {
 
     /// Reads a rule of iptables-save(8) without its `-A CHAIN`; the tag is taken off where it is one that `known` accepts.
     pub fn listed(line: &str, counters: Option<Counters>, known: &dyn Fn(&Tag) -> bool) -> Self {
-        let (words, tag) = match split_tag(line).filter(|(_, tag)| known(tag)) {
-            Some((rest, tag)) => (Words::listed(&rest), Some(tag)),
-            None => (Words::listed(line), None),
-        };
-        Self { words, tag, counters }
+        match split_tag(line).filter(|(_, tag)| known(tag)) {
+            Some((rest, tag)) => Self { words: Words::listed(&rest.concat()), tag: Some(tag), counters },
+            None => Self { words: Words::listed(line), tag: None, counters },
+        }
     }
 
     /// Gives the whole line with its tag, as iptables-restore(8) takes it.
@@ -63,14 +62,15 @@ impl Rule {
     }
 }
 
-/// Takes the last comment off a line if it is a tag.
-fn split_tag(line: &str) -> Option<(String, Tag)> {
+/// Takes the last comment off a line if it is a tag: gives what the line is without it, in pieces.
+fn split_tag(line: &str) -> Option<([&str; 3], Tag)> {
     // The quote before "fyke:" cannot stand inside of another string: there it would be written \".
     let at = line.rfind("-m comment --comment \"fyke:")?;
     let (before, value) = (&line[..at], &line[at + COMMENT.len() + 1..]);
     let (tag, after) = value.split_once('"')?;
-    let rest = [before.trim_end(), after.trim_start()].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
-    Some((rest, tag.parse().ok()?))
+    let (before, after) = (before.trim_end(), after.trim_start());
+    let between = if before.is_empty() || after.is_empty() { "" } else { " " };
+    Some(([before, between, after], tag.parse().ok()?))
 }
 
 /// Hashes a text to 64 bits (FNV-1a). Stable over versions, because it is written into the journal.

@@ -40,7 +40,7 @@ pub fn read(into: &mut Ruleset, text: &str, known: &dyn Fn(&Tag) -> bool) -> Res
                 let rest = rest.strip_prefix("-A ").ok_or_else(damaged)?;
                 let (name, words) = rest.split_once(' ').unwrap_or((rest, ""));
                 let chains = &mut into.tables.entry(table.ok_or_else(damaged)?).or_default().chains;
-                let chain = chains.get_mut(&ChainName::listed(name)).ok_or_else(damaged)?;
+                let chain = chains.get_mut(name).ok_or_else(damaged)?;
                 id += 1;
                 chain.rules.push(Entry { id, rule: Arc::new(Rule::listed(words, count, known)) });
             }

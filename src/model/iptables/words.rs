@@ -175,8 +175,7 @@ fn is_plain(line: &str) -> bool {
 
 /// Appends a word, quoted where iptables-restore needs it.
 fn quote(word: &str, line: &mut String) {
-    let plain = !word.is_empty() && !word.contains([' ', '\t', '"', '\'', '\\']);
-    if plain {
+    if is_plain_word(word) {
         line.push_str(word);
         return;
     }
@@ -188,6 +187,11 @@ fn quote(word: &str, line: &mut String) {
         line.push(c);
     }
     line.push('"');
+}
+
+/// Tells whether a word needs no quotes.
+pub(super) fn is_plain_word(word: &str) -> bool {
+    !word.is_empty() && !word.contains([' ', '\t', '"', '\'', '\\'])
 }
 
 impl fmt::Display for Words {
