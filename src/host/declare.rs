@@ -8,7 +8,7 @@ use crate::model::near::did_you_mean;
 use crate::model::{Fault, Origin};
 
 /// The options that a declaration may have.
-const OPTIONS: [&str; 4] = ["key", "min", "max", "choices"];
+const OPTIONS: [&str; 5] = ["key", "required", "min", "max", "choices"];
 
 /// A declared parameter: `param("port", 22, "TCP port to protect", #{ key: true })`.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Param {
     pub doc: String,
     /// Whether its value is a part of the instance.
     pub key: bool,
+    /// Whether it must be given: its default only says of which type it is.
+    pub required: bool,
     /// The least number, or length of an array.
     pub min: Option<f64>,
     /// The greatest number, or length of an array.
@@ -133,14 +135,26 @@ fn declaration(call: &FnCallExpr, at: &Origin) -> Result<Param, Fault> {
     let Some(Value::Text(doc)) = literal(2) else {
         return Err(refuse("its text is no literal string".to_owned()));
     };
-    let mut param = Param { name: name.clone(), default, doc, key: false, min: None, max: None, choices: Vec::new(), declared: at.clone() };
+    let mut param = Param {
+        name: name.clone(),
+        default,
+        doc,
+        key: false,
+        required: false,
+        min: None,
+        max: None,
+        choices: Vec::new(),
+        declared: at.clone(),
+    };
     match (call.args.get(3), literal(3)) {
         (None, _) => {}
         (_, Some(Value::Map(options))) => options.into_iter().try_for_each(|(k, v)| option(&mut param, &k, v))?,
         _ => return Err(refuse("its options are no literal map".to_owned()).hint("write #{ key: true, min: 1, max: 65535 }")),
     }
-    param.accepts(&param.default).map_err(|why| refuse(format!("its default is refused: {why}")))?;
-    Ok(param)
+    match param.accepts(&param.default) {
+        Err(why) if !param.required => Err(refuse(format!("its default is refused: {why}"))),
+        _ => Ok(param),
+    }
 }
 
 fn allowed(default: &Value) -> bool {
@@ -153,6 +167,7 @@ fn allowed(default: &Value) -> bool {
 fn option(param: &mut Param, name: &str, value: Value) -> Result<(), Fault> {
     match (name, value) {
         ("key", Value::Bool(key)) => param.key = key,
+        ("required", Value::Bool(required)) => param.required = required,
         ("min", Value::Int(i)) => param.min = Some(i as f64),
         ("min", Value::Float(f)) => param.min = Some(f),
         ("max", Value::Int(i)) => param.max = Some(i as f64),

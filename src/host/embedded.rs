@@ -4,7 +4,17 @@
 pub type Embedded = (&'static str, &'static str);
 
 /// The recipes of `scripts/`, by name.
-pub const RECIPES: &[Embedded] = &[("ssh-rate-limit", include_str!("../../scripts/ssh-rate-limit.rhai"))];
+pub const RECIPES: &[Embedded] = &[
+    ("allow-only", include_str!("../../scripts/allow-only.rhai")),
+    ("limit-connections", include_str!("../../scripts/limit-connections.rhai")),
+    ("log-drops", include_str!("../../scripts/log-drops.rhai")),
+    ("nat-masquerade", include_str!("../../scripts/nat-masquerade.rhai")),
+    ("port-forward", include_str!("../../scripts/port-forward.rhai")),
+    ("redirect-port", include_str!("../../scripts/redirect-port.rhai")),
+    ("show-firewall", include_str!("../../scripts/show-firewall.rhai")),
+    ("snat", include_str!("../../scripts/snat.rhai")),
+    ("ssh-rate-limit", include_str!("../../scripts/ssh-rate-limit.rhai")),
+];
 
 /// The modules of `stdlib/`, imported as `std:NAME`.
-pub const STDLIB: &[Embedded] = &[("firewall", include_str!("../../stdlib/firewall.rhai"))];
+pub const STDLIB: &[Embedded] = &[("firewall", include_str!("../../stdlib/firewall.rhai")), ("nat", include_str!("../../stdlib/nat.rhai"))];

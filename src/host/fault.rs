@@ -116,7 +116,8 @@ fn described(error: EvalAltResult, tried: &str, engine: &Engine, sources: &Sourc
     }
 }
 
-/// A thrown value: a fault that was caught and thrown again is itself, a map with `message` tells its own kind of story.
+/// A thrown value: a fault that was caught and thrown again is itself, a map with `message` tells its own kind of story. With the kind `input` it
+/// says that what the recipe was given is not acceptable.
 fn thrown(value: &Dynamic, tried: &str, engine: &Engine) -> Fault {
     if let Some(fault) = call::fault_in(value) {
         return fault;
@@ -126,7 +127,8 @@ fn thrown(value: &Dynamic, tried: &str, engine: &Engine) -> Fault {
         Value::Text(text) => Fault::new(Kind::Script, tried, text.clone()),
         Value::Map(map) if map.iter().any(|(key, _)| key == "message") => {
             let text = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string()).filter(|t| !t.is_empty());
-            let fault = Fault::new(Kind::Script, tried, text("message").unwrap_or_default());
+            let kind = if text("kind").as_deref() == Some(Kind::Input.name()) { Kind::Input } else { Kind::Script };
+            let fault = Fault::new(kind, tried, text("message").unwrap_or_default());
             Fault { hint: text("hint"), ..fault }
         }
         other => Fault::new(Kind::Script, tried, format!("it threw {}", other.quoted())),

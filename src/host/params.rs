@@ -50,8 +50,25 @@ pub fn parse(recipe: &str, interface: &Interface, words: &[String]) -> Result<Ar
             param.accepts(value).map_err(|why| refuse(param, &value.to_string(), &why))?;
         }
     }
+    if let Some(param) = interface.params.iter().find(|p| p.required && is_missing(arguments.given.get(&p.name))) {
+        return Err(Fault::input(format!("run {recipe}"), format!("--{} is missing", param.flag())).hint(format!(
+            "--{}: {}",
+            param.flag(),
+            param.doc
+        )));
+    }
     arguments.instance = instance(&interface.params, &arguments.given);
     Ok(arguments)
+}
+
+/// An empty value is none.
+fn is_missing(value: Option<&Value>) -> bool {
+    match value {
+        None => true,
+        Some(Value::Text(text)) => text.is_empty(),
+        Some(Value::List(list)) => list.is_empty(),
+        Some(_) => false,
+    }
 }
 
 fn store(given: &mut BTreeMap<String, Value>, param: &Param, value: Value) {
@@ -171,6 +188,12 @@ mod tests {
         assert_eq!(why("22"), "cannot take \"22\": a parameter is given as --name VALUE (`fyke run x --help` shows its parameters)");
         assert_eq!(why("--policy QUEUE"), "cannot set --policy to \"QUEUE\": it is one of \"DROP\", \"ACCEPT\" (--policy: policy)");
         assert_eq!(why("--rate inf"), "cannot set --rate to \"inf\": it is no number (--rate: a rate)");
+        assert_eq!(
+            parse("x", &Recipe::inline("x", "param(\"to\", 0, \"where to\", #{ required: true, min: 1 })").interface().unwrap(), &[])
+                .unwrap_err()
+                .to_string(),
+            "cannot run x: --to is missing"
+        );
         assert_eq!(why("--no-log=1"), "cannot set --log to \"1\": --no- takes no value (--log: log at all)");
     }
 }

@@ -94,6 +94,9 @@ fn faults_say_where_and_what_to_do() {
     assert_eq!(at("let port = 1;\nprot + 1"), "<eval>:2:1: cannot read <eval>: the variable `prot` is not defined (did you mean `port`?)");
     assert_eq!(at("lenn(\"x\")"), "<eval>:1:1: cannot evaluate the expression: there is no function lenn(string) (did you mean `len`?)");
     assert_eq!(at("throw \"no luck\""), "<eval>:1:1: cannot evaluate the expression: no luck");
+    let refused = fault("throw #{ kind: \"input\", message: \"not that\", hint: \"this\" }");
+    assert_eq!((refused.kind, told(&refused).as_str()), (Kind::Input, "<eval>:1:1: cannot evaluate the expression: not that (this)"));
+    assert_eq!(fault("throw #{ kind: \"busy\", message: \"\" }").kind, Kind::Script);
     assert_eq!(at("throw #{a: [1, 2]}"), "<eval>:1:1: cannot evaluate the expression: it threw #{a: [1, 2]}");
     assert_eq!(at("throw ()"), "<eval>:1:1: cannot evaluate the expression: it threw ()");
     assert_eq!(at("eval(\"1\")"), "<eval>:1:1: cannot read <eval>: `eval` is not available in recipes");

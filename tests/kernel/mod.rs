@@ -10,6 +10,7 @@ mod journal;
 mod memory;
 mod persist;
 mod plan;
+mod recipes;
 mod rollback;
 mod ssh_rate_limit;
 mod sysctl;

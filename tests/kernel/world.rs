@@ -320,7 +320,6 @@ pub(crate) fn tool(program: &str, words: &[&str], input: &str) -> String {
     said.out
 }
 
-/// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
 /// Gives the parameters of this namespace that do not change by themselves, by their paths.
 pub(crate) fn sysctls() -> BTreeMap<String, String> {
     let folders = |version: &str| [format!("/proc/sys/net/{version}"), format!("/proc/sys/net/{version}/conf/*")];
@@ -334,6 +333,7 @@ pub(crate) fn sysctls() -> BTreeMap<String, String> {
     files.filter_map(value).collect()
 }
 
+/// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
 /// in which nothing was ever set.
 pub(crate) fn plain(save: &str) -> String {
     let mut tables: Vec<Vec<String>> = Vec::new();

@@ -66,6 +66,7 @@ fn notes(param: &Param) -> String {
     use crate::host::Value::{Bool, List, Text, Unit};
     let mut notes = Vec::new();
     match &param.default {
+        _ if param.required => notes.push("required".to_owned()),
         Unit | Bool(_) => {}
         Text(text) if text.is_empty() => {}
         List(list) if list.is_empty() => {}
@@ -92,7 +93,7 @@ pub(crate) fn json(name: &str, interface: &Interface) -> Value {
     let params = interface.params.iter().map(|param| {
         json!({
             "name": param.name, "flag": format!("--{}", param.flag()), "default": param.default, "doc": param.doc, "key": param.key,
-            "min": param.min, "max": param.max, "choices": param.choices,
+            "required": param.required, "min": param.min, "max": param.max, "choices": param.choices,
         })
     });
     json!({
