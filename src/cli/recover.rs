@@ -13,8 +13,8 @@ use super::undo::tell;
 use crate::kernel::lock::{RunLock, TO_BEGIN};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
-use crate::transaction::undo::Desk;
 use crate::transaction::Source;
+use crate::transaction::undo::Desk;
 
 /// Lifts every run whose processes are dead and whose changes are still there.
 pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {

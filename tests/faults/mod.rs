@@ -27,10 +27,12 @@ sweeps! {
     a_killed_run_of_all_functions: "iptables" => kills::of_a_run;
     a_killed_run_of_named_objects: "sysctl" => kills::of_a_run;
     a_killed_run_of_ssh_rate_limit: "ssh-rate-limit" => kills::of_a_run;
+    a_killed_run_of_nat_masquerade: "nat-masquerade" => kills::of_a_run;
     a_killed_rollback: "throws" => kills::of_a_run;
     a_killed_undo_of_all_functions: "iptables" => kills::of_an_undo;
     a_killed_undo_of_named_objects: "sysctl" => kills::of_an_undo;
     a_killed_undo_of_ssh_rate_limit: "ssh-rate-limit" => kills::of_an_undo;
+    a_killed_undo_of_port_forward: "port-forward" => kills::of_an_undo;
     a_killed_redo: "iptables" => kills::of_a_redo;
     a_killed_recovery: "iptables" => kills::of_a_recovery;
     a_failed_call_of_all_functions: "iptables" => errors::in_a_run;

@@ -10,7 +10,7 @@ pub(crate) struct Room {
     pub(crate) name: &'static str,
     /// The rooms of bindings whose changing functions it has to call, all of them together with the other entries.
     covers: &'static [&'static str],
-    /// The text of the recipe, or the name of one that fyke brings along.
+    /// The text of the recipe, or the name of one that fyke brings along, with its arguments.
     recipe: &'static str,
     /// The exit code of a run that nothing disturbs.
     pub(crate) code: i32,
@@ -24,7 +24,7 @@ impl Room {
         self.recipe.contains('\n').then_some(self.recipe)
     }
 
-    /// Gives the name of the recipe, if fyke brings it along.
+    /// Gives the name of the recipe and its arguments, if fyke brings it along.
     pub(crate) fn own(&self) -> &'static str {
         self.recipe
     }
@@ -35,6 +35,8 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
+    Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
+    Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
     Room { name: "throws", covers: &[], recipe: THROWS, code: 1, before: FOREIGN },
 ];
 
@@ -114,7 +116,9 @@ fn every_function_that_changes_something_is_swept() {
         ["Nothing.", "What is queued", "What was queued"].iter().any(|words| text.starts_with(words)) || text.contains("cannot be lifted")
     };
     let mut lacking = BTreeSet::new();
-    for function in reflect::functions().iter().filter(|function| !function.room.is_empty()) {
+    // A module of the standard library changes nothing but through a room.
+    let native = |room: &str| !room.is_empty() && !room.starts_with("std:");
+    for function in reflect::functions().iter().filter(|function| native(&function.room)) {
         let changes = function.doc.split_once("# Changes\n").map_or("Nothing.", |(_, rest)| rest);
         let called = |room: &&Room| room.covers.contains(&function.room.as_str()) && room.recipe.contains(&format!("{}(", function.name));
         if !harmless(changes.lines().next().unwrap()) && !ROOMS.iter().any(|room| called(&room)) {

@@ -41,8 +41,9 @@ impl<'a> Stage<'a> {
             println!("skipped: {why}");
             return None;
         }
-        let recipe = room.text().map_or_else(|| room.own().to_owned(), |text| world.recipe(room.name, text));
-        let run = vec!["run".to_owned(), recipe];
+        let own = || room.own().split(' ').map(str::to_owned).collect();
+        let recipe: Vec<String> = room.text().map_or_else(own, |text| vec![world.recipe(room.name, text)]);
+        let run = [vec!["run".to_owned()], recipe].concat();
         let mut stage = Self { world, room, run, before: String::new(), after: String::new() };
         let _ = fs::remove_dir_all("/run/fyke");
         stage.wipe();

@@ -70,6 +70,7 @@ fn notes(param: &Param) -> String {
         Unit | Bool(_) => {}
         Text(text) if text.is_empty() => {}
         List(list) if list.is_empty() => {}
+        List(list) => notes.push(format!("default {}", list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))),
         default => notes.push(format!("default {default}")),
     }
     match (param.min, param.max) {
@@ -112,6 +113,8 @@ mod tests {
 //! needs: iptables
 //! risk: disrupts
 let port = param(\"port\", 22, \"TCP port to protect\", #{ key: true, min: 1, max: 65535 });
+let except = param(\"except\", [\"lo\", \"br0\"], \"what is not meant\", #{ required: false });
+let to = param(\"to\", \"\", \"where to\", #{ required: true });
 let log_prefix = param(\"log_prefix\", \"\", \"what the log says\");
 let quiet = param(\"quiet\", false, \"do not log\");
 ";
@@ -128,6 +131,8 @@ Usage: fyke run limit [PARAMETER...]
 
 Parameters:
   --port NUMBER      TCP port to protect (default 22; 1 to 65535; one instance for each value)
+  --except A,B,...   what is not meant (default lo,br0)
+  --to TEXT          where to (required)
   --log-prefix TEXT  what the log says
   --quiet            do not log
 ";

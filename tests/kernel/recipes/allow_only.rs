@@ -65,7 +65,7 @@ fn a_host_stays_well(world: &World) {
     let mut text = String::new();
     held.read_to_string(&mut text).unwrap();
     assert_eq!(text, "here sees 203.0.113.2");
-    world.fyke_well(&["run", "allow-only", "--no-ping"]);
+    world.fyke_well(&["run", "allow-only", "--quiet"]);
     assert_eq!(PUBLIC.map(pings), [false; 2]);
     world.undo();
     world.undo();

@@ -31,6 +31,7 @@ use super::world::{World, tool};
 /// How long an answer is waited for: less than the second after which TCP would send its SYN once more.
 const PATIENCE: Duration = Duration::from_millis(700);
 
+/// The server asks for the neighbours of what it forwards from a link-local address, and those that it has itself are not used for a second.
 const WIRES: &str = "\
 link add eth2 type veth peer name eth2 netns outside
 link set eth2 up
@@ -38,6 +39,8 @@ addr add 203.0.113.1/24 dev eth2
 addr add 203.0.113.9/24 dev eth2
 addr add 2001:db8:2::1/64 dev eth2 nodad
 addr add 2001:db8:2::9/64 dev eth2 nodad preferred_lft 0
+addr add fe80::1/64 dev eth2 nodad
+addr add fe80::1/64 dev eth0 nodad
 ";
 
 const OUTSIDE: &str = "\

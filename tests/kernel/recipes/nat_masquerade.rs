@@ -7,6 +7,7 @@ on_both! {
     an_uplink_is_shared
     nobody_comes_in_by_it
     sources_may_be_chosen
+    an_uplink_that_is_not_there_is_mentioned
     what_is_not_acceptable_is_refused
     forwarding_ends_with_the_last_recipe_that_needs_it
 }
@@ -60,6 +61,15 @@ fn sources_may_be_chosen(world: &World) {
     assert!(net.inside.ask(FAR[1], 80).is_some());
     world.undo();
     assert_eq!(world.state(), before);
+}
+
+/// An interface may come later; a name that nothing has is worth a word.
+fn an_uplink_that_is_not_there_is_mentioned(world: &World) {
+    let said = world.fyke_well(&["run", "nat-masquerade", "--uplink", "ppp0"]);
+    assert!(said.err.starts_with("there is no interface ppp0 at present"), "{said:?}");
+    world.undo();
+    assert!(!world.fyke_well(&["plan", "nat-masquerade", "--uplink", "ppp+"]).err.contains("interface"));
+    assert!(!world.fyke_well(&["plan", "nat-masquerade", "--uplink", "eth1"]).err.contains("interface"));
 }
 
 fn what_is_not_acceptable_is_refused(world: &World) {
