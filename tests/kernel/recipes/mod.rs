@@ -17,7 +17,7 @@ mod snat;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread::{scope, spawn};
@@ -27,6 +27,7 @@ use nix::sched::{CloneFlags, setns};
 use socket2::{Domain, Socket, Type};
 
 use super::world::{World, tool};
+use crate::program;
 
 /// How long an answer is waited for: less than the second after which TCP would send its SYN once more.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -120,6 +121,28 @@ impl Place {
         });
     }
 
+    /// Serves a port of an address with datagrams.
+    pub(super) fn serve_datagrams(&self, name: &'static str, at: &str, port: u16) {
+        let socket = self.within(|| UdpSocket::bind(SocketAddr::new(at.parse().unwrap(), port)).unwrap());
+        spawn(move || {
+            while let Ok((_, peer)) = socket.recv_from(&mut [0; 9]) {
+                let _ = socket.send_to(format!("{name} sees {}", peer.ip()).as_bytes(), peer);
+            }
+        });
+    }
+
+    /// Asks with a datagram, and gives what the service says; nothing if nobody answers.
+    pub(super) fn ask_by_datagram(&self, to: &str, port: u16) -> Option<String> {
+        let to: IpAddr = to.parse().unwrap();
+        let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = self.within(|| UdpSocket::bind(any).unwrap());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect((to, port)).unwrap();
+        socket.send(b"who").unwrap();
+        let mut answer = [0; 99];
+        socket.recv(&mut answer).ok().map(|length| String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+
     /// Connects from an address, or from whichever is the host's, and gives what the service says; nothing if nobody answers.
     pub(super) fn ask_from(&self, from: Option<&str>, to: &str, port: u16) -> Option<String> {
         let mut text = String::new();
@@ -145,6 +168,20 @@ impl Place {
             socket.connect_timeout(&to.into(), PATIENCE).ok().map(|()| socket.into())
         })
     }
+}
+
+/// A header that names the wrong rooms, or a name that is not defined, is found without running a recipe.
+#[test]
+fn every_recipe_passes_its_check() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let mut wrong = Vec::new();
+    for recipe in std::fs::read_dir(scripts).unwrap().map(|entry| entry.unwrap().path().display().to_string()) {
+        let said = program::fyke(["check", &recipe]);
+        if said.code != Some(0) || !said.out.ends_with("good\n") {
+            wrong.push(said);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// Sees to it that arguments are refused with these words before anything is touched or journaled.

@@ -8,6 +8,7 @@ on_both! {
     it_passes_where_forward_drops
     the_host_itself_may_be_forwarded
     an_address_may_be_chosen
+    datagrams_are_forwarded
     what_is_not_acceptable_is_refused
 }
 
@@ -71,6 +72,17 @@ fn an_address_may_be_chosen(world: &World) {
     assert_eq!(net.inside.ask("203.0.113.9", 80), Some("inside sees 192.0.2.1".to_owned()));
     assert_eq!(net.outside.ask("203.0.113.1", 80), Some(format!("here sees {}", FAR[0])));
     world.undo();
+}
+
+fn datagrams_are_forwarded(world: &World) {
+    let net = Net::new();
+    for (at, to) in TO.into_iter().enumerate() {
+        net.inside.serve_datagrams("inside", to, 5353);
+        runs(world, &["port-forward", "--proto", "udp", "--port", "53", "--to", to, "--to-port", "5353"]);
+        assert_eq!(net.outside.ask_by_datagram(PUBLIC[at], 53), Some(format!("inside sees {}", FAR[at])));
+        world.undo();
+        assert_eq!(net.outside.ask_by_datagram(PUBLIC[at], 53), None);
+    }
 }
 
 fn what_is_not_acceptable_is_refused(world: &World) {
