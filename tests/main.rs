@@ -6,6 +6,7 @@ mod cli;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
 mod golden;
+mod guide;
 mod journey;
 mod kernel;
 mod pages;
@@ -16,7 +17,6 @@ mod repl_say;
 mod suites;
 mod terminal;
 mod tidy;
-mod tutorial;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]

@@ -198,7 +198,7 @@ pub fn reference() -> Vec<(String, String)> {
     for function in functions() {
         pages.entry(function.room.clone()).or_default().push(function);
     }
-    let mut index = "# Reference\n\nGenerated from the doc comments (`make docs`).\n\n| page | about |\n|---|---|\n".to_owned();
+    let mut index = "# Reference\n\nGenerated from the doc comments (`make docs`). What it is all about says the [guide](../guide/README.md).\n\n| page | about |\n|---|---|\n".to_owned();
     let mut files = Vec::new();
     for (room, functions) in &pages {
         let file = if room.is_empty() { "functions.md".to_owned() } else { format!("{}.md", room.replace(':', "-")) };
