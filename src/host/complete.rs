@@ -135,7 +135,7 @@ impl Host {
             }
             _ => match self.functions_of_inputs().find(|(name, _)| name == function) {
                 Some((_, params)) => Some((params, String::new())),
-                None => self.words().iter().filter(found).find(|f| f.room.is_empty()).map(|f| (typed(&f.params), f.returns.clone())),
+                None => self.words().iter().filter(found).find(|f| f.bare).map(|f| (typed(&f.params), f.returns.clone())),
             },
         }
     }
@@ -162,7 +162,7 @@ impl Host {
     fn globals(&self) -> BTreeMap<String, String> {
         let plain = |name: &str| (name.to_owned(), name.to_owned());
         let mut found: BTreeMap<String, String> = KEYWORDS.iter().map(|word| plain(word)).collect();
-        found.extend(self.own().iter().filter(|f| f.room.is_empty() && !f.property).map(|f| call(f, 0)));
+        found.extend(self.own().iter().filter(|f| f.bare && !f.property).map(|f| call(f, 0)));
         found.extend(LANGUAGE.iter().map(|name| ((*name).to_owned(), open(name, false))));
         found.extend(
             ROOMS
@@ -250,9 +250,7 @@ fn is_in_rule(before: &Before, end: usize) -> bool {
 fn is_member(function: &FunctionDoc, of: &str) -> bool {
     // How a value prints is no method that anybody looks for.
     let printing = matches!(function.name.as_str(), "to_string" | "to_debug" | "print" | "debug");
-    !printing
-        && (function.method || function.property || function.room.is_empty())
-        && function.params.first().is_some_and(|(_, first)| first == of)
+    !printing && (function.method || function.property || function.bare) && function.params.first().is_some_and(|(_, first)| first == of)
 }
 
 /// Writes the call of a function as far as it can be known; `own` of its parameters stand before it.

@@ -1,6 +1,9 @@
 //! Pure types: parse, print, compare. No I/O, no Rhai; every layer may use them, they use none.
 
+pub mod address;
 pub mod change;
+pub mod command;
+pub mod date;
 pub mod duration;
 pub mod family;
 pub mod fault;
@@ -9,6 +12,10 @@ pub mod iptables;
 pub mod near;
 pub mod net;
 pub mod origin;
+pub mod prefix;
+pub mod quantity;
+pub mod rate;
+pub mod size;
 pub mod source;
 pub mod systemd;
 

@@ -8,6 +8,7 @@ mod company;
 pub mod guard;
 pub mod journal;
 mod ledger;
+mod outside;
 mod overlay;
 pub mod past;
 pub mod record;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
+pub use self::outside::Text;
 use self::overlay::Overlay;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
@@ -56,6 +58,8 @@ pub enum Query {
     RecentLists,
     /// A list of remembered sources.
     Recent(String),
+    /// A text outside of the kernel; nothing that is queued is in it.
+    Text(Text),
 }
 
 /// What a query gives.
@@ -71,6 +75,8 @@ pub enum Reading {
     RecentLists(Vec<String>),
     /// The sources in a list.
     Recent(Vec<RecentSource>),
+    /// A text, if there is one.
+    Text(Option<String>),
 }
 
 /// What is done and cannot be lifted.
@@ -219,7 +225,9 @@ impl Transaction {
     }
 
     fn read(&mut self, query: Query) -> Result<Reading, Fault> {
-        self.get_ready()?;
+        if !matches!(query, Query::Text(_)) {
+            self.get_ready()?;
+        }
         if let Query::Counted(_) = query {
             self.flush()?;
         }
@@ -241,6 +249,7 @@ impl Transaction {
             }
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+            Query::Text(text) => text.read().map(Reading::Text),
         }
     }
 
