@@ -16,6 +16,7 @@ mod suites;
 mod terminal;
 mod tidy;
 mod tutorial;
+mod types;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]

@@ -11,6 +11,7 @@ mod persist;
 mod plan;
 mod rollback;
 mod ssh_rate_limit;
+mod sys;
 mod traces;
 mod undo;
 pub(crate) mod world;
