@@ -77,9 +77,9 @@ pub mod functions {
     ///
     /// # Source
     /// RFC 8259
-    // The language has one of its own, which would be found before that for all values.
     #[rhai_fn(name = "to_json", return_raw, pure)]
     pub fn map_to_json(ctx: NativeCallContext, map: &mut Map) -> Answer<ImmutableString> {
+        // The language has a function for maps alone, which would be found before that for all values.
         to_json(ctx, Dynamic::from_map(map.clone()))
     }
 }

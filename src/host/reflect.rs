@@ -108,8 +108,8 @@ fn function(info: &FuncInfo) -> Option<FunctionDoc> {
     let mut params: Vec<_> = meta.params_info.iter().map(|p| param(p)).collect();
     params.resize(meta.num_params, ("_".to_owned(), "any".to_owned()));
     let everywhere = !room.is_empty() && meta.namespace == FnNamespace::Global;
-    // What a room gives to everywhere is called on one of its values, unless it makes them.
-    let receives = meta.params_info.first().is_some_and(|first| first.contains("&mut"));
+    // What a room gives to everywhere is called on one of its values, unless it makes them. The types of the language are in lower case.
+    let receives = params.first().is_some_and(|(_, of)| of.starts_with(char::is_uppercase));
     Some(FunctionDoc {
         bare: room.is_empty() || everywhere && !receives,
         method: everywhere && receives,
@@ -231,10 +231,12 @@ mod tests {
         assert_eq!(script_type("Answer<ImmutableString>"), "string");
         assert_eq!(script_type("fyke::bind::iptables::Chain"), "Chain");
         let sleeps: Vec<_> = find("sleep").iter().map(FunctionDoc::signature).collect();
-        assert_eq!(sleeps.len(), 3);
+        assert_eq!(sleeps.len(), 4);
         assert!(sleeps.contains(&"sleep(duration: string)".to_owned()), "{sleeps:?}");
         assert_eq!(find("now")[0].signature(), "now() -> float");
         assert_eq!(find("instance")[0].signature(), "instance() -> string");
+        assert_eq!(find("size")[0].signature(), "size(value: any) -> Size");
+        assert_eq!(find("hosts")[0].signature(), "prefix.hosts() -> array");
     }
 
     #[test]

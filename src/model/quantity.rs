@@ -121,11 +121,12 @@ struct Decimal {
 
 impl Decimal {
     /// More than these no amount needs, and their product with a unit has room.
-    const DIGITS: usize = 19;
+    const DIGITS: usize = 20;
 
     fn read(text: &str) -> Option<Self> {
-        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-        let fine = !whole.is_empty() && !part.is_empty() && !part.contains('.') && whole.len() + part.len() <= Self::DIGITS;
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let ends = text.starts_with('.') || text.ends_with('.') || part.contains('.');
+        let fine = !ends && whole.len() + part.len() <= Self::DIGITS;
         let digits = format!("{whole}{part}").parse().ok().filter(|_| fine)?;
         Some(Self { digits, places: part.len() as u32 })
     }

@@ -77,8 +77,8 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// let private = prefix("10.0.0.0/8");
-    /// private.contains("10.1.2.3") && prefix("10.2.0.0/16") in private && !private.contains("::1")
+    /// let lan = prefix("10.0.0.0/8");
+    /// lan.contains("10.1.2.3") && prefix("10.2.0.0/16") in lan && !lan.contains("::1")
     /// ```
     ///
     /// # Source
