@@ -26,6 +26,8 @@ fn what_is_so() {
         r#"prefix(address("192.0.2.9"), 29) == prefix("192.0.2.8/29") && prefix(prefix("::/0")) == prefix("::/0")"#,
         r#"address("192.168.1.1").is_private && address("127.0.0.1").is_loopback && address("ff02::1").is_multicast"#,
         r#"let all = [prefix("10.0.0.0/8"), prefix("9.0.0.0/8")]; all.sort(|a, b| a < b); all[0] == prefix("9.0.0.0/8")"#,
+        r#"duration("5s") < "10s" && "10s" > duration("5s") && rate("1mbit") >= "1000kbit" && "1kb" <= size(1024)"#,
+        r#"address("::1") == "::1" && "10.0.0.0/8" != prefix("10.0.0.0/9") && ["::1"].contains(address("::1"))"#,
         r#"`${rate("1500kbit")} ${size("64kb")} ${prefix("::/0")}` == "1500kbit 64kb ::/0""#,
         r#""-s " + prefix("10.0.0.0/8") == "-s 10.0.0.0/8""#,
         r#"to_json([duration("1s"), address("::1"), (), 1.5, 'x']) == `["1s","::1",null,1.5,"x"]`"#,
@@ -66,8 +68,12 @@ fn what_is_refused() {
     assert_eq!(eval(r#"let kind = (); try { prefix("x") } catch (e) { kind = e.kind; } kind"#), Ok(Value::Text("input".into())));
     let deep = "let a = []; for i in 0..200 { a = [a]; } to_json(a)";
     assert_eq!(eval(deep).unwrap_err().0, Kind::Limit);
-    // Unlike things are neither equal nor in an order.
-    assert!(eval(r#"duration("1s") < size("1kb")"#).is_err() && eval(r#"rate("1mbit") + size("1kb")"#).is_err());
+    assert_eq!(eval(r#"duration("1s") == size("1kb") || prefix("::/0") == "nothing" || 5 == rate(5)"#), Ok(Value::Bool(false)));
+    for unlike in [r#"duration("1s") < size("1kb")"#, r#"rate("1mbit") >= 5"#, r#""1x" > size("1kb")"#, r#"() < prefix("::/0")"#] {
+        let (kind, said) = eval(unlike).unwrap_err();
+        assert!(kind == Kind::Input && said.contains("cannot compare"), "{unlike}: {said}");
+    }
+    assert!(eval(r#"rate("1mbit") + size("1kb")"#).is_err());
 }
 
 /// A script's own function stays possible where fyke's is a method, and is told where it would replace one.

@@ -1,9 +1,9 @@
 //! Addresses.
 
 use rhai::plugin::*;
-use rhai::{Dynamic, FuncRegistration, ImmutableString, Module, NativeCallContext};
+use rhai::{Dynamic, ImmutableString, NativeCallContext};
 
-use super::{answer, operator, text_for};
+use super::{answer, text_for};
 use crate::bind::call::Answer;
 use crate::model::address::Address as AddressValue;
 
@@ -69,15 +69,4 @@ pub mod functions {
     pub fn is_link_local(address: &mut Address) -> bool {
         address.is_link_local()
     }
-}
-
-/// Registers what addresses can be calculated to.
-pub(super) fn calculated(module: &mut Module) {
-    operator!(module, "+", |ctx: NativeCallContext, address: AddressValue, places: i64| answer(&ctx, address.offset(places)));
-    operator!(module, "+", |ctx: NativeCallContext, places: i64, address: AddressValue| answer(&ctx, address.offset(places)));
-    operator!(module, "-", |ctx: NativeCallContext, address: AddressValue, places: i64| {
-        // The least number has no opposite, and no address is so far away.
-        answer(&ctx, address.offset(places.checked_neg().unwrap_or(i64::MAX)))
-    });
-    operator!(module, "-", |ctx: NativeCallContext, to: AddressValue, from: AddressValue| answer(&ctx, to.distance(from)));
 }

@@ -1,13 +1,14 @@
 //! The room `types`: values that know what they are. All of it stands without the room's name.
 
 pub mod address;
+pub mod operators;
 pub mod prefix;
 pub mod quantity;
 
 use std::fmt::Display;
 
 use rhai::plugin::exported_manifest;
-use rhai::{Dynamic, FuncRegistration, ImmutableString, Module, NativeCallContext};
+use rhai::{Dynamic, ImmutableString, Module, NativeCallContext};
 
 use super::call::{self, Answer};
 use crate::model::address::Address;
@@ -22,16 +23,15 @@ pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(quantity::functions));
     module.combine(Module::from_manifest(exported_manifest!(address::functions)));
     module.combine(Module::from_manifest(exported_manifest!(prefix::functions)));
-    compared::<Span>(&mut module);
-    compared::<Rate>(&mut module);
-    compared::<Size>(&mut module);
-    compared::<Address>(&mut module);
-    compared::<Prefix>(&mut module);
-    quantity::calculated::<Span>(&mut module);
-    quantity::calculated::<Rate>(&mut module);
-    quantity::calculated::<Size>(&mut module);
-    quantity::converted(&mut module);
-    address::calculated(&mut module);
+    module.combine(Module::from_manifest(exported_manifest!(operators::duration_order)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::rate_order)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::size_order)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::address_order)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::prefix_order)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::durations)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::rates)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::sizes)));
+    module.combine(Module::from_manifest(exported_manifest!(operators::between)));
     module
 }
 
@@ -55,26 +55,6 @@ pub(super) fn text_for(what: &str, value: &Dynamic) -> Result<String, Fault> {
 
 fn family(family: Family) -> ImmutableString {
     family.name().into()
-}
-
-/// Registers an operator.
-macro_rules! operator {
-    ($module:expr, $name:literal, $function:expr) => {
-        FuncRegistration::new($name).in_global_namespace().set_into_module($module, $function);
-    };
-}
-use operator;
-
-/// Registers how values are compared and printed.
-fn compared<T: Ord + Display + Clone + Send + Sync + 'static>(module: &mut Module) {
-    operator!(module, "==", |one: T, other: T| one == other);
-    operator!(module, "!=", |one: T, other: T| one != other);
-    operator!(module, "<", |one: T, other: T| one < other);
-    operator!(module, "<=", |one: T, other: T| one <= other);
-    operator!(module, ">", |one: T, other: T| one > other);
-    operator!(module, ">=", |one: T, other: T| one >= other);
-    operator!(module, "to_string", |value: &mut T| ImmutableString::from(value.to_string()));
-    operator!(module, "to_debug", |value: &mut T| ImmutableString::from(value.to_string()));
 }
 
 /// Turns the fault of an operator into an error of the script.

@@ -1,9 +1,9 @@
 //! Durations, rates and sizes.
 
 use rhai::plugin::*;
-use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext};
+use rhai::{Dynamic, NativeCallContext};
 
-use super::{answer, operator, text_for};
+use super::{answer, text_for};
 use crate::bind::call::Answer;
 use crate::model::Fault;
 use crate::model::duration::Span;
@@ -25,7 +25,7 @@ pub mod functions {
     ///
     /// - `value`: numbers with units, `"500ms"`, `"90s"`, `"2min"`, `"1h30m"`, `"1d"`; or a number of seconds
     ///
-    /// Durations are added, subtracted, compared, and multiplied or divided by a number; a duration by a duration is a number. Rooms take them
+    /// Durations are added, subtracted, compared (also with their text), and multiplied or divided by a number; a duration by a duration is a number. Rooms take them
     /// wherever they take the text.
     ///
     /// # Changes
@@ -124,25 +124,4 @@ fn counted<Q: Quantity>(what: &str, value: &Dynamic) -> Result<Q, Fault> {
         Ok(count) => Q::of(count, tried),
         Err(_) => Err(Fault::input(tried(), "it is negative")),
     }
-}
-
-/// Registers what amounts of one kind can be calculated to.
-pub(super) fn calculated<Q: Quantity + Send + Sync + 'static>(module: &mut Module) {
-    operator!(module, "+", |ctx: NativeCallContext, one: Q, other: Q| answer(&ctx, one.plus(other)));
-    operator!(module, "-", |ctx: NativeCallContext, one: Q, other: Q| answer(&ctx, one.minus(other)));
-    operator!(module, "/", |ctx: NativeCallContext, one: Q, other: Q| answer(&ctx, one.ratio(other)));
-    operator!(module, "*", |ctx: NativeCallContext, one: Q, by: f64| answer(&ctx, one.times(by)));
-    operator!(module, "*", |ctx: NativeCallContext, one: Q, by: i64| answer(&ctx, one.times(by as f64)));
-    operator!(module, "*", |ctx: NativeCallContext, by: f64, one: Q| answer(&ctx, one.times(by)));
-    operator!(module, "*", |ctx: NativeCallContext, by: i64, one: Q| answer(&ctx, one.times(by as f64)));
-    operator!(module, "/", |ctx: NativeCallContext, one: Q, by: f64| answer(&ctx, one.over(by)));
-    operator!(module, "/", |ctx: NativeCallContext, one: Q, by: i64| answer(&ctx, one.over(by as f64)));
-}
-
-/// Registers what amounts of different kinds can be calculated to.
-pub(super) fn converted(module: &mut Module) {
-    operator!(module, "*", |ctx: NativeCallContext, rate: RateValue, span: Span| answer(&ctx, rate.during(span)));
-    operator!(module, "*", |ctx: NativeCallContext, span: Span, rate: RateValue| answer(&ctx, rate.during(span)));
-    operator!(module, "/", |ctx: NativeCallContext, size: SizeValue, rate: RateValue| answer(&ctx, size.at(rate)));
-    operator!(module, "/", |ctx: NativeCallContext, size: SizeValue, span: Span| answer(&ctx, size.per(span)));
 }
