@@ -77,10 +77,10 @@ pub mod functions {
     ///
     /// # Source
     /// RFC 8259
-    #[rhai_fn(name = "to_json", return_raw, pure)]
-    pub fn map_to_json(ctx: NativeCallContext, map: &mut Map) -> Answer<ImmutableString> {
+    #[rhai_fn(name = "to_json", return_raw)]
+    pub fn map_to_json(ctx: NativeCallContext, map: Map) -> Answer<ImmutableString> {
         // The language has a function for maps alone, which would be found before that for all values.
-        to_json(ctx, Dynamic::from_map(map.clone()))
+        to_json(ctx, Dynamic::from_map(map))
     }
 }
 
