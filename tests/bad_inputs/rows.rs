@@ -280,6 +280,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "cannot read ",
         &[
             r#"sys::run(["true"], #{ timeout: "-1s" })"#,
+            r#"sys::run(["true"], #{ timeout: -1 })"#,
             r#"sys::run(["true"], #{ timeout: "forever" })"#,
             r#"sys::lines("/")"#,
             r#"sys::lines("/dev/zero")"#,

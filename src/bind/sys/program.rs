@@ -7,7 +7,6 @@ use crate::bind::call::{self, Answer};
 use crate::bind::types;
 use crate::model::Fault;
 use crate::model::command::Command;
-use crate::model::duration::Span;
 
 #[allow(missing_docs, unreachable_pub)]
 #[export_module(manifest)]
@@ -41,7 +40,7 @@ pub mod functions {
 
     /// Runs a program, with options.
     ///
-    /// - `options`: `timeout` after which it is killed, in place of 30 seconds; `input` for it to read; with `check: false` any status is fine,
+    /// - `options`: `timeout` after which it is killed, a duration or seconds, in place of 30 seconds; `input` for it to read; with `check: false` any status is fine,
     ///   and that of a program which was killed is 128 and the number of the signal
     ///
     /// # Changes
@@ -77,8 +76,7 @@ fn command(words: &[Dynamic], options: &Map) -> Result<Command, Fault> {
         .map(|word| word.as_int().map_or_else(|_| types::text_for("a word of a program", word), |number| Ok(number.to_string())));
     let mut command = Command::new(words.collect::<Result<_, _>>()?)?;
     if let Some(timeout) = given("timeout") {
-        let span: Span = types::text_for("`timeout`", timeout)?.parse()?;
-        command.timeout = span.0;
+        command.timeout = types::quantity::span("`timeout`", timeout)?.0;
     }
     if let Some(input) = given("input") {
         command.input = types::text_for("`input`", input)?;

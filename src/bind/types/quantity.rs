@@ -43,8 +43,7 @@ pub mod functions {
     /// tc(8), TIMES
     #[rhai_fn(global, return_raw)]
     pub fn duration(ctx: NativeCallContext, value: Dynamic) -> Answer<Duration> {
-        let seconds = value.as_float().or_else(|_| value.as_int().map(|seconds| seconds as f64));
-        answer(&ctx, seconds.map_or_else(|_| text_for("a duration", &value)?.parse(), Span::from_seconds))
+        answer(&ctx, span("a duration", &value))
     }
 
     /// Makes a rate.
@@ -114,6 +113,12 @@ pub mod functions {
     pub fn bytes(size: &mut Size) -> i64 {
         i64::try_from(size.count()).unwrap_or(i64::MAX)
     }
+}
+
+/// Reads a text, or takes a number of seconds.
+pub(in crate::bind) fn span(what: &str, value: &Dynamic) -> Result<Span, Fault> {
+    let seconds = value.as_float().or_else(|_| value.as_int().map(|seconds| seconds as f64));
+    seconds.map_or_else(|_| text_for(what, value)?.parse(), Span::from_seconds)
 }
 
 /// Reads a text, or takes a number for the smallest unit.
