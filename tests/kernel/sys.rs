@@ -74,7 +74,7 @@ fn a_program_ends_with_the_run(world: &World) {
     let before = world.state();
     let marker = world.folder.path().join("started");
     let text = format!(
-        "iptables::both(\"filter\").chain(\"INPUT\").append(\"-j ACCEPT\");\nsys::run([\"sh\", \"-c\", \"echo $$ > {}; sleep 60 & wait\"]);",
+        "iptables::both(\"filter\").chain(\"INPUT\").append(\"-j ACCEPT\");\nsys::run([\"sh\", \"-c\", \"sleep 60 & echo $! > {}; wait\"]);",
         marker.display()
     );
     let path = world.recipe("slow", &text);
