@@ -5,24 +5,37 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::{Family, Fault};
 
 /// An address with the length of its network part; host bits are cleared. Prefixes are in the order of their addresses, a shorter one first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Prefix(IpNet);
 
 impl Prefix {
     /// The most addresses or subnets that are listed at once: those of a /16.
     pub const LISTED: u32 = 1 << 16;
 
+    /// Gives the most bits that count in addresses of the family of this one.
+    pub fn bits(address: IpAddr) -> u8 {
+        if address.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// Makes a prefix; bits behind its length are cleared, and a length beyond the last bit is that of the address alone.
+    pub fn new(address: IpAddr, length: u8) -> Self {
+        // A length that fits is not refused.
+        Self(IpNet::new(address, length.min(Self::bits(address))).map_or_else(|_| address.into(), |net| net.trunc()))
+    }
+
     /// Makes the prefix of so many bits that an address lies in.
     pub fn around(address: Address, length: u8) -> Result<Self, Fault> {
-        let most = if address.0.is_ipv4() { 32 } else { 128 };
+        let most = Self::bits(address.0);
         let refuse =
-            |_| Fault::input(format!("use {address}/{length} as a prefix"), format!("its length must be a number from 0 to {most}"));
-        IpNet::new(address.0, length).map(|net| Self(net.trunc())).map_err(refuse)
+            || Fault::input(format!("use {address}/{length} as a prefix"), format!("its length must be a number from 0 to {most}"));
+        if length > most { Err(refuse()) } else { Ok(Self::new(address.0, length)) }
     }
 
     /// Reads a prefix, and refuses bits of a host: who writes them means something else than what they would do.
@@ -109,7 +122,7 @@ fn read(text: &str) -> Result<IpNet, Fault> {
     }
     let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
     let address: Address = address.parse().map_err(|fault: Fault| Fault { hint: fault.hint, ..refuse(&fault.why) })?;
-    let most: u8 = if address.0.is_ipv4() { 32 } else { 128 };
+    let most = Prefix::bits(address.0);
     let length = match (length, address.0) {
         (None, _) => most,
         (Some(mask), IpAddr::V4(_)) if mask.contains('.') => {
@@ -123,6 +136,20 @@ fn read(text: &str) -> Result<IpNet, Fault> {
         }
     };
     IpNet::new(address.0, length).map_err(|error| refuse(&error.to_string()))
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        prefix.to_string()
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = Fault;
+
+    fn try_from(text: String) -> Result<Self, Fault> {
+        text.parse()
+    }
 }
 
 impl FromStr for Prefix {
@@ -162,6 +189,8 @@ mod tests {
         fn every_prefix_reads_back(prefix in any_prefix()) {
             prop_assert_eq!(prefix.to_string().parse::<Prefix>().unwrap(), prefix);
             prop_assert_eq!(Prefix::exact(&prefix.to_string()).unwrap(), prefix);
+            let json = serde_json::to_string(&prefix).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Prefix>(&json).unwrap(), prefix);
         }
 
         #[test]
