@@ -17,6 +17,7 @@ mod repl_say;
 mod suites;
 mod terminal;
 mod tidy;
+mod types;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]

@@ -37,6 +37,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["kernel"]),
     ("sha2", &["host"]),
     ("strsim", &["model"]),
+    ("ipnet", &["model"]),
     ("serde", &["cli", "host", "bind", "transaction", "kernel", "model"]),
     ("serde_json", &["cli", "host", "bind", "transaction", "kernel", "model"]),
     ("proptest", &["transaction", "kernel", "model"]),

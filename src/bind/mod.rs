@@ -6,10 +6,13 @@
 pub mod call;
 pub mod ipset;
 pub mod iptables;
+pub mod json;
 pub mod recipe;
+pub mod script;
 pub mod session;
 pub mod sys;
 pub mod sysctl;
+pub mod types;
 
 use rhai::plugin::exported_manifest;
 use rhai::{Dynamic, Module};
@@ -32,11 +35,25 @@ pub const ROOMS: &[Room] = &[
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
     Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
+    Room {
+        name: "sys",
+        summary: "The machine around: files, programs, the environment, the date, and whoever sits there",
+        module: sys::module,
+    },
+    Room {
+        name: "types",
+        summary: "Durations, rates, sizes, addresses and prefixes; their functions stand without the room's name",
+        module: types::module,
+    },
 ];
 
 /// Gives the functions that scripts call without a room's name.
-pub fn globals() -> [Module; 2] {
-    [Module::from_manifest(exported_manifest!(recipe::functions)), Module::from_manifest(exported_manifest!(sys::functions))]
+pub fn globals() -> [Module; 3] {
+    [
+        Module::from_manifest(exported_manifest!(recipe::functions)),
+        Module::from_manifest(exported_manifest!(script::functions)),
+        Module::from_manifest(exported_manifest!(json::functions)),
+    ]
 }
 
 /// Gives the fields of a value of fyke's own in the order in which people want to read them; nothing for other values.

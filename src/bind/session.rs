@@ -14,6 +14,9 @@ use crate::transaction::Door;
 /// Waits for a duration, or ends earlier with a fault.
 pub type Pause = dyn Fn(Duration) -> Result<(), Fault> + Send + Sync;
 
+/// Asks whoever sits at the terminal, or ends with a fault.
+pub type Confirm = dyn Fn(&str) -> Result<bool, Fault> + Send + Sync;
+
 /// Takes a line that a script prints.
 pub type Sink = dyn Fn(&str) + Send + Sync;
 
@@ -35,6 +38,8 @@ struct Inner {
 pub struct Hooks {
     /// Waits.
     pub pause: Box<Pause>,
+    /// Asks.
+    pub confirm: Box<Confirm>,
     /// Writes to the log.
     pub log: Box<Sink>,
     /// Is told where the script is.
@@ -78,6 +83,11 @@ impl Session {
     /// Waits, as far as the mode of the run waits at all.
     pub fn pause(&self, duration: Duration) -> Result<(), Fault> {
         (self.0.hooks.pause)(duration)
+    }
+
+    /// Asks a question that is answered with yes or no, as far as the mode of the run asks at all.
+    pub fn confirm(&self, question: &str) -> Result<bool, Fault> {
+        (self.0.hooks.confirm)(question)
     }
 
     /// Writes a line to the log of the run.

@@ -171,6 +171,8 @@ impl<'a> Session<'a> {
             }
         };
         setup.output = Output { sink: Arc::new(print), escape: self.screen.escapes() };
+        let asking = self.screen.clone();
+        setup.confirm = Some(Box::new(move |question| asking.ask(question)));
         let screen = self.screen.clone();
         setup.mark = Box::new(|line, column| page.set_position(line, column));
         setup.log = Box::new(move |line| screen.log(line));

@@ -231,7 +231,7 @@ impl<'a> Checker<'a> {
         self.room(&call.namespace.path);
         let found: Exports = match namespace.first() {
             None if BUILT_IN.contains(&name) => return,
-            None => unit.functions.iter().cloned().chain(self.native(|f| f.room.is_empty() || f.method)).collect(),
+            None => unit.functions.iter().cloned().chain(self.native(|f| f.bare || f.method)).collect(),
             Some(alias) if namespace.len() == 1 && unit.imports.contains_key(alias) => unit.imports[alias].clone(),
             Some(root) if ROOMS.iter().any(|room| room.name == root) => {
                 let room = namespace.join("::");
@@ -250,7 +250,7 @@ impl<'a> Checker<'a> {
             return;
         }
         // A native function counts its receiver, a function of the script does not.
-        let native = self.native(|f| f.room.is_empty() || f.method).map(|(name, params)| (name, params.wrapping_sub(1)));
+        let native = self.native(|f| f.bare || f.method).map(|(name, params)| (name, params.wrapping_sub(1)));
         let found: Exports = unit.functions.iter().cloned().chain(native).collect();
         self.judge(&format!(".{name}"), name, &found, &[arity], at);
     }

@@ -135,7 +135,7 @@ impl Host {
             }
             _ => match self.functions_of_inputs().find(|(name, _)| name == function) {
                 Some((_, params)) => Some((params, String::new())),
-                None => self.words().iter().filter(found).find(|f| f.room.is_empty()).map(|f| (typed(&f.params), f.returns.clone())),
+                None => self.words().iter().filter(found).find(|f| f.bare).map(|f| (typed(&f.params), f.returns.clone())),
             },
         }
     }
@@ -180,7 +180,7 @@ impl Host {
     fn globals(&self) -> BTreeMap<String, String> {
         let plain = |name: &str| (name.to_owned(), name.to_owned());
         let mut found: BTreeMap<String, String> = KEYWORDS.iter().map(|word| plain(word)).collect();
-        found.extend(self.own().iter().filter(|f| f.room.is_empty() && !f.property).map(|f| call(f, 0)));
+        found.extend(self.own().iter().filter(|f| f.bare && !f.property).map(|f| call(f, 0)));
         found.extend(LANGUAGE.iter().map(|name| ((*name).to_owned(), open(name, false))));
         found.extend(
             ROOMS

@@ -141,7 +141,7 @@ fn unknown_function(signature: &str, tried: &str, engine: &Engine, text: &str) -
     let types: Vec<_> = types.trim_end_matches(')').split(',').map(|t| reflect::script_type(t.trim())).filter(|t| !t.is_empty()).collect();
     let known = reflect::known(engine);
     let bare = name.rsplit("::").next().unwrap_or(name);
-    let same: Vec<_> = known.iter().filter(|k| k.qualified() == name || (k.name == name && k.room.is_empty())).collect();
+    let same: Vec<_> = known.iter().filter(|k| k.qualified() == name || (k.name == name && k.bare)).collect();
     let why = format!("there is no function {name}({})", types.join(", "));
     let fault = Fault::new(Kind::Script, tried, why);
     if !same.is_empty() {
@@ -152,7 +152,7 @@ fn unknown_function(signature: &str, tried: &str, engine: &Engine, text: &str) -
     let all = known.iter().map(|k| if name.contains("::") { k.qualified() } else { k.name.clone() }).collect::<Vec<_>>();
     match did_you_mean(name, all.iter().map(String::as_str).chain(names.iter().copied())) {
         Some(hint) => fault.hint(hint),
-        None => match known.iter().find(|k| k.name == bare && !k.room.is_empty()) {
+        None => match known.iter().find(|k| k.name == bare && !k.bare) {
             Some(other) => fault.hint(format!("did you mean `{}`?", other.qualified())),
             None => fault,
         },

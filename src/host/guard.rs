@@ -24,9 +24,11 @@ pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [FunctionDoc], at:
     if let Some((by, pos)) = seen.shifts.first() {
         return Some(Fault { origin: at(*pos), ..Fault::input(format!("shift by {by}"), "an integer has 64 bits") });
     }
-    let own = |name: &str| LANGUAGE.contains(&name) || is_room(name) || known().iter().any(|k| k.room.is_empty() && k.name == name);
+    let own = |name: &str| LANGUAGE.contains(&name) || is_room(name) || known().iter().any(|k| k.bare && k.name == name);
+    // A room is used by its name, or by one of its functions that stand alone.
+    let uses_room = seen.uses_room || known().iter().any(|k| k.bare && !k.room.is_empty() && seen.calls.contains(&k.name));
     let caught = |name: &str, params: usize| {
-        seen.uses_room && seen.methods.contains(&(name.to_owned(), params)) && known().iter().any(|k| k.method && k.name == name)
+        uses_room && seen.methods.contains(&(name.to_owned(), params)) && known().iter().any(|k| k.method && k.name == name)
     };
     let defined = || ast.iter_functions().filter(|f| !f.name.starts_with("anon$"));
     let function = defined().find(|f| own(f.name) || caught(f.name, f.params.len()))?;
@@ -45,6 +47,8 @@ struct Seen {
     /// Methods that are called, with the number of their arguments.
     methods: HashSet<(String, usize)>,
     uses_room: bool,
+    /// Functions that are called without a module's name.
+    calls: HashSet<String>,
     /// Shifts that leave nothing of an integer: Rhai calculates them to a value.
     shifts: Vec<(i64, Position)>,
 }
@@ -57,6 +61,9 @@ impl Seen {
                 Some(ASTNode::Stmt(Stmt::Import(import, _))) => seen.aliases.push((import.1.name.to_string(), import.1.pos)),
                 Some(ASTNode::Expr(Expr::MethodCall(call, _))) => drop(seen.methods.insert((call.name.to_string(), call.args.len()))),
                 Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
+                    if call.namespace.is_empty() {
+                        seen.calls.insert(call.name.to_string());
+                    }
                     seen.uses_room |= call.namespace.path.first().is_some_and(|root| is_room(&root.name));
                     if let ("<<" | ">>", [_, Expr::IntegerConstant(by, pos)]) = (call.name.as_str(), call.args.as_slice())
                         && !(0..64).contains(by)

@@ -31,6 +31,8 @@ pub(super) enum Named {
     Policy,
     List,
     Module,
+    /// A file, by its path.
+    File,
     /// The words of a rule, of which the last is about to be typed.
     Rule,
     Nothing,
@@ -76,6 +78,7 @@ fn of_call(function: &str) -> Named {
         "chain" | "ensure_chain" | "delete_chain" | "absent_chain" | "rename_chain" => Named::Chain,
         "set_policy" => Named::Policy,
         "recent" => Named::List,
+        "lines" | "text" => Named::File,
         "append" | "insert" | "insert_first" | "replace" | "delete" | "ensure" | "ensure_first" | "absent" | "check" | "find" => {
             Named::Rule
         }
@@ -110,6 +113,7 @@ impl Host {
                 _ => Vec::new(),
             },
             Named::Module => modules(start),
+            Named::File => paths(start),
             Named::Rule => owned(OPTIONS),
             Named::Nothing => Vec::new(),
         };
@@ -169,6 +173,7 @@ mod tests {
         assert_eq!(of("iptables::table(\"f"), Named::Table);
         assert_eq!(of("t.chain(\""), Named::Chain);
         assert_eq!(of("import \"st"), Named::Module);
+        assert_eq!(of("sys::lines(\"/etc/ho"), Named::File);
         assert_eq!(of("c.append(#{ proto: \"tcp\", jump: \"D"), Named::Target);
         assert_eq!(of("c.append([f(1), \"-p"), Named::Rule);
         assert_eq!(of("c.append(#{ x: [\""), Named::Nothing);

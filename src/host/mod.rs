@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 use rhai::{AST, Dynamic, Engine, Scope};
 
 use crate::bind::Session;
-use crate::bind::session::{Call, Hooks, Mark, Pause, Sink};
+use crate::bind::session::{Call, Confirm, Hooks, Mark, Pause, Sink};
 use crate::kernel::process::signals;
 use crate::model::source::Sources;
-use crate::model::{Fault, Origin};
+use crate::model::{Fault, Kind, Origin};
 use crate::transaction::Door;
 
 pub use check::{Finding, Severity};
@@ -74,6 +74,8 @@ pub struct Setup {
     pub log: Box<Sink>,
     /// How `sleep` waits in a run; it must end early when the script must stop.
     pub pause: Option<Box<Pause>>,
+    /// How a run asks whoever sits there, if anybody does.
+    pub confirm: Option<Box<Confirm>>,
 }
 
 impl Setup {
@@ -90,6 +92,7 @@ impl Setup {
             output,
             log: Box::new(|_| {}),
             pause: None,
+            confirm: None,
         }
     }
 }
@@ -113,7 +116,13 @@ impl Host {
             (Mode::Run, None) => waiting(watch.clone()),
             (Mode::Plan, _) => Box::new(|_| Ok(())),
         };
-        let session = Session::new(setup.door, library.sources.clone(), Hooks { pause, log: setup.log, mark: setup.mark });
+        let confirm = match (setup.mode, setup.confirm) {
+            (Mode::Run, Some(confirm)) => confirm,
+            (Mode::Run, None) => Box::new(|question: &str| Err(nobody_to_ask(question))),
+            (Mode::Plan, _) => Box::new(|question: &str| Err(Fault::new(Kind::Unknown, asking(question), "a plan asks nobody"))),
+        };
+        let hooks = Hooks { pause, confirm, log: setup.log, mark: setup.mark };
+        let session = Session::new(setup.door, library.sources.clone(), hooks);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
         Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
@@ -176,6 +185,16 @@ impl Host {
     pub fn sources(&self) -> RwLockReadGuard<'_, Sources> {
         self.library.sources.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the fault of a question where nobody sits at a terminal.
+pub fn nobody_to_ask(question: &str) -> Fault {
+    Fault::input(asking(question), "standard input is no terminal")
+        .hint("give the recipe a parameter for the answer: if !yes && !sys::confirm(..) { exit(); }")
+}
+
+fn asking(question: &str) -> String {
+    format!("ask {question:?}")
 }
 
 /// Waits in short steps, so that signals and the deadline end the wait.

@@ -23,6 +23,8 @@ pub struct FunctionDoc {
     pub params: Vec<(String, String)>,
     /// The type of what it gives; empty for nothing.
     pub returns: String,
+    /// Whether it is called without the room's name, and on no value.
+    pub bare: bool,
     /// Whether it is a method, called on its first parameter.
     pub method: bool,
     /// Whether it is a property, read without parentheses.
@@ -34,7 +36,7 @@ pub struct FunctionDoc {
 impl FunctionDoc {
     /// Gives the name with its room.
     pub fn qualified(&self) -> String {
-        if self.room.is_empty() { self.name.clone() } else { format!("{}::{}", self.room.trim_start_matches("std:"), self.name) }
+        if self.bare { self.name.clone() } else { format!("{}::{}", self.room.trim_start_matches("std:"), self.name) }
     }
 
     /// Gives the signature as one writes the call, in the types of scripts.
@@ -119,8 +121,12 @@ fn function(info: &FuncInfo) -> Option<FunctionDoc> {
     };
     let mut params: Vec<_> = meta.params_info.iter().map(|p| param(p)).collect();
     params.resize(meta.num_params, ("_".to_owned(), "any".to_owned()));
+    let everywhere = !room.is_empty() && meta.namespace == FnNamespace::Global;
+    // What a room gives to everywhere is called on one of its values, unless it makes them. The types of the language are in lower case.
+    let receives = params.first().is_some_and(|(_, of)| of.starts_with(char::is_uppercase));
     Some(FunctionDoc {
-        method: !room.is_empty() && meta.namespace == FnNamespace::Global && !params.is_empty(),
+        bare: room.is_empty() || everywhere && !receives,
+        method: everywhere && receives,
         property: property.is_some(),
         name: property.unwrap_or(name).to_owned(),
         returns: Some(script_type(&meta.return_type)).filter(|r| r != "()").unwrap_or_default(),
@@ -140,6 +146,7 @@ fn script_functions(room: &str, text: &str) -> Vec<FunctionDoc> {
         name: f.name.to_owned(),
         params: f.params.iter().map(|p| ((*p).to_owned(), String::new())).collect(),
         returns: String::new(),
+        bare: false,
         method: false,
         property: false,
         doc: markdown(f.comments.iter().copied()),
@@ -238,10 +245,12 @@ mod tests {
         assert_eq!(script_type("Answer<ImmutableString>"), "string");
         assert_eq!(script_type("fyke::bind::iptables::Chain"), "Chain");
         let sleeps: Vec<_> = find("sleep").iter().map(FunctionDoc::signature).collect();
-        assert_eq!(sleeps.len(), 3);
+        assert_eq!(sleeps.len(), 4);
         assert!(sleeps.contains(&"sleep(duration: string)".to_owned()), "{sleeps:?}");
         assert_eq!(find("now")[0].signature(), "now() -> float");
         assert_eq!(find("instance")[0].signature(), "instance() -> string");
+        assert_eq!(find("size")[0].signature(), "size(value: any) -> Size");
+        assert_eq!(find("hosts")[0].signature(), "prefix.hosts() -> array");
     }
 
     #[test]

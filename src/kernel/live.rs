@@ -1,13 +1,14 @@
 //! The network namespace in which fyke runs.
 
-use super::Kernel;
 use super::named::{self, Named};
 use super::recent::Recent;
 use super::shadow::Below;
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
+use super::{Kernel, program};
 use crate::model::Fault;
+use crate::model::command::{Command, Ran};
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
@@ -52,6 +53,10 @@ impl Kernel for Live {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
+        program::run(command)
     }
 }
 

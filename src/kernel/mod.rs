@@ -16,6 +16,7 @@ pub mod netlink;
 pub mod netns;
 pub mod news;
 pub mod process;
+pub mod program;
 pub mod recent;
 pub mod sandbox;
 pub mod shadow;
@@ -23,6 +24,7 @@ pub mod state;
 pub mod stdio;
 pub mod store;
 pub mod sysctl;
+pub mod text;
 pub mod tool;
 pub mod trust;
 pub mod xt_recent;
@@ -32,7 +34,8 @@ pub mod xtables;
 mod tests;
 
 use self::xtables::Backend;
-use crate::model::Fault;
+use crate::model::command::{Command, Ran};
+use crate::model::{Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
 pub trait Kernel: Send {
@@ -49,4 +52,9 @@ pub trait Kernel: Send {
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
+
+    /// Runs a program. A kernel in memory has none.
+    fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
+        Err(Fault::new(Kind::Unknown, format!("run `{command}`"), "a plan runs no programs, and only the program can tell what it does"))
+    }
 }

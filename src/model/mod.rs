@@ -1,6 +1,9 @@
 //! Pure types: parse, print, compare. No I/O, no Rhai; every layer may use them, they use none.
 
+pub mod address;
 pub mod change;
+pub mod command;
+pub mod date;
 pub mod duration;
 pub mod family;
 pub mod fault;
@@ -13,6 +16,10 @@ pub mod named;
 pub mod near;
 pub mod net;
 pub mod origin;
+pub mod prefix;
+pub mod quantity;
+pub mod rate;
+pub mod size;
 pub mod source;
 pub mod sysctl;
 pub mod systemd;

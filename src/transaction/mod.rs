@@ -10,6 +10,7 @@ pub mod guard;
 pub mod journal;
 mod ledger;
 mod named;
+mod outside;
 mod overlay;
 pub mod past;
 pub mod record;
@@ -29,6 +30,7 @@ pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
 use self::named::Queue;
+pub use self::outside::Text;
 use self::overlay::Overlay;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
@@ -64,6 +66,8 @@ pub enum Query {
     Named(Scope),
     /// One of those objects.
     State(Object),
+    /// A text outside of the kernel; nothing that is queued is in it.
+    Text(Text),
 }
 
 /// What a query gives.
@@ -83,6 +87,8 @@ pub enum Reading {
     Named(Inventory),
     /// The state of an object; none where it is not there.
     State(Option<State>),
+    /// A text, if there is one.
+    Text(Option<String>),
 }
 
 /// What is done and cannot be lifted.
@@ -225,6 +231,7 @@ impl Transaction {
         match query {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+            Query::Text(text) => text.read().map(Reading::Text),
             Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
             of_rules => self.read_rules(of_rules),

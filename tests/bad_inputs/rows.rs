@@ -288,6 +288,47 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"iptables::recent("x").remove("1.2.3")"#,
         ],
     ),
+    (
+        "sys",
+        "cannot run ",
+        &[
+            "sys::run([])",
+            r#"sys::run([""])"#,
+            r#"sys::run(["ip link"])"#,
+            r#"sys::run(["./evil"])"#,
+            r#"sys::run(["../bin/sh"])"#,
+            r#"sys::run(["echo", "a\x00b"])"#,
+        ],
+    ),
+    (
+        "sys",
+        "cannot use ",
+        &[
+            r#"sys::run(["true", 1.5])"#,
+            r#"sys::run(["true", ["x"]])"#,
+            r#"sys::run(["true"], #{ timout: "1s" })"#,
+            r#"sys::run(["true"], #{ check: "no" })"#,
+            r#"sys::run(["true"], #{ input: 5 })"#,
+            r#"sys::lines("/etc/hosts", #{ comment: "" })"#,
+            r##"sys::lines("/etc/hosts", #{ coment: "#" })"##,
+            r#"input.append(#{ source: rate("1mbit") })"#,
+        ],
+    ),
+    (
+        "sys",
+        "cannot read ",
+        &[
+            r#"sys::run(["true"], #{ timeout: "-1s" })"#,
+            r#"sys::run(["true"], #{ timeout: -1 })"#,
+            r#"sys::run(["true"], #{ timeout: "forever" })"#,
+            r#"sys::lines("/")"#,
+            r#"sys::lines("/dev/zero")"#,
+            r#"sys::text("/etc/hosts\x00")"#,
+            r#"sys::env("A=B")"#,
+            r#"sys::env("")"#,
+            r#"parse_json("{")"#,
+        ],
+    ),
 ];
 
 /// Rules that are taken, each as the kernel then lists it.

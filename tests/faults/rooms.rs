@@ -113,13 +113,14 @@ ipset::absent_set("other");
 "#;
 
 /// Changes something twice, and fails: what is disturbed is the rollback.
+/// Changes something twice, with a program between, and fails: what is disturbed is the rollback.
 const THROWS: &str = r#"
 let filter = iptables::both("filter");
 filter.new_chain("HELD").append("-j RETURN");
 filter.chain("INPUT").insert(2, "-p tcp --dport 7 -j HELD");
 filter.chain("FORWARD").set_policy("DROP");
 filter.chain("OUTPUT").delete_at(1);
-commit();
+sys::run(["true"]);
 filter.chain("INPUT").append("-p udp --dport 7 -j DROP");
 filter.chain("SPENT").flush();
 commit();

@@ -14,6 +14,7 @@ mod plan;
 mod recipes;
 mod rollback;
 mod ssh_rate_limit;
+mod sys;
 mod sysctl;
 mod traces;
 mod undo;

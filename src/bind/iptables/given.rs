@@ -3,6 +3,7 @@
 use rhai::{Array, Dynamic, Map};
 
 use super::rule::Rule;
+use crate::bind::types;
 use crate::model::iptables::{Words, border, spec};
 use crate::model::{Family, Fault};
 
@@ -79,8 +80,6 @@ fn plain(value: &Dynamic) -> spec::Value {
         v if v.is_unit() => spec::Value::Nothing,
         v if v.is_bool() => spec::Value::Bool(v.as_bool().unwrap_or_default()),
         v if v.is_int() => spec::Value::Int(v.as_int().unwrap_or_default()),
-        v => v
-            .as_immutable_string_ref()
-            .map_or_else(|_| spec::Value::Other(v.type_name().to_owned()), |text| spec::Value::Text(text.to_string())),
+        v => types::text(v).map_or_else(|| spec::Value::Other(v.type_name().to_owned()), spec::Value::Text),
     }
 }

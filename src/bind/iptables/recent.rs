@@ -6,8 +6,9 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
+use crate::bind::types;
 use crate::kernel::recent::{Edit, Source};
-use crate::model::Fault;
+use crate::model::address::Address;
 use crate::model::iptables::spec;
 use crate::transaction::{Act, Query, Reading};
 
@@ -31,9 +32,9 @@ fn act(ctx: &NativeCallContext, list: &Recent, edit: Edit) -> Answer<()> {
     call::door(ctx)?.act(act, call::origin(ctx)).map_err(|f| call::fault(ctx, f))
 }
 
-fn address(ctx: &NativeCallContext, text: &str) -> Answer<IpAddr> {
-    let fault = || Fault::input(format!("use {text:?} as an address"), "it is neither four decimal numbers nor an IPv6 address");
-    text.parse().map_err(|_| call::fault(ctx, fault()))
+fn address(ctx: &NativeCallContext, address: &Dynamic) -> Answer<IpAddr> {
+    let address = types::text_for("an address", address).and_then(|text| text.parse::<Address>());
+    address.map(|address| address.0).map_err(|f| call::fault(ctx, f))
 }
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
@@ -131,8 +132,8 @@ pub mod functions {
     /// # Source
     /// iptables-extensions(8), recent: `echo +addr`
     #[rhai_fn(global, return_raw, volatile)]
-    pub fn add(ctx: NativeCallContext, recent: &mut Recent, address: &str) -> Answer<()> {
-        act(&ctx, recent, Edit::Add(super::address(&ctx, address)?))
+    pub fn add(ctx: NativeCallContext, recent: &mut Recent, address: Dynamic) -> Answer<()> {
+        act(&ctx, recent, Edit::Add(super::address(&ctx, &address)?))
     }
 
     /// Forgets a source.
@@ -155,8 +156,8 @@ pub mod functions {
     /// # Source
     /// iptables-extensions(8), recent: `echo -addr`
     #[rhai_fn(global, return_raw, volatile)]
-    pub fn remove(ctx: NativeCallContext, recent: &mut Recent, address: &str) -> Answer<()> {
-        act(&ctx, recent, Edit::Remove(super::address(&ctx, address)?))
+    pub fn remove(ctx: NativeCallContext, recent: &mut Recent, address: Dynamic) -> Answer<()> {
+        act(&ctx, recent, Edit::Remove(super::address(&ctx, &address)?))
     }
 
     /// Forgets all sources.

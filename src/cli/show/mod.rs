@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::args::{self, Options, When};
+use crate::host;
 use crate::host::value::escaped;
 use crate::kernel::stdio;
 use crate::model::{Fault, Kind, Position};
@@ -124,6 +125,20 @@ impl Screen {
     /// Shows a line that a script logs.
     pub(crate) fn log(&self, line: &str) {
         self.note(&escaped(line));
+    }
+
+    /// Asks whoever sits at the terminal, and takes only a plain yes for one.
+    pub(crate) fn ask(&self, question: &str) -> Result<bool, Fault> {
+        if !io::stdin().is_terminal() {
+            return Err(host::nobody_to_ask(question));
+        }
+        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped(question));
+        let answer = stdio::Lines::default().next_line();
+        if !matches!(answer, Ok(Some(_))) {
+            // What is said next begins a line.
+            self.note("");
+        }
+        Ok(answer?.is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
     }
 
     /// Prints a JSON document: the only one, or one a line.

@@ -21,6 +21,8 @@ use crate::model::{Fault, Kind};
 
 const SEARCH_PATH: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A table of 100,000 rules is some 10 MB of text.
+const OUTPUT: usize = 256 << 20;
 
 /// Makes the process itself search programs where [`Tool`] does, for a library that starts one by its name.
 ///
@@ -57,6 +59,16 @@ impl Tool {
         Ok(Tool { path })
     }
 
+    /// Takes the program at a path from the root on. Whoever names it so has chosen it, wherever it lies.
+    pub fn at(path: &str) -> Result<Tool, Fault> {
+        let tried = format!("run {path}");
+        let about = fs::metadata(path).map_err(|error| errno::fault(&tried, error))?;
+        if !about.is_file() || about.mode() & 0o111 == 0 {
+            return Err(Fault::input(tried, "it is no file that can be run"));
+        }
+        Ok(Tool { path: path.into() })
+    }
+
     /// Gives its path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -77,13 +89,14 @@ pub struct Request<'a> {
     env: Vec<(&'a str, OsString)>,
     netns: Option<BorrowedFd<'a>>,
     timeout: Duration,
+    output: usize,
     interruptible: bool,
 }
 
 impl<'a> Request<'a> {
     /// Describes a run without arguments and input, in the present network namespace, that may take 30 s.
     pub fn new(tool: &'a Tool) -> Self {
-        Self { tool, args: Vec::new(), stdin: &[], env: Vec::new(), netns: None, timeout: TIMEOUT, interruptible: false }
+        Self { tool, args: Vec::new(), stdin: &[], env: Vec::new(), netns: None, timeout: TIMEOUT, output: OUTPUT, interruptible: false }
     }
 
     /// Adds an argument: one word, whatever is in it.
@@ -125,6 +138,13 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Bounds what it may write to its standard output, in bytes; beyond it the tool is killed.
+    #[must_use]
+    pub fn output(mut self, most: usize) -> Self {
+        self.output = most;
         self
     }
 

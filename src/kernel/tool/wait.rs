@@ -17,8 +17,6 @@ use super::{End, Output, Request};
 use crate::kernel::process::signals;
 use crate::model::{Fault, Kind};
 
-/// A table of 100,000 rules is some 10 MB of text.
-const STDOUT_MAX: usize = 256 << 20;
 /// nft repeats the whole line that it refuses; the beginning of an error text says what there is to say.
 const STDERR_MAX: usize = 64 << 10;
 
@@ -67,7 +65,7 @@ impl Capture {
 
 impl<'a> Running<'a> {
     pub(super) fn new(request: &'a Request<'a>, child: Child, stdout: OwnedFd, stderr: OwnedFd) -> nix::Result<Self> {
-        let (stdout, stderr) = (Capture::new(stdout, STDOUT_MAX)?, Capture::new(stderr, STDERR_MAX)?);
+        let (stdout, stderr) = (Capture::new(stdout, request.output)?, Capture::new(stderr, STDERR_MAX)?);
         Ok(Self { request, child, stdout, stderr, started: Instant::now(), given_up: None, end: None })
     }
 
@@ -85,7 +83,7 @@ impl<'a> Running<'a> {
         self.stdout.take(buffer);
         self.stderr.take(buffer);
         if self.stdout.overflown {
-            self.give_up(Fault::new(Kind::Limit, self.request.tried(), format!("it wrote more than {} MiB", STDOUT_MAX >> 20)));
+            self.give_up(Fault::new(Kind::Limit, self.request.tried(), format!("it wrote more than {} MiB", self.request.output >> 20)));
         } else if let Some(stop) = signals::pending().filter(|_| self.request.interruptible) {
             self.give_up(stop.fault(self.request.tried()));
         } else if self.left().is_zero() {

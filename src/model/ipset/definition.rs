@@ -208,8 +208,8 @@ fn range(kind: SetType, text: &str) -> Result<Range, Fault> {
         Some((first, last)) => (address(first)?, address(last)?),
         None => {
             let prefix: Prefix = text.parse()?;
-            let IpAddr::V4(first) = prefix.address else { return Err(refuse("a bitmap has IPv4 addresses only")) };
-            (first, Ipv4Addr::from_bits(first.to_bits() | u32::MAX.checked_shr(prefix.length.into()).unwrap_or(0)))
+            let IpAddr::V4(first) = prefix.network().0 else { return Err(refuse("a bitmap has IPv4 addresses only")) };
+            (first, Ipv4Addr::from_bits(first.to_bits() | u32::MAX.checked_shr(prefix.length().into()).unwrap_or(0)))
         }
     };
     if first > last { Err(refuse("the range is the wrong way round")) } else { Ok(Range::Addresses(first, last)) }

@@ -17,7 +17,7 @@ impl Element {
     fn is_in(&self, member: &Element, entry: &Entry) -> bool {
         self.0.iter().zip(member.0.iter()).all(|(part, of)| match (part, of) {
             // A network is asked for as it is, an address in all networks.
-            (Part::Net(wanted), Part::Net(net)) if is_host(wanted) => net.contains(wanted.address),
+            (Part::Net(wanted), Part::Net(net)) if is_host(wanted) => net.contains(wanted.network().0),
             (Part::Iface { name, physdev }, Part::Iface { name: of, physdev: bridged }) if entry.wildcard => {
                 name.starts_with(&**of) && physdev == bridged
             }
@@ -26,13 +26,13 @@ impl Element {
     }
 
     fn lengths(&self) -> Vec<u8> {
-        let length = |part: &Part| if let Part::Net(net) = part { Some(net.length) } else { None };
+        let length = |part: &Part| if let Part::Net(net) = part { Some(net.length()) } else { None };
         self.0.iter().filter_map(length).collect()
     }
 }
 
 fn is_host(prefix: &Prefix) -> bool {
-    prefix.length == Prefix::bits(prefix.address)
+    prefix.length() == Prefix::bits(prefix.network().0)
 }
 
 impl Definition {

@@ -82,7 +82,7 @@ fn span(text: &str, definition: &Definition) -> Result<(Family, u128, u128), Fau
     let (family, first, last) = match text.split_once('-') {
         None => {
             let prefix = prefix(text)?;
-            let first = to_bits(prefix.address);
+            let first = to_bits(prefix.network().0);
             (prefix.family(), first, first | hosts(prefix))
         }
         Some((first, last)) => {
@@ -90,7 +90,7 @@ fn span(text: &str, definition: &Definition) -> Result<(Family, u128, u128), Fau
             if hosts(first) > 0 || hosts(last) > 0 || first.family() != last.family() {
                 return Err(refuse(text, "a range is written first-last, with two addresses of a family"));
             }
-            (first.family(), to_bits(first.address), to_bits(last.address))
+            (first.family(), to_bits(first.network().0), to_bits(last.network().0))
         }
     };
     let wanted = definition.family.unwrap_or(Family::V4);
@@ -187,7 +187,7 @@ fn host(address: IpAddr) -> Part {
 
 /// Gives the bits behind a prefix, all set.
 fn hosts(prefix: Prefix) -> u128 {
-    1u128.checked_shl(u32::from(Prefix::bits(prefix.address) - prefix.length)).map_or(u128::MAX, |size| size - 1)
+    1u128.checked_shl(u32::from(Prefix::bits(prefix.network().0) - prefix.length())).map_or(u128::MAX, |size| size - 1)
 }
 
 fn to_bits(address: IpAddr) -> u128 {
@@ -207,7 +207,7 @@ fn from_bits(family: Family, bits: u128) -> IpAddr {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Part::Net(prefix) if prefix.length == Prefix::bits(prefix.address) => write!(f, "{}", prefix.address),
+            Part::Net(prefix) if prefix.length() == Prefix::bits(prefix.network().0) => write!(f, "{}", prefix.network().0),
             Part::Net(prefix) => write!(f, "{prefix}"),
             Part::Port(port) => write!(f, "{port}"),
             Part::Service(service) => write!(f, "{service}"),

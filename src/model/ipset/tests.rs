@@ -163,7 +163,7 @@ fn prefix() -> impl Strategy<Value = Prefix> {
         (any::<Ipv4Addr>(), 1u8..=32).prop_map(|(address, length)| Prefix::new(IpAddr::V4(address), length)),
         (any::<Ipv6Addr>().prop_filter("mapped", |a| a.to_ipv4_mapped().is_none()), 1u8..=128)
             .prop_map(|(address, length)| Prefix::new(IpAddr::V6(address), length))
-            .prop_filter("mapped", |prefix| !matches!(prefix.address, IpAddr::V6(a) if a.to_ipv4_mapped().is_some())),
+            .prop_filter("mapped", |prefix| !matches!(prefix.network().0, IpAddr::V6(a) if a.to_ipv4_mapped().is_some())),
     ]
 }
 
@@ -186,9 +186,9 @@ proptest! {
         let mut next = u64::from(first);
         for element in definition("hash:net").elements(&range).unwrap() {
             let Part::Net(net) = element.0[0] else { return Err(TestCaseError::fail("no network")) };
-            let IpAddr::V4(address) = net.address else { return Err(TestCaseError::fail("no IPv4")) };
+            let IpAddr::V4(address) = net.network().0 else { return Err(TestCaseError::fail("no IPv4")) };
             prop_assert_eq!(u64::from(address.to_bits()), next);
-            next += 1u64 << (32 - net.length);
+            next += 1u64 << (32 - net.length());
         }
         prop_assert_eq!(next, u64::from(last) + 1);
     }

@@ -172,9 +172,9 @@ pub(super) fn one(m: &mut Messages, element: &Element, entry: Option<&Entry>, be
 
 /// Writes an address, or a network: a length that is not full makes it one.
 fn net(m: &mut Messages, (ip, cidr): (u16, u16), prefix: Prefix) {
-    address(m, ip, prefix.address);
-    if prefix.length != Prefix::bits(prefix.address) {
-        m.attribute(cidr, &[prefix.length]);
+    address(m, ip, prefix.network().0);
+    if prefix.length() != Prefix::bits(prefix.network().0) {
+        m.attribute(cidr, &[prefix.length()]);
     }
 }
 

@@ -12,6 +12,9 @@ use crate::model::duration::Span;
 #[allow(missing_docs, unreachable_pub)]
 #[export_module(manifest)]
 pub mod functions {
+    /// A span of time.
+    pub type Duration = Span;
+
     /// Waits for a duration.
     ///
     /// - `duration`: a number with a unit: `"500ms"`, `"1s"`, `"2min"`, `"1h"`, `"1d"`
@@ -34,6 +37,25 @@ pub mod functions {
     #[rhai_fn(return_raw, volatile)]
     pub fn sleep(ctx: NativeCallContext, duration: &str) -> Answer<()> {
         wait(&ctx, duration, duration.parse())
+    }
+
+    /// Waits for a duration that was calculated.
+    ///
+    /// - `duration`: as `duration(..)` makes it
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Example
+    /// ```rhai
+    /// sleep(duration("1ms") * 2);
+    /// ```
+    ///
+    /// # Source
+    /// nanosleep(2)
+    #[rhai_fn(name = "sleep", return_raw, volatile)]
+    pub fn sleep_duration(ctx: NativeCallContext, duration: Duration) -> Answer<()> {
+        wait(&ctx, &duration.to_string(), Ok(duration))
     }
 
     /// Waits for a number of seconds.

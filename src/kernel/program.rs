@@ -1,0 +1,83 @@
+//! Programs that a script asks for.
+
+use super::tool::{End, Request, Tool};
+use crate::model::command::{Command, Ran};
+use crate::model::{Fault, Kind};
+
+/// The most that a program may write to its standard output, in bytes.
+const OUTPUT: usize = 16 << 20;
+
+/// Runs a program and waits for its end. A request to stop kills it, and all that it has started.
+pub fn run(command: &Command) -> Result<Ran, Fault> {
+    let tried = |fault: Fault| Fault { tried: format!("run `{command}`"), ..fault };
+    let program = command.program();
+    let tool = if program.starts_with('/') { Tool::at(program) } else { Tool::find(program) }.map_err(tried)?;
+    let request = Request::new(&tool).args(command.arguments()).stdin(command.input.as_bytes()).timeout(command.timeout);
+    let output = request.output(OUTPUT).interruptible().run().map_err(tried)?;
+    if command.check && !output.success() {
+        let status = match output.end {
+            End::Code(code) => format!("it ended with status {code}"),
+            End::Signal(signal) => format!("it was killed by signal {signal}"),
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        let why = if said.trim().is_empty() { status } else { format!("{status}: {}", said.trim()) };
+        return Err(tried(Fault::new(Kind::Refused, "", why)).hint("`check: false` gives the status to the script instead"));
+    }
+    let status = match output.end {
+        End::Code(code) => i64::from(code),
+        End::Signal(signal) => 128 + i64::from(signal),
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned());
+    Ok(Ran { status, output: text(output.stdout), errors: text(output.stderr) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn command(words: &[&str]) -> Command {
+        Command::new(words.iter().map(|word| (*word).to_owned()).collect()).unwrap()
+    }
+
+    fn told(command: &Command) -> String {
+        let fault = run(command).unwrap_err();
+        format!("{}: {fault}", fault.kind.name())
+    }
+
+    #[test]
+    fn a_program_gets_its_words_and_gives_what_it_says() {
+        let mut cat = command(&["/bin/sh", "-c", "cat; printf %s \"$1\" >&2", "sh", "$HOME; id"]);
+        cat.input = "in".to_owned();
+        assert_eq!(run(&cat).unwrap(), Ran { status: 0, output: "in".into(), errors: "$HOME; id".into() });
+        assert_eq!(run(&command(&["printf", "\\377"])).unwrap().output, "\u{fffd}");
+    }
+
+    #[test]
+    fn how_it_ends_is_told_or_given() {
+        for (script, why, status) in [
+            ("echo no >&2; exit 3", "it ended with status 3: no", 3),
+            ("exit 4", "it ended with status 4", 4),
+            ("kill -9 $$", "it was killed by signal 9", 137),
+        ] {
+            let mut command = command(&["sh", "-c", script]);
+            assert_eq!(told(&command), format!("refused: cannot run `sh -c {script:?}`: {why}"));
+            command.check = false;
+            assert_eq!(run(&command).unwrap().status, status);
+        }
+    }
+
+    #[test]
+    fn time_output_and_names_are_bounded() {
+        let mut slow = command(&["sleep", "50"]);
+        slow.timeout = Duration::from_millis(50);
+        assert_eq!(told(&slow), "limit: cannot run `sleep 50`: it did not end within 50ms");
+        assert_eq!(told(&command(&["cat", "/dev/zero"])), "limit: cannot run `cat /dev/zero`: it wrote more than 16 MiB");
+        assert!(told(&command(&["no-such-tool"])).starts_with("unsupported: cannot run `no-such-tool`: it is not in /usr/sbin"));
+        for path in ["/etc", "/etc/passwd"] {
+            assert_eq!(told(&command(&[path])), format!("input: cannot run `{path}`: it is no file that can be run"));
+        }
+        assert_eq!(told(&command(&["/no/such"])), "not-found: cannot run `/no/such`: No such file or directory");
+    }
+}
