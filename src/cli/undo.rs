@@ -96,7 +96,7 @@ pub(crate) fn tell(screen: &Screen, place: &Place, outcomes: Vec<(Deed, Result<R
     if screen.json {
         let document = |again: bool| -> Vec<Value> {
             let mine = reports.iter().filter(|(deed, _)| (*deed == Deed::SetAgain) == again);
-            let entry = |report: &Report| json!({ "run": report.run, "changes": changes::json(&report.changes), "not_lifted": report.acts, "drift": report.drift });
+            let entry = |report: &Report| json!({ "run": report.run, "changes": changes::json(&report.changes), "not_lifted": report.acts, "stays": report.stays, "drift": report.drift });
             mine.map(|(_, report)| entry(report)).collect()
         };
         let failed: Vec<Value> = faults.iter().map(|fault| json!(fault)).collect();

@@ -194,6 +194,8 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// What was done that cannot be lifted.
     pub acts: Vec<String>,
+    /// What was not lifted because other runs rely on it.
+    pub stays: Vec<String>,
     /// What was found different from what the journal says.
     pub drift: Vec<Drift>,
     /// In a plan: why a run would be refused for the sake of the login.

@@ -9,7 +9,7 @@ use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord};
 use crate::model::iptables::RunId;
 use crate::model::named::{agree, follows};
-use crate::model::{Change, Drift, Fault, Object, State};
+use crate::model::{Change, Fault, Object, State};
 
 /// What another run takes over of a batch.
 pub(super) struct Inheritance {
@@ -17,16 +17,14 @@ pub(super) struct Inheritance {
     pub(super) heir: RunId,
     /// The batch of that run, with what it takes over.
     pub(super) batch: Batch,
-    /// What is taken over.
-    taken: Vec<Change>,
+    /// What both have asked for; what follows it is taken over with it.
+    leads: Vec<Object>,
 }
 
 impl Inheritance {
-    /// Says to a user why something stays.
-    pub(super) fn remarks(&self) -> impl Iterator<Item = Drift> {
-        let why = format!("run {} relies on it, and lifts it with the rest", self.heir);
-        let visible = self.taken.iter().filter(|change| change.is_visible());
-        visible.map(move |change| Drift { object: change.object.clone(), why: why.clone(), left: false })
+    /// Says to a user what stays, and why.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = String> {
+        self.leads.iter().map(|object| format!("the {object} stays: run {} relies on it, and lifts it with the rest", self.heir))
     }
 }
 
@@ -76,7 +74,7 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
             let objects: HashSet<&Object> = taken.iter().map(|change| &change.object).collect();
             theirs.changes.retain(|change| !objects.contains(&change.object));
             theirs.changes.extend(taken.iter().cloned());
-            inherited.push(Inheritance { heir: other.id.clone(), batch: theirs, taken });
+            inherited.push(Inheritance { heir: other.id.clone(), batch: theirs, leads: leads.into_iter().map(|lead| lead.object).collect() });
         }
     }
     Ok((mine, inherited))

@@ -59,7 +59,7 @@ impl Transaction {
             let mut faults = Vec::new();
             for batch in after(journal, &run, mark)? {
                 let (changes, inherited) = claims::split(journal, &record, &batch)?;
-                report.drift.extend(inherited.iter().flat_map(Inheritance::remarks));
+                report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 match put_back(kernel, &batch, Job { empty: &empty, ..Job::of(&changes) }, &mut report) {
                     Ok(true) => journal.withdrawn(&run, batch.number, &inherited)?,
                     Ok(false) => {}

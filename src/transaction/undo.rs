@@ -47,7 +47,7 @@ impl Desk<'_> {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             let (changes, inherited) = claims::split(self.journal, &record, batch)?;
             if self.put_back(batch, &changes, &[], &mut work)? {
-                work.report.drift.extend(inherited.iter().flat_map(Inheritance::remarks));
+                work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
             } else if !work.faults.is_empty() && batch.takes_out_rules() {
                 // What the earlier batches put in may be the neighbours between which the rules of this one are to return.

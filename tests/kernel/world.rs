@@ -396,7 +396,8 @@ pub(crate) fn chains(ruleset: &str) -> Vec<String> {
             }
             _ if line.starts_with("\tchain ") => found.push(format!("{table}{line}")),
             "" | "\t}" | "}" => {}
-            _ => found.last_mut().unwrap().push_str(line),
+            // Of a target of x_tables nft shows its own word or nothing, as it happens; iptables-save shows it always.
+            _ => found.last_mut().unwrap().push_str(line.strip_suffix("masquerade").unwrap_or(line)),
         }
     }
     found.sort();

@@ -57,6 +57,7 @@ fn count(changes: &[Change], verbs: [&str; 3]) -> Option<String> {
 /// Says what a run has done, and the way back.
 pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
     let changes = match visible(&report.changes) {
+        0 if relies(report) => "nothing changed, but this relies on what another recipe has set".to_owned(),
         0 => "nothing changed".to_owned(),
         1 => "1 change".to_owned(),
         many => format!("{many} changes"),
@@ -64,10 +65,15 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
     format!("{changes}{way_back}\n{}", remarks(report, paint))
 }
 
+/// Tells whether a run relies on what another one has set.
+fn relies(report: &Report) -> bool {
+    report.changes.iter().any(|change| change.is_claim() && change.origin.is_some())
+}
+
 /// Says how what a run has done is lifted again; nothing where nothing was done.
 pub(crate) fn lift_with(report: &Report, paint: Paint) -> String {
     match &report.run {
-        Some(run) if visible(&report.changes) > 0 => format!("; lift with: {}", paint.cyan(&format!("fyke undo {run}"))),
+        Some(run) if visible(&report.changes) > 0 || relies(report) => format!("; lift with: {}", paint.cyan(&format!("fyke undo {run}"))),
         _ => String::new(),
     }
 }
@@ -111,7 +117,8 @@ pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> Stri
 fn remarks(report: &Report, paint: Paint) -> String {
     let acts = report.acts.iter().map(|act| format!("! {}, which cannot be lifted\n", escaped(act)));
     let drift = report.drift.iter().map(|drift| format!("{} {}: {}\n", paint.yellow("! drift:"), drift.object, escaped(&drift.why)));
-    acts.chain(drift).collect()
+    let stays = report.stays.iter().map(|stays| format!("= {}\n", escaped(stays)));
+    acts.chain(stays).chain(drift).collect()
 }
 
 /// Says what is not as a run left it.

@@ -42,7 +42,7 @@ fn a_save_file_is_read() {
 
 #[test]
 fn what_is_odd_in_a_save_file_is_kept_and_counted() {
-    let text = "*filter\n:INPUT ACCEPT [0:0]\n:O~dd - [0:0]\n-A O~dd -j DROP\n-A INPUT -j O~dd\n-A INPUT -s a.example -j DROP\n\
+    let text = "*filter\n:INPUT ACCEPT [0:0]\n:O(dd - [0:0]\n-A O(dd -j DROP\n-A INPUT -j O(dd\n-A INPUT -s a.example -j DROP\n\
                 -A FORWARD -j DROP\n-A PREROUTING -j DROP\nnonsense\nCOMMIT\n*nonsense\n-A INPUT -j DROP\nCOMMIT\n*nat\n-A OUTPUT\n";
     let import = read(text, Format::Save, None);
     assert_eq!(rules(&import, "FORWARD"), ["-j DROP"]);
