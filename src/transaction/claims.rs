@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::journal::Journal;
-use super::record::{Batch, Context, RunKind, RunRecord};
+use super::record::{Batch, Context, RunKind, RunRecord, RunState};
 use crate::model::iptables::RunId;
 use crate::model::named::{agree, follows};
 use crate::model::{Change, Fault, Object, State};
@@ -33,14 +33,17 @@ pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claim
     if claims.is_empty() {
         return Ok(claims);
     }
-    let mut set: Vec<Change> = Vec::new();
-    for run in open(journal, own, context)?.filter(|run| run.context.owner != context.owner) {
-        set.extend(journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes));
+    let (mut set, mut mine): (Vec<Change>, Vec<Change>) = (Vec::new(), Vec::new());
+    for run in open(journal, own, context)? {
+        let of = if run.context.owner == context.owner { &mut mine } else { &mut set };
+        of.extend(journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes));
     }
+    // An earlier run of the same instance relies on it already.
+    let known: HashSet<&Object> = mine.iter().map(|change| &change.object).collect();
     let mut states: HashMap<&Object, Vec<Option<&State>>> = HashMap::new();
     set.iter().for_each(|change| states.entry(&change.object).or_default().push(change.after.as_ref()));
     let is_set = |claim: &Change| {
-        let states = states.get(&claim.object);
+        let states = states.get(&claim.object).filter(|_| !known.contains(&claim.object));
         states.is_some_and(|states| states.iter().any(|state| agree(*state, claim.after.as_ref())))
     };
     Ok(claims.into_iter().filter(is_set).collect())
@@ -52,7 +55,8 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
     if !mine.iter().any(|change| change.object.is_shared()) {
         return Ok((mine, inherited));
     }
-    for other in open(journal, &run.id, &run.context)? {
+    // What a stuck run still has in its journal may be lifted already: it is nobody's heir.
+    for other in open(journal, &run.id, &run.context)?.filter(|other| other.state != RunState::Stuck) {
         for mut theirs in journal.standing(&other.id)? {
             let wanted: HashMap<&Object, &Change> = theirs.changes.iter().map(|other| (&other.object, other)).collect();
             let wants = |other: &Change, change: &Change| {
@@ -74,7 +78,11 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
             let objects: HashSet<&Object> = taken.iter().map(|change| &change.object).collect();
             theirs.changes.retain(|change| !objects.contains(&change.object));
             theirs.changes.extend(taken.iter().cloned());
-            inherited.push(Inheritance { heir: other.id.clone(), batch: theirs, leads: leads.into_iter().map(|lead| lead.object).collect() });
+            inherited.push(Inheritance {
+                heir: other.id.clone(),
+                batch: theirs,
+                leads: leads.into_iter().map(|lead| lead.object).collect(),
+            });
         }
     }
     Ok((mine, inherited))

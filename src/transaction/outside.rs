@@ -3,7 +3,7 @@
 use super::{Door, Transaction};
 use crate::kernel::text;
 use crate::model::command::{Command, Ran};
-use crate::model::{Fault, Origin};
+use crate::model::{Fault, Kind, Origin};
 
 /// Something outside of the kernel that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,11 @@ impl Transaction {
         self.flush()?;
         let what = format!("ran `{command}`");
         self.ledger.act(&what, origin)?;
-        // Also one that fails may have done something.
-        self.acts.push(what);
-        self.kernel.run(command)
+        let outcome = self.kernel.run(command);
+        // Also one that fails may have done something; a plan has not run it.
+        if outcome.as_ref().err().is_none_or(|fault| fault.kind != Kind::Unknown) {
+            self.acts.push(what);
+        }
+        outcome
     }
 }

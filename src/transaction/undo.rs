@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
-use crate::model::{Change, Fault, Kind, Report};
+use crate::model::{Change, Drift, Fault, Kind, Report};
 
 use super::claims::{self, Inheritance};
 use super::journal::Journal;
@@ -102,6 +102,11 @@ impl Desk<'_> {
                 if !work.faults.is_empty() {
                     return Ok(());
                 }
+            }
+            // A rule that finds no place may be the one without which the others do harm.
+            if !self.force && !work.report.is_clean() {
+                work.faults.extend(work.report.left().map(Drift::fault));
+                return Ok(());
             }
             self.journal.set_state(lifting, RunState::Lifted)?;
         }

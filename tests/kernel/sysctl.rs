@@ -77,6 +77,14 @@ mod tests {
         assert_eq!(read("ipv4/ip_forward"), "1");
         world.undo();
         assert_eq!(world.state(), before);
+        // However often a recipe is run, it relies on it once.
+        world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+        let once = world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+        assert!(once.err.contains("relies on what another recipe has set; lift with"), "{once:?}");
+        let again = world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+        assert_eq!(again.err, "nothing changed\n");
+        world.fyke_well(&["undo", "--all"]);
+        assert_eq!(world.state(), before);
         // A failing run in between changes nothing of that.
         world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
         assert_eq!(world.run("third", &format!("{FORWARD} commit(); throw \"no\";")).code, Some(1));

@@ -12,6 +12,7 @@ on_both! {
     two_runs_at_work_keep_out_of_each_others_way
     a_recipe_runs_again_after_its_redo
     what_somebody_set_back_is_drift
+    what_cannot_be_set_again_as_a_whole_is_not_set_again
 }
 
 /// Runs a verb that answers in JSON.
@@ -171,5 +172,26 @@ fn what_somebody_set_back_is_drift(world: &World) {
     assert!(said.code == Some(3) && said.out.contains("renamed it to BBB"), "{said:?}");
     world.iptables("iptables -X BBB");
     assert_eq!(world.iptables("iptables -S"), before);
+    world.wipe();
+}
+
+fn what_cannot_be_set_again_as_a_whole_is_not_set_again(world: &World) {
+    let _ssh = world.listen(22);
+    world.iptables("iptables -A INPUT -p tcp --dport 1 -j ACCEPT");
+    world.iptables("iptables -A INPUT -p tcp --dport 2 -j ACCEPT");
+    let all = "let input = iptables::table(\"filter\").chain(\"INPUT\"); input.insert(2, \"-p tcp --dport 22 -j ACCEPT\");
+        input.set_policy(\"DROP\");";
+    world.run("ours", all);
+    world.undo();
+    // The rule that lets packets in stood between these two, and now it is not known on which side of them.
+    world.iptables("iptables -D INPUT 1");
+    world.iptables("iptables -A INPUT -p tcp --dport 1 -j ACCEPT");
+    let before = world.state();
+    for _ in 0..2 {
+        let said = world.fyke(&["redo"]);
+        assert!(said.code == Some(3) && said.err.contains("set run"), "{said:?}");
+        assert_eq!(world.state(), before, "without its rule the policy would cut everybody off");
+        world.passes("192.0.2.2", 22);
+    }
     world.wipe();
 }

@@ -129,7 +129,7 @@ pub mod functions {
     ///   (`#{ "type": "hash:net", family: "inet6", timeout: 600 }`)
     ///
     /// # Changes
-    /// The set is made; undo takes it away with all that is in it.
+    /// The set is made; undo takes it away, unless somebody else put elements into it.
     ///
     /// # Fails
     /// `exists`: the set is there already. `input`: there is no such type or option. `unsupported`: this kernel has no sets of the type.
@@ -153,7 +153,7 @@ pub mod functions {
     ///   (`#{ "type": "hash:net", family: "inet6", timeout: 600 }`)
     ///
     /// # Changes
-    /// The set is made, unless it is there; undo takes it away with all that is in it.
+    /// The set is made, unless it is there; undo takes it away, unless somebody else put elements into it.
     ///
     /// # Fails
     /// `exists`: somebody else made a set of this name, or it is of another definition. `input`: there is no such type or option.

@@ -61,9 +61,16 @@ impl Way<'_> {
                 self.report(change, true, "what it was in is gone");
             }
             None => {
-                // What others have put in goes with it, and comes back with it.
+                // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
                 let inside: Vec<(Object, State)> =
                     contents(self.present, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
+                let theirs =
+                    |(object, state): &&(Object, State)| !state.passes() && !self.changes.iter().any(|change| change.object == *object);
+                let theirs = inside.iter().filter(theirs).count();
+                if theirs > 0 && !self.force {
+                    let elements = if theirs == 1 { "an element" } else { "elements" };
+                    return self.report(change, true, format!("somebody else put {elements} into it, {theirs} in all"));
+                }
                 inside.into_iter().for_each(|(object, state)| self.make(&object, Some(state), None));
                 self.make(&change.object, now, None);
             }

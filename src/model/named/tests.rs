@@ -157,15 +157,16 @@ proptest! {
 }
 
 #[test]
-fn what_others_put_into_a_set_of_ours_goes_with_it_and_comes_back_with_it() {
-    let edits = [Edit::Ensure(set("a"), hash())].map(|edit| (edit, Origin::at("x", 1, 1)));
+fn a_set_that_somebody_else_uses_stays_unless_forced() {
+    let edits = [Edit::Ensure(set("a"), seeded(1))].map(|edit| (edit, Origin::at("x", 1, 1)));
     let changes = wish(&Inventory::new(), &edits).unwrap().changes;
     let mut now = Inventory::new();
     apply(&mut now, &changes);
-    let (object, state) = member("a", "10.0.0.9");
-    now.insert(object, state);
+    now.extend([member("a", "10.0.0.3 timeout 60"), member("a", "10.0.0.9")]);
     let full = now.clone();
     let (lifting, drift) = revert(&now, &changes, false);
+    assert_eq!((lifting.len(), drift[0].left, drift[0].why.as_str()), (0, true, "somebody else put an element into it, 1 in all"));
+    let (lifting, drift) = revert(&now, &changes, true);
     apply(&mut now, &lifting);
     assert_eq!((now.len(), drift), (0, Vec::new()));
     let (again, _) = revert(&now, &lifting, false);

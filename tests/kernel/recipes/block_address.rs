@@ -44,10 +44,9 @@ fn it_comes_before_what_others_let_in(world: &World) {
 fn ten_thousand_are_a_set_and_one_rule(world: &World) {
     let net = Net::new();
     net.here.serve("here", 80);
-    let many: Vec<String> = (0..10_000).map(|number| format!("10.7.{}.{}", number / 256, number % 256)).collect();
-    // The kernel takes an argument of 128 KiB, so they are given in two.
-    let (some, others) = many.split_at(5_000);
-    runs(world, &["block-address", "--address", &some.join(","), "--address", &others.join(","), "--address", FAR[0]]);
+    let many: String = (0..10_000).map(|number| format!("10.7.{}.{} # one of many\n", number / 256, number % 256)).collect();
+    let file = world.recipe("many", &many);
+    runs(world, &["block-address", "--file", &file, "--address", FAR[0]]);
     assert_eq!(net.outside.ask(PUBLIC[0], 80), None);
     assert_eq!(world.iptables("iptables -t raw -S PREROUTING").lines().filter(|line| line.starts_with("-A")).count(), 1);
     world.undo();
@@ -55,7 +54,7 @@ fn ten_thousand_are_a_set_and_one_rule(world: &World) {
 }
 
 fn what_is_not_acceptable_is_refused(world: &World) {
-    is_refused(world, &["block-address"], "--address is missing");
+    is_refused(world, &["block-address"], "--address or --file is missing");
     is_refused(world, &["block-address", "--address", "203.0.113.2,example.org"], "example.org");
     is_refused(world, &["block-address", "--address", "0.0.0.0/0"], "a set of this type holds no prefix of length 0");
     is_refused(world, &["block-address", "--address", "203.0.113.2", "--list", "a b"], "as the name of a set");

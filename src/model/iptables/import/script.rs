@@ -37,7 +37,8 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Option<Family>) {
     let begin = items.iter().position(|item| *item != Item::Blank).unwrap_or(0);
     let head = items[begin..].iter().take_while(|item| matches!(item, Item::Comment(_))).count();
     let is_head = items.get(begin + head) == Some(&Item::Blank);
-    let mut script = Script { into, family, assigned, variables: HashMap::new(), left: MOST, depth: 0, before: Before::Other };
+    let mut script =
+        Script { into, family, assigned, variables: HashMap::new(), left: MOST, depth: 0, before: Before::Other, ended: false };
     script.all(&items[..begin + head]);
     if is_head {
         script.into.import.head = script.into.take_notes();
@@ -67,6 +68,8 @@ struct Script<'a> {
     /// How many loops the present command stands in.
     depth: usize,
     before: Before,
+    /// Whether the script has ended by itself.
+    ended: bool,
 }
 
 impl Script<'_> {
@@ -81,7 +84,7 @@ impl Script<'_> {
                     0 => self.command(command),
                     _ => {
                         let end = block_end(items, at - 1);
-                        if !self.unrolled(&items[at - 1..end]) {
+                        if self.ended || !self.unrolled(&items[at - 1..end]) {
                             self.keep_block(&items[at - 1..end]);
                         }
                         at = end;
@@ -159,8 +162,10 @@ impl Script<'_> {
         };
         let words = self.without_prefix(&words);
         let Some(name) = words.first().map(|word| self.text(word)) else { return };
+        let is_silent = SILENT.contains(&name.as_str()) && !command.raw.contains('>');
         match program(&name) {
-            None if SILENT.contains(&name.as_str()) => self.before = Before::Change,
+            Some(_) if self.ended => self.into.keep(command.line, &command.raw, "the script has ended before it", false),
+            None if is_silent => self.before = Before::Change,
             None => self.into.keep(command.line, &command.raw, "it is no command of iptables", false),
             Some(_) if command.after == Some("&&") && before == Before::Other => {
                 self.into.keep(command.line, &command.raw, "it depends on another command", true);
@@ -171,6 +176,7 @@ impl Script<'_> {
             Some((family, true)) => self.restore(command, family, &words[1..]),
             Some((family, false)) => self.iptables(command, family, &words[1..]),
         }
+        self.ended |= command.after.is_none() && self.depth == 0 && ["exit", "return", "exec"].contains(&first_word(command));
     }
 
     fn iptables(&mut self, command: &Command, family: Family, words: &[Word]) {
