@@ -39,6 +39,7 @@ fn a_value_shows_itself_and_stays() {
     assert_eq!(terminal.type_line("x + 1", PROMPT), "21");
     assert_eq!(terminal.type_line("[#{ name: name, n: 1 }, #{ name: \"b\", n: 22 }]", PROMPT), "n  name\n 1  日本\n22  b");
     assert_eq!(terminal.type_line(":type name", PROMPT), "string");
+    assert_eq!(terminal.type_line(":type duration(\"5s\")", PROMPT), "Duration");
     assert_eq!(terminal.type_line("import \"std:firewall\" as wall", PROMPT), "");
     assert!(terminal.type_line("?wall", PROMPT).contains("wall"), "{}", terminal.shown());
     assert_eq!(terminal.type_line(":json", PROMPT), "");
@@ -65,6 +66,19 @@ fn tab_completes_and_a_hint_says_what_is_missing() {
     terminal.until("#{ dport: 22, in_interface: \"eth0");
     terminal.press(&format!("\", proto: \"tcp\" }}){ENTER}"));
     terminal.until("fyke sandbox +1>");
+}
+
+#[test]
+fn chains_of_the_table_and_parameters_are_completed() {
+    let folder = Folder::new();
+    let mut terminal = sandbox(&folder);
+    assert_eq!(terminal.type_line("let n = iptables::table(\"nat\");", PROMPT), "");
+    terminal.press(&format!("n.chain(\"PRE{TAB}"));
+    terminal.until("n.chain(\"PREROUTING");
+    terminal.press(&format!("\").policy{ENTER}"));
+    terminal.until("ACCEPT\nfyke sandbox>");
+    terminal.press(&format!("sysctl::get(\"net.ipv4.ip_forw{TAB}"));
+    terminal.until("sysctl::get(\"net.ipv4.ip_forward");
 }
 
 #[test]

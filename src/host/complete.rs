@@ -1,6 +1,7 @@
 //! What can stand where somebody types: names, the methods of the value at hand, keys, and the names of live things in strings.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use rhai::{Array, Dynamic, Map, is_valid_identifier};
 
@@ -9,6 +10,8 @@ use super::lex::{self, KEYWORDS, Kind, Piece};
 use super::live::{self, Named};
 use super::reflect::{self, FunctionDoc};
 use crate::bind::ROOMS;
+use crate::bind::iptables::handle;
+use crate::model::Family;
 use crate::model::iptables::{Table, spec};
 
 /// Functions of the language that one calls without a value before a dot; its others are offered as methods.
@@ -60,10 +63,10 @@ impl<'a> Before<'a> {
         })
     }
 
-    /// Finds the innermost bracket that is open at the end, and counts the commas behind it.
-    fn innermost(&self) -> Option<(usize, usize)> {
+    /// Finds the innermost bracket that is open behind so many pieces, and counts the commas behind it.
+    fn innermost(&self, end: usize) -> Option<(usize, usize)> {
         let (mut depth, mut commas) = (0, 0);
-        for at in (0..self.pieces.len()).rev() {
+        for at in (0..end).rev() {
             match self.pieces[at].kind {
                 Kind::Close => depth += 1,
                 Kind::Open if depth == 0 => return Some((at, commas)),
@@ -73,6 +76,19 @@ impl<'a> Before<'a> {
             }
         }
         None
+    }
+
+    /// Finds the last table that is written out before a piece: `iptables::table("nat")`.
+    fn table_written(&self, end: usize) -> Option<(&'static [Family], Table)> {
+        (3..end.saturating_sub(1)).rev().find_map(|open| {
+            let families: &[Family] = match (self.word(open - 3), self.word(open - 2), self.word(open - 1), self.word(open)) {
+                ("ip6tables", "::", "table", "(") => &[Family::V6],
+                ("iptables", "::", "table", "(") => &[Family::V4],
+                ("iptables", "::", "both", "(") => &Family::BOTH,
+                _ => return None,
+            };
+            Some((families, self.word(open + 1).trim_matches(['"', '`']).parse().ok()?))
+        })
     }
 }
 
@@ -102,7 +118,7 @@ impl Host {
     /// Writes what is left of the signature of the function whose arguments are being typed.
     pub fn hint(&self, text: &str) -> Option<String> {
         let before = Before::new(text);
-        let (open, given) = before.innermost().filter(|(open, _)| before.word(*open) == "(")?;
+        let (open, given) = before.innermost(before.pieces.len()).filter(|(open, _)| before.word(*open) == "(")?;
         let name = open.checked_sub(1).filter(|at| before.kind(*at) == Some(Kind::Word))?;
         if before.pieces.last().is_some_and(|piece| piece.kind == Kind::Text && !piece.closed) {
             return None;
@@ -269,11 +285,28 @@ impl Host {
         }
     }
 
+    /// Finds the table of the value whose method is called with what is at an index.
+    fn table_at_hand(&self, before: &Before, at: usize) -> Option<(&'static [Family], Table)> {
+        let mut calls = iter::successors(before.innermost(at), |(open, _)| before.innermost(*open));
+        calls.find_map(|(open, _)| {
+            let mut dot = open.checked_sub(2)?;
+            // The first of several calls is that of the value.
+            while before.kind(dot.checked_sub(1)?) == Some(Kind::Close) && before.word(dot) == "." {
+                dot = before.opening(dot - 1)?.checked_sub(2)?;
+            }
+            let mut table = None;
+            if before.word(dot) == "." {
+                self.look_at(before, dot, &mut |value| table = handle::Table::at_hand(value));
+            }
+            table
+        })
+    }
+
     fn in_string(&self, before: &Before, at: usize) -> Completion {
         let inside = before.pieces[at].range.start + 1;
         let typed = &before.text[inside..];
         let named = live::named(before.text, &before.pieces[..at]);
-        let table = before.text.rfind("table(\"").and_then(|at| before.text[at + 7..].split('"').next()?.parse::<Table>().ok());
+        let table = self.table_at_hand(before, at).or_else(|| before.table_written(at)).unwrap_or((&[Family::V4], Table::Filter));
         let (named, start) = match (named, typed.rfind(' ')) {
             (Named::Rule, blank) => {
                 let start = blank.map_or(0, |blank| blank + 1);
@@ -299,8 +332,7 @@ fn within(value: &Dynamic, path: &[&str], look: &mut dyn FnMut(&Dynamic)) {
 
 /// Tells whether the word behind so many pieces is a key of a map that is given as a rule.
 fn is_in_rule(before: &Before, end: usize) -> bool {
-    let inside = Before { text: before.text, pieces: before.pieces[..end].to_vec() };
-    let open = inside.innermost().map(|(open, _)| open).filter(|open| inside.word(*open) == "#{");
+    let open = before.innermost(end).map(|(open, _)| open).filter(|open| before.word(*open) == "#{");
     open.is_some_and(|open| live::named(before.text, &before.pieces[..open]) == Named::Rule)
 }
 
@@ -377,6 +409,45 @@ mod tests {
         assert_eq!(offered(&host, "c.append(#{ proto: \"tc"), ["c.append(#{ proto: \"tcp"]);
         assert_eq!(offered(&host, "c.append(#{ dpo"), ["c.append(#{ dport: "]);
         assert_eq!(offered(&host, "c.append(#{ proto: \"tcp\", dpo"), ["c.append(#{ proto: \"tcp\", dport: "]);
+    }
+
+    #[test]
+    fn chains_are_those_of_the_table_at_hand() {
+        let mut host = host(
+            "let n = iptables::table(\"nat\"); let six = ip6tables::table(\"filter\"); let two = iptables::both(\"filter\");
+             n.new_chain(\"X_NAT\"); six.new_chain(\"X_SIX\"); iptables::table(\"filter\").new_chain(\"X_FOUR\");",
+        );
+        host.input("let pre = n.chain(\"PREROUTING\");").unwrap();
+        let names = |text: &str| host.complete(text).candidates.into_iter().map(|found| found.text).collect::<Vec<_>>();
+        assert_eq!(names("n.chain(\"X_"), ["X_NAT"]);
+        assert_eq!(names("iptables::table(\"filter\"); n.chain(\"X_"), ["X_NAT"]);
+        assert_eq!(names("six.chain(\"X_"), ["X_SIX"]);
+        assert_eq!(names("ip6tables::table(\"filter\").chain(\"X_"), ["X_SIX"]);
+        assert_eq!(names("two.chain(\"X_"), ["X_FOUR", "X_SIX"]);
+        assert_eq!(names("iptables::both(\"filter\").chain(\"X_"), ["X_FOUR", "X_SIX"]);
+        assert_eq!(names("let t = iptables::table(\"nat\"); t.chain(\"X_"), ["X_NAT"]);
+        assert_eq!(names("pre.append(#{ jump: \"X_"), ["X_NAT"]);
+        assert_eq!(names("n.chain(\"OUTPUT\").append(\"-j X_"), ["X_NAT"]);
+        assert_eq!(names("ip6tables::table(\"filter\").chain(\"INPUT\").append(\"-j X_"), ["X_SIX"]);
+        assert_eq!(names("nothing.chain(\"X_"), ["X_FOUR"]);
+    }
+
+    #[test]
+    fn parameters_and_sets_are_named() {
+        let host = host("ipset::new_set(\"office\", \"hash:net\"); let c = iptables::table(\"filter\").chain(\"INPUT\");");
+        assert!(offered(&host, "sysctl::get(\"net.ipv4.ip_f").contains(&"sysctl::get(\"net.ipv4.ip_forward".to_owned()));
+        assert_eq!(offered(&host, "sysctl::list(\"net.ipv4.con"), ["sysctl::list(\"net.ipv4.conf"]);
+        for start in ["ipset::set(\"", "ipset::swap(\"a\", \"", "c.append(\"-m set --match-set ", "c.append(#{ match_set: \""] {
+            assert_eq!(offered(&host, &format!("{start}of")), [format!("{start}office")]);
+        }
+    }
+
+    #[test]
+    fn a_duration_offers_what_durations_have() {
+        let host = host("let d = duration(\"5s\");");
+        let (of_value, of_call) = (offered(&host, "d."), offered(&host, "duration(\"5s\")."));
+        assert!(of_value.contains(&"d.seconds".to_owned()), "{of_value:?}");
+        assert_eq!(of_value.len(), of_call.len());
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! The names of what is there: chains, interfaces, modules and files, for whoever types a string.
+//! The names of what is there: chains, sets, kernel parameters, interfaces, modules and files, for whoever types a string.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Host;
 use super::embedded::STDLIB;
 use super::lex::{Kind, Piece};
-use crate::kernel::{files, links};
-use crate::model::Family;
+use crate::kernel::{files, links, sysctl};
 use crate::model::iptables::Table;
+use crate::model::named::Scope;
+use crate::model::sysctl::Key;
+use crate::model::{Family, Object};
 use crate::transaction::{Query, Reading};
 
 /// Targets that every iptables has, by table where they are bound to one.
@@ -30,6 +33,11 @@ pub(super) enum Named {
     State,
     Policy,
     List,
+    Set,
+    /// A kernel parameter, by its key.
+    Parameter,
+    /// A folder of kernel parameters, by its key.
+    Folder,
     Module,
     /// A file, by its path.
     File,
@@ -46,15 +54,19 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
         Some((colon, keys)) if &text[colon.range.clone()] == ":" => return of_key(word(keys.len().wrapping_sub(1))),
         _ => {}
     }
-    let mut depth = 0;
+    let (mut depth, mut first) = (0, true);
     for (at, piece) in before.iter().enumerate().rev() {
         match piece.kind {
             Kind::Close => depth += 1,
             Kind::Open if depth > 0 => depth -= 1,
             // An array in a call holds what the call takes.
             Kind::Open if text[piece.range.clone()] == *"[" => {}
-            Kind::Open if text[piece.range.clone()] == *"(" => return of_call(word(at.wrapping_sub(1))),
+            Kind::Open if text[piece.range.clone()] == *"(" => {
+                let of_room = at >= 3 && &text[before[at - 2].range.clone()] == "::";
+                return of_call(if of_room { word(at - 3) } else { "" }, word(at.wrapping_sub(1)), first);
+            }
             Kind::Open => return Named::Nothing,
+            Kind::Sign if depth == 0 && text[piece.range.clone()] == *"," => first = false,
             _ => {}
         }
     }
@@ -67,12 +79,24 @@ fn of_key(key: &str) -> Named {
         "in_interface" | "out_interface" => Named::Interface,
         "proto" => Named::Protocol,
         "state" => Named::State,
+        "match_set" => Named::Set,
         "words" => Named::Rule,
         _ => Named::Nothing,
     }
 }
 
-fn of_call(function: &str) -> Named {
+fn of_call(room: &str, function: &str, first: bool) -> Named {
+    match (room, function) {
+        ("sysctl", "get" | "find" | "set" | "ensure") if first => Named::Parameter,
+        ("sysctl", "list") => Named::Folder,
+        ("ipset", "swap") => Named::Set,
+        ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
+        ("sysctl" | "ipset", _) => Named::Nothing,
+        _ => of_function(function),
+    }
+}
+
+fn of_function(function: &str) -> Named {
     match function {
         "table" | "both" => Named::Table,
         "chain" | "ensure_chain" | "delete_chain" | "absent_chain" | "rename_chain" => Named::Chain,
@@ -93,13 +117,14 @@ pub(super) fn in_rule(words: &str) -> Named {
         Some("-i" | "-o" | "--in-interface" | "--out-interface") => Named::Interface,
         Some("-p" | "--protocol") => Named::Protocol,
         Some("--ctstate" | "--state") => Named::State,
+        Some("--match-set" | "--add-set" | "--del-set") => Named::Set,
         _ => Named::Rule,
     }
 }
 
 impl Host {
-    /// Lists the names that a string can have that begins so.
-    pub(super) fn names(&self, named: Named, table: Option<Table>, start: &str) -> Vec<String> {
+    /// Lists the names that a string can have that begins so, in some families of a table.
+    pub(super) fn names(&self, named: Named, table: (&[Family], Table), start: &str) -> Vec<String> {
         let all: Vec<String> = match named {
             Named::Table => owned(TABLES),
             Named::Chain => self.chains(table),
@@ -112,6 +137,9 @@ impl Host {
                 Ok(Reading::RecentLists(lists)) => lists,
                 _ => Vec::new(),
             },
+            Named::Set => self.sets(),
+            Named::Parameter => parameters(start),
+            Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
             Named::File => paths(start),
             Named::Rule => owned(OPTIONS),
@@ -120,16 +148,24 @@ impl Host {
         all.into_iter().filter(|name| name.starts_with(start)).collect()
     }
 
-    fn chains(&self, table: Option<Table>) -> Vec<String> {
+    fn chains(&self, (families, table): (&[Family], Table)) -> Vec<String> {
         let door = self.session.door();
-        let found = match door.read(Query::Chains(Family::V4, table.unwrap_or(Table::Filter))) {
-            Ok(Reading::Chains(chains)) => chains.iter().map(|chain| chain.as_str().to_owned()).collect(),
+        let mut found = BTreeSet::new();
+        for family in families {
             // Whoever may not read them is told so by the statement itself.
-            _ => Vec::new(),
-        };
+            if let Ok(Reading::Chains(chains)) = door.read(Query::Chains(*family, table)) {
+                found.extend(chains.iter().map(|chain| chain.as_str().to_owned()));
+            }
+        }
         // What was read for a look is not kept for the statement. Nothing is queued while somebody types.
         let _ = door.step();
-        found
+        found.into_iter().collect()
+    }
+
+    fn sets(&self) -> Vec<String> {
+        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Sets)) else { return Vec::new() };
+        let name = |object: &Object| if let Object::Set(name) = object { Some(name.to_string()) } else { None };
+        found.keys().filter_map(name).collect()
     }
 }
 
@@ -139,6 +175,15 @@ fn owned(names: &[&str]) -> Vec<String> {
 
 fn is_builtin(chain: &str) -> bool {
     ["INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"].contains(&chain)
+}
+
+/// Lists the kernel parameters that begin so, and the folders of more of them, which end in a dot.
+///
+/// The door would read the values, too; there can be thousands, and a look at the names is quick.
+fn parameters(start: &str) -> Vec<String> {
+    let Some((folder, _)) = start.rsplit_once('.') else { return owned(&["net."]) };
+    let key = if folder == "net" { Some(Key::of_parts([folder])) } else { folder.parse::<Key>().ok() };
+    key.iter().flat_map(sysctl::names).map(|name| format!("{folder}.{name}")).collect()
 }
 
 /// Lists what can be imported: modules of the standard library, folders, and files without their extension.
@@ -178,7 +223,24 @@ mod tests {
         assert_eq!(of("c.append([f(1), \"-p"), Named::Rule);
         assert_eq!(of("c.append(#{ x: [\""), Named::Nothing);
         assert_eq!(of("let x = \""), Named::Nothing);
+        assert_eq!(of("sysctl::get(\"net"), Named::Parameter);
+        assert_eq!(of("sysctl::set(\"net.a\", \"1"), Named::Nothing);
+        assert_eq!(of("c.find(\"-p"), Named::Rule);
+        assert_eq!(of("ipset::find(\""), Named::Set);
+        assert_eq!(of("ipset::swap(\"a\", \""), Named::Set);
+        assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
+        assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
+        assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
+    }
+
+    #[test]
+    fn parameters_are_found_part_by_part() {
+        assert_eq!(parameters("n"), ["net."]);
+        assert!(parameters("net.i").contains(&"net.ipv4.".to_owned()));
+        assert!(parameters("net.ipv4.ip_f").contains(&"net.ipv4.ip_forward".to_owned()));
+        assert!(parameters("net.ipv4.conf.lo.").contains(&"net.ipv4.conf.lo.forwarding".to_owned()));
+        assert_eq!((parameters("kernel.h"), parameters("net.//.x")), (Vec::new(), Vec::new()));
     }
 }

@@ -184,6 +184,8 @@ pub(super) fn script_type(rust: &str) -> String {
         "Map" => "map",
         "Blob" | "Vec<u8>" => "blob",
         "FnPtr" | "Fn" => "function",
+        // Named by the room `types`; what the compiler calls it is no name for scripts.
+        "Span" => "Duration",
         other => other,
     }
     .to_owned()

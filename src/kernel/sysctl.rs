@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::files;
 use crate::model::named::Inventory;
 use crate::model::sysctl::{Key, Value};
 use crate::model::{Fault, Kind, Object, State};
@@ -22,6 +23,15 @@ pub fn read(key: &Key) -> Result<Inventory, Fault> {
         Err(_) => {}
     }
     Ok(found)
+}
+
+/// Lists the names below a folder of parameters, as parts of keys; those of folders end in a dot. No value is read.
+pub fn names(folder: &Key) -> Vec<String> {
+    let part = |name: String| match name.strip_suffix('/') {
+        Some(folder) => format!("{}.", folder.replace('.', "/")),
+        None => name.replace('.', "/"),
+    };
+    files::names(&path(folder), "").into_iter().map(part).collect()
 }
 
 /// Writes a parameter, and looks whether the kernel has taken it as it was given.

@@ -18,6 +18,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Gives the families and the name of the table that a value is, or of which it is a chain.
+    pub fn at_hand(value: &Dynamic) -> Option<(&'static [Family], TableName)> {
+        let of = |table: &Self| (table.families, table.table);
+        value.read_lock::<Self>().map(|table| of(&table)).or_else(|| value.read_lock::<Chain>().map(|chain| of(&chain.table)))
+    }
+
     pub(super) fn named(ctx: &NativeCallContext, families: &'static [Family], name: &str) -> Answer<Self> {
         let table = name.parse().map_err(|f| call::fault(ctx, f))?;
         Ok(Self { families, table })
