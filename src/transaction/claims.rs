@@ -74,7 +74,11 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
             let objects: HashSet<&Object> = taken.iter().map(|change| &change.object).collect();
             theirs.changes.retain(|change| !objects.contains(&change.object));
             theirs.changes.extend(taken.iter().cloned());
-            inherited.push(Inheritance { heir: other.id.clone(), batch: theirs, leads: leads.into_iter().map(|lead| lead.object).collect() });
+            inherited.push(Inheritance {
+                heir: other.id.clone(),
+                batch: theirs,
+                leads: leads.into_iter().map(|lead| lead.object).collect(),
+            });
         }
     }
     Ok((mine, inherited))
