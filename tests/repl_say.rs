@@ -72,6 +72,33 @@ fn a_file_can_be_loaded_twice_and_saved() {
 }
 
 #[test]
+fn what_looks_at_what_is_undone_is_not_in_the_recipe() {
+    let folder = Folder::new();
+    let chain = "let t = iptables::table(\"filter\"); let c = t.new_chain(\"X\"); let n = c.list().len();";
+    let file = folder.file("b.rhai", chain);
+    let sessions = [
+        ("let s = ipset::new_set(\"a\", \"hash:ip\")\nlet n = s.count\n:undo\nlet k = 1".to_owned(), 1),
+        ("let t = iptables::table(\"filter\")\nlet c = t.new_chain(\"X\")\nfor r in c.list() { print(r) }\n:undo".to_owned(), 1),
+        (format!(":load {file}\n:undo\n:load {file}"), 0),
+        (format!(":plan on\n:load {file}\n:plan off\nlet m = n + 1"), 1),
+    ];
+    for (session, out) in sessions {
+        let (text, session, recipe) = saved(&session);
+        assert_eq!((text.matches("// left out: ").count(), session), (out, recipe), "{text}");
+    }
+}
+
+#[test]
+fn what_was_saved_without_an_ending_is_loaded_so() {
+    let folder = Folder::new();
+    let guard = folder.path().join("guard").display().to_string();
+    let said = piped(&[], &format!("let a = [7]\n:save {guard}\na = 1\n:load {guard}\na[0]\n"));
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "7\n"), "{said:?}");
+    let said = piped(&[], &format!(":load {guard}-not"));
+    assert!(said.code != Some(0) && said.err.contains("guard-not"), "{said:?}");
+}
+
+#[test]
 fn with_json_each_answer_is_a_value_on_a_line() {
     let folder = Folder::new();
     let (one, two) = (folder.path().join("one.rhai"), folder.file("two.rhai", "let loaded = 1;"));

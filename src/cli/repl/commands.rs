@@ -10,6 +10,7 @@ use crate::cli::args::{self, Options};
 use crate::cli::show::{changes, fields, markdown};
 use crate::cli::{doctor, list};
 use crate::host::{self, Candidate, Completion, Given, Host, Mode, Recipe};
+use crate::kernel::files;
 use crate::model::near::did_you_mean;
 use crate::model::{Fault, Kind};
 
@@ -288,6 +289,8 @@ impl Talk<'_> {
     }
 
     fn load(&mut self, file: &str) -> Result<Go, Fault> {
+        let saved = save::file(file);
+        let file = if files::exists(Path::new(file)) || !files::exists(Path::new(&saved)) { file } else { &saved };
         let given = self.evaluate(&Recipe::read(file)?.text)?;
         self.steps.came_from(file);
         self.show(&given)?;
@@ -295,7 +298,7 @@ impl Talk<'_> {
     }
 
     fn save(&self, file: &str, force: bool) -> Result<(), Fault> {
-        let file = if Path::new(file).extension().is_some() { file.to_owned() } else { format!("{file}.rhai") };
+        let file = save::file(file);
         let out = save::write(&file, self.steps.all(), force)?;
         let path = save::path(&file);
         let without = match out {

@@ -8,6 +8,7 @@ mod input;
 mod items;
 mod kept;
 mod leave;
+mod lost;
 mod save;
 mod steps;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::forms::Forms;
 use super::items::{Item, What, is_block, items, mentions};
+use super::lost::Lost;
 use super::steps::{Fate, Step};
 use crate::host::check::{check, rooms};
 use crate::host::lex::{self, Kind, Piece};
@@ -18,6 +19,8 @@ struct Draft {
     text: String,
     /// The line on which each step begins in it, and the step.
     lines: Vec<(usize, usize)>,
+    /// How many statements are left out.
+    out: usize,
 }
 
 /// Writes the recipe, which is good. Gives how many statements had to be left out for that.
@@ -36,6 +39,11 @@ pub(super) fn write(file: &str, steps: &[Step], force: bool) -> Result<usize, Fa
     Ok(out)
 }
 
+/// Names the file of a recipe, which may be given without its ending.
+pub(super) fn file(name: &str) -> String {
+    if Path::new(name).extension().is_some() { name.to_owned() } else { format!("{name}.rhai") }
+}
+
 /// Gives a file as a path, which nobody takes for the name of a built-in recipe.
 pub(super) fn path(file: &str) -> String {
     if file.contains('/') { file.to_owned() } else { format!("./{file}") }
@@ -50,7 +58,7 @@ fn good(path: &str, steps: &[Step]) -> Result<(String, usize), Fault> {
         let draft = draft(steps, &out, &used);
         let (findings, _) = check(&Recipe::at(path, &draft.text));
         let Some(found) = findings.into_iter().find(|finding| finding.severity == Severity::Error) else {
-            return Ok((draft.text, out.len()));
+            return Ok((draft.text, draft.out));
         };
         let at = found.fault.origin.as_ref().filter(|origin| *origin.at.file == *path).map_or(0, |origin| origin.at.line as usize);
         let step = draft.lines.iter().rev().find(|(line, _)| *line <= at).map(|(_, step)| *step);
@@ -75,26 +83,34 @@ fn draft(steps: &[Step], out: &BTreeSet<usize>, rooms: &BTreeSet<&str>) -> Draft
     let defined = last_functions(&own, out);
     let mut forms = Forms::new(&own, out);
     let mut params = own.iter().flat_map(|text| declared(text)).collect();
-    let mut lines = Vec::new();
+    let (mut lines, mut lost, mut left_out) = (Vec::new(), Lost::default(), out.len());
     for (index, step) in steps.iter().enumerate() {
         lines.push((text.lines().count() + 1, index));
         let is_last = |item: &Item| match &item.what {
             What::Function(name, arity) => defined.get(&(name.clone(), *arity)) == Some(&(index, item.range.start)),
             _ => true,
         };
-        let later = |name: &str| own[index + 1..].iter().any(|text| mentions(text, name));
+        let later =
+            |name: &str, from: usize| mentions(&own[index][from..], name) || own[index + 1..].iter().any(|text| mentions(text, name));
         text.push_str(&match step.fate {
             _ if out.contains(&index) => comment("left out", own[index]),
             Fate::Done => match parameter(own[index], &mut params) {
-                Some(parameter) => format!("{parameter}\n"),
-                None => done(own[index], is_last, |text, early| forms.of_then(text, index, early)),
+                Some(parameter) => {
+                    lost.keep(own[index]);
+                    format!("{parameter}\n")
+                }
+                None => {
+                    let (live, left) = done(own[index], is_last, later, &mut lost, |text, early| forms.of_then(text, index, early));
+                    left_out += left;
+                    live
+                }
             },
-            Fate::Undone => lasting(own[index], "undone", is_last, later),
-            Fate::Planned => lasting(own[index], "planned", is_last, later),
+            Fate::Undone => lasting(own[index], "undone", is_last, later, &mut lost),
+            Fate::Planned => lasting(own[index], "planned", is_last, later, &mut lost),
             Fate::Looked => String::new(),
         });
     }
-    Draft { text, lines }
+    Draft { text, lines, out: left_out }
 }
 
 /// Finds the last definition of each function: step, and place in it.
@@ -110,40 +126,66 @@ fn last_functions(steps: &[&str], out: &BTreeSet<usize>) -> BTreeMap<(String, us
     found
 }
 
-/// Writes a statement that was done, without the functions that were defined again later; `then` has it call those that it called.
-fn done(text: &str, is_last: impl Fn(&Item) -> bool, mut then: impl FnMut(&str, &mut String) -> String) -> String {
-    let (mut early, mut kept, mut returned) = (String::new(), String::new(), false);
+/// Writes a statement that was done, without the functions that were defined again later; `then` has it call those that it called. Gives how
+/// many of its parts are left out, since they read what is lost, too.
+fn done(
+    text: &str,
+    is_last: impl Fn(&Item) -> bool,
+    later: impl Fn(&str, usize) -> bool,
+    lost: &mut Lost,
+    mut then: impl FnMut(&str, &mut String) -> String,
+) -> (String, usize) {
+    let (mut early, mut kept, mut returned, mut out) = (String::new(), String::new(), false, 0);
     for item in items(text).iter().filter(|item| is_last(item)) {
         let own = &text[item.range.clone()];
-        kept.push_str(&match item.what {
+        let part = match item.what {
             What::Function(..) => own.to_owned(),
             _ if returned => String::new(),
-            // It ended the input, and would end the recipe.
-            What::Return(value) => {
-                returned = true;
-                then(&text[value..item.range.end], &mut early)
+            _ if lost.is_read(own) => {
+                out += 1;
+                format!("\n{}", without(text, item, "left out", &later, lost))
             }
-            _ => then(own, &mut early),
-        });
+            // It ended the input, and would end the recipe.
+            What::Return(value) => then(&text[value..item.range.end], &mut early),
+            _ => {
+                lost.keep(own);
+                then(own, &mut early)
+            }
+        };
+        returned |= matches!(item.what, What::Return(_));
+        kept.push_str(if kept.ends_with('\n') { part.trim_start() } else { &part });
     }
     match kept.trim() {
-        "" => String::new(),
-        kept => format!("{early}{}\n", ended(kept)),
+        "" => (String::new(), out),
+        kept => (format!("{early}{}\n", ended(kept)), out),
     }
 }
 
 /// Writes what lasts of a statement whose changes do not: what it defined, and the variables that are used later.
-fn lasting(text: &str, word: &str, is_last: impl Fn(&Item) -> bool, later: impl Fn(&str) -> bool) -> String {
+fn lasting(text: &str, word: &str, is_last: impl Fn(&Item) -> bool, later: impl Fn(&str, usize) -> bool, lost: &mut Lost) -> String {
     let write = |item: &Item| {
         let own = text[item.range.clone()].trim();
         match &item.what {
             What::Function(..) if !is_last(item) => String::new(),
-            What::Function(..) | What::Import | What::Assign | What::Let(_, true) => format!("{}\n", ended(own)),
-            What::Let(name, false) if later(name) => format!("{}let {name};\n", comment(word, own)),
-            What::Let(..) | What::Return(_) | What::Deed => comment(word, own),
+            What::Function(..) | What::Import => format!("{}\n", ended(own)),
+            What::Assign | What::Let(_, true) if !lost.is_read(own) => {
+                lost.keep(own);
+                format!("{}\n", ended(own))
+            }
+            _ => without(text, item, word, &later, lost),
         }
     };
     items(text).iter().map(write).collect()
+}
+
+/// Writes a statement as a comment; what it would declare is there, but has no value.
+fn without(text: &str, item: &Item, word: &str, later: impl Fn(&str, usize) -> bool, lost: &mut Lost) -> String {
+    let own = text[item.range.clone()].trim();
+    lost.lose(own);
+    match &item.what {
+        What::Let(name, _) if later(name, item.range.end) => format!("{}let {name};\n", comment(word, own)),
+        _ => comment(word, own),
+    }
 }
 
 fn comment(word: &str, text: &str) -> String {
@@ -296,6 +338,25 @@ mod tests {
         assert_eq!(text, format!("{filter};\n{wanted}"));
         let (text, _) = saved(&["?let a = 1; iptables::table(\"filter\").new_chain(\"X\")", "let b = a"]);
         assert_eq!(text, "let a = 1;\n// planned: iptables::table(\"filter\").new_chain(\"X\")\nlet b = a;\n");
+    }
+
+    #[test]
+    fn what_looks_at_what_is_undone_is_left_out() {
+        let filter = "let t = iptables::table(\"filter\")";
+        let made = "-let c = t.new_chain(\"X\")";
+        let (text, out) =
+            saved(&[filter, made, "let n = c.list()", "let k = n; let m = [k.len()]; m.push(1)", "c = [1]", "let n = c.len()"]);
+        let wanted = "// undone: let c = t.new_chain(\"X\")\nlet c;\n// left out: let n = c.list()\nlet n;\n\
+            // left out: let k = n;\nlet k;\n// left out: let m = [k.len()];\nlet m;\n// left out: m.push(1)\n\
+            c = [1];\nlet n = c.len();\n";
+        assert_eq!((text, out), (format!("{filter};\n{wanted}"), 4));
+        let (text, out) = saved(&[filter, "-let c = t.new_chain(\"X\"); let n = c.list(); let a = 1;", "let b = a; return c.list(); b"]);
+        let wanted = "// undone: let c = t.new_chain(\"X\");\nlet c;\n// undone: let n = c.list();\nlet a = 1;\n\
+            let b = a;\n// left out: return c.list();\n";
+        assert_eq!((text, out), (format!("{filter};\n{wanted}"), 1));
+        // A variable keeps its earlier value, which is another one.
+        let (text, out) = saved(&[filter, "let x = [1]", "?x = t.new_chain(\"X\")", "let n = x.list()"]);
+        assert_eq!((text.lines().last(), out), (Some("// left out: let n = x.list()"), 1));
     }
 
     #[test]
