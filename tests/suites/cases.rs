@@ -84,6 +84,8 @@ pub(super) fn run(world: &World) {
             world.wipe();
         }
     }
+    // More than the tool passes, but nothing less.
+    assert_eq!(findings.figures.get("fyke passes of these"), findings.figures.get("tool passes"), "{findings:?}");
     findings.conclude("rules", world.backend);
 }
 
