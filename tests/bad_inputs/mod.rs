@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::kernel::world::{Backend, World, run, tool};
+use crate::kernel::world::{World, in_a_world, tool};
 use crate::program::{self, Said};
 use rows::{ELSEWHERE, HOSTILE, LATER, REFUSED, TAKEN};
 
@@ -21,17 +21,6 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
         println!("skipped: {} is not here", path.display());
     }
     there.then_some(path)
-}
-
-macro_rules! in_a_world {
-    ($($name:ident)*) => {
-        mod world {
-            $(#[test]
-            fn $name() {
-                super::run(concat!(module_path!(), "::", stringify!($name)), super::Backend::Nft, super::$name);
-            })*
-        }
-    };
 }
 
 in_a_world! {

@@ -4,20 +4,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
-use super::world::{Backend, World, run, until};
+use super::world::{World, in_a_world, until};
 use crate::program::{Folder, is_root};
 use crate::terminal::{CTRL_C, CTRL_D, ENTER, Terminal};
-
-macro_rules! in_a_world {
-    ($($name:ident)*) => {
-        mod world {
-            $(#[test]
-            fn $name() {
-                super::run(concat!(module_path!(), "::", stringify!($name)), super::Backend::Nft, super::$name);
-            })*
-        }
-    };
-}
 
 in_a_world! {
     a_program_is_an_act

@@ -2,21 +2,9 @@
 
 use std::fs;
 
-use super::world::{Backend, World, run, tool};
+use super::world::{World, in_a_world, tool};
 
-macro_rules! alone {
-    ($($name:ident)*) => {$(
-        #[test]
-        fn $name() {
-            fn test(world: &World) {
-                super::sysctl::tests::$name(world);
-            }
-            run(concat!(module_path!(), "::", stringify!($name)), Backend::Nft, test);
-        }
-    )*};
-}
-
-alone! {
+in_a_world! {
     forwarding_comes_back_as_it_was
     what_another_recipe_relies_on_stays
     a_value_that_the_kernel_refuses_is_a_fault
@@ -26,134 +14,129 @@ alone! {
     a_host_without_iptables_sets_parameters
 }
 
-mod tests {
-    use super::*;
+fn read(key: &str) -> String {
+    fs::read_to_string(format!("/proc/sys/net/{key}")).unwrap().trim_end().to_owned()
+}
 
-    fn read(key: &str) -> String {
-        fs::read_to_string(format!("/proc/sys/net/{key}")).unwrap().trim_end().to_owned()
-    }
+fn write(key: &str, value: &str) {
+    fs::write(format!("/proc/sys/net/{key}"), value).unwrap();
+}
 
-    fn write(key: &str, value: &str) {
-        fs::write(format!("/proc/sys/net/{key}"), value).unwrap();
-    }
+const FORWARD: &str = "sysctl::ensure(\"net.ipv4.ip_forward\", 1);";
 
-    const FORWARD: &str = "sysctl::ensure(\"net.ipv4.ip_forward\", 1);";
+fn forwarding_comes_back_as_it_was(world: &World) {
+    tool("ip", &["link", "add", "one", "type", "veth", "peer", "two"], "");
+    write("ipv4/conf/one/forwarding", "1");
+    write("ipv4/conf/all/accept_redirects", "0");
+    let before = world.state();
+    let said = world.run("forward", FORWARD);
+    assert!(said.code == Some(0) && said.err.contains("changes; lift with"), "{said:?}");
+    assert_eq!((read("ipv4/conf/two/forwarding"), read("ipv4/conf/all/forwarding")), ("1".into(), "1".into()));
+    let again = world.run("forward", FORWARD);
+    assert!(again.code == Some(0) && format!("{again:?}").contains("nothing changed"), "{again:?}");
+    world.undo();
+    assert_eq!(world.state(), before);
+    world.fyke_well(&["redo"]);
+    assert_eq!(read("ipv4/ip_forward"), "1");
+    world.undo();
+    assert_eq!(world.state(), before);
+    tool("ip", &["link", "del", "one"], "");
+    write("ipv4/conf/all/accept_redirects", "1");
+}
 
-    pub(super) fn forwarding_comes_back_as_it_was(world: &World) {
-        tool("ip", &["link", "add", "one", "type", "veth", "peer", "two"], "");
-        write("ipv4/conf/one/forwarding", "1");
-        write("ipv4/conf/all/accept_redirects", "0");
-        let before = world.state();
-        let said = world.run("forward", FORWARD);
-        assert!(said.code == Some(0) && said.err.contains("changes; lift with"), "{said:?}");
-        assert_eq!((read("ipv4/conf/two/forwarding"), read("ipv4/conf/all/forwarding")), ("1".into(), "1".into()));
-        let again = world.run("forward", FORWARD);
-        assert!(again.code == Some(0) && format!("{again:?}").contains("nothing changed"), "{again:?}");
-        world.undo();
-        assert_eq!(world.state(), before);
-        world.fyke_well(&["redo"]);
-        assert_eq!(read("ipv4/ip_forward"), "1");
-        world.undo();
-        assert_eq!(world.state(), before);
-        tool("ip", &["link", "del", "one"], "");
-        write("ipv4/conf/all/accept_redirects", "1");
-    }
+fn what_another_recipe_relies_on_stays(world: &World) {
+    let before = world.state();
+    world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+    world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+    let said = world.fyke_well(&["undo", "--recipe", "first"]);
+    assert!(said.out.contains("= the parameter net.ipv4.ip_forward stays: run ") && !said.out.contains("drift"), "{said:?}");
+    assert_eq!((read("ipv4/ip_forward"), read("ipv4/conf/lo/forwarding")), ("1".into(), "1".into()));
+    let said = world.fyke_well(&["status"]);
+    assert!(said.out.contains("second") && !said.out.contains("drift"), "{said:?}");
+    world.fyke_well(&["undo", "--recipe", "second"]);
+    assert_eq!(world.state(), before);
+    // The other way round, the first one is what lifts it.
+    world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+    world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+    world.fyke_well(&["undo", "--recipe", "second"]);
+    assert_eq!(read("ipv4/ip_forward"), "1");
+    world.undo();
+    assert_eq!(world.state(), before);
+    // However often a recipe is run, it relies on it once.
+    world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+    let once = world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+    assert!(once.err.contains("relies on what another recipe has set; lift with"), "{once:?}");
+    let again = world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+    assert_eq!(again.err, "nothing changed\n");
+    world.fyke_well(&["undo", "--all"]);
+    assert_eq!(world.state(), before);
+    // A failing run in between changes nothing of that.
+    world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+    assert_eq!(world.run("third", &format!("{FORWARD} commit(); throw \"no\";")).code, Some(1));
+    assert_eq!(read("ipv4/ip_forward"), "1");
+    world.undo();
+}
 
-    pub(super) fn what_another_recipe_relies_on_stays(world: &World) {
-        let before = world.state();
-        world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
-        world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
-        let said = world.fyke_well(&["undo", "--recipe", "first"]);
-        assert!(said.out.contains("= the parameter net.ipv4.ip_forward stays: run ") && !said.out.contains("drift"), "{said:?}");
-        assert_eq!((read("ipv4/ip_forward"), read("ipv4/conf/lo/forwarding")), ("1".into(), "1".into()));
-        let said = world.fyke_well(&["status"]);
-        assert!(said.out.contains("second") && !said.out.contains("drift"), "{said:?}");
-        world.fyke_well(&["undo", "--recipe", "second"]);
-        assert_eq!(world.state(), before);
-        // The other way round, the first one is what lifts it.
-        world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
-        world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
-        world.fyke_well(&["undo", "--recipe", "second"]);
-        assert_eq!(read("ipv4/ip_forward"), "1");
-        world.undo();
-        assert_eq!(world.state(), before);
-        // However often a recipe is run, it relies on it once.
-        world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
-        let once = world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
-        assert!(once.err.contains("relies on what another recipe has set; lift with"), "{once:?}");
-        let again = world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
-        assert_eq!(again.err, "nothing changed\n");
-        world.fyke_well(&["undo", "--all"]);
-        assert_eq!(world.state(), before);
-        // A failing run in between changes nothing of that.
-        world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
-        assert_eq!(world.run("third", &format!("{FORWARD} commit(); throw \"no\";")).code, Some(1));
-        assert_eq!(read("ipv4/ip_forward"), "1");
-        world.undo();
-    }
+fn a_value_that_the_kernel_refuses_is_a_fault(world: &World) {
+    let said = world.run("wrong", "sysctl::set(\"net.ipv4.tcp_ecn\", 1);\nsysctl::set(\"net.ipv4.ip_local_port_range\", \"9 1\");");
+    assert!(
+        said.code == Some(1) && said.err.contains("the kernel does not take this value") && said.err.contains("wrong.rhai:2:"),
+        "{said:?}"
+    );
+    assert!(said.err.contains("cannot set the parameter net.ipv4.ip_local_port_range to 9 1"), "{said:?}");
+    let said = world.run("missing", "sysctl::set(\"net.ipv4.ip_froward\", 1);");
+    assert!(said.code == Some(2) && said.err.contains("did you mean `net.ipv4.ip_forward`?"), "{said:?}");
+    let said = world.run("elsewhere", "sysctl::set(\"kernel.hostname\", \"x\");");
+    assert!(said.err.contains("only parameters under `net.`"), "{said:?}");
+}
 
-    pub(super) fn a_value_that_the_kernel_refuses_is_a_fault(world: &World) {
-        let said = world.run("wrong", "sysctl::set(\"net.ipv4.tcp_ecn\", 1);\nsysctl::set(\"net.ipv4.ip_local_port_range\", \"9 1\");");
-        assert!(
-            said.code == Some(1) && said.err.contains("the kernel does not take this value") && said.err.contains("wrong.rhai:2:"),
-            "{said:?}"
-        );
-        assert!(said.err.contains("cannot set the parameter net.ipv4.ip_local_port_range to 9 1"), "{said:?}");
-        let said = world.run("missing", "sysctl::set(\"net.ipv4.ip_froward\", 1);");
-        assert!(said.code == Some(2) && said.err.contains("did you mean `net.ipv4.ip_forward`?"), "{said:?}");
-        let said = world.run("elsewhere", "sysctl::set(\"kernel.hostname\", \"x\");");
-        assert!(said.err.contains("only parameters under `net.`"), "{said:?}");
-    }
+fn what_somebody_set_since_is_left(world: &World) {
+    let before = read("ipv4/tcp_ecn");
+    world.run("ours", "sysctl::set(\"net.ipv4.tcp_ecn\", 0);");
+    write("ipv4/tcp_ecn", "1");
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(3) && said.out.contains("somebody set it to 1"), "{said:?}");
+    assert_eq!(read("ipv4/tcp_ecn"), "1");
+    world.fyke_well(&["undo", "--force", "last"]);
+    assert_eq!(read("ipv4/tcp_ecn"), before);
+}
 
-    pub(super) fn what_somebody_set_since_is_left(world: &World) {
-        let before = read("ipv4/tcp_ecn");
-        world.run("ours", "sysctl::set(\"net.ipv4.tcp_ecn\", 0);");
-        write("ipv4/tcp_ecn", "1");
-        let said = world.fyke(&["undo", "last"]);
-        assert!(said.code == Some(3) && said.out.contains("somebody set it to 1"), "{said:?}");
-        assert_eq!(read("ipv4/tcp_ecn"), "1");
-        world.fyke_well(&["undo", "--force", "last"]);
-        assert_eq!(read("ipv4/tcp_ecn"), before);
-    }
+fn a_plan_knows_what_follows(world: &World) {
+    let before = world.state();
+    let text = format!("{FORWARD} print(sysctl::get(\"net.ipv4.conf.lo.forwarding\"));");
+    let said = world.fyke_well(&["plan", &world.recipe("forward", &text)]);
+    assert!(
+        said.out.contains("~ net.ipv4.ip_forward: 0 becomes 1") && said.out.contains("~ net.ipv4.conf.lo.forwarding: 0 becomes 1"),
+        "{said:?}"
+    );
+    assert_eq!(world.state(), before);
+    let said = world.fyke_well(&["plan", "--commands", &world.recipe("forward", FORWARD)]);
+    assert!(said.out.starts_with("sysctl -w net.ipv4.ip_forward=1\n"), "{said:?}");
+}
 
-    pub(super) fn a_plan_knows_what_follows(world: &World) {
-        let before = world.state();
-        let text = format!("{FORWARD} print(sysctl::get(\"net.ipv4.conf.lo.forwarding\"));");
-        let said = world.fyke_well(&["plan", &world.recipe("forward", &text)]);
-        assert!(
-            said.out.contains("~ net.ipv4.ip_forward: 0 becomes 1") && said.out.contains("~ net.ipv4.conf.lo.forwarding: 0 becomes 1"),
-            "{said:?}"
-        );
-        assert_eq!(world.state(), before);
-        let said = world.fyke_well(&["plan", "--commands", &world.recipe("forward", FORWARD)]);
-        assert!(said.out.starts_with("sysctl -w net.ipv4.ip_forward=1\n"), "{said:?}");
-    }
-
-    pub(super) fn the_order_of_a_script_holds(world: &World) {
-        let before = world.state();
-        let text =
-            "sysctl::set(\"net.ipv4.tcp_ecn\", 0); iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 7 -j DROP\");
+fn the_order_of_a_script_holds(world: &World) {
+    let before = world.state();
+    let text = "sysctl::set(\"net.ipv4.tcp_ecn\", 0); iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 7 -j DROP\");
             sysctl::set(\"net.ipv4.tcp_ecn\", 1); print(sysctl::get(\"net.ipv4.tcp_ecn\"));";
-        let said = world.run("mixed", text);
-        assert!(said.code == Some(0) && said.out.contains('1'), "{said:?}");
-        assert_eq!(world.rules("iptables", "INPUT").len(), 1);
-        world.undo();
-        assert_eq!(world.state(), before);
-    }
+    let said = world.run("mixed", text);
+    assert!(said.code == Some(0) && said.out.contains('1'), "{said:?}");
+    assert_eq!(world.rules("iptables", "INPUT").len(), 1);
+    world.undo();
+    assert_eq!(world.state(), before);
+}
 
-    pub(super) fn a_host_without_iptables_sets_parameters(world: &World) {
-        let recipe = world.recipe("forward", FORWARD);
-        let hide = |program: &str| tool("mount", &["--bind", "/dev/null", program], "");
-        for program in ["/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi"] {
-            hide(program);
-        }
-        world.fyke_well(&["run", &recipe]);
-        assert_eq!(read("ipv4/ip_forward"), "1");
-        world.fyke_well(&["status"]);
-        world.undo();
-        assert_eq!(read("ipv4/ip_forward"), "0");
-        for program in ["/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi"] {
-            tool("umount", &[program], "");
-        }
+fn a_host_without_iptables_sets_parameters(world: &World) {
+    let recipe = world.recipe("forward", FORWARD);
+    let hide = |program: &str| tool("mount", &["--bind", "/dev/null", program], "");
+    for program in ["/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi"] {
+        hide(program);
+    }
+    world.fyke_well(&["run", &recipe]);
+    assert_eq!(read("ipv4/ip_forward"), "1");
+    world.fyke_well(&["status"]);
+    world.undo();
+    assert_eq!(read("ipv4/ip_forward"), "0");
+    for program in ["/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi"] {
+        tool("umount", &[program], "");
     }
 }

@@ -96,6 +96,19 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Declares a test for one backend: functions that take the world, and to which the backend is all the same.
+macro_rules! in_a_world {
+    ($($name:ident)*) => {
+        mod world {
+            $(#[test]
+            fn $name() {
+                $crate::kernel::world::run(concat!(module_path!(), "::", stringify!($name)), $crate::kernel::world::Backend::Nft, super::$name);
+            })*
+        }
+    };
+}
+pub(crate) use in_a_world;
+
 /// Runs a test in a world of its own; `name` is its path.
 pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
     if std::env::var_os(INSIDE).is_some() {

@@ -48,30 +48,14 @@ pub(super) enum Item {
 
 /// Takes a script apart.
 pub(super) fn items(text: &str) -> Vec<Item> {
-    let mut lexer = Lexer {
-        text,
-        chars: text.char_indices().peekable(),
-        line: 1,
-        items: Vec::new(),
-        now: Command::default(),
-        start: None,
-        waiting: Vec::new(),
-    };
+    let mut lexer = Lexer::new(text);
     lexer.all();
     lexer.items
 }
 
 /// Takes the variables in a text that the shell would expand, as in a here-document.
 pub(super) fn expandable(text: &str) -> Vec<Part> {
-    let mut lexer = Lexer {
-        text,
-        chars: text.char_indices().peekable(),
-        line: 1,
-        items: Vec::new(),
-        now: Command::default(),
-        start: None,
-        waiting: Vec::new(),
-    };
+    let mut lexer = Lexer::new(text);
     let mut parts = Vec::new();
     while let Some(c) = lexer.next() {
         match c {
@@ -98,6 +82,14 @@ struct Lexer<'a> {
     start: Option<usize>,
     /// Here-documents whose text begins on the next line: the number of the item, the end mark, whether tabs are taken off, whether it is expanded.
     waiting: Vec<(usize, String, bool, bool)>,
+}
+
+impl<'a> Lexer<'a> {
+    /// Begins at the beginning of a text.
+    fn new(text: &'a str) -> Self {
+        let chars = text.char_indices().peekable();
+        Self { text, chars, line: 1, items: Vec::new(), now: Command::default(), start: None, waiting: Vec::new() }
+    }
 }
 
 impl Lexer<'_> {
