@@ -14,10 +14,12 @@ use netlink_sys::{Socket as Raw, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use message::{Answer, answers};
+use message::{Answer, Messages, Refused, answers, flag};
 
 /// The bytes that one datagram of the kernel has at most; a dump is cut into pieces of at most 32 KiB.
 const DATAGRAM: usize = 64 * 1024;
+/// The most bytes, and the most orders, that are sent before an answer is waited for. An answer that finds no room in the buffer of the socket is lost.
+const BURST: (usize, usize) = (32 * 1024, 500);
 
 /// A netlink socket of the network namespace in which the thread was that opened it.
 pub struct Socket {
@@ -33,6 +35,15 @@ pub enum Dump {
     Whole,
     /// Something was changed meanwhile (NLM_F_DUMP_INTR): entries can be missing or stand twice.
     Torn,
+}
+
+/// One of several orders that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Which of them, from 0.
+    pub at: usize,
+    /// What the kernel said.
+    pub refused: Refused,
 }
 
 impl Socket {
@@ -79,6 +90,45 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Sends orders, many in a datagram, and gives the first that is refused. The kernel goes on behind it to the end of the datagram; of those in later
+    /// datagrams none is sent.
+    ///
+    /// `write` adds one order as a message with the sequence number that it is given. It asks for no acknowledgement: a message that does nothing stands
+    /// at the end of each datagram and is acknowledged instead, and what is refused is told in any case.
+    pub fn order(&mut self, count: usize, mut write: impl FnMut(&mut Messages, usize, u32)) -> io::Result<Option<Stopped>> {
+        let mut next = 0;
+        while next < count {
+            let (first, begun) = (next, self.sequence);
+            let mut messages = Messages::new();
+            while next < count && messages.bytes().len() < BURST.0 && next - first < BURST.1 {
+                let sequence = self.next_sequence();
+                write(&mut messages, next, sequence);
+                next += 1;
+            }
+            let last = self.next_sequence();
+            messages.message(libc::NLMSG_NOOP as u16, flag::REQUEST | flag::ACK, last, |_| {});
+            self.send(messages.bytes())?;
+            let (mut done, mut stopped) = (false, None);
+            while !done {
+                self.receive(&mut |answer| {
+                    match answer.status() {
+                        Some(_) if answer.sequence == last => done = true,
+                        Some(Err(refused)) if stopped.is_none() => {
+                            let at = answer.sequence.wrapping_sub(begun) as usize;
+                            stopped = (1..=next - first).contains(&at).then(|| Stopped { at: first + at - 1, refused });
+                        }
+                        _ => {}
+                    }
+                    Ok(())
+                })?;
+            }
+            if stopped.is_some() {
+                return Ok(stopped);
+            }
+        }
+        Ok(None)
     }
 
     /// Sends a question that has one answer, and gives its body.
