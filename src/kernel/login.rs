@@ -11,8 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use nix::ifaddrs::getifaddrs;
 
 use super::netlink::connection;
-use super::netlink::sockets::{self, Established};
-use super::process;
+use super::netlink::sockets::Diag;
+use super::{holders, process};
+use crate::model::sockets::{End, Filter, Proto, Socket, State, States};
 use crate::model::{Flow, Tracking};
 
 /// What sshd tells its children: where the login comes from, and where it came to.
@@ -22,11 +23,19 @@ struct Claim {
     here: SocketAddr,
 }
 
+/// An established connection of this network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Established {
+    peer: SocketAddr,
+    here: SocketAddr,
+    inode: u64,
+}
+
 /// Finds the connections; none where the user sits at this host, or where the login comes through another network namespace.
 pub fn flows() -> Vec<Flow> {
     let above = process::ancestry();
     let claims: Vec<Claim> = above.iter().filter_map(|pid| claim_of(*pid)).collect();
-    let held: HashSet<u64> = above.iter().flat_map(|pid| sockets_of(*pid)).collect();
+    let held: HashSet<u64> = above.iter().flat_map(|pid| holders::of_process(*pid)).map(|(_, inode)| inode).collect();
     if claims.is_empty() && held.is_empty() {
         return Vec::new();
     }
@@ -56,24 +65,24 @@ fn claim(text: &str) -> Option<Claim> {
     Some(Claim { peer: end(peer, peer_port)?, here: end(here, here_port)? })
 }
 
-/// Lists the sockets that a process holds, by their inodes. Whose files may not be looked at holds none that could be told.
-fn sockets_of(pid: i32) -> Vec<u64> {
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let links = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
-    links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
-}
-
 /// Lists the established connections of the network namespace of the calling thread.
 fn established() -> Vec<Established> {
     // Not every kernel has sock_diag, and what is not seen here could be cut.
-    sockets::established().unwrap_or_else(|_| {
+    let filter = Filter { protos: vec![Proto::Tcp], states: States::only(State::Established), ..Filter::default() };
+    let listed = |sockets: Vec<Socket>| sockets.iter().filter_map(of_socket).collect();
+    Diag::open().and_then(|mut diag| diag.list(Proto::Tcp, &filter)).map(listed).unwrap_or_else(|_| {
         let files = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default());
-        files.iter().flat_map(|text| text.lines().skip(1)).filter_map(listed).collect()
+        files.iter().flat_map(|text| text.lines().skip(1)).filter_map(listed_in_proc).collect()
     })
 }
 
+fn of_socket(socket: &Socket) -> Option<Established> {
+    let end = |end: &End| Some(SocketAddr::new(end.address()?.to_canonical(), end.port()?));
+    Some(Established { peer: end(&socket.peer)?, here: end(&socket.local)?, inode: socket.inode })
+}
+
 /// Reads a line of /proc/net/tcp, see proc_pid_net(5).
-fn listed(line: &str) -> Option<Established> {
+fn listed_in_proc(line: &str) -> Option<Established> {
     const ESTABLISHED: &str = "01";
     let fields: Vec<&str> = line.split_whitespace().take(10).collect();
     let [_, here, peer, ESTABLISHED, .., inode] = fields[..] else { return None };
@@ -190,8 +199,8 @@ mod tests {
                 "   3: {mapped}{here}:0016 {mapped}{peer}:C366 {state} 00000000:00000000 02:000A 00000000     0        0 4711 2 0000 20 4"
             )
         };
-        assert_eq!(listed(&line("01")), Some(Established { peer: at("192.0.2.2:50022"), here: at("192.0.2.1:22"), inode: 4711 }));
-        assert_eq!(listed(&line("06")), None);
+        assert_eq!(listed_in_proc(&line("01")), Some(Established { peer: at("192.0.2.2:50022"), here: at("192.0.2.1:22"), inode: 4711 }));
+        assert_eq!(listed_in_proc(&line("06")), None);
         let v6 = format!("{}{}{}{}", number([0x20, 1, 0xd, 0xb8]), number([0; 4]), number([0; 4]), number([0, 0, 0, 2]));
         assert_eq!(end(&format!("{v6}:0016")), Some(at("[2001:db8::2]:22")));
         for bad in ["", ":", "zz:16", "0102030405060708:16"] {

@@ -5,6 +5,7 @@ mod fault;
 mod function;
 mod markdown;
 mod named;
+mod ports;
 mod paint;
 pub(crate) mod recipe;
 mod sets;
