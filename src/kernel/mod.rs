@@ -16,6 +16,7 @@ pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
+pub mod proc_net;
 pub mod process;
 pub mod program;
 pub mod recent;

@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::netlink::sockets::Diag;
-use super::{errno, holders};
+use super::{errno, holders, proc_net};
 use crate::model::sockets::{Filter, Holders, Proto, Socket};
 use crate::model::{Fault, Kind};
 
@@ -50,8 +50,11 @@ impl Sockets for Here {
         for proto in filter.protos() {
             match self.of(proto, filter) {
                 Ok(mut sockets) => found.append(&mut sockets),
-                // A kernel that does not know a protocol has no sockets of it.
-                Err(error) if filter.protos.is_empty() && error.raw_os_error() == Some(Errno::ENOENT as i32) => {}
+                Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) && proto.is_inet() => {
+                    found.extend(proc_net::sockets(proto).into_iter().filter(|socket| filter.matches(socket)));
+                }
+                // A kernel that does not know such sockets has none.
+                Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) && filter.protos.is_empty() => {}
                 Err(error) => return Err(refused(format!("list the {proto} sockets"), error)),
             }
         }
@@ -85,12 +88,13 @@ impl Sockets for Here {
 
 fn refused(tried: String, error: io::Error) -> Fault {
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EPERM) => {
-            Fault::new(Kind::Permission, tried, "it takes CAP_NET_ADMIN").hint("run it as root; `fyke --sandbox` gives a network to try it in")
-        }
-        Some(Errno::EOPNOTSUPP) => {
-            Fault::new(Kind::Unsupported, tried, "the kernel does not destroy such sockets (CONFIG_INET_DIAG_DESTROY; TCP, UDP and raw only)")
-        }
+        Some(Errno::EPERM) => Fault::new(Kind::Permission, tried, "it takes CAP_NET_ADMIN")
+            .hint("run it as root; `fyke --sandbox` gives a network to try it in"),
+        Some(Errno::EOPNOTSUPP) => Fault::new(
+            Kind::Unsupported,
+            tried,
+            "the kernel does not destroy such sockets (CONFIG_INET_DIAG_DESTROY; TCP, UDP and raw only)",
+        ),
         Some(Errno::ENOENT) => Fault::new(Kind::Unsupported, tried, "the kernel has no sock_diag(7) for them"),
         _ => errno::fault(tried, error),
     }

@@ -135,7 +135,9 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::ReservedPort(_) => None,
+            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::ReservedPort(_) => {
+                None
+            }
         }
     }
 

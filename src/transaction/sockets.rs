@@ -80,7 +80,10 @@ mod tests {
         assert_eq!(told(&[socket(5000)]), "destroyed the socket tcp established 192.0.2.1:22 to 192.0.2.2:5000");
         let many: Vec<Socket> = (1..=30).map(socket).collect();
         let told = told(&many);
-        assert!(told.starts_with("destroyed 30 sockets: tcp established 192.0.2.1:22 to 192.0.2.2:1, ") && told.ends_with(" and 10 more"), "{told}");
+        assert!(
+            told.starts_with("destroyed 30 sockets: tcp established 192.0.2.1:22 to 192.0.2.2:1, ") && told.ends_with(" and 10 more"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -73,7 +73,10 @@ fn nobody_has(ctx: &NativeCallContext, ports: &PortSet, options: &Map) -> Answer
     let named = held.into_iter().take(NAMED).collect::<Vec<_>>().join("; ");
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let fault = Fault::new(Kind::Refused, format!("reserve {}", ports.in_short()), format!("in use: {named}{more}"));
-    Err(call::fault(ctx, fault.hint("with #{ in_use: true } they are reserved all the same: who has a port keeps it, and nobody else gets it by chance")))
+    Err(call::fault(
+        ctx,
+        fault.hint("with #{ in_use: true } they are reserved all the same: who has a port keeps it, and nobody else gets it by chance"),
+    ))
 }
 
 fn known(ctx: &NativeCallContext, options: &Map) -> Answer<()> {

@@ -20,7 +20,8 @@ fn read(ctx: &NativeCallContext, given: &Given) -> Answer<Vec<Socket>> {
     let known = Arc::new(OnceLock::new());
     if given.processes || given.process.is_some() {
         let holders = known.get_or_init(|| holders(ctx).unwrap_or_default());
-        let is_held = |socket: &Found, name: &str| holders.get(&socket.inode).is_some_and(|all| all.iter().any(|holder| &*holder.name == name));
+        let is_held =
+            |socket: &Found, name: &str| holders.get(&socket.inode).is_some_and(|all| all.iter().any(|holder| &*holder.name == name));
         if let Some(name) = &given.process {
             found.retain(|socket| is_held(socket, name));
         }

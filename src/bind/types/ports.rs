@@ -28,8 +28,11 @@ pub(in crate::bind) fn ranges(value: &Dynamic) -> Result<Vec<Ports>, Fault> {
         return range(port, port);
     }
     match value.as_immutable_string_ref() {
-        Ok(text) if text.contains(':') && text.contains('-') => text.parse().map(|ports| vec![ports]),
-        Ok(text) => text.split(',').map(|part| part.replace('-', ":").parse()).collect(),
+        Ok(text) if text.contains(',') => {
+            let of_all = |part: &str, fault: Fault| Fault::input(format!("use {:?} as ports", text.as_str()), format!("{part:?}: {}", fault.why));
+            text.split(',').map(|part| Ports::either(part).map_err(|fault| of_all(part, fault))).collect()
+        }
+        Ok(text) => Ports::either(&text).map(|ports| vec![ports]),
         Err(_) => Err(Fault::input("use a value as ports", format!("it is of type {}", value.type_name()))
             .hint("a number, a range (8000..=8010), a text (\"22,8000-8010\"), a set of ports, or an array of them")),
     }

@@ -11,7 +11,8 @@ use crate::model::{Change, Object, State};
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
-    let (parameters, others): (Vec<&Change>, Vec<&Change>) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (parameters, others): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
     part("kernel parameters", parameters) + &part("reserved ports", ports::diff(&others, paint)) + &part("sets", sets::diff(&others, paint))

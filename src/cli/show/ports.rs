@@ -53,7 +53,9 @@ mod tests {
         let of = |ports: std::ops::RangeInclusive<u16>, before: Option<State>, after: Option<State>| {
             ports.map(move |port| Change::new(Object::ReservedPort(port), before.clone(), after.clone())).collect::<Vec<_>>()
         };
-        let changes = [of(8000..=8010, None, there()), of(9000..=9000, None, there()), of(22..=23, there(), None), of(7..=7, there(), there())].concat();
+        let changes =
+            [of(8000..=8010, None, there()), of(9000..=9000, None, there()), of(22..=23, there(), None), of(7..=7, there(), there())]
+                .concat();
         let wanted = "  + 8000-8010,9000\n  - 22-23\n  = 7: another recipe has reserved them\n";
         assert_eq!(diff(&changes.iter().collect::<Vec<_>>(), Paint::none()), wanted);
         let key = "net.ipv4.ip_local_reserved_ports";

@@ -128,8 +128,6 @@ impl Filter {
 
     /// Tells whether a socket is meant, as far as the socket itself can tell: who holds it is known elsewhere.
     pub fn matches(&self, socket: &Socket) -> bool {
-        self.states.holds(socket.state)
-            && self.uid.is_none_or(|uid| uid == socket.uid)
-            && self.all.iter().all(|expr| expr.matches(socket))
+        self.states.holds(socket.state) && self.uid.is_none_or(|uid| uid == socket.uid) && self.all.iter().all(|expr| expr.matches(socket))
     }
 }

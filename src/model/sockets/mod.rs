@@ -3,7 +3,7 @@
 mod filter;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::collections::HashMap;

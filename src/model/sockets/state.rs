@@ -162,8 +162,11 @@ impl FromStr for States {
         of_state.or_else(of_group).ok_or_else(|| {
             let names = || State::ALL.into_iter().map(State::name).chain(Self::GROUPS.iter().map(|(name, _)| *name));
             let fault = Fault::input(format!("look for sockets in the state {text:?}"), "there is no such state");
-            let all = "established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, unconnected, close-wait, last-ack, listening, closing";
-            fault.hint(did_you_mean(&lower, names()).unwrap_or_else(|| format!("one of {all}; or all, connected, synchronized, bucket, big")))
+            let all =
+                "established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, unconnected, close-wait, last-ack, listening, closing";
+            fault.hint(
+                did_you_mean(&lower, names()).unwrap_or_else(|| format!("one of {all}; or all, connected, synchronized, bucket, big")),
+            )
         })
     }
 }

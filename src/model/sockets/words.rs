@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
 
     fn port(&mut self, side: Side) -> Result<Expr, Fault> {
         let (sign, word) = (self.sign()?, self.next()?);
-        let ports: Ports = word.strip_prefix(':').unwrap_or(word).replace('-', ":").parse()?;
+        let ports = Ports::either(word.strip_prefix(':').unwrap_or(word))?;
         let range = |first: Option<u16>, last: Option<u16>| match (first, last) {
             (Some(first), Some(last)) => Ok(Expr::Port(side, Ports { first, last })),
             _ => Err(self.refuse(format!("no port is {sign} {ports}"))),
@@ -221,7 +221,7 @@ pub(super) fn host(side: Side, word: &str) -> Result<Expr, Fault> {
         parts.push(Expr::Address(side, address.parse::<Prefix>()?));
     }
     if let Some(port) = port.filter(|port| *port != "*") {
-        parts.push(Expr::Port(side, port.replace('-', ":").parse()?));
+        parts.push(Expr::Port(side, Ports::either(port)?));
     }
     Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Expr::And(parts) })
 }

@@ -130,7 +130,6 @@ fn number(body: &[u8], at: usize) -> Option<u32> {
 
 /// `enum` of SK_MEMINFO, by the names of the fields of `struct sock`.
 fn memory(value: &[u8]) -> Vec<(&'static str, u64)> {
-    const NAMES: [&str; 9] =
-        ["rmem_alloc", "rcvbuf", "wmem_alloc", "sndbuf", "fwd_alloc", "wmem_queued", "optmem", "backlog", "drops"];
+    const NAMES: [&str; 9] = ["rmem_alloc", "rcvbuf", "wmem_alloc", "sndbuf", "fwd_alloc", "wmem_queued", "optmem", "backlog", "drops"];
     NAMES.into_iter().zip(value.chunks_exact(4)).filter_map(|(name, bytes)| Some((name, number(bytes, 0)?.into()))).collect()
 }
