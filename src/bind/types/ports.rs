@@ -29,7 +29,8 @@ pub(in crate::bind) fn ranges(value: &Dynamic) -> Result<Vec<Ports>, Fault> {
     }
     match value.as_immutable_string_ref() {
         Ok(text) if text.contains(',') => {
-            let of_all = |part: &str, fault: Fault| Fault::input(format!("use {:?} as ports", text.as_str()), format!("{part:?}: {}", fault.why));
+            let of_all =
+                |part: &str, fault: Fault| Fault::input(format!("use {:?} as ports", text.as_str()), format!("{part:?}: {}", fault.why));
             text.split(',').map(|part| Ports::either(part).map_err(|fault| of_all(part, fault))).collect()
         }
         Ok(text) => Ports::either(&text).map(|ports| vec![ports]),
