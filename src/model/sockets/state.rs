@@ -34,13 +34,11 @@ pub enum State {
     Closing,
     /// The first packet of the other side was answered; the kernel's own name for it in its tables.
     NewSynRecv,
-    /// It has a port, and neither listens nor connects.
-    BoundInactive,
 }
 
 impl State {
     /// All, in the order of their numbers.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 12] = [
         State::Established,
         State::SynSent,
         State::SynRecv,
@@ -53,7 +51,6 @@ impl State {
         State::Listening,
         State::Closing,
         State::NewSynRecv,
-        State::BoundInactive,
     ];
 
     /// Reads the kernel's number; one that is new to us is none.
@@ -78,13 +75,12 @@ impl State {
             State::LastAck => "last-ack",
             State::Listening => "listening",
             State::Closing => "closing",
-            State::BoundInactive => "bound-inactive",
         }
     }
 
     /// Tells whether there is, or was, somebody at the other end.
     pub fn has_a_peer(self) -> bool {
-        !matches!(self, State::Closed | State::Listening | State::BoundInactive)
+        !matches!(self, State::Closed | State::Listening)
     }
 }
 
@@ -105,11 +101,8 @@ impl States {
     /// What ss(8) has names for, beside the states themselves; its own words of columns are understood, too.
     const GROUPS: &'static [(&'static str, Self)] = &[
         ("all", Self::ALL),
-        ("connected", Self(!(1 << State::Closed as u8 | 1 << State::Listening as u8 | 1 << State::BoundInactive as u8))),
-        (
-            "synchronized",
-            Self(!(1 << State::Closed as u8 | 1 << State::Listening as u8 | 1 << State::BoundInactive as u8 | 1 << State::SynSent as u8)),
-        ),
+        ("connected", Self(!(1 << State::Closed as u8 | 1 << State::Listening as u8))),
+        ("synchronized", Self(!(1 << State::Closed as u8 | 1 << State::Listening as u8 | 1 << State::SynSent as u8))),
         ("bucket", Self(1 << State::SynRecv as u8 | 1 << State::TimeWait as u8)),
         ("big", Self(!(1 << State::SynRecv as u8 | 1 << State::TimeWait as u8))),
         ("estab", Self(1 << State::Established as u8)),

@@ -38,11 +38,17 @@ fn protocol(proto: Proto) -> u8 {
 /// Writes `struct inet_diag_req_v2`, for all that a filter means.
 pub(super) fn ask(m: &mut Messages, family: u8, proto: Proto, filter: &Filter) {
     m.raw(&[family, protocol(proto), if filter.extended { EXTENDED } else { 0 }, 0]);
-    m.raw(&filter.states.bits().to_ne_bytes());
+    m.raw(&states(filter).to_ne_bytes());
     m.raw(&ANY);
     if let Some(code) = bytecode::of(&filter.all) {
         m.attribute(BYTECODE, &code);
     }
+}
+
+/// Gives the states that are asked for. What has a port and does nothing else is closed, and is listed for a bit of its own (`TCP_BOUND_INACTIVE`).
+fn states(filter: &Filter) -> u32 {
+    const BOUND_INACTIVE: u32 = 1 << 13;
+    filter.states.bits() | if filter.states.holds(State::Closed) { BOUND_INACTIVE } else { 0 }
 }
 
 /// Writes `struct inet_diag_req_v2`, for one socket.
