@@ -165,7 +165,7 @@ fn what_ss_finds_is_found(world: &World) {
             "( sport = :90 or sport = :94 ) dst 192.0.2.0/24",
         ),
         ("#{ peer: \"[2001:db8::3]\", filter: \"sport = :91\" }", "dst [2001:db8::3] sport = :91"),
-        ("#{ proto: \"tcp\", port: port_set(\"90-99\") - 91..=99, state: [\"listening\", \"established\"] }", "sport = :90"),
+        ("#{ proto: \"tcp\", port: port_set(\"90-99\") - (91..=99), state: [\"listening\", \"established\"] }", "sport = :90"),
     ] {
         let by_ss = theirs(&[&["-t"], &words.split(' ').collect::<Vec<_>>()[..]].concat());
         let by_ss: BTreeSet<String> = by_ss.iter().map(|row| row.trim_start_matches(char::is_alphabetic).trim_start().to_owned()).collect();
