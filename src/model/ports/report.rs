@@ -134,7 +134,8 @@ fn advice(measure: &Measure<'_>, report: &Report) -> Vec<Advice> {
     let served: PortSet = measure.sockets.iter().filter(served).filter_map(|socket| socket.local.port()).filter(|port| *port > 0).collect();
     let listening: PortSet =
         measure.sockets.iter().filter(|socket| socket.state == State::Listening).filter_map(|socket| socket.local.port()).collect();
-    let wide: PortSet = (measure.unprivileged.max(1)..=u16::MAX).collect();
+    // Where every port is unprivileged, as in many containers, those of well-known services are left alone all the same.
+    let wide: PortSet = (measure.unprivileged.max(1024)..=u16::MAX).collect();
     // What listens in the range as it is could lose its port while it is restarted; in the wider one, what serves by datagrams, too.
     let mut to_reserve = listening.and(&measure.range).without(&measure.reserved);
     if is_near && measure.range != wide {
