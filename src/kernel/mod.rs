@@ -53,6 +53,11 @@ pub trait Kernel: Send {
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
 
+    /// Writes a file. A kernel in memory leaves it at that.
+    fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Runs a program. A kernel in memory has none.
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
         Err(Fault::new(Kind::Unknown, format!("run `{command}`"), "a plan runs no programs, and only the program can tell what it does"))

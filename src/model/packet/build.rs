@@ -175,7 +175,11 @@ impl Stack {
                 return Err(fault);
             }
         }
-        let first = if above.is_some_and(|first| ["ipv4", "ipv6"].contains(&first.name)) { First::Ip } else { First::Ethernet };
+        let first = above.map_or(First::default(), |first| match first.name {
+            "ethernet" => First::Ethernet,
+            "ipv4" | "ipv6" => First::Ip,
+            _ => First::Layer(first),
+        });
         Ok(Packet::new(payload, first))
     }
 }

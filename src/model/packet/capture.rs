@@ -29,12 +29,19 @@ pub struct Captured {
 }
 
 /// Writes the beginning of a pcap file with times in nanoseconds.
-pub fn head(first: First) -> Vec<u8> {
-    let link = if first == First::Ethernet { ETHERNET } else { RAW };
+pub fn head(first: First) -> Result<Vec<u8>, Fault> {
+    let link = match first {
+        First::Ethernet => ETHERNET,
+        First::Ip => RAW,
+        First::Layer(protocol) => {
+            let why = format!("they begin with {}, and files have frames of Ethernet or IP packets", protocol.name);
+            return Err(Fault::input("write packets into a file", why));
+        }
+    };
     let mut bytes = NANOSECONDS.to_le_bytes().to_vec();
     bytes.extend([2, 0, 4, 0]);
     [0u32, 0, MOST as u32, link].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-    bytes
+    Ok(bytes)
 }
 
 /// Writes a packet behind the beginning.

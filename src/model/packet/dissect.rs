@@ -107,6 +107,7 @@ pub fn dissect(bytes: &[u8], first: First) -> Dissection {
 fn start(bytes: &[u8], first: First) -> Next {
     match (first, bytes.first().map(|byte| byte >> 4)) {
         (First::Ethernet, _) => Next::Layer(&ethernet::ETHERNET),
+        (First::Layer(protocol), _) => Next::Layer(protocol),
         (First::Ip, Some(6)) => Next::Layer(&ipv6::IPV6),
         (First::Ip, _) => Next::Layer(&ipv4::IPV4),
     }

@@ -37,6 +37,8 @@ pub enum First {
     Ethernet,
     /// An IP packet: its version says which.
     Ip,
+    /// Another layer, without those that it stands on.
+    Layer(&'static Protocol),
 }
 
 /// A packet as it is on the wire.

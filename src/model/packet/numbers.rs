@@ -35,7 +35,7 @@ pub const ETHERTYPE_NAMES: Names =
 
 /// Names of what IP carries.
 pub const PROTOCOL_NAMES: Names = &[
-    (0, "hop-by-hop"),
+    (0, "hop_by_hop"),
     (1, "icmp"),
     (2, "igmp"),
     (4, "ipv4"),

@@ -45,6 +45,8 @@ impl PartialEq for Protocol {
     }
 }
 
+impl Eq for Protocol {}
+
 impl std::fmt::Debug for Protocol {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)

@@ -113,7 +113,7 @@ fn a_packet_is_told_as_a_line_and_as_a_tree() {
 fn captures_are_written_and_read() {
     let packet = stack(&[("ipv4", &[]), ("udp", &[])], b"abc");
     let captured = Captured { at: std::time::Duration::new(1_700_000_000, 123_456_789), length: 31, packet };
-    let file = [capture::head(First::Ip), capture::entry(&captured), capture::entry(&captured)].concat();
+    let file = [capture::head(First::Ip).unwrap(), capture::entry(&captured), capture::entry(&captured)].concat();
     assert_eq!(capture::read(&file).unwrap(), capture::File { packets: vec![captured.clone(), captured.clone()], damage: None });
     let cut = capture::read(&file[..file.len() - 1]).unwrap();
     assert_eq!((cut.packets.len(), cut.damage.as_deref()), (1, Some("packet 2 says that it has 31 bytes")));

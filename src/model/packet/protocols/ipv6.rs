@@ -97,16 +97,16 @@ fn complete_counted(around: &mut crate::model::packet::build::Around<'_>, paddin
 
 /// Options that every router looks at.
 pub static HOP_BY_HOP: Protocol = Protocol {
-    name: "hop-by-hop",
+    name: "hop_by_hop",
     title: "IPv6 hop-by-hop options",
     fields: |_| OPTION_FIELDS,
     parts: &[Part { name: "options", read, write }],
     blank: |_| vec![NO_NEXT_HEADER, 0],
     walk: |bytes, walk| {
         if walk.below.last().is_some_and(|below| *below != "ipv6") {
-            walk.defects.push(Defect::odd("hop-by-hop", "it does not stand first"));
+            walk.defects.push(Defect::odd("hop_by_hop", "it does not stand first"));
         }
-        counted("hop-by-hop", bytes, walk)
+        counted("hop_by_hop", bytes, walk)
     },
     complete: |around| complete_counted(around, padding),
     summary: |_| "hop-by-hop options".into(),
