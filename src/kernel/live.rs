@@ -5,6 +5,7 @@ use std::path::Path;
 use super::named::{self, Named};
 use super::recent::Recent;
 use super::shadow::Below;
+use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
@@ -21,12 +22,13 @@ pub struct Live {
     tables: Option<Tables>,
     named: named::Here,
     recent: XtRecent,
+    sockets: sockets::Here,
 }
 
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent }
+        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent, sockets: sockets::Here::default() }
     }
 }
 
@@ -61,6 +63,10 @@ impl Kernel for Live {
         files::put(Path::new(path), bytes)
     }
 
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        &mut self.sockets
+    }
+
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
         program::run(command)
     }
@@ -72,12 +78,13 @@ pub struct Present {
     tables: Option<Reader>,
     named: named::Here,
     recent: XtRecent,
+    sockets: sockets::Here,
 }
 
 impl Present {
     /// Makes a kernel of the namespace of the calling thread that can only be read.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent }
+        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent, sockets: sockets::Here::default() }
     }
 }
 
@@ -95,5 +102,9 @@ impl Below for Present {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        &mut self.sockets
     }
 }
