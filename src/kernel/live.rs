@@ -1,5 +1,7 @@
 //! The network namespace in which fyke runs.
 
+use std::path::Path;
+
 use super::named::{self, Named};
 use super::recent::Recent;
 use super::shadow::Below;
@@ -7,7 +9,7 @@ use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, program};
+use super::{Kernel, files, program};
 use crate::model::Fault;
 use crate::model::command::{Command, Ran};
 
@@ -55,6 +57,10 @@ impl Kernel for Live {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        files::put(Path::new(path), bytes)
     }
 
     fn sockets(&mut self) -> &mut dyn Sockets {

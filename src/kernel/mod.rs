@@ -57,6 +57,11 @@ pub trait Kernel: Send {
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
 
+    /// Writes a file. A kernel in memory leaves it at that.
+    fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// The sockets.
     fn sockets(&mut self) -> &mut dyn sockets::Sockets;
 

@@ -16,6 +16,7 @@ pub mod named;
 pub mod near;
 pub mod net;
 pub mod origin;
+pub mod packet;
 pub mod ports;
 pub mod prefix;
 pub mod quantity;
