@@ -253,3 +253,7 @@ pub(super) fn look(kernel: &mut dyn Kernel, here: &Here<'_>, batches: &[&Batch])
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The names of namespaces, as ip-netns(8) keeps them: files in a folder, on each of which a namespace is mounted. And those that were taken
 //! out of the way, which fyke keeps beside its journal: a namespace that loses its name is not lost, and gets it back as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,7 +13,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::seek::processes;
 use super::{NAMED, Netns, release, seek};
-use crate::kernel::{errno, state};
+use crate::kernel::{errno, process, state};
 use crate::model::netns::{Name, Object, Scope, Site, State};
 use crate::model::{Fault, Inventory, Kind, change};
 
@@ -85,10 +85,13 @@ fn look(path: &Path) -> Result<Option<Found>, Fault> {
     }
 }
 
-/// Counts the processes of each namespace.
+/// Counts the processes of each namespace, but for those of this run: what it is about to do, it does not do to others.
 fn population() -> BTreeMap<(u64, u64), usize> {
+    let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let own = program(std::process::id());
+    let run: BTreeSet<u32> = process::ancestry().into_iter().map(i32::cast_unsigned).take_while(|pid| own.is_some() && program(*pid) == own).collect();
     let mut found = BTreeMap::new();
-    processes().for_each(|(_, number)| *found.entry(number).or_default() += 1);
+    processes().filter(|(pid, _)| !run.contains(pid)).for_each(|(_, number)| *found.entry(number).or_default() += 1);
     found
 }
 
