@@ -157,24 +157,31 @@ impl Ways for OnLinux {
 
 /// Namespaces in memory, by their cookies.
 #[derive(Clone, Default)]
-pub struct Places(Arc<Mutex<BTreeMap<u64, Shared>>>);
+pub struct Places(Arc<Mutex<Memory>>);
+
+#[derive(Default)]
+struct Memory {
+    kernels: BTreeMap<u64, Shared>,
+    /// How many were ever made: no cookie is used twice.
+    made: u64,
+}
 
 impl Places {
-    /// The first cookie: those below are left for homes.
-    const FIRST: u64 = 1 << 16;
+    /// The cookies begin behind this one; those below are left for homes.
+    const BEFORE: u64 = 1 << 16;
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Shared>> {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the kernel of a namespace, to look at or to change as another program would.
     pub fn get(&self, cookie: u64) -> Option<Shared> {
-        self.lock().get(&cookie).cloned()
+        self.lock().kernels.get(&cookie).cloned()
     }
 
     /// Takes a namespace away, with all that is in it.
     pub fn remove(&self, cookie: u64) {
-        self.lock().remove(&cookie);
+        self.lock().kernels.remove(&cookie);
     }
 }
 
@@ -184,13 +191,14 @@ impl Ways for Places {
     }
 
     fn visit(&mut self, site: &Site) -> Result<Way, Fault> {
-        Ok(if self.lock().contains_key(&site.namespace) { Way::Near } else { Way::Gone })
+        Ok(if self.lock().kernels.contains_key(&site.namespace) { Way::Near } else { Way::Gone })
     }
 
     fn make(&mut self) -> Result<u64, Fault> {
-        let mut places = self.lock();
-        let cookie = places.last_key_value().map_or(Self::FIRST, |(last, _)| last + 1);
-        places.insert(cookie, Shared::default());
+        let mut memory = self.lock();
+        memory.made += 1;
+        let cookie = Self::BEFORE + memory.made;
+        memory.kernels.insert(cookie, Shared::default());
         Ok(cookie)
     }
 
@@ -199,6 +207,6 @@ impl Ways for Places {
     }
 
     fn is_wanted(&self, cookie: u64) -> bool {
-        self.lock().contains_key(&cookie)
+        self.lock().kernels.contains_key(&cookie)
     }
 }

@@ -215,14 +215,12 @@ pub(super) fn go_to(kernel: &mut dyn Kernel, here: &Here<'_>, batch: &Batch) -> 
 
 /// Makes the tables ready for a batch: the backend in which its rules are, whatever holds rules by now, and the tags that count there.
 fn make_ready(kernel: &mut dyn Kernel, here: &Here<'_>, batch: &Batch) -> Result<(), Fault> {
-    match Backend::named(&batch.backend) {
-        Some(backend) if !batch.is_named() => {
-            kernel.return_to(backend)?;
-            kernel.xtables()?.know(&here.journal.known(here.boot, batch.site.namespace)?);
-            Ok(())
-        }
-        _ => Ok(()),
+    if batch.is_named() {
+        return Ok(());
     }
+    Backend::named(&batch.backend).map_or(Ok(()), |backend| kernel.return_to(backend))?;
+    kernel.xtables()?.know(&here.journal.known(here.boot, batch.site.namespace)?);
+    Ok(())
 }
 
 /// Says that what a batch has changed is gone with its namespace.

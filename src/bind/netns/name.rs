@@ -133,10 +133,10 @@ pub mod functions {
         }
     }
 
-    /// Makes a namespace without a name. It is gone at the end of the script, unless a process is in it by then.
+    /// Makes a namespace without a name, which is gone at the end of the script, unless a process is in it by then.
     ///
     /// # Changes
-    /// Nothing that stays.
+    /// Nothing.
     ///
     /// # Fails
     /// `permission`: this user may not make namespaces.
