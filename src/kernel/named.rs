@@ -1,11 +1,12 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
+use super::netns::names;
 use super::{reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
-use crate::model::{Change, Fault, Object, State};
+use crate::model::{Change, Fault, Object, State, netns};
 
 /// A refusal of one of several changes. Those before it were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ impl Source for Here {
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
             Scope::ReservedPorts => reserved_ports::read(),
+            Scope::Netns(scope) => names::read(scope),
         }
     }
 }
@@ -70,7 +72,11 @@ impl Named for Here {
         reserved_ports::write(changes.iter().filter(|change| is_reserved_port(change))).map_err(refused)?;
         let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
         let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
-        if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
+        if !steps.is_empty() {
+            self.sets.write(&steps).map_err(refused)?;
+        }
+        let namespaces = changes.iter().enumerate().filter_map(|(at, change)| Some((at, namespace(change)?)));
+        namespaces.into_iter().try_for_each(|(at, write)| write().map_err(|fault| Refusal { fault, at }))
     }
 }
 
@@ -83,6 +89,14 @@ fn parameter(change: &Change) -> Option<(&Key, &Value)> {
         (Object::Sysctl(key), Some(State::Value(value))) => Some((key, value)),
         _ => None,
     }
+}
+
+fn namespace(change: &Change) -> Option<impl Fn() -> Result<(), Fault>> {
+    let Object::Netns(object) = &change.object else { return None };
+    fn of(state: &Option<State>) -> Option<&netns::State> {
+        if let Some(State::Netns(state)) = state { Some(state) } else { None }
+    }
+    (!change.is_claim()).then_some(move || names::write(object, of(&change.before), of(&change.after)))
 }
 
 fn step(change: &Change) -> Option<Step> {

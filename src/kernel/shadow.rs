@@ -58,6 +58,11 @@ impl Shadow {
         Ok(self.rulesets.entry(family).or_insert(fresh))
     }
 
+    /// Gives the named objects that were written and are there.
+    pub fn named_objects(&self) -> Vec<Object> {
+        self.written.iter().filter(|(_, state)| state.is_some()).map(|(object, _)| object.clone()).collect()
+    }
+
     /// Numbers the entries from 1 and forgets tags that do not count, as a listing does.
     fn relist(&self, set: &Ruleset) -> Ruleset {
         let mut listed = set.clone();

@@ -15,6 +15,7 @@ pub mod iptables;
 pub mod named;
 pub mod near;
 pub mod net;
+pub mod netns;
 pub mod origin;
 pub mod packet;
 pub mod ports;

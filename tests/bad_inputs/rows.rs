@@ -372,6 +372,42 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"parse_json("{")"#,
         ],
     ),
+    (
+        "R35",
+        "as the name of a network namespace: ",
+        &[
+            r#"netns::add("")"#,
+            r#"netns::add(".")"#,
+            r#"netns::add("..")"#,
+            r#"netns::add("a/b")"#,
+            r#"netns::add("../x")"#,
+            r#"let n = "n"; n.pad(256, "n"); netns::add(n)"#,
+            r#"netns::add("a\x00b")"#,
+            r#"netns::add("-x")"#,
+            r#"netns::ensure("../x")"#,
+            r#"netns::del("..")"#,
+            r#"netns::absent("a/b")"#,
+            r#"netns::destroy("/run/netns/client")"#,
+            r#"netns::find("/proc/1/ns/net")"#,
+            r#"netns::enter("..", || 1)"#,
+        ],
+    ),
+    ("R35", "as the number of a process", &["netns::of_pid(0)", "netns::of_pid(-1)", "netns::of_pid(4194305)"]),
+    (
+        "R35",
+        "cannot ",
+        &[
+            r#"netns::get("/dev/null")"#,
+            r#"netns::get("/proc/self/ns/mnt")"#,
+            r#"netns::get("nowhere")"#,
+            r#"netns::enter("nowhere", || 1)"#,
+            r#"netns::del("nowhere")"#,
+            r#"netns::del("client", #{ forced: true })"#,
+            r#"netns::del("client", #{ force: 1 })"#,
+            r#"netns::get("client").exec("", [])"#,
+            r#"netns::get("client").exec("ip link", [])"#,
+        ],
+    ),
 ];
 
 /// Rules that are taken, each as the kernel then lists it.
@@ -392,6 +428,8 @@ pub(super) const TAKEN: &[(&str, &str, &str)] = &[
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("R14", "model::ports::set::tests::many_holes_take_no_longer"),
     ("R15", "kernel::ports::what_is_in_use_is_named_with_who_has_it"),
+    ("R36", "kernel::netns::what_a_killed_tool_left_half_made_is_finished_or_taken_away"),
+    ("R37", "kernel::netns::who_is_inside_is_not_turned_out"),
     ("R45", "kernel::guard"),
     ("R48", "kernel::rollback"),
     ("R49", "kernel::company::two_at_once_lose_nothing"),

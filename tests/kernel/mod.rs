@@ -9,6 +9,7 @@ mod import;
 mod ipset;
 mod journal;
 mod memory;
+mod netns;
 mod persist;
 mod plan;
 mod ports;

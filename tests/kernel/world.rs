@@ -143,13 +143,14 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
 }
 
 /// All that iptables and nft know of a world, as text without counters. Equal texts are equal states.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     nft: Vec<String>,
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
+    namespaces: Vec<String>,
 }
 
 impl State {
@@ -260,7 +261,14 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets() }
+        State {
+            nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")),
+            rules,
+            recent,
+            sysctls: sysctls(),
+            sets: sets(),
+            namespaces: namespaces(),
+        }
     }
 
     /// Listens on a port, in both families.
@@ -367,6 +375,19 @@ pub(crate) fn sets() -> Vec<String> {
     let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
     lines.sort();
     lines
+}
+
+/// Gives the namespaces that have names, each with its inode, and those that fyke keeps aside.
+pub(crate) fn namespaces() -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let number = |path: &std::path::Path| match fs::metadata(path).unwrap() {
+        half if half.mode() & 0o777 == 0 => "half made".to_owned(),
+        about => about.ino().to_string(),
+    };
+    let files = |folder: &str| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let mut found = [files("/run/netns"), files("/run/fyke/netns")].concat();
+    found.sort();
+    found.iter().map(|path| format!("{} {}", path.display(), number(path))).collect()
 }
 
 /// Gives the parameters of this namespace that do not change by themselves, by their paths.

@@ -5,6 +5,7 @@ mod fault;
 mod function;
 mod markdown;
 mod named;
+mod netns;
 mod paint;
 mod ports;
 pub(crate) mod recipe;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, ports, sets};
+use super::{Paint, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State};
@@ -11,11 +11,14 @@ use crate::model::{Change, Object, State};
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
-    let (parameters, others): (Vec<&Change>, Vec<&Change>) =
-        changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (namespaces, others): (Vec<&Change>, _) = others.into_iter().partition(|change| matches!(change.object, Object::Netns(_)));
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    part("kernel parameters", parameters) + &part("reserved ports", ports::diff(&others, paint)) + &part("sets", sets::diff(&others, paint))
+    part("network namespaces", netns::diff(&namespaces, paint))
+        + &part("kernel parameters", parameters)
+        + &part("reserved ports", ports::diff(&others, paint))
+        + &part("sets", sets::diff(&others, paint))
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -38,6 +41,7 @@ fn name(object: &Object) -> String {
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
         Object::ReservedPort(port) => port.to_string(),
+        Object::Netns(object) => netns::name(object),
         other => other.to_string(),
     }
 }
@@ -49,6 +53,7 @@ pub(super) fn command(change: &Change) -> Option<String> {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
+        (Object::Netns(_), _) => netns::command(change),
         _ => sets::command(change),
     }
 }
@@ -61,6 +66,7 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
         Object::ReservedPort(_) => "reserved-port",
+        Object::Netns(_) => "netns",
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

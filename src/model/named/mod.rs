@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::sysctl;
+use super::{netns, sysctl};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -32,6 +32,8 @@ pub enum Scope {
     Sets,
     /// The reserved ports.
     ReservedPorts,
+    /// Network namespaces.
+    Netns(netns::Scope),
 }
 
 impl Scope {
@@ -41,8 +43,16 @@ impl Scope {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
             (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
+            (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             _ => false,
         }
+    }
+}
+
+impl Scope {
+    /// Tells whether it is about what belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Scope::Netns(_))
     }
 }
 
@@ -54,6 +64,7 @@ impl Object {
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
             Object::ReservedPort(_) => vec![Scope::ReservedPorts],
+            Object::Netns(object) => vec![Scope::Netns(object.scope())],
             _ => Vec::new(),
         }
     }
@@ -65,7 +76,7 @@ impl Object {
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_))
+        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)))
     }
 
     /// Gives what has to be there for it to be there.
@@ -78,7 +89,12 @@ impl Object {
 
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
-        matches!(self, Object::Set(_))
+        matches!(self, Object::Set(_) | Object::Netns(_))
+    }
+
+    /// Tells whether it belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Object::Netns(_))
     }
 }
 
@@ -88,6 +104,7 @@ impl State {
         match (self, other) {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
+            (State::Netns(one), State::Netns(other)) => one.agrees(other),
             _ => self == other,
         }
     }
@@ -95,6 +112,16 @@ impl State {
     /// Tells whether what has this state goes away by itself.
     fn passes(&self) -> bool {
         matches!(self, State::Entry(entry) if entry.timeout.is_some_and(|seconds| seconds > 0))
+    }
+
+    /// Tells whether it is only what a killed program has left: whoever makes or takes away the object takes its place.
+    pub fn is_half_made(&self) -> bool {
+        matches!(self, State::Netns(netns::State::Half))
+    }
+
+    /// Says who uses what has this state, and would lose it.
+    pub fn held(&self) -> Option<String> {
+        if let State::Netns(state) = self { state.held() } else { None }
     }
 }
 
@@ -189,6 +216,7 @@ impl fmt::Display for Told<'_> {
             State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
+            State::Netns(state) => write!(f, "{state}"),
         }
     }
 }
