@@ -7,6 +7,7 @@ pub mod call;
 pub mod ipset;
 pub mod iptables;
 pub mod json;
+pub mod link;
 pub mod recipe;
 pub mod script;
 pub mod session;
@@ -34,6 +35,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
     Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
+    Room { name: "link", summary: "Links, addresses, neighbours, routes and rules, after ip(8)", module: link::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
     Room {
         name: "sys",

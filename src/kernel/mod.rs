@@ -7,7 +7,7 @@ pub mod errno;
 pub mod files;
 pub mod identity;
 pub mod ipset;
-pub mod links;
+pub mod link;
 pub mod live;
 pub mod lock;
 pub mod login;

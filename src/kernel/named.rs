@@ -1,6 +1,7 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
+use super::link;
 use super::sysctl;
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
@@ -32,6 +33,7 @@ pub trait Named: Source {
 #[derive(Default)]
 pub struct Here {
     sets: ipset::live::Live,
+    links: link::Live,
 }
 
 impl Source for Here {
@@ -40,6 +42,7 @@ impl Source for Here {
             Scope::Sysctl(folder) => sysctl::read(folder),
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
+            Scope::Link(scope) => self.links.read(*scope),
         }
     }
 }
@@ -63,11 +66,51 @@ impl Named for Here {
         let leads = |change: &Change| matches!(&change.object, Object::Sysctl(key) if key.leads());
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by_key(|at| !leads(&changes[*at]));
-        let parameters = order.iter().filter_map(|at| Some((*at, parameter(&changes[*at])?)));
-        parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))?;
-        let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
-        let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
-        if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
+        // What a script does by one mechanism and then by another is done in that order.
+        order.chunk_by(|one, other| Mechanism::of(&changes[*one]) == Mechanism::of(&changes[*other])).try_for_each(|part| {
+            let refused = |refusal: Refusal| Refusal { at: part.get(refusal.at).copied().unwrap_or(0), ..refusal };
+            match part {
+                [first, .., last] if last - first + 1 == part.len() && part.is_sorted() => self.write_part(&changes[*first..=*last]),
+                _ => self.write_part(&part.iter().map(|at| changes[*at].clone()).collect::<Vec<_>>()),
+            }
+            .map_err(refused)
+        })
+    }
+}
+
+/// By what a change is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mechanism {
+    Sysctl,
+    Sets,
+    Links,
+}
+
+impl Mechanism {
+    fn of(change: &Change) -> Self {
+        match change.object {
+            Object::Sysctl(_) => Self::Sysctl,
+            Object::Link(_) => Self::Links,
+            _ => Self::Sets,
+        }
+    }
+}
+
+impl Here {
+    /// Makes changes of one mechanism.
+    fn write_part(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        match changes.first().map(Mechanism::of) {
+            Some(Mechanism::Links) => self.links.write(changes),
+            Some(Mechanism::Sysctl) => {
+                let parameters = changes.iter().enumerate().filter_map(|(at, change)| Some((at, parameter(change)?)));
+                parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))
+            }
+            _ => {
+                let (at, steps): (Vec<usize>, Vec<Step>) = changes.iter().enumerate().filter_map(|(at, change)| Some((at, step(change)?))).unzip();
+                let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
+                if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Paint, named};
+use super::{Paint, links, named};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
@@ -180,10 +180,10 @@ pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
             _ => None,
         })
         .collect();
-    let mut text = String::new();
+    let (mut text, mut told) = (String::new(), links::Told::default());
     for change in changes {
         let Some(at) = at(change) else {
-            text.extend(named::command(change));
+            text.extend(named::command(change, &mut told));
             continue;
         };
         let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));

@@ -4,6 +4,7 @@ pub(crate) mod changes;
 mod fault;
 mod function;
 mod markdown;
+mod links;
 mod named;
 mod paint;
 pub(crate) mod recipe;
