@@ -158,7 +158,7 @@ pub(super) fn rule(rule: &Rule) -> Map {
     let range = |(first, last): (u16, u16)| format!("{first}-{last}");
     fields.text("sport", rule.sport.map(range)).text("dport", rule.dport.map(range));
     fields.text("uidrange", rule.uidrange.map(|(first, last)| format!("{first}-{last}")));
-    fields.number("suppress_prefixlength", rule.suppress).value("proto", Some(named(PROTOCOLS, rule.proto.into())));
+    fields.number("suppress_prefixlength", rule.suppress).value("proto", (rule.proto != 0).then(|| named(PROTOCOLS, rule.proto.into())));
     match rule.action {
         Action::Lookup(table) => fields.value("lookup", Some(named(TABLES, table))),
         Action::Goto(to) => fields.number("goto", Some(to)),

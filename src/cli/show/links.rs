@@ -70,7 +70,7 @@ fn becomes(object: &Object, state: &State) -> String {
 /// Writes an object with its state in the words of ip(8).
 fn words(object: &Object, state: &State) -> String {
     match (object, state) {
-        (Object::Link(dev), State::Link(link)) => format!("{dev} {link}"),
+        (Object::Link(dev), State::Link(link)) => format!("{dev} type {link}"),
         (Object::Setting(dev, setting), State::Setting(value)) => format!("{dev} {}", setting.command(value)),
         (Object::Address(key), State::Address(about)) => addressed(key, about),
         (Object::Neighbour(key), State::Neighbour(about)) => known(key, about),

@@ -90,8 +90,6 @@ fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
-/// Who has set a rule, if it does not say: `RTPROT_BOOT`, as ip(8) has it.
-const BOOT: u8 = 3;
 /// What the kernel sets by itself.
 const KERNEL: u8 = 2;
 
@@ -173,7 +171,7 @@ fn empty() -> Rule {
         l3mdev: false,
         action: Action::Nop,
         suppress: None,
-        proto: BOOT,
+        proto: 0,
         rest: Raw::default(),
     }
 }
@@ -331,7 +329,7 @@ impl Rule {
             Action::Prohibit => line.word("prohibit"),
         };
         line.pair("suppress_prefixlength", self.suppress);
-        line.pair("proto", (![0, BOOT].contains(&self.proto)).then(|| shown(PROTOCOLS, self.proto.into())));
+        line.pair("proto", (self.proto != 0).then(|| shown(PROTOCOLS, self.proto.into())));
     }
 }
 
