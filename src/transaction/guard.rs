@@ -244,6 +244,10 @@ fn links(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
 fn ways(flow: &Flow, changes: &[Change], before: &Inventory, after: &Inventory) -> Vec<Risk> {
     let (here, peer) = (flow.here.ip().to_canonical(), flow.peer.ip().to_canonical());
     let known = link::path::ends(before, here, peer);
+    if known.iter().all(Option::is_none) {
+        // What is cut already, any way is good for.
+        return Vec::new();
+    }
     let new: Vec<_> = link::path::ends(after, here, peer).into_iter().filter(|end| !known.contains(end)).collect();
     let told = |end: &Option<Vec<link::route::Hop>>| match end {
         None => format!("nothing leads to {peer} any more"),

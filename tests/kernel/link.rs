@@ -171,7 +171,7 @@ addr add 203.0.113.9/24 dev left0
 addr add 2001:db8:5::1/64 dev left0 nodad
 route add 10.0.0.0/8 via 203.0.113.2 mtu 1300
 route add default table 100 nexthop via 203.0.113.2 weight 3 nexthop via 203.0.113.3
--6 route add 2001:db8:6::/64 via 2001:db8:5::2 metric 5
+route add 2001:db8:6::/64 via 2001:db8:5::2 metric 5
 neigh add 203.0.113.2 lladdr 02:00:5e:10:00:02 dev left0
 route add 172.16.0.0/12 via 192.0.2.2 src 203.0.113.9
 ";
@@ -198,7 +198,7 @@ fn a_link_is_taken_away_and_made_again(world: &World) {
 }
 
 fn links_that_others_use_come_back_in_order(world: &World) {
-    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set br7 up\nlink add left0 type veth peer name right0\nlink set left0 master br7 up\naddr add 203.0.113.1/24 dev br7\nlink add link left0 name mac0 type macvlan mode bridge\nlink set mac0 up\n");
+    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set br7 up\nlink add left0 type veth peer name right0\nlink set left0 master br7 up\naddr add 203.0.113.1/24 dev br7\nlink add link right0 name mac0 type macvlan mode bridge\nlink set mac0 up\n");
     let before = world.state();
     // A port loses its bridge.
     does(world, "bridge", "link::del(\"br7\");");
@@ -206,7 +206,7 @@ fn links_that_others_use_come_back_in_order(world: &World) {
     world.undo();
     assert_eq!(world.state(), before);
     // What stands on a link goes with it, and so does the other end.
-    does(world, "pair", "link::del(\"right0\");");
+    does(world, "pair", "link::del(\"left0\");");
     assert!(!ip("link").contains("mac0"));
     world.undo();
     assert_eq!(world.state(), before);
@@ -319,7 +319,7 @@ fn two_recipes_share_a_link(world: &World) {
 }
 
 fn the_last_address_takes_its_routes_along(world: &World) {
-    tool("ip", &["-batch", "-"], "addr add 203.0.113.1/24 dev eth1\naddr add 203.0.113.2/24 dev eth1\nroute add 10.0.0.0/8 via 198.51.100.2\nroute add 10.1.0.0/16 via 192.0.2.2 src 203.0.113.2\n-6 route add 2001:db8:9::/64 via 2001:db8:1::2 src 2001:db8:1::1\n");
+    tool("ip", &["-batch", "-"], "addr add 203.0.113.1/24 dev eth1\naddr add 203.0.113.2/24 dev eth1\nroute add 10.0.0.0/8 via 198.51.100.2\nroute add 10.1.0.0/16 via 192.0.2.2 src 203.0.113.2\nroute add 2001:db8:9::/64 via 2001:db8:1::2 src 2001:db8:1::1\n");
     let before = world.state();
     // The second address of a network goes with the first.
     does(world, "primary", "link::get(\"eth1\").addresses().del(\"203.0.113.1\");");
@@ -341,7 +341,7 @@ fn the_last_address_takes_its_routes_along(world: &World) {
     assert!(ip("addr").contains("203.0.113.1/24"));
     drop(before);
     std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "0").unwrap();
-    tool("ip", &["-batch", "-"], "addr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\nroute del 10.0.0.0/8\n-6 route del 2001:db8:9::/64\nroute del 10.1.0.0/16\n");
+    tool("ip", &["-batch", "-"], "addr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\nroute del 10.0.0.0/8\nroute del 2001:db8:9::/64\nroute del 10.1.0.0/16\n");
 }
 
 fn settings_are_read_as_they_are_set(world: &World) {
@@ -363,7 +363,7 @@ fn settings_are_read_as_they_are_set(world: &World) {
     world.undo();
     assert_eq!(world.state(), before);
     let said = world.run("small", "link::get(\"eth1\").set(\"mtu 10\");");
-    assert!(said.code == Some(1) && said.err.contains("cannot set the mtu of the link eth1 to 10") && said.err.contains("less than minimum"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("cannot set the mtu of the link eth1 to 10") && said.err.contains("less than"), "{said:?}");
     // IPv6 leaves a link that has no room for it, and comes back.
     does(world, "room", "link::get(\"eth1\").set(\"mtu 1000\");");
     assert!(!ip("-6 addr show eth1").contains("2001:db8:1::1"));
@@ -408,7 +408,7 @@ fn links_are_listed_as_ip_lists_them(world: &World) {
 fn kinds_of_links_are_made(world: &World) {
     let before = world.state();
     let kinds = [
-        ("br7 type bridge stp_state 1 priority 4096 vlan_filtering 1 ageing_time 1000", "bridge"),
+        ("br7 type bridge stp_state 1 priority 4096 ageing_time 1000", "bridge"),
         ("link eth1 name mac0 type macvlan mode private", "macvlan"),
         ("vx0 type vxlan id 77 remote 192.0.2.2 local 192.0.2.1 dstport 4789 nolearning dev eth0 ttl 8", "vxlan"),
         ("vx6 type vxlan id 78 remote 2001:db8::2 dstport 4790", "vxlan"),

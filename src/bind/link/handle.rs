@@ -147,6 +147,11 @@ impl All<'_> {
         self.links.find(name)
     }
 
+    /// Tells whether the kernel has made something by itself.
+    fn is_automatic(&self, object: &Object) -> bool {
+        matches!(self.found.get(&Any::Link(object.clone())), Some(AnyState::Link(state)) if state.is_automatic())
+    }
+
     /// Gives what is in the list.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Object, &State)> {
         self.found.iter().filter_map(|(object, state)| match (object, state) {
@@ -202,6 +207,9 @@ pub(super) fn take(ctx: &NativeCallContext, from: &impl List, given: &Dynamic, s
     let mut edits = Vec::new();
     for line in super::given::lines(ctx, given, from.form())? {
         let meant = from.meant(&line, &all).map_err(|f| call::fault(ctx, f))?;
+        if let Some(object) = meant.iter().find(|object| all.is_automatic(object)) {
+            return Err(call::fault(ctx, object.left_to_the_kernel("take away")));
+        }
         let tried = || format!("take away {} `{}`", from.form().what, line.words);
         match meant.len() {
             0 if strict => {

@@ -92,24 +92,27 @@ impl Live {
         Ok(())
     }
 
-    /// Gives the orders that come first, and tells how many they are.
+    /// Gives the orders that come first, and tells how many they are. One that may have to wait is the last: the kernel does what stands behind it in its
+    /// datagram all the same.
     fn orders(&mut self, changes: &[Change], steps: &[(usize, Step<'_>)]) -> Result<usize, Refusal> {
-        let orders: Vec<&Order> = steps.iter().map_while(|(_, step)| if let Step::Order(order) = step { Some(order) } else { None }).collect();
-        let (begun, mut done) = (Instant::now(), 0);
-        while done < orders.len() {
-            let at = steps.get(done).map_or(0, |(at, _)| *at);
+        let mut orders: Vec<&Order> = steps.iter().map_while(|(_, step)| if let Step::Order(order) = step { Some(order) } else { None }).collect();
+        let patient = steps.iter().take(orders.len()).position(|(at, _)| refusal::may_have_to_wait(&changes[*at]));
+        orders.truncate(patient.map_or(orders.len(), |at| at + 1));
+        let (begun, mut first) = (Instant::now(), 0);
+        loop {
+            let at = steps.get(first).map_or(0, |(at, _)| *at);
             let rtnl = self.rtnl().map_err(|fault| Refusal { fault, at })?;
-            let stopped = rtnl.order(&orders[done..]);
+            let stopped = rtnl.order(&orders[first..]);
             let stopped = stopped.map_err(|error| Refusal { fault: super::errno::fault(refusal::tried(&changes[at]), error), at })?;
-            let Some(stopped) = stopped else { break };
-            done += stopped.at;
-            let at = steps.get(done).map_or(at, |(at, _)| *at);
-            if !refusal::may_pass(&changes[at], &stopped.refused) || begun.elapsed() > PATIENCE {
+            let Some(stopped) = stopped else { return Ok(orders.len()) };
+            first += stopped.at;
+            let at = steps.get(first).map_or(at, |(at, _)| *at);
+            let may_pass = refusal::may_have_to_wait(&changes[at]) && stopped.refused.errno == libc::EINVAL;
+            if !may_pass || begun.elapsed() > PATIENCE {
                 return Err(Refusal { fault: refusal::fault(&changes[at], &stopped.refused), at });
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(orders.len())
     }
 }
 

@@ -25,10 +25,9 @@ pub(super) fn tried(change: &Change) -> String {
     }
 }
 
-/// Tells whether a refusal may be over in a moment: an address of IPv6 is no `src` as long as others are asked whether they have it (RFC 4862, section 5.4).
-pub(super) fn may_pass(change: &Change, refused: &Refused) -> bool {
-    let has_src = matches!(&change.after, Some(AnyState::Link(State::Route(way))) if way.src.is_some_and(|src| src.is_ipv6()));
-    has_src && refused.errno == libc::EINVAL
+/// Tells whether a change may be refused for a while: an address of IPv6 is no `src` as long as others are asked whether they have it (RFC 4862, section 5.4).
+pub(super) fn may_have_to_wait(change: &Change) -> bool {
+    matches!(&change.after, Some(AnyState::Link(State::Route(way))) if way.src.is_some_and(|src| src.is_ipv6()))
 }
 
 /// Makes a fault of a change that was refused, with the kernel's own words.

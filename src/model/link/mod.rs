@@ -163,7 +163,7 @@ impl Object {
         match (self, now, wanted) {
             (Self::Route(_), None, Some(wanted)) if wanted.is_automatic() => Some(refuse("only the kernel says this `proto` of itself")),
             (_, Some(now), _) if changes && (now.is_automatic() || matches!(self, Self::Rule(rule) if rule.is_automatic())) => {
-                Some(refuse("the kernel has made it by itself").hint("it comes and goes with an address, a link or a packet"))
+                Some(self.left_to_the_kernel(verb))
             }
             (Self::Link(_), Some(State::Link(link)), None) if link.kind.is_empty() => {
                 Some(refuse("it is a piece of hardware, or the loopback")).map(|fault| fault.hint("it can be set down"))
@@ -180,6 +180,12 @@ impl Object {
             (Self::Setting(dev, _), _, Some(State::Setting(Value::Name(name)))) => taken(inventory, dev, name),
             _ => None,
         }
+    }
+
+    /// Refuses to change what the kernel has made by itself.
+    pub fn left_to_the_kernel(&self, verb: &str) -> Fault {
+        let fault = Fault::new(Kind::Refused, format!("{verb} the {self}"), "the kernel has made it by itself");
+        fault.hint("it comes and goes with an address, a link or a packet")
     }
 
     /// Tells whether it changes without a word: what a link is set to goes with it.

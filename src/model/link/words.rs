@@ -52,9 +52,9 @@ impl<'a> Words<'a> {
     }
 
     /// Reads the number behind a key.
-    pub(super) fn number<T: TryFrom<u64> + Display>(&mut self, key: &str, most: T) -> Result<T, Fault> {
+    pub(super) fn number<T: TryFrom<u64> + PartialOrd + Display>(&mut self, key: &str, most: T) -> Result<T, Fault> {
         let word = self.after(key)?;
-        number(word).and_then(|number| T::try_from(number).ok()).ok_or_else(|| self.fault(format!("{key} takes a number from 0 to {most}, not {word:?}")))
+        number(word).and_then(|number| T::try_from(number).ok()).filter(|number| *number <= most).ok_or_else(|| self.fault(format!("{key} takes a number from 0 to {most}, not {word:?}")))
     }
 
     /// Reads the number behind a key, or one of some names of numbers.

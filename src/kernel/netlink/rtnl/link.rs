@@ -127,18 +127,21 @@ fn info(value: &[u8], found: &mut Found) {
     if link.kind == "vxlan" {
         found.names[0] = attributes(data).find(|(kind, _)| *kind == 3).map_or(0, |(_, value)| u32_of(value));
     }
-    let kept: Vec<u8> = attributes(data).filter(|(kind, _)| comes_back(&found.link.kind, *kind)).fold(Messages::new(), |mut kept, (kind, value)| {
-        kept.attribute(kind, value);
-        kept
-    }).bytes().to_vec();
-    found.link.data = Raw::of(&kept);
+    let mut kept = Messages::new();
+    for (kind, value) in attributes(data).filter(|(kind, value)| comes_back(&link.kind, *kind, value)) {
+        // IFLA_VXLAN_TTL_INHERIT is told as a number and taken as a flag.
+        kept.attribute(kind, if link.kind == "vxlan" && kind == 28 { &[] } else { value });
+    }
+    link.data = Raw::of(kept.bytes());
 }
 
 /// Tells whether what the kernel says of a kind can be told to it again: of a bridge much is its own doing.
-fn comes_back(kind: &str, attribute: u16) -> bool {
-    match kind {
-        "bridge" => matches!(attribute, 1..=9 | 22..=45),
-        "vlan" | "vxlan" | "ipvlan" => true,
+fn comes_back(kind: &str, attribute: u16, value: &[u8]) -> bool {
+    match (kind, attribute) {
+        // Where VLANs are not filtered, not every kernel could.
+        ("bridge", 7) | ("vxlan", 28) => value.first().is_some_and(|flag| *flag != 0),
+        ("bridge", _) => matches!(attribute, 1..=9 | 22..=45),
+        ("vlan" | "vxlan" | "ipvlan", _) => true,
         _ => false,
     }
 }

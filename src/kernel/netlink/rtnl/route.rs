@@ -179,7 +179,9 @@ fn body(m: &mut Messages, key: &Key, way: &Way, scope: u8) {
     let table = u8::try_from(key.table).unwrap_or(0);
     m.raw(&[number(key.family()), key.to.length(), from_length, key.tos, table, way.proto, scope, kind]);
     m.raw(&u32::from(if onlink { ONLINK } else { 0 }).to_ne_bytes());
-    m.attribute(rta::TABLE, &key.table.to_ne_bytes());
+    if table == 0 {
+        m.attribute(rta::TABLE, &key.table.to_ne_bytes());
+    }
     if key.to.length() > 0 {
         m.attribute(rta::DST, &bytes(key.to.network().0));
     }

@@ -36,6 +36,8 @@ mod fra {
     pub(super) const IP_PROTO: u16 = 22;
     pub(super) const SPORT_RANGE: u16 = 23;
     pub(super) const DPORT_RANGE: u16 = 24;
+    pub(super) const SPORT_MASK: u16 = 28;
+    pub(super) const DPORT_MASK: u16 = 29;
 }
 
 impl Rtnl {
@@ -94,6 +96,8 @@ fn read(body: &[u8]) -> Option<Rule> {
             fra::IP_PROTO => rule.ipproto = value.first().copied(),
             fra::SPORT_RANGE => rule.sport = Some(pair(value)),
             fra::DPORT_RANGE => rule.dport = Some(pair(value)),
+            // Of a port that is no range, all bits count unless something else is said.
+            fra::SPORT_MASK | fra::DPORT_MASK if u16_of(value) == u16::MAX => {}
             fra::PAD => {}
             _ => rest.attribute(kind, value),
         }
@@ -136,7 +140,9 @@ fn body(m: &mut Messages, rule: &Rule) {
     m.raw(&[number(rule.family), length(rule.to), length(rule.from), rule.tos.unwrap_or(0), short, 0, 0, action]);
     m.raw(&(if rule.not { INVERT } else { 0 }).to_ne_bytes());
     m.attribute(fra::PRIORITY, &rule.priority.to_ne_bytes());
-    m.attribute(fra::PROTOCOL, &[rule.proto]);
+    if rule.proto != 0 {
+        m.attribute(fra::PROTOCOL, &[rule.proto]);
+    }
     if let Some(to) = rule.to {
         m.attribute(fra::DST, &bytes(to.network().0));
     }
@@ -151,9 +157,11 @@ fn body(m: &mut Messages, rule: &Rule) {
     }
     if let Some((mark, mask)) = rule.fwmark {
         m.attribute(fra::FWMARK, &mark.to_ne_bytes());
-        m.attribute(fra::FWMASK, &mask.to_ne_bytes());
+        if mask != u32::MAX {
+            m.attribute(fra::FWMASK, &mask.to_ne_bytes());
+        }
     }
-    if table != 0 {
+    if table > u32::from(u8::MAX) {
         m.attribute(fra::TABLE, &table.to_ne_bytes());
     }
     if let Action::Goto(to) = rule.action {
