@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, netns, ports, sets};
+use super::{Paint, links, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State};
@@ -16,6 +16,7 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
     part("network namespaces", netns::diff(&namespaces, paint))
+        + &links::diff(&others, paint)
         + &part("kernel parameters", parameters)
         + &part("reserved ports", ports::diff(&others, paint))
         + &part("sets", sets::diff(&others, paint))
@@ -47,8 +48,9 @@ fn name(object: &Object) -> String {
 }
 
 /// Writes the command that would do the same.
-pub(super) fn command(change: &Change) -> Option<String> {
+pub(super) fn command(change: &Change, told: &mut links::Told) -> Option<String> {
     match (&change.object, &change.after) {
+        (Object::Link(_), _) => links::command(change, told),
         (Object::Sysctl(key), Some(State::Value(value))) if !change.is_claim() => {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
@@ -67,6 +69,7 @@ pub(super) fn json(change: &Change) -> Value {
         Object::SetPair(..) => "set-names",
         Object::ReservedPort(_) => "reserved-port",
         Object::Netns(_) => "netns",
+        Object::Link(ref object) => object.noun(),
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());
@@ -100,7 +103,10 @@ kernel parameters
   = net.ipv4.ip_local_port_range is 1 2 already
 ";
         assert_eq!(diff(&changes, Paint::none()), wanted);
-        assert_eq!(changes.iter().filter_map(command).collect::<String>(), "sysctl -w net.ipv4.ip_forward=1\n");
+        assert_eq!(
+            changes.iter().filter_map(|change| command(change, &mut links::Told::default())).collect::<String>(),
+            "sysctl -w net.ipv4.ip_forward=1\n"
+        );
         assert_eq!((&json(&changes[0])["name"], &json(&changes[0])["after"]), (&json!("net.ipv4.ip_forward"), &json!("1")));
     }
 }
