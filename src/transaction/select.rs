@@ -3,7 +3,8 @@
 use super::journal::Journal;
 use super::record::{RunKind, RunRecord, RunState};
 use crate::model::iptables::{Owner, RunId};
-use crate::model::{Change, Fault, Kind, Object, State};
+use crate::model::named::agree;
+use crate::model::{Change, Fault, Kind, Object, State, tc};
 
 /// The runs of one boot in one network namespace.
 pub struct Here<'a> {
@@ -157,7 +158,11 @@ fn needs(later: &Change, earlier: &Change) -> bool {
     match (&later.object, &earlier.object) {
         (Object::Member(set, _), Object::Set(made)) => set == made && earlier.makes() && later.after.is_some(),
         (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
-        (same, object) => same == object && later.before.is_some() && later.before == earlier.after,
+        (Object::Tc(object), Object::Tc(made)) if object != made => match (&later.after, &earlier.after) {
+            (Some(State::Tc(state)), Some(State::Tc(of))) if earlier.before.is_none() => tc::is_on((object, Some(state)), made, of),
+            _ => false,
+        },
+        (same, object) => same == object && later.before.is_some() && agree(later.before.as_ref(), earlier.after.as_ref()),
     }
 }
 

@@ -6,15 +6,16 @@ use super::changes::shell;
 use super::{Paint, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
-use crate::model::{Change, Object, State};
+use crate::model::{Change, Object, State, tc};
 
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    let queues: String = others.iter().filter(|change| matches!(change.object, Object::Tc(_))).filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint))
+    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint)) + &part("traffic control", queues)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -36,6 +37,7 @@ fn name(object: &Object) -> String {
         Object::Set(set) => set.to_string(),
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
+        Object::Tc(object) => object.to_string(),
         other => other.to_string(),
     }
 }
@@ -47,8 +49,14 @@ pub(super) fn command(change: &Change) -> Option<String> {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
+        (Object::Tc(_), _) if change.is_claim() => None,
+        (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
         _ => sets::command(change),
     }
+}
+
+fn of_tc(state: &Option<State>) -> Option<&tc::State> {
+    if let Some(State::Tc(state)) = state { Some(state) } else { None }
 }
 
 /// Gives a change for a program.
@@ -58,6 +66,8 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::Tc(tc::Object::Class(..)) => "class",
+        Object::Tc(_) => "qdisc",
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

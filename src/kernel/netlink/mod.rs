@@ -6,6 +6,7 @@ pub mod message;
 pub mod nftables;
 pub mod route;
 pub mod sockets;
+pub mod tc;
 
 use std::io;
 use std::time::Duration;

@@ -49,6 +49,11 @@ impl Edit {
         makes_anew || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
     }
 
+    /// Tells whether it may make anew what another edit has made go with something else.
+    pub fn may_follow_others_that_went(&self) -> bool {
+        self.object().gives_way()
+    }
+
     /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by
     /// itself is among them.
     pub fn apply(&self, inventory: &mut Inventory) -> Result<Vec<Object>, Fault> {
@@ -94,8 +99,9 @@ fn missing(tried: String) -> Fault {
 }
 
 fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<Object>, Fault> {
-    if let Some(container) = object.container().filter(|container| !inventory.contains_key(container)) {
-        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {container}")));
+    let state = &object.settle(state, inventory)?;
+    if let Err(lacking) = object.container(Some(state), inventory) {
+        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {lacking}")));
     }
     let rival = rival(inventory, object);
     let now = inventory.get(object);
@@ -103,6 +109,7 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         return Ok(vec![object.clone()]);
     }
     if object.holds_others()
+        && !object.gives_way()
         && let Some(now) = now
     {
         let why = format!("it is there, and is another one: {}", super::Told(now));
@@ -110,7 +117,10 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
     }
     let followers = followers(object, state, inventory);
     let mut touched: Vec<Object> = rival.into_iter().collect();
-    touched.iter().for_each(|rival| drop(inventory.remove(rival)));
+    if now.is_some_and(|now| now.is_made_anew_for(state)) {
+        touched.extend(contents(inventory, object).map(|(inside, _)| inside.clone()));
+    }
+    touched.iter().for_each(|gone| drop(inventory.remove(gone)));
     touched.push(object.clone());
     touched.extend(followers.iter().map(|(object, _)| object.clone()));
     inventory.extend(followers);
@@ -174,7 +184,7 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
         for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
-            let goes_with_all = object.holds_others() && !wanted.contains_key(&object);
+            let goes_with_all = object.holds_others() && (object.gives_way() || !wanted.contains_key(&object));
             if goes_with_all {
                 // What is in it goes first, also if it was asked for before.
                 order.retain(|(other, _)| *other != object);
@@ -193,6 +203,10 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
         // What follows and stays as it was has to be known all the same: it follows on the way back, too.
         if stays && !object.is_shared() {
             continue;
+        }
+        if let Some(why) = before.as_ref().and_then(State::lacks).filter(|_| !stays) {
+            let fault = Fault::new(Kind::Refused, format!("change the {object}"), format!("{why}, so it could not be put back"));
+            return Err(fault.hint("take it away by hand, if nobody needs it back").at(origin.clone()));
         }
         let change = Change::new(object, before, after);
         match stays && asked_for {

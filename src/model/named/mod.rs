@@ -11,9 +11,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::Fault;
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::sysctl;
+use super::{sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -30,6 +31,8 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// Something of traffic control.
+    Tc(tc::Scope),
 }
 
 impl Scope {
@@ -39,6 +42,7 @@ impl Scope {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
             (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             _ => false,
         }
     }
@@ -51,31 +55,70 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
             _ => Vec::new(),
         }
     }
 
     /// Tells whether it can be made and taken away; what cannot has a value as long as what it belongs to is there.
     fn can_be_made(&self) -> bool {
-        !matches!(self, Object::Sysctl(_))
+        match self {
+            Object::Sysctl(_) => false,
+            Object::Tc(object) => object.can_be_made(),
+            _ => true,
+        }
     }
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..))
+        match self {
+            Object::Sysctl(_) | Object::Member(..) => true,
+            Object::Tc(object) => object.is_shared(),
+            _ => false,
+        }
     }
 
-    /// Gives what has to be there for it to be there.
-    fn container(&self) -> Option<Object> {
-        match self {
-            Object::Member(set, _) => Some(Object::Set(set.clone())),
-            _ => None,
+    /// Gives what it is in, beside what there is; or says what is not there that it would have to be in.
+    fn container(&self, state: Option<&State>, inventory: &Inventory) -> Result<Option<Object>, String> {
+        match (self, state) {
+            (Object::Member(set, _), _) => {
+                let set = Object::Set(set.clone());
+                if inventory.contains_key(&set) { Ok(Some(set)) } else { Err(set.to_string()) }
+            }
+            (Object::Tc(object), Some(State::Tc(state))) => Ok(object.container(Some(state), inventory)?.map(Object::Tc)),
+            (Object::Tc(object), _) => Ok(object.container(None, inventory)?.map(Object::Tc)),
+            _ => Ok(None),
         }
     }
 
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
-        matches!(self, Object::Set(_))
+        match self {
+            Object::Set(_) => true,
+            Object::Tc(object) => object.holds_others(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether another one can take its place while it is there, and what is in it goes.
+    fn gives_way(&self) -> bool {
+        matches!(self, Object::Tc(_))
+    }
+
+    /// Names what is in it: one, and several.
+    fn inside(&self) -> (&'static str, &'static str) {
+        match self {
+            Object::Set(_) => ("an element", "elements"),
+            _ => ("something", "things"),
+        }
+    }
+
+    /// Completes a state that is asked for with what is known only beside what there is, and refuses one that cannot be.
+    fn settle(&self, state: &State, inventory: &Inventory) -> Result<State, Fault> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => tc::settle(object, state, inventory).map(State::Tc),
+            (_, state) => Ok(state.clone()),
+        }
     }
 }
 
@@ -85,7 +128,25 @@ impl State {
         match (self, other) {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
+            (State::Tc(one), State::Tc(other)) => one.agrees(other),
             _ => self == other,
+        }
+    }
+
+    /// Tells whether what has this state is made anew for another one to follow: what is in it goes.
+    fn is_made_anew_for(&self, next: &State) -> bool {
+        matches!((self, next), (State::Tc(now), State::Tc(next)) if now.is_made_anew_for(next))
+    }
+
+    /// Says what of the state the kernel does not tell, so that it could not come back.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if let State::Tc(state) = self { state.lacks() } else { None }
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
+    pub fn recall(&mut self, known: &State) {
+        if let (State::Tc(state), State::Tc(known)) = (self, known) {
+            state.recall(known);
         }
     }
 
@@ -117,15 +178,16 @@ fn state_of(inventory: &Inventory, object: &Object) -> Option<State> {
     Some(State::Pair(identity(one)?, identity(other)?))
 }
 
-/// Gives what is in an object.
+/// Gives what is in an object, and in what is in it, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
+    let of_tc = if let Object::Tc(object) = container { tc::contents(inventory, object) } else { Vec::new() };
     // What is in one set stands together, and the element of no parts would be the first.
     let first = match container {
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
         _ => None,
     };
     let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
-    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object))
+    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object)).chain(of_tc)
 }
 
 /// Gives what the kernel sets by itself when an object gets another state, also where that is what it was.
@@ -186,6 +248,7 @@ impl fmt::Display for Told<'_> {
             State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
+            State::Tc(state) => write!(f, "{state}"),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! From the changes in the journal back to what there was before them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::{Inventory, Told, agree, contents, followers, state_of};
 use crate::model::change::{Change, Drift, Object, State};
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
-    let mut way = Way { present, changes, force, made: Vec::new(), drift: Vec::new(), touched: HashMap::new() };
+    let mut way = Way { present, changes, force, then: present.clone(), made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
     changes.iter().rev().for_each(|change| way.back(change));
     way.keep_followers();
     (way.made, way.drift)
@@ -17,10 +17,12 @@ struct Way<'a> {
     present: &'a Inventory,
     changes: &'a [Change],
     force: bool,
+    /// What there is after `made`.
+    then: Inventory,
     made: Vec<Change>,
     drift: Vec<Drift>,
-    /// What is in `made`, and whether it is there then.
-    touched: HashMap<Object, bool>,
+    /// What is in `made`.
+    touched: HashSet<Object>,
 }
 
 impl Way<'_> {
@@ -29,14 +31,20 @@ impl Way<'_> {
     }
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
-        if !self.touched.contains_key(object) {
-            self.touched.insert(object.clone(), then.is_some());
+        if self.touched.insert(object.clone()) {
+            match &then {
+                Some(state) => drop(self.then.insert(object.clone(), state.clone())),
+                None => drop(self.then.remove(object)),
+            }
             self.made.push(Change::new(object.clone(), now, then));
         }
     }
 
     fn back(&mut self, change: &Change) {
-        let now = state_of(self.present, &change.object);
+        let mut now = state_of(self.present, &change.object);
+        if let (Some(now), Some(after)) = (&mut now, &change.after) {
+            now.recall(after);
+        }
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
             _ if change.is_claim() => self.claim(change, now),
@@ -55,24 +63,24 @@ impl Way<'_> {
 
     /// Puts an object into the state that it had.
     fn put(&mut self, change: &Change, now: Option<State>) {
-        let is_there = |object: &Object| self.touched.get(object).copied().unwrap_or_else(|| self.present.contains_key(object));
         match &change.before {
-            Some(_) if change.object.container().is_some_and(|container| !is_there(&container)) => {
+            before @ Some(_) if change.object.container(before.as_ref(), &self.then).is_err() => {
                 self.report(change, true, "what it was in is gone");
             }
-            None => {
+            before if now.as_ref().is_some_and(|now| before.as_ref().is_none_or(|before| now.is_made_anew_for(before))) => {
                 // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
                 let inside: Vec<(Object, State)> =
-                    contents(self.present, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
+                    contents(&self.then, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
                 let theirs =
                     |(object, state): &&(Object, State)| !state.passes() && !self.changes.iter().any(|change| change.object == *object);
                 let theirs = inside.iter().filter(theirs).count();
                 if theirs > 0 && !self.force {
-                    let elements = if theirs == 1 { "an element" } else { "elements" };
-                    return self.report(change, true, format!("somebody else put {elements} into it, {theirs} in all"));
+                    let (one, several) = change.object.inside();
+                    let what = if theirs == 1 { one } else { several };
+                    return self.report(change, true, format!("somebody else put {what} into it, {theirs} in all"));
                 }
                 inside.into_iter().for_each(|(object, state)| self.make(&object, Some(state), None));
-                self.make(&change.object, now, None);
+                self.make(&change.object, now, before.clone());
             }
             before => self.make(&change.object, now, before.clone()),
         }
