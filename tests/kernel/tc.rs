@@ -129,7 +129,7 @@ fn what_fyke_reads_is_what_tc_shows(world: &World) {
         let shown = theirs.lines().find(|line| line.starts_with(&format!("qdisc {kind} {handle} {place}"))).unwrap_or_else(|| panic!("{line}: {theirs}"));
         // What tc(8) rounds, fyke says to the byte; the rest is the same.
         for option in ["rate", "burst", "peakrate", "lat", "limit", "r2q", "default"] {
-            let value = |text: &str| text.split(' ').skip_while(|word| *word != option).nth(1).map(|value| value.trim_end_matches('p').to_owned());
+            let value = |text: &str| text.split(' ').skip_while(|word| *word != option).nth(1).map(|value| value.trim_end_matches(['p', 'b']).to_owned());
             if let (Some(ours), Some(theirs)) = (value(options), value(shown)) {
                 assert_eq!(ours.to_lowercase(), theirs.to_lowercase(), "{option}: {line}: {shown}");
             }
@@ -220,7 +220,7 @@ fn a_plan_says_what_would_be(world: &World) {
     let before = world.state();
     let text = format!("{BUCKET} let eth0 = tc::device(\"eth0\"); print(eth0.get(\"root\").rate); print(eth0.classes().len()); eth0.add(\"1:99\", \"pfifo\");");
     let said = world.fyke(&["plan", &world.recipe("bucket", &text)]);
-    assert!(said.code == Some(1) && said.err.contains("there is no qdisc 1: on eth0"), "{said:?}");
+    assert!(said.code == Some(2) && said.err.contains("there is no qdisc 1: on eth0"), "{said:?}");
     let said = world.fyke_well(&["plan", &world.recipe("bucket", BUCKET)]);
     for line in [
         "traffic control\n",

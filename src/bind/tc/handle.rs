@@ -221,3 +221,24 @@ pub(super) fn shown_class(device: &tc::Device, handle: Handle, class: &Class) ->
     given::options(&class.options.to_string(), &mut map);
     Dynamic::from_map(map)
 }
+
+/// Gives what was counted as a map.
+pub(super) fn counted(object: &Object, counted: &tc::Counted) -> Dynamic {
+    let of = match object {
+        Object::Class(_, class) => ("classid", class.to_string()),
+        Object::Qdisc(_, place) => ("place", place_name(*place)),
+        Object::Device(device) => ("dev", device.to_string()),
+    };
+    let number = |number: u64| Dynamic::from(i64::try_from(number).unwrap_or(i64::MAX));
+    let map = Map::from([
+        (of.0.into(), of.1.into()),
+        ("bytes".into(), number(counted.bytes)),
+        ("packets".into(), number(counted.packets)),
+        ("drops".into(), number(counted.drops.into())),
+        ("overlimits".into(), number(counted.overlimits.into())),
+        ("requeues".into(), number(counted.requeues.into())),
+        ("backlog".into(), number(counted.backlog.into())),
+        ("queued".into(), number(counted.queued.into())),
+    ]);
+    Dynamic::from_map(map)
+}

@@ -8,6 +8,7 @@ use crate::bind::call::{self, Answer};
 use crate::model::named::Edit;
 use crate::model::tc::{Object, State};
 use crate::model::{self, Fault, Kind};
+use crate::transaction::{Query, Reading};
 
 fn make(ctx: &NativeCallContext, device: &Device, verb: &str, place: &str, qdisc: &Dynamic) -> Answer<()> {
     let command = device.qdisc(ctx, verb, place, qdisc)?;
@@ -201,6 +202,29 @@ pub mod functions {
     #[rhai_fn(global, pure, return_raw, volatile)]
     pub fn absent(ctx: NativeCallContext, device: &mut Device, place: &str) -> Answer<()> {
         gone(&ctx, device, place, Edit::Absent)
+    }
+
+    /// Lists what was counted of each qdisc and each class of the device, also of what the kernel put there by itself: bytes, packets, drops and more.
+    ///
+    /// What was queued before is written first. A plan cannot know what would be counted.
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Example
+    /// ```rhai
+    /// tc::device("lo").statistics().all(|one| one.drops == 0)
+    /// ```
+    ///
+    /// # Source
+    /// tc(8), -s qdisc show
+    #[rhai_fn(global, pure, return_raw, volatile)]
+    pub fn statistics(ctx: NativeCallContext, device: &mut Device) -> Answer<Array> {
+        device.is_there(&ctx)?;
+        match call::door(&ctx)?.read(Query::Queues(device.name.clone())).map_err(|f| call::fault(&ctx, f))? {
+            Reading::Queues(counted) => Ok(counted.iter().map(|(object, counted)| handle::counted(object, counted)).collect()),
+            _ => Ok(Array::new()),
+        }
     }
 
     /// Gives the words of tc(8) for the qdisc at a place of the device; an empty text where nobody set one.
