@@ -262,7 +262,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "as the handle of a qdisc: ",
         &[r#"tc::qdisc("add dev eth0 root handle 10000: pfifo")"#, r#"tc::qdisc("add dev eth0 root handle 1:5 pfifo")"#, r#"tc::qdisc("add dev eth0 root handle x: pfifo")"#],
     ),
-    ("R31", "it belongs to ingress and clsact", &[r#"tc::qdisc("add dev eth0 root handle ffff: pfifo")"#]),
+    ("R31", "has the handle ffff: already", &[r#"tc::qdisc(["add dev eth0 ingress", "add dev eth0 root handle ffff: pfifo"])"#]),
     ("R31", "and not 0", &[r#"tc::class("add dev eth0 parent 1: classid 1:0 htb rate 1mbit")"#, r#"tc::class("add dev eth0 parent 1: classid :5 htb rate 1mbit")"#]),
     (
         "R31",
@@ -303,7 +303,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         &[
             r#"tc::qdisc("put dev eth0 root pfifo")"#,
             r#"tc::qdisc("add dev eth0 root pfifo limt 5")"#,
-            r#"tc::qdisc("add dev eth0 root netem delay 1ms; reboot")"#,
+            r#"tc::qdisc("add dev eth0 root netem delay 1ms reboot")"#,
             r#"tc::device("eth0").add("root", #{ kind: "netem", dely: "1ms" })"#,
             r#"tc::qdisc("add dev eth0 ingress limit 5")"#,
         ],

@@ -7,6 +7,7 @@ mod cases;
 mod findings;
 mod firewalls;
 mod page;
+mod shaping;
 mod steps;
 
 use crate::kernel::world::{World, on_both};

@@ -162,9 +162,6 @@ impl OfQdisc {
         let device = at.device(&words)?;
         let handle = at.handle.unwrap_or(Handle::NONE);
         let is_ingress = at.parent == Some(Handle::INGRESS);
-        if handle == Handle::OF_INGRESS && !is_ingress {
-            return Err(words.refuse("handle", "ffff:", "it belongs to ingress and clsact"));
-        }
         let place = match (at.parent, at.handle) {
             (Some(parent), _) => Place::At(parent),
             (None, Some(handle)) if verb != Verb::Add => Place::With(handle),

@@ -10,6 +10,8 @@ mod handle;
 mod kind;
 mod options;
 mod qdisc;
+#[cfg(test)]
+mod tests;
 mod tree;
 pub mod units;
 pub mod words;

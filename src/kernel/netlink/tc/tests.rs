@@ -222,7 +222,7 @@ fn lines() -> impl Strategy<Value = String> {
         line("netem delay 10ms", &[&["reorder 1%", "reorder 2% 3%", "reorder 5% gap 7"]]),
         line("tbf", &[
             &["rate 1mbit", "rate 33kbit", "rate 7gbit", "rate 50gbit", "rate 3kbps"],
-            &["burst 1600", "burst 32kbit", "burst 1mb"],
+            &["burst 1600", "burst 32kbit", "burst 100kb"],
             &["latency 50ms", "limit 3000", "latency 1us", "limit 17kb"],
             &["", "overhead 4", "mpu 64 linklayer atm"],
         ]),
