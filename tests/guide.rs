@@ -185,4 +185,5 @@ pages! {
     what_the_guide_says_of_limits_is_true: "limiting-connections.md"
     what_the_guide_says_of_namespaces_is_true: "namespaces.md"
     what_the_guide_says_of_nat_is_true: "nat.md"
+    what_the_guide_says_of_queues_is_true: "traffic-control.md"
 }

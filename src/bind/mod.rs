@@ -17,6 +17,7 @@ pub mod session;
 pub mod sockets;
 pub mod sys;
 pub mod sysctl;
+pub mod tc;
 pub mod types;
 
 use rhai::plugin::exported_manifest;
@@ -42,6 +43,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "link", summary: "Links, addresses, neighbours, routes and rules, after ip(8)", module: link::module },
     Room { name: "packet", summary: "Packets: built from layers, taken apart into layers, in files", module: packet::module },
     Room { name: "netns", summary: "Network namespaces, after ip-netns(8)", module: netns::module },
+    Room { name: "tc", summary: "Traffic control: what queues on a device, after tc(8)", module: tc::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
     Room { name: "sockets", summary: "What programs have open towards the network, after ss(8)", module: sockets::module },
     Room { name: "ports", summary: "The ports that the kernel chooses by itself, and those that it leaves alone", module: ports::module },

@@ -29,6 +29,7 @@ pub mod state;
 pub mod stdio;
 pub mod store;
 pub mod sysctl;
+pub mod tc;
 pub mod text;
 pub mod tool;
 pub mod trust;

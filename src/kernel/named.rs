@@ -6,7 +6,8 @@ use super::{link, reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
-use crate::model::{Change, Fault, Object, State, netns};
+use crate::model::tc::{self, Counted, Device};
+use crate::model::{Change, Fault, Kind, Object, State, netns};
 
 /// A refusal of one of several changes. Those before it were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub struct Refusal {
 pub trait Source: Send {
     /// Reads what there is. What is not there is left out.
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault>;
+
+    /// Reads what was counted of the queues of a device. A kernel in memory counts nothing.
+    fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
+        let why = "only packets that have passed can tell it";
+        Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), why))
+    }
 }
 
 /// The objects of one network namespace, to read and to write.
@@ -34,6 +41,7 @@ pub trait Named: Source {
 pub struct Here {
     sets: ipset::live::Live,
     links: link::Live,
+    queues: super::tc::Live,
 }
 
 impl Source for Here {
@@ -45,7 +53,12 @@ impl Source for Here {
             Scope::ReservedPorts => reserved_ports::read(),
             Scope::Netns(scope) => names::read(scope),
             Scope::Link(scope) => self.links.read(*scope),
+            Scope::Tc(scope) => self.queues.read(scope),
         }
+    }
+
+    fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
+        self.queues.counted(device)
     }
 }
 
@@ -81,6 +94,7 @@ enum Mechanism {
     ReservedPorts,
     Sets,
     Links,
+    Queues,
     Namespaces,
 }
 
@@ -91,6 +105,7 @@ impl Mechanism {
             Object::ReservedPort(_) => Some(Self::ReservedPorts),
             Object::Set(_) | Object::Member(..) | Object::SetPair(..) => Some(Self::Sets),
             Object::Link(_) => Some(Self::Links),
+            Object::Tc(_) => Some(Self::Queues),
             Object::Netns(_) => Some(Self::Namespaces),
             _ => None,
         }
@@ -115,6 +130,7 @@ impl Here {
                 if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
             }
             Some(Mechanism::Links) => self.links.write(changes),
+            Some(Mechanism::Queues) => self.queues.write(changes),
             Some(Mechanism::Namespaces) => {
                 let namespaces = changes.iter().enumerate().filter_map(|(at, change)| Some((at, namespace(change)?)));
                 namespaces.into_iter().try_for_each(|(at, write)| write().map_err(|fault| Refusal { fault, at }))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Origin;
 use super::ipset::{Definition, Element, Entry, SetName};
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
-use super::{Family, Fault, Kind, link, netns, sysctl};
+use super::{Family, Fault, Kind, link, netns, sysctl, tc};
 
 /// What a change is about. An object has an identity that outlives what happens around it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub enum Object {
     Netns(netns::Object),
     /// A link, what belongs to one, a route or a rule.
     Link(link::Object),
+    /// Something of traffic control.
+    Tc(tc::Object),
 }
 
 /// The state of an object.
@@ -66,6 +68,8 @@ pub enum State {
     Netns(netns::State),
     /// The state of a link, of what belongs to one, of a route or a rule.
     Link(link::State),
+    /// The state of something of traffic control.
+    Tc(tc::State),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -139,7 +143,7 @@ impl Change {
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
         let is_owned = match &self.object {
-            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_) => true,
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_) | Object::Tc(_) => true,
             Object::Link(object) => object.holds_others(),
             _ => false,
         };
@@ -174,7 +178,8 @@ impl Object {
             | Object::SetPair(..)
             | Object::ReservedPort(_)
             | Object::Netns(_)
-            | Object::Link(_) => None,
+            | Object::Link(_)
+            | Object::Tc(_) => None,
         }
     }
 
@@ -207,6 +212,7 @@ impl fmt::Display for Object {
             Object::ReservedPort(port) => write!(f, "reserved port {port}"),
             Object::Netns(object) => write!(f, "{object}"),
             Object::Link(object) => write!(f, "{object}"),
+            Object::Tc(object) => write!(f, "{object}"),
         }
     }
 }

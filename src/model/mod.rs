@@ -28,6 +28,7 @@ pub mod sockets;
 pub mod source;
 pub mod sysctl;
 pub mod systemd;
+pub mod tc;
 
 pub use change::{Change, Drift, Object, Place, Report, State};
 pub use family::Family;

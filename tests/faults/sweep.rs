@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use nix::mount::{MntFlags, umount2};
 
-use super::rooms::Room;
+use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, queues, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -104,6 +104,10 @@ impl<'a> Stage<'a> {
             let _ = umount2(path.as_str(), MntFlags::MNT_DETACH);
             fs::remove_file(path).unwrap();
         }
+        for place in [["eth0", "root"], ["eth0", "ingress"], ["eth1", "root"], ["eth1", "clsact"]] {
+            // Where nothing is, nothing is taken away.
+            let _ = Command::new("tc").args(["qdisc", "del", "dev"]).args(place).output().unwrap();
+        }
     }
 
     fn wipe_rules(&self) {
@@ -127,6 +131,7 @@ impl<'a> Stage<'a> {
             tool("ip", &["netns", "exec", "foreign", &program, "-A", "INPUT", "-p", "tcp", "--dport", "6", "-j", "DROP"], "");
             fs::File::create("/run/netns/half").unwrap().set_permissions(fs::Permissions::from_mode(0)).unwrap();
         }
+        tool("tc", &["-batch", "-"], QUEUED);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }
@@ -176,6 +181,7 @@ impl<'a> Stage<'a> {
         state.extend(sets());
         state.extend(names().iter().filter(|name| *name != "client").map(|name| inside(name, backend)));
         state.extend(files("/run/fyke/netns").iter().map(|_| "one is kept aside".to_owned()));
+        state.extend(queues());
         without_run(&state.join("\n"))
     }
 }

@@ -21,6 +21,7 @@ mod sockets;
 mod ssh_rate_limit;
 mod sys;
 mod sysctl;
+mod tc;
 mod traces;
 mod undo;
 pub(crate) mod world;

@@ -153,6 +153,7 @@ pub(crate) struct State {
     sets: Vec<String>,
     namespaces: Vec<String>,
     links: Vec<String>,
+    queues: Vec<String>,
 }
 
 impl State {
@@ -271,6 +272,7 @@ impl World {
             sets: sets(),
             namespaces: namespaces(),
             links: links(),
+            queues: queues(),
         }
     }
 
@@ -442,6 +444,32 @@ fn plain_link(link: &Value) -> Value {
     info.as_object_mut().into_iter().for_each(|info| drop(info.remove("info_slave_data")));
     plain.insert("linkinfo".into(), info);
     Value::Object(plain)
+}
+
+/// Gives what tc(8) shows of all devices, without what it counts and without how many there are that use it.
+pub(crate) fn queues() -> Vec<String> {
+    let plain = |line: &str| {
+        let (mut words, mut kept) = (line.split_whitespace(), Vec::new());
+        while let Some(word) = words.next() {
+            match ["refcnt", "direct_packets_stat"].contains(&word) {
+                true => drop(words.next()),
+                false => kept.push(word),
+            }
+        }
+        kept.join(" ")
+    };
+    let mut lines: Vec<String> = tool("tc", &["-d", "qdisc", "show"], "").lines().map(plain).collect();
+    let devices: Vec<String> = lines.iter().filter_map(|line| Some(line.split_once(" dev ")?.1.split(' ').next()?.to_owned())).collect();
+    // Only where somebody has set a qdisc, something can be in it.
+    let set = |device: &&String| lines.iter().any(|line| line.contains(&format!(" dev {device} ")) && !line.contains(" 0: dev "));
+    let mut more = Vec::new();
+    for device in devices.iter().filter(set).collect::<std::collections::BTreeSet<_>>() {
+        let classes = tool("tc", &["-d", "class", "show", "dev", device], "");
+        more.extend(classes.lines().map(|line| format!("{device}: {}", plain(line))));
+    }
+    lines.extend(more);
+    lines.sort();
+    lines
 }
 
 /// Gives the parameters of this namespace that do not change by themselves, by their paths.

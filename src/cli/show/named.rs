@@ -6,7 +6,7 @@ use super::changes::shell;
 use super::{Paint, links, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
-use crate::model::{Change, Object, State};
+use crate::model::{Change, Object, State, tc};
 
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
@@ -14,12 +14,18 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
     let (namespaces, others): (Vec<&Change>, _) = others.into_iter().partition(|change| matches!(change.object, Object::Netns(_)));
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    let queues: String = others
+        .iter()
+        .filter(|change| matches!(change.object, Object::Tc(_)))
+        .filter_map(|change| Some(line(change, paint)? + "\n"))
+        .collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
     part("network namespaces", netns::diff(&namespaces, paint))
         + &links::diff(&others, paint)
         + &part("kernel parameters", parameters)
         + &part("reserved ports", ports::diff(&others, paint))
         + &part("sets", sets::diff(&others, paint))
+        + &part("traffic control", queues)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -43,6 +49,7 @@ fn name(object: &Object) -> String {
         Object::SetPair(one, other) => format!("{one} {other}"),
         Object::ReservedPort(port) => port.to_string(),
         Object::Netns(object) => netns::name(object),
+        Object::Tc(object) => object.to_string(),
         other => other.to_string(),
     }
 }
@@ -56,8 +63,14 @@ pub(super) fn command(change: &Change, told: &mut links::Told) -> Option<String>
         }
         (Object::Sysctl(_), _) => None,
         (Object::Netns(_), _) => netns::command(change),
+        (Object::Tc(_), _) if change.is_claim() => None,
+        (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
         _ => sets::command(change),
     }
+}
+
+fn of_tc(state: &Option<State>) -> Option<&tc::State> {
+    if let Some(State::Tc(state)) = state { Some(state) } else { None }
 }
 
 /// Gives a change for a program.
@@ -70,6 +83,8 @@ pub(super) fn json(change: &Change) -> Value {
         Object::ReservedPort(_) => "reserved-port",
         Object::Netns(_) => "netns",
         Object::Link(ref object) => object.noun(),
+        Object::Tc(tc::Object::Class(..)) => "class",
+        Object::Tc(_) => "qdisc",
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

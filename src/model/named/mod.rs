@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{Fault, link, netns, sysctl};
+use super::{Fault, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -36,6 +36,8 @@ pub enum Scope {
     Netns(netns::Scope),
     /// Links and what belongs to them, routes or rules.
     Link(link::Scope),
+    /// Something of traffic control.
+    Tc(tc::Scope),
 }
 
 impl Scope {
@@ -47,6 +49,7 @@ impl Scope {
             (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
+            (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             _ => false,
         }
     }
@@ -69,6 +72,7 @@ impl Object {
             Object::ReservedPort(_) => vec![Scope::ReservedPorts],
             Object::Netns(object) => vec![Scope::Netns(object.scope())],
             Object::Link(object) => object.scopes(),
+            Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
             _ => Vec::new(),
         }
     }
@@ -78,16 +82,20 @@ impl Object {
         match self {
             Object::Sysctl(_) => false,
             Object::Link(object) => object.can_be_made(),
+            Object::Tc(object) => object.can_be_made(),
             _ => true,
         }
     }
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(
-            self,
-            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) | Object::Link(_)
-        )
+        match self {
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) | Object::Link(_) => {
+                true
+            }
+            Object::Tc(object) => object.is_shared(),
+            _ => false,
+        }
     }
 
     /// Tells whether others may follow it, see [`follows`].
@@ -104,12 +112,42 @@ impl Object {
         }
     }
 
+    /// Names what is not there of what it has to be in, in a state; nothing where nothing is missing.
+    fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
+            _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
+        }
+    }
+
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
         match self {
             Object::Set(_) | Object::Netns(_) => true,
             Object::Link(object) => object.holds_others(),
+            Object::Tc(object) => object.holds_others(),
             _ => false,
+        }
+    }
+
+    /// Tells whether another one can take its place while it is there, and what is in it goes.
+    fn gives_way(&self) -> bool {
+        matches!(self, Object::Tc(_))
+    }
+
+    /// Names what is in it: one, and several.
+    fn inside(&self) -> (&'static str, &'static str) {
+        match self {
+            Object::Set(_) => ("an element", "elements"),
+            _ => ("something", "things"),
+        }
+    }
+
+    /// Completes a state that is asked for with what is known only beside what there is, and refuses one that cannot be.
+    fn settle(&self, state: &State, inventory: &Inventory) -> Result<State, Fault> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => tc::settle(object, state, inventory).map(State::Tc),
+            (_, state) => Ok(state.clone()),
         }
     }
 
@@ -144,7 +182,25 @@ impl State {
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
             (State::Netns(one), State::Netns(other)) => one.agrees(other),
             (State::Link(one), State::Link(other)) => one.agrees(other),
+            (State::Tc(one), State::Tc(other)) => one.agrees(other),
             _ => self == other,
+        }
+    }
+
+    /// Tells whether what has this state is made anew for another one to follow: what is in it goes.
+    fn is_made_anew_for(&self, next: &State) -> bool {
+        matches!((self, next), (State::Tc(now), State::Tc(next)) if now.is_made_anew_for(next))
+    }
+
+    /// Says what of the state the kernel does not tell, so that it could not come back.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if let State::Tc(state) = self { state.lacks() } else { None }
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
+    pub fn recall(&mut self, known: &State) {
+        if let (State::Tc(state), State::Tc(known)) = (self, known) {
+            state.recall(known);
         }
     }
 
@@ -190,15 +246,16 @@ fn state_of(inventory: &Inventory, object: &Object) -> Option<State> {
     Some(State::Pair(identity(one)?, identity(other)?))
 }
 
-/// Gives what is in an object.
+/// Gives what is in an object, and in what is in it, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
+    let of_tc = if let Object::Tc(object) = container { tc::contents(inventory, object) } else { Vec::new() };
     // What is in one set stands together, and the element of no parts would be the first.
     let first = match container {
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
         _ => None,
     };
     let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
-    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object))
+    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object)).chain(of_tc)
 }
 
 /// Gives what goes or changes when an object goes, what stands on others first.
@@ -220,6 +277,7 @@ fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Obje
             };
             inventory.iter().filter_map(made).collect()
         }
+        _ if inventory.get(object).is_some_and(|now| now.is_made_anew_for(state)) => going_with(inventory, object),
         _ => Vec::new(),
     }
 }
@@ -266,6 +324,14 @@ pub fn follows(change: &Change, lead: &Change) -> bool {
     }
 }
 
+/// Says what a change does that whoever asks for it may not expect.
+pub fn remark(change: &Change) -> Option<String> {
+    match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+        _ => None,
+    }
+}
+
 /// A state as it is told in a sentence.
 pub struct Told<'a>(pub &'a State);
 
@@ -282,6 +348,7 @@ impl fmt::Display for Told<'_> {
             State::Pair(..) => write!(f, "as they were named"),
             State::Netns(state) => write!(f, "{state}"),
             State::Link(state) => write!(f, "{state}"),
+            State::Tc(state) => write!(f, "{state}"),
         }
     }
 }
