@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::rooms::Room;
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, links, plain, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -26,6 +26,36 @@ create other hash:net comment
 add other 198.51.100.0/24
 create spare hash:ip timeout 0
 add spare 192.0.2.9
+";
+
+/// What other programs have as links, with what is on them. What the kernel would choose at random is chosen here.
+const LINKS: &str = "\
+link add left0 index 71 address 02:00:5e:10:00:71 type veth peer name right0 index 72 address 02:00:5e:10:00:72
+link add spare0 index 73 address 02:00:5e:10:00:73 type veth peer name spare1 index 74 address 02:00:5e:10:00:74
+link set left0 up
+link set right0 up
+link set spare0 up
+addr add 203.0.113.1/24 dev left0
+addr add 2001:db8:5::1/64 dev left0 nodad
+addr add 198.18.0.1/24 dev spare0
+route add 10.5.0.0/16 via 203.0.113.2
+route add 10.6.0.0/16 via 203.0.113.2 metric 5
+route add 2001:db8:6::/64 via 2001:db8:5::2
+route add 10.7.0.0/16 via 198.18.0.2
+neigh add 203.0.113.2 lladdr 02:00:5e:10:00:02 dev left0
+rule add from 198.18.0.0/24 lookup 100
+";
+
+/// The links of others and of the recipes, and what is left of these without a link.
+const LINKS_GONE: &str = "\
+link del left0
+link del spare0
+link del ours0
+link del br7
+rule del from 198.18.0.0/24
+rule del from 203.0.113.0/24
+rule del to 10.9.0.0/16
+route del blackhole 10.9.0.0/16
 ";
 
 /// A state, as text: equal texts are equal states.
@@ -91,6 +121,9 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        // What is not there need not be taken away.
+        let gone = self.world.folder.file("gone", LINKS_GONE);
+        let _ = std::process::Command::new("ip").args(["-force", "-batch", &gone]).output().unwrap();
     }
 
     fn wipe_rules(&self) {
@@ -104,6 +137,7 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         tool("ipset", &["restore"], SETS);
+        tool("ip", &["-batch", "-"], LINKS);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }
@@ -151,6 +185,7 @@ impl<'a> Stage<'a> {
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
+        state.extend(links());
         without_run(&state.join("\n"))
     }
 }
