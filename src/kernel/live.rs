@@ -1,4 +1,4 @@
-//! The network namespace in which fyke runs.
+//! A network namespace of Linux.
 
 use std::path::Path;
 

@@ -42,7 +42,7 @@ impl Door {
 
     /// Runs a program, after everything that is queued is written. It is an act that answers: what the program does cannot be lifted.
     pub fn run(&self, command: &Command, origin: Origin) -> Result<Ran, Fault> {
-        self.lock().run(command, &origin)
+        self.lock().there(|it| it.run(command, &origin))
     }
 }
 
@@ -58,7 +58,7 @@ impl Transaction {
 
     fn run(&mut self, command: &Command, origin: &Origin) -> Result<Ran, Fault> {
         self.flush()?;
-        let what = format!("ran `{command}`");
+        let what = self.named_here(format!("ran `{command}`"));
         self.ledger.act(&what, origin)?;
         let outcome = self.kernel.run(command);
         // Also one that fails may have done something; a plan has not run it.

@@ -3,8 +3,10 @@
 pub(crate) mod changes;
 mod fault;
 mod function;
+mod links;
 mod markdown;
 mod named;
+mod netns;
 mod paint;
 mod ports;
 pub(crate) mod recipe;
