@@ -72,6 +72,9 @@ fn the_kernel_has_everything(_: &World) {
         }
     }
     does("tc qdisc del dev eth0 clsact");
+    // The first vrf of a namespace brings rules that stay without it.
+    does("ip rule del pref 1000");
+    does("ip -6 rule del pref 1000");
 }
 
 fn version_one_of_cgroups_classifies_packets(world: &World) {
