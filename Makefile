@@ -43,8 +43,9 @@ test-vm: needs needs-vm ## Boot a kernel that has everything, and test there; FY
 test-faults: needs build ## Kill the released program at every system call, and let every call fail (an hour, as root)
 	FYKE_FAULTS=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main faults:: -- --nocapture
 
-test-suites: needs build ## Give what others wrote to the released program, into docs/conformance.md (minutes, as root)
+test-suites: needs needs-vm build ## Give what others wrote to the released program, into docs/conformance.md (minutes, as root)
 	FYKE_SUITES=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main suites:: -- --nocapture
+	FYKE_SUITES=full FYKE_VM=vm::suite FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main vm::the_guest -- --nocapture
 	FYKE_SUITES=page cargo test --locked --test main suites::page
 
 deny: ## Check licences and sources of the dependencies

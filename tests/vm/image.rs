@@ -18,7 +18,7 @@ pub(super) const QEMU: &str = "qemu-system-x86_64";
 
 /// The programs of the guest besides those of busybox. What they are links to, and their libraries, come along.
 const PROGRAMS: &[&str] =
-    &["bash", "sh", "ip", "tc", "ss", "bridge", "nft", "ipset", "ping", "unshare", "nsenter", "flock", "mount", "umount"];
+    &["bash", "sh", "ip", "tc", "ss", "bridge", "nft", "ipset", "ping", "unshare", "nsenter", "flock", "grep", "mount", "umount"];
 
 /// What tools load or read when they run, as far as it is here.
 const FOLDERS: &[&str] =
@@ -98,9 +98,11 @@ fn archive(kernel: &Path) -> Archive {
     modules(&mut archive, kernel);
     FILES.iter().filter(|path| Path::new(path).exists()).for_each(|path| archive.add(*path, Entry::Copy(path.into())));
     FOLDERS.iter().for_each(|folder| copies(&mut archive, Path::new(folder), Path::new(folder)));
-    if let Some(suite) = shared(SUITE).and_then(|suite| suite.canonicalize().ok()) {
-        archive.add(env!("CARGO_MANIFEST_DIR"), Entry::Folder);
-        copies(&mut archive, &suite, &suite);
+    if let Some(suite) = shared(SUITE) {
+        // The tests look for it beside the folder that they were built in.
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        archive.add(project, Entry::Folder);
+        copies(&mut archive, &suite, &project.with_file_name("shared").join(SUITE));
     }
     archive
 }
