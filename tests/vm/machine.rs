@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use super::image::{Image, QEMU, folder};
 use crate::program::Said;
+use crate::suites::all;
 
-/// How long an answer is waited for, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// How long an answer is waited for on a busy machine, and where whole suites are tried.
+const PATIENCE: Duration = Duration::from_secs(600);
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// How many lines of the console are shown when the guest is gone.
 const TAIL: usize = 40;
@@ -79,7 +81,8 @@ impl Machine {
 
     #[track_caller]
     fn answer(&self, to: &str) -> Said {
-        self.answers.recv_timeout(PATIENCE).unwrap_or_else(|_| self.is_gone(to))
+        let patience = if all() { LONG_PATIENCE } else { PATIENCE };
+        self.answers.recv_timeout(patience).unwrap_or_else(|_| self.is_gone(to))
     }
 
     #[track_caller]

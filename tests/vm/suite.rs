@@ -88,7 +88,9 @@ impl Case {
 
     /// Clears the devices, and does what the case begins with.
     fn prepare(&self) {
-        let clear = DEVICES.map(|(_, device)| format!("qdisc del dev {device} root\nqdisc del dev {device} ingress\nqdisc del dev {device} clsact\n")).concat();
+        let clear = DEVICES
+            .map(|(_, device)| format!("qdisc del dev {device} root\nqdisc del dev {device} ingress\nqdisc del dev {device} clsact\n"))
+            .concat();
         let _: Said = shell(&format!("tc -force -batch - <<'END'\n{clear}END"));
         for step in &self.setup {
             shell(&with_names(step, "tc"));
