@@ -9,6 +9,7 @@ mod journal;
 mod machine;
 mod measure;
 mod prompt;
+mod queues;
 mod sets;
 
 use std::error::Error;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let outcome = match words.first().map(String::as_str) {
         Some("inside") if words.iter().any(|word| word == "prompt") => alone(prompt::all),
+        Some("inside") if words.iter().any(|word| word == "queues") => alone(queues::all),
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
@@ -105,6 +107,7 @@ fn measure_all() -> Outcome {
     }
     write!(page, "\n## Growth\n\n{GROWTH}{}", growth(&scratch)?)?;
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
+    write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;

@@ -6,7 +6,9 @@
 mod cases;
 mod findings;
 mod firewalls;
+mod packets;
 mod page;
+mod shaping;
 mod steps;
 pub(crate) mod traffic;
 
