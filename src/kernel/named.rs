@@ -140,9 +140,6 @@ impl Here {
     }
 }
 
-fn is_reserved_port(change: &Change) -> bool {
-    matches!(change.object, Object::ReservedPort(_))
-}
 
 fn parameter(change: &Change) -> Option<(&Key, &Value)> {
     match (&change.object, &change.after) {

@@ -198,7 +198,7 @@ fn a_link_is_taken_away_and_made_again(world: &World) {
     );
     world.undo();
     assert_eq!(world.state(), before);
-    ip("link del left0");
+    tool("ip", &["-batch", "-"], "link del left0\nroute del 172.16.0.0/12\n");
     let said = world.run("gone", "link::absent(\"left0\");");
     assert!(said.code == Some(0) && said.err.contains("nothing changed"), "{said:?}");
 }
@@ -350,20 +350,12 @@ fn the_last_address_takes_its_routes_along(world: &World) {
     assert_eq!(world.state(), before);
     // Where the kernel lets the second one take its place, it stays.
     std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "1").unwrap();
-    let before = world.state();
     does(world, "promote", "link::get(\"eth1\").addresses().del(\"203.0.113.1\");");
     assert!(ip("addr").contains("203.0.113.2"));
     world.undo();
-    let plain = |lines: Vec<String>| lines.into_iter().filter(|line| !line.contains("203.0.113")).collect::<Vec<_>>();
-    assert_eq!(plain(links()), plain(links()));
-    assert!(ip("addr").contains("203.0.113.1/24"));
-    drop(before);
+    assert!(ip("addr").contains("203.0.113.1/24") && ip("addr").contains("203.0.113.2/24"));
     std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "0").unwrap();
-    tool(
-        "ip",
-        &["-batch", "-"],
-        "addr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\nroute del 10.0.0.0/8\nroute del 2001:db8:9::/64\nroute del 10.1.0.0/16\n",
-    );
+    tool("ip", &["-batch", "-"], "route del 10.0.0.0/8\nroute del 10.1.0.0/16\nroute del 2001:db8:9::/64\naddr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\n");
 }
 
 fn settings_are_read_as_they_are_set(world: &World) {
@@ -399,11 +391,7 @@ fn settings_are_read_as_they_are_set(world: &World) {
 
 fn links_are_listed_as_ip_lists_them(world: &World) {
     tool("ip", &["-batch", "-"], FOREIGN);
-    tool(
-        "ip",
-        &["-batch", "-"],
-        "link add br7 type bridge\nlink set eth1 master br7\nlink add link eth1 name mac0 type macvlan mode private\n",
-    );
+    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set eth1 master br7\nlink add link right0 name mac0 type macvlan mode private\n");
     let said = world.fyke_well(&["--json", "eval", "link::list()"]);
     let ours: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let ours = ours.get("value").unwrap_or(&ours).as_array().unwrap().clone();

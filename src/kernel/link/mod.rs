@@ -45,6 +45,15 @@ impl Live {
 
     /// Reads what there is.
     pub fn read(&mut self, scope: Scope) -> Result<Inventory, Fault> {
+        let found = self.list(scope);
+        if found.is_err() {
+            // What is still to come of the answer would be in the way of the next.
+            self.rtnl = None;
+        }
+        found
+    }
+
+    fn list(&mut self, scope: Scope) -> Result<Inventory, Fault> {
         let fail = |what: &'static str| move |error: io::Error| super::errno::fault(format!("list the {what}"), error);
         let rtnl = self.rtnl()?;
         if scope == Scope::Rules {
@@ -104,8 +113,14 @@ impl Live {
             let at = steps.get(first).map_or(0, |(at, _)| *at);
             let rtnl = self.rtnl().map_err(|fault| Refusal { fault, at })?;
             let stopped = rtnl.order(&orders[first..]);
-            let stopped = stopped.map_err(|error| Refusal { fault: super::errno::fault(refusal::tried(&changes[at]), error), at })?;
-            let Some(stopped) = stopped else { return Ok(orders.len()) };
+            let stopped = match stopped {
+                Ok(None) => return Ok(orders.len()),
+                Ok(Some(stopped)) => stopped,
+                Err(error) => {
+                    self.rtnl = None;
+                    return Err(Refusal { fault: super::errno::fault(refusal::tried(&changes[at]), error), at });
+                }
+            };
             first += stopped.at;
             let at = steps.get(first).map_or(at, |(at, _)| *at);
             let may_pass = refusal::may_have_to_wait(&changes[at]) && stopped.refused.errno == libc::EINVAL;

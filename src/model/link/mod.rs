@@ -163,6 +163,8 @@ impl Object {
         let changes = now.is_some_and(|now| wanted.is_none_or(|wanted| !now.agrees(wanted)));
         match (self, now, wanted) {
             (Self::Route(_), None, Some(wanted)) if wanted.is_automatic() => Some(refuse("only the kernel says this `proto` of itself")),
+            // What was learned of a neighbour gives way to what is said of it.
+            (Self::Neighbour(_), Some(now), Some(_)) if now.is_automatic() => None,
             (_, Some(now), _) if changes && (now.is_automatic() || matches!(self, Self::Rule(rule) if rule.is_automatic())) => {
                 Some(self.left_to_the_kernel(verb))
             }

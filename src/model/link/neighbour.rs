@@ -60,7 +60,7 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Line::default();
         line.pair("lladdr", self.lladdr.as_ref()).flag(self.router, "router");
-        line.word(super::names::shown(STATES, self.state.into()));
+        line.pair("nud", Some(super::names::shown(STATES, self.state.into())));
         f.write_str(line.text())
     }
 }
@@ -107,7 +107,7 @@ impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Line::default();
         line.word(self.address).pair("dev", self.dev.as_ref()).pair("lladdr", self.about.lladdr.as_ref());
-        line.flag(self.about.router, "router").word("permanent");
+        line.flag(self.about.router, "router").word("nud permanent");
         f.write_str(line.text())
     }
 }

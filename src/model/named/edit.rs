@@ -65,7 +65,7 @@ impl Edit {
             return Err(fault);
         }
         match self {
-            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.is_half_made()) => {
+            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.is_half_made() && !now.gives_way()) => {
                 Err(Fault::new(Kind::Exists, format!("make the {object}"), "it is there already").hint("`ensure` does not mind"))
             }
             Edit::Set(object, _) if !inventory.contains_key(object) => Err(missing(format!("set the {object}"))),

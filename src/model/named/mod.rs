@@ -204,6 +204,11 @@ impl State {
         }
     }
 
+    /// Tells whether something else may be put in its place as if it were not there: what the kernel has learned.
+    fn gives_way(&self) -> bool {
+        matches!(self, State::Link(link::State::Neighbour(about)) if !about.is_permanent())
+    }
+
     /// Tells whether what has this state goes away by itself.
     fn passes(&self) -> bool {
         match self {

@@ -38,7 +38,7 @@ impl Rtnl {
     }
 }
 
-fn read(body: &[u8]) -> Option<Found> {
+pub(super) fn read(body: &[u8]) -> Option<Found> {
     let [of, length, flags, scope] = *body.first_chunk::<4>()?;
     let (family, index) = (family(of)?, u32_of(body.get(4..)?));
     let (mut local, mut other, mut flags, mut proto) = (None, None, u32::from(flags), 0);

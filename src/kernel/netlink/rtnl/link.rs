@@ -84,7 +84,7 @@ impl Found {
     }
 }
 
-fn read(body: &[u8]) -> Option<Found> {
+pub(super) fn read(body: &[u8]) -> Option<Found> {
     let index = u32_of(body.get(4..)?);
     let flags = u32_of(body.get(8..)?);
     let mut found = Found { dev: Dev::new(index, Name::listed("")), link: Link::default(), settings: Vec::new(), names: [0; 2] };
@@ -148,7 +148,9 @@ fn comes_back(kind: &str, attribute: u16, value: &[u8]) -> bool {
         // Where VLANs are not filtered, not every kernel could.
         ("bridge", 7) | ("vxlan", 28) => value.first().is_some_and(|flag| *flag != 0),
         ("bridge", _) => matches!(attribute, 1..=9 | 22..=45),
-        ("vlan" | "vxlan" | "ipvlan", _) => true,
+        // Behind these stand bits that the kernel tells and does not take.
+        ("vxlan", _) => attribute <= 31,
+        ("vlan" | "ipvlan", _) => true,
         _ => false,
     }
 }

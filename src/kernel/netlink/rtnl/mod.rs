@@ -85,17 +85,37 @@ impl Rtnl {
 
     /// Reads a list, again if it was changed meanwhile; `read` takes each entry of it.
     fn dump<T>(&mut self, kind: u16, body: &[u8], read: &dyn Fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
-        for _ in 0..READS {
+        whole(|| {
             let (sequence, mut messages) = (self.socket.next_sequence(), Messages::new());
             messages.message(kind, flag::REQUEST | flag::DUMP, sequence, |m| m.raw(body));
             let mut found = Vec::new();
             let end = self.socket.dump(messages.bytes(), sequence, &mut |_, body| found.extend(read(body)))?;
-            if end == Dump::Whole {
-                return Ok(found);
-            }
-        }
-        Err(busy())
+            Ok((found, end))
+        })
     }
+}
+
+/// Reads until a list is whole.
+fn whole<T>(mut read: impl FnMut() -> io::Result<(T, Dump)>) -> io::Result<T> {
+    for _ in 0..READS {
+        if let (found, Dump::Whole) = read()? {
+            return Ok(found);
+        }
+    }
+    Err(busy())
+}
+
+/// Reads until the same is read twice, where the kernel does not say that something was changed meanwhile.
+fn steady<T: PartialEq>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut last = read()?;
+    for _ in 1..READS {
+        let again = read()?;
+        if again == last {
+            return Ok(again);
+        }
+        last = again;
+    }
+    Err(busy())
 }
 
 /// Says that something is changed faster than it can be read.

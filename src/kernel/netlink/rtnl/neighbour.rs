@@ -30,7 +30,7 @@ impl Rtnl {
     }
 }
 
-fn read(body: &[u8]) -> Option<Found> {
+pub(super) fn read(body: &[u8]) -> Option<Found> {
     family(*body.first()?)?;
     let (index, state, flags) = (u32_of(body.get(4..)?), u16_of(body.get(8..)?), *body.get(10)?);
     let mut found = attributes(body.get(HEADER..)?);

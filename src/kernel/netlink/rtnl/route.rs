@@ -65,19 +65,11 @@ impl Rtnl {
 
     /// Lists routes as often as it takes to see the same twice: the kernel does not say when they were changed meanwhile.
     pub fn steady_routes(&mut self, family: Family, table: Option<u32>) -> io::Result<Vec<(Key, Way)>> {
-        let mut last = self.routes(family, table)?;
-        for _ in 1..super::READS {
-            let again = self.routes(family, table)?;
-            if again == last {
-                return Ok(again);
-            }
-            last = again;
-        }
-        Err(super::busy())
+        super::steady(|| self.routes(family, table))
     }
 }
 
-fn read(body: &[u8]) -> Option<(Key, Way)> {
+pub(super) fn read(body: &[u8]) -> Option<(Key, Way)> {
     let [of, to_length, from_length, tos, table, proto, scope, kind] = *body.first_chunk::<8>()?;
     let flags = u32_of(body.get(8..)?);
     let family = family(of).filter(|_| flags & CLONED == 0)?;

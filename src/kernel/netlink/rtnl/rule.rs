@@ -52,7 +52,7 @@ impl Rtnl {
     }
 }
 
-fn read(body: &[u8]) -> Option<Rule> {
+pub(super) fn read(body: &[u8]) -> Option<Rule> {
     let [of, to_length, from_length, tos, table, _, _, action] = *body.first_chunk::<8>()?;
     let (family, flags) = (family(of)?, u32_of(body.get(8..)?));
     let pair = |value: &[u8]| (u16_of(value), u16_of(value.get(2..).unwrap_or_default()));

@@ -231,6 +231,26 @@ fn rules_are_told_as_ip_tells_them() {
     }
 }
 
+#[test]
+fn a_list_that_is_torn_is_read_again() {
+    let mut ends = vec![Dump::Whole, Dump::Torn, Dump::Torn].into_iter().rev();
+    assert_eq!(whole(|| Ok((ends.len(), ends.next().unwrap()))).unwrap(), 1);
+    assert!(whole(|| Ok(((), Dump::Torn))).unwrap_err().to_string().contains("faster than it can be read"));
+    let (mut reads, mut lists) = (0, [1, 2, 3, 3, 3].into_iter());
+    let seen = steady(|| {
+        reads += 1;
+        Ok(lists.next().unwrap())
+    });
+    assert_eq!((seen.unwrap(), reads), (3, 4));
+    let mut number = 0;
+    let never = steady(|| {
+        number += 1;
+        Ok(number)
+    });
+    assert!(never.is_err() && number == READS);
+    assert_eq!(whole(|| Err::<((), Dump), _>(io::Error::from_raw_os_error(libc::ENOBUFS))).unwrap_err().raw_os_error(), Some(libc::ENOBUFS));
+}
+
 /// What is written is what a list of the kernel says of it.
 #[test]
 fn what_is_written_reads_back() {
