@@ -10,7 +10,7 @@
 //!
 //! fn a_delay_is_as_long_as_it_says(world: &World) {
 //!     world.fyke_well(&["run", "slow-interface", "--delay", "100ms"]);
-//!     assert!((100.0..110.0).contains(&round_trip(5)));
+//!     Pings::send(10).take(100.0..=110.0);
 //!     world.undo();
 //! }
 //! ```
@@ -52,6 +52,9 @@ const ALSO: &[&str] = &[
     "kernel::ssh_rate_limit::legacy::the_fourth_connection_is_dropped",
     "kernel::ipset::nft::a_set_stops_packets_and_is_lifted",
     "kernel::sysctl::world::forwarding_comes_back_as_it_was",
+    "kernel::tc::world::what_a_root_gave_way_for_comes_back_with_all_that_was_in_it",
+    "kernel::tc::world::what_is_read_can_be_set",
+    "kernel::link::world::kinds_of_links_are_made",
 ];
 
 /// The name of the test that is to be done, in the guest.
@@ -74,7 +77,7 @@ fn the_guest_passes_its_tests() {
     println!("the guest is up after {:.1} s", begun.elapsed().as_secs_f64());
     let wanted = std::env::var(WANTED).unwrap_or_default();
     let mut rooms = ROOMS.concat();
-    rooms.retain(|test| suite::is_here() || !suite::TESTS.contains(test));
+    rooms.retain(|test| suite::is_here() || !suite::TESTS.iter().any(|(name, _)| *name == test.0));
     let ours = rooms.into_iter().map(|(name, _)| (short(name), true));
     let mut tests: Vec<_> = ours.chain(ALSO.iter().map(|name| (*name, false))).filter(|(name, _)| name.contains(&wanted)).collect();
     if tests.is_empty() {
