@@ -10,7 +10,7 @@ use crate::kernel::{files, links, sysctl};
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
-use crate::model::{Family, Object, tc};
+use crate::model::{Family, Object, netns, tc};
 use crate::transaction::{Query, Reading};
 
 /// Targets that every iptables has, by table where they are bound to one.
@@ -38,6 +38,8 @@ pub(super) enum Named {
     Policy,
     List,
     Set,
+    /// A network namespace, by its name.
+    Netns,
     /// A kernel parameter, by its key.
     Parameter,
     /// A folder of kernel parameters, by its key.
@@ -99,7 +101,8 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("tc", "qdisc" | "class") if first => Named::Queue,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
-        ("sysctl" | "ipset" | "tc", _) => Named::Nothing,
+        ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
+        ("sysctl" | "ipset" | "netns" | "tc", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -159,6 +162,7 @@ impl Host {
                 _ => Vec::new(),
             },
             Named::Set => self.sets(),
+            Named::Netns => self.namespaces(),
             Named::Parameter => parameters(start),
             Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
@@ -187,6 +191,14 @@ impl Host {
     fn sets(&self) -> Vec<String> {
         let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Sets)) else { return Vec::new() };
         let name = |object: &Object| if let Object::Set(name) = object { Some(name.to_string()) } else { None };
+        found.keys().filter_map(name).collect()
+    }
+
+    fn namespaces(&self) -> Vec<String> {
+        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Netns(netns::Scope::Names))) else {
+            return Vec::new();
+        };
+        let name = |object: &Object| if let Object::Netns(netns::Object::Name(name)) = object { Some(name.to_string()) } else { None };
         found.keys().filter_map(name).collect()
     }
 }
@@ -251,6 +263,8 @@ mod tests {
         assert_eq!(of("ipset::find(\""), Named::Set);
         assert_eq!(of("ipset::swap(\"a\", \""), Named::Set);
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
+        assert_eq!(of("netns::enter(\"b"), Named::Netns);
+        assert_eq!(of("netns::add(\"b"), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
         assert_eq!((of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")), (Named::Interface, Named::Queue, Named::Queue));

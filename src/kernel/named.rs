@@ -1,12 +1,13 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
-use super::sysctl;
+use super::netns::names;
+use super::{reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
 use crate::model::tc::{self, Counted, Device};
-use crate::model::{Change, Fault, Kind, Object, State};
+use crate::model::{Change, Fault, Kind, Object, State, netns};
 
 /// A refusal of one of several changes. Those before it were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Source for Here {
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
             Scope::Tc(scope) => self.queues.read(scope),
+            Scope::ReservedPorts => reserved_ports::read(),
+            Scope::Netns(scope) => names::read(scope),
         }
     }
 
@@ -78,13 +81,21 @@ impl Named for Here {
         order.sort_by_key(|at| !leads(&changes[*at]));
         let parameters = order.iter().filter_map(|at| Some((*at, parameter(&changes[*at])?)));
         parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))?;
+        let refused = |fault| Refusal { fault, at: changes.iter().position(is_reserved_port).unwrap_or(0) };
+        reserved_ports::write(changes.iter().filter(|change| is_reserved_port(change))).map_err(refused)?;
         let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
         let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
         if !steps.is_empty() {
             self.sets.write(&steps).map_err(refused)?;
         }
-        self.queues.write(changes)
+        self.queues.write(changes)?;
+        let namespaces = changes.iter().enumerate().filter_map(|(at, change)| Some((at, namespace(change)?)));
+        namespaces.into_iter().try_for_each(|(at, write)| write().map_err(|fault| Refusal { fault, at }))
     }
+}
+
+fn is_reserved_port(change: &Change) -> bool {
+    matches!(change.object, Object::ReservedPort(_))
 }
 
 fn parameter(change: &Change) -> Option<(&Key, &Value)> {
@@ -92,6 +103,14 @@ fn parameter(change: &Change) -> Option<(&Key, &Value)> {
         (Object::Sysctl(key), Some(State::Value(value))) => Some((key, value)),
         _ => None,
     }
+}
+
+fn namespace(change: &Change) -> Option<impl Fn() -> Result<(), Fault>> {
+    let Object::Netns(object) = &change.object else { return None };
+    fn of(state: &Option<State>) -> Option<&netns::State> {
+        if let Some(State::Netns(state)) = state { Some(state) } else { None }
+    }
+    (!change.is_claim()).then_some(move || names::write(object, of(&change.before), of(&change.after)))
 }
 
 fn step(change: &Change) -> Option<Step> {

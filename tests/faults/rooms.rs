@@ -36,6 +36,8 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
     Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
+    Room { name: "ports", covers: &["ports"], recipe: PORTS, code: 0, before: FOREIGN },
+    Room { name: "netns", covers: &["netns"], recipe: NAMESPACES, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -139,6 +141,31 @@ tc::class("add dev eth1 classid 1:1 htb rate 1mbit");
 commit();
 eth0.absent("root");
 tc::device("eth1").absent_class("1:1");
+"#;
+
+/// Sets the ephemeral range, reserves ports, its own and beside those of others, and sets some free, in two batches.
+const PORTS: &str = r#"
+ports::set_range("20000-30000");
+ports::add_reserved("9000-9003");
+ports::del_reserved(7000);
+commit();
+ports::ensure_range("20000-29999");
+ports::ensure_reserved([9003, 9100]);
+ports::absent_reserved([7001, 9000]);
+"#;
+
+/// Makes namespaces, takes them away and works in them: one of its own, and one of others that it then takes away.
+const NAMESPACES: &str = r#"
+let blue = netns::add("blue");
+blue.run(|| {
+    sysctl::set("net.ipv4.ip_forward", 1);
+    iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+});
+netns::enter("foreign", || iptables::table("filter").chain("INPUT").append("-p tcp --dport 8 -j DROP"));
+netns::ensure("half");
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 9 -j DROP");
+netns::del("foreign");
+netns::absent("spare");
 "#;
 
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.

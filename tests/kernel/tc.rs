@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use super::world::{World, in_a_world, queues, tool};
+use super::shown::queues;
+use super::world::{World, in_a_world, tool};
 
 in_a_world! {
     a_qdisc_is_set_and_lifted

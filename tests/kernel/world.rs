@@ -23,6 +23,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
+use super::shown::{namespaces, queues};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
@@ -143,7 +144,7 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
 }
 
 /// All that iptables and nft know of a world, as text without counters. Equal texts are equal states.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     nft: Vec<String>,
     rules: Vec<(&'static str, String)>,
@@ -151,6 +152,7 @@ pub(crate) struct State {
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
     queues: Vec<String>,
+    namespaces: Vec<String>,
 }
 
 impl State {
@@ -261,7 +263,8 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets(), queues: queues() }
+        let nft = chains(&tool("nft", &["-s", "list", "ruleset"], ""));
+        State { nft, rules, recent, sysctls: sysctls(), sets: sets(), namespaces: namespaces(), queues: queues() }
     }
 
     /// Listens on a port, in both families.
@@ -366,32 +369,6 @@ pub(crate) fn sets() -> Vec<String> {
         kept.join(" ")
     };
     let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
-    lines.sort();
-    lines
-}
-
-/// Gives what tc(8) shows of all devices, without what it counts and without how many there are that use it.
-pub(crate) fn queues() -> Vec<String> {
-    let plain = |line: &str| {
-        let (mut words, mut kept) = (line.split_whitespace(), Vec::new());
-        while let Some(word) = words.next() {
-            match ["refcnt", "direct_packets_stat"].contains(&word) {
-                true => drop(words.next()),
-                false => kept.push(word),
-            }
-        }
-        kept.join(" ")
-    };
-    let mut lines: Vec<String> = tool("tc", &["-d", "qdisc", "show"], "").lines().map(plain).collect();
-    let devices: Vec<String> = lines.iter().filter_map(|line| Some(line.split_once(" dev ")?.1.split(' ').next()?.to_owned())).collect();
-    // Only where somebody has set a qdisc, something can be in it.
-    let set = |device: &&String| lines.iter().any(|line| line.contains(&format!(" dev {device} ")) && !line.contains(" 0: dev "));
-    let mut more = Vec::new();
-    for device in devices.iter().filter(set).collect::<std::collections::BTreeSet<_>>() {
-        let classes = tool("tc", &["-d", "class", "show", "dev", device], "");
-        more.extend(classes.lines().map(|line| format!("{device}: {}", plain(line))));
-    }
-    lines.extend(more);
     lines.sort();
     lines
 }

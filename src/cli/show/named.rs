@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, sets};
+use super::{Paint, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State, tc};
@@ -12,10 +12,15 @@ use crate::model::{Change, Object, State, tc};
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (namespaces, others): (Vec<&Change>, _) = others.into_iter().partition(|change| matches!(change.object, Object::Netns(_)));
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let queues: String = others.iter().filter(|change| matches!(change.object, Object::Tc(_))).filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint)) + &part("traffic control", queues)
+    part("network namespaces", netns::diff(&namespaces, paint))
+        + &part("kernel parameters", parameters)
+        + &part("reserved ports", ports::diff(&others, paint))
+        + &part("sets", sets::diff(&others, paint))
+        + &part("traffic control", queues)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -38,6 +43,8 @@ fn name(object: &Object) -> String {
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
         Object::Tc(object) => object.to_string(),
+        Object::ReservedPort(port) => port.to_string(),
+        Object::Netns(object) => netns::name(object),
         other => other.to_string(),
     }
 }
@@ -51,6 +58,7 @@ pub(super) fn command(change: &Change) -> Option<String> {
         (Object::Sysctl(_), _) => None,
         (Object::Tc(_), _) if change.is_claim() => None,
         (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
+        (Object::Netns(_), _) => netns::command(change),
         _ => sets::command(change),
     }
 }
@@ -68,6 +76,8 @@ pub(super) fn json(change: &Change) -> Value {
         Object::SetPair(..) => "set-names",
         Object::Tc(tc::Object::Class(..)) => "class",
         Object::Tc(_) => "qdisc",
+        Object::ReservedPort(_) => "reserved-port",
+        Object::Netns(_) => "netns",
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

@@ -46,7 +46,11 @@ impl Edit {
             }
             _ => false,
         };
-        makes_anew || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+        // What belongs to the machine is written where the run is at home.
+        let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
+        makes_anew
+            || earlier.last().is_some_and(|(last, _)| elsewhere(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
     }
 
     /// Tells whether it may make anew what another edit has made go with something else.
@@ -58,7 +62,7 @@ impl Edit {
     /// itself is among them.
     pub fn apply(&self, inventory: &mut Inventory) -> Result<Vec<Object>, Fault> {
         match self {
-            Edit::Add(object, _) if inventory.contains_key(object) => {
+            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.is_half_made()) => {
                 Err(Fault::new(Kind::Exists, format!("make the {object}"), "it is there already").hint("`ensure` does not mind"))
             }
             Edit::Set(object, _) if !inventory.contains_key(object) => Err(missing(format!("set the {object}"))),
@@ -110,7 +114,7 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
     }
     if object.holds_others()
         && !object.gives_way()
-        && let Some(now) = now
+        && let Some(now) = now.filter(|now| !now.is_half_made())
     {
         let why = format!("it is there, and is another one: {}", super::Told(now));
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));

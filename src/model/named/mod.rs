@@ -14,7 +14,7 @@ use std::fmt;
 use super::Fault;
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{sysctl, tc};
+use super::{netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -33,6 +33,10 @@ pub enum Scope {
     Sets,
     /// Something of traffic control.
     Tc(tc::Scope),
+    /// The reserved ports.
+    ReservedPorts,
+    /// Network namespaces.
+    Netns(netns::Scope),
 }
 
 impl Scope {
@@ -41,10 +45,18 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
-            (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
+            (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             _ => false,
         }
+    }
+}
+
+impl Scope {
+    /// Tells whether it is about what belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Scope::Netns(_))
     }
 }
 
@@ -56,6 +68,8 @@ impl Object {
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
             Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
+            Object::ReservedPort(_) => vec![Scope::ReservedPorts],
+            Object::Netns(object) => vec![Scope::Netns(object.scope())],
             _ => Vec::new(),
         }
     }
@@ -72,7 +86,7 @@ impl Object {
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
         match self {
-            Object::Sysctl(_) | Object::Member(..) => true,
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) => true,
             Object::Tc(object) => object.is_shared(),
             _ => false,
         }
@@ -94,7 +108,7 @@ impl Object {
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
         match self {
-            Object::Set(_) => true,
+            Object::Set(_) | Object::Netns(_) => true,
             Object::Tc(object) => object.holds_others(),
             _ => false,
         }
@@ -120,6 +134,11 @@ impl Object {
             (_, state) => Ok(state.clone()),
         }
     }
+
+    /// Tells whether it belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Object::Netns(_))
+    }
 }
 
 impl State {
@@ -129,6 +148,7 @@ impl State {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
             (State::Tc(one), State::Tc(other)) => one.agrees(other),
+            (State::Netns(one), State::Netns(other)) => one.agrees(other),
             _ => self == other,
         }
     }
@@ -153,6 +173,16 @@ impl State {
     /// Tells whether what has this state goes away by itself.
     fn passes(&self) -> bool {
         matches!(self, State::Entry(entry) if entry.timeout.is_some_and(|seconds| seconds > 0))
+    }
+
+    /// Tells whether it is only what a killed program has left: whoever makes or takes away the object takes its place.
+    pub fn is_half_made(&self) -> bool {
+        matches!(self, State::Netns(netns::State::Half))
+    }
+
+    /// Says who uses what has this state, and would lose it.
+    pub fn held(&self) -> Option<String> {
+        if let State::Netns(state) = self { state.held() } else { None }
     }
 }
 
@@ -257,6 +287,7 @@ impl fmt::Display for Told<'_> {
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
             State::Tc(state) => write!(f, "{state}"),
+            State::Netns(state) => write!(f, "{state}"),
         }
     }
 }

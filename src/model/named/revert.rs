@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::{Inventory, Told, agree, contents, followers, state_of};
 use crate::model::change::{Change, Drift, Object, State};
+use crate::model::netns;
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
@@ -56,6 +57,8 @@ impl Way<'_> {
             }
             _ if agree(now.as_ref(), before) => self.report(change, false, "somebody put it back"),
             _ if self.force || agree(now.as_ref(), after) => self.put(change, now),
+            // A killed program left it so, on the way there or on the way back.
+            Some(state) if state.is_half_made() => self.put(change, now),
             Some(state) => self.report(change, true, became(state)),
             None => self.report(change, true, "somebody took it away"),
         }
@@ -67,6 +70,10 @@ impl Way<'_> {
             before @ Some(_) if change.object.container(before.as_ref(), &self.then).is_err() => {
                 self.report(change, true, "what it was in is gone");
             }
+            None if !self.force && now.as_ref().and_then(State::held).is_some() => {
+                self.report(change, true, now.as_ref().and_then(State::held).unwrap_or_default());
+            }
+            Some(State::Netns(state)) if self.is_lost(state) => self.report(change, false, "it was kept aside, and is gone from there"),
             before if now.as_ref().is_some_and(|now| before.as_ref().is_none_or(|before| now.is_made_anew_for(before))) => {
                 // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
                 let inside: Vec<(Object, State)> =
@@ -84,6 +91,13 @@ impl Way<'_> {
             }
             before => self.make(&change.object, now, before.clone()),
         }
+    }
+
+    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there.
+    fn is_lost(&self, state: &netns::State) -> bool {
+        let aside = state.cookie().map(|cookie| Object::Netns(netns::Object::Aside(cookie)));
+        let is_gone = |object: &Object| !self.present.contains_key(object) && self.changes.iter().any(|change| change.object == *object);
+        aside.as_ref().is_some_and(is_gone)
     }
 
     /// Looks at what the batch only relied on, or kept as it was.

@@ -13,7 +13,8 @@ use fyke::transaction::Door;
 use nix::sys::signal::{Signal, kill};
 
 use super::super::confirm::{is_lifted_at, now, watchers};
-use super::super::world::{World, in_a_world, queues, until};
+use super::super::shown::queues;
+use super::super::world::{World, in_a_world, until};
 use super::{is_refused, runs};
 
 in_a_world! {
