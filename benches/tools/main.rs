@@ -10,6 +10,7 @@ mod machine;
 mod measure;
 mod prompt;
 mod queues;
+mod routes;
 mod sets;
 
 use std::error::Error;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         Some("inside") if words.iter().any(|word| word == "prompt") => alone(prompt::all),
         Some("inside") if words.iter().any(|word| word == "queues") => alone(queues::all),
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
+        Some("inside") if words.iter().any(|word| word == "routes") => alone(routes::all),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
         _ => move_inside(&words),
@@ -108,6 +110,7 @@ fn measure_all() -> Outcome {
     write!(page, "\n## Growth\n\n{GROWTH}{}", growth(&scratch)?)?;
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
     write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
+    write!(page, "\n## Routes\n\n{}", routes::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;

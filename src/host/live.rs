@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Host;
 use super::embedded::STDLIB;
 use super::lex::{Kind, Piece};
-use crate::kernel::{files, links, sysctl};
+use crate::kernel::{files, link, sysctl};
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
@@ -84,7 +84,7 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
 fn of_key(key: &str) -> Named {
     match key {
         "jump" => Named::Target,
-        "in_interface" | "out_interface" => Named::Interface,
+        "in_interface" | "out_interface" | "dev" | "iif" | "oif" | "master" | "link" => Named::Interface,
         "proto" => Named::Protocol,
         "state" => Named::State,
         "match_set" => Named::Set,
@@ -102,7 +102,8 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
         ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
-        ("sysctl" | "ipset" | "netns" | "tc", _) => Named::Nothing,
+        ("link", "get" | "find" | "del" | "absent") => Named::Interface,
+        ("sysctl" | "ipset" | "netns" | "link" | "tc", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -153,7 +154,7 @@ impl Host {
             Named::Table => owned(TABLES),
             Named::Chain => self.chains(table),
             Named::Target => [owned(TARGETS), self.chains(table).into_iter().filter(|chain| !is_builtin(chain)).collect()].concat(),
-            Named::Interface => links::names(),
+            Named::Interface => link::names(),
             Named::Protocol => owned(PROTOCOLS),
             Named::State => owned(STATES),
             Named::Policy => owned(POLICIES),
@@ -265,9 +266,14 @@ mod tests {
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
         assert_eq!(of("netns::enter(\"b"), Named::Netns);
         assert_eq!(of("netns::add(\"b"), Named::Nothing);
+        assert_eq!([of("link::get(\""), of("link::del(\"e"), of("r.add(#{ dev: \"")], [Named::Interface; 3]);
+        assert_eq!(of("link::add(\""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
-        assert_eq!((of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")), (Named::Interface, Named::Queue, Named::Queue));
+        assert_eq!(
+            (of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")),
+            (Named::Interface, Named::Queue, Named::Queue)
+        );
         assert_eq!((in_command("add dev "), in_command("add dev eth0 ")), (Named::Interface, Named::Queue));
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));

@@ -8,7 +8,7 @@ pub mod files;
 pub mod holders;
 pub mod identity;
 pub mod ipset;
-pub mod links;
+pub mod link;
 pub mod live;
 pub mod lock;
 pub mod login;

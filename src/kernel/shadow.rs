@@ -166,7 +166,9 @@ impl named::Source for Shadow {
         let planned = self.written.keys().any(is_planned);
         match self.below.as_mut().filter(|_| !planned) {
             Some(below) => below.named().counted(device),
-            None => Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it")),
+            None => {
+                Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it"))
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod intent;
 pub mod ipset;
 pub mod iptables;
+pub mod link;
 pub mod named;
 pub mod near;
 pub mod net;

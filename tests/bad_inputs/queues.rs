@@ -46,10 +46,21 @@ pub(super) const QUEUES: &[(&str, &str, &[&str])] = &[
     (
         "R31",
         "as the handle of a qdisc: ",
-        &[r#"tc::qdisc("add dev eth0 root handle 10000: pfifo")"#, r#"tc::qdisc("add dev eth0 root handle 1:5 pfifo")"#, r#"tc::qdisc("add dev eth0 root handle x: pfifo")"#],
+        &[
+            r#"tc::qdisc("add dev eth0 root handle 10000: pfifo")"#,
+            r#"tc::qdisc("add dev eth0 root handle 1:5 pfifo")"#,
+            r#"tc::qdisc("add dev eth0 root handle x: pfifo")"#,
+        ],
     ),
     ("R31", "has the handle ffff: already", &[r#"tc::qdisc(["add dev eth0 ingress", "add dev eth0 root handle ffff: pfifo"])"#]),
-    ("R31", "and not 0", &[r#"tc::class("add dev eth0 parent 1: classid 1:0 htb rate 1mbit")"#, r#"tc::class("add dev eth0 parent 1: classid :5 htb rate 1mbit")"#]),
+    (
+        "R31",
+        "and not 0",
+        &[
+            r#"tc::class("add dev eth0 parent 1: classid 1:0 htb rate 1mbit")"#,
+            r#"tc::class("add dev eth0 parent 1: classid :5 htb rate 1mbit")"#,
+        ],
+    ),
     (
         "R31",
         "there is no ",

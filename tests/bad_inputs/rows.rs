@@ -426,12 +426,12 @@ pub(super) const TAKEN: &[(&str, &str, &str)] = &[
 
 /// Rows that other tests prove.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
-    ("R32", "kernel::tc::a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched"),
-    ("R33", "kernel::tc::what_a_root_gave_way_for_comes_back_with_all_that_was_in_it"),
     ("R14", "model::ports::set::tests::many_holes_take_no_longer"),
     ("R15", "kernel::ports::what_is_in_use_is_named_with_who_has_it"),
     ("R36", "kernel::netns::what_a_killed_tool_left_half_made_is_finished_or_taken_away"),
     ("R37", "kernel::netns::who_is_inside_is_not_turned_out"),
+    ("R32", "kernel::tc::a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched"),
+    ("R33", "kernel::tc::what_a_root_gave_way_for_comes_back_with_all_that_was_in_it"),
     ("R45", "kernel::guard"),
     ("R48", "kernel::rollback"),
     ("R49", "kernel::company::two_at_once_lose_nothing"),
@@ -444,6 +444,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("C05", "cli::borrowed_rights_are_refused"),
     ("C07", "cli::odd_words_are_carried_or_refused_but_never_mistaken"),
     ("C08", "cli"),
+    ("C21", "kernel::netlink::rtnl::tests::a_list_that_is_torn_is_read_again"),
     ("C15", "kernel::company::a_later_run_that_builds_on_it_is_named"),
     ("C20", "kernel::company::the_holder_of_the_lock_is_named"),
     ("S11", "host::tests::imports_do_not_leave_the_folder"),
@@ -462,6 +463,5 @@ pub(super) const LATER: &[(&str, &str)] = &[
     ("R44", "a million rules take minutes with a debug build"),
     ("C09", "nothing asks for a permission yet"),
     ("C10", "nothing asks for a permission yet"),
-    ("C21", "nothing reads dumps of rtnetlink yet; those of nf_tables are proved in kernel::xtables"),
     ("C22", "there is no REPL yet"),
 ];

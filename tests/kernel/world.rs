@@ -21,9 +21,11 @@ use fyke::model::iptables::Table;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
+use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use super::shown::{namespaces, queues};
+use super::shown::{links, namespaces, queues};
+pub(crate) use super::shown::{sets, sysctls};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
@@ -151,8 +153,9 @@ pub(crate) struct State {
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
-    queues: Vec<String>,
     namespaces: Vec<String>,
+    links: Vec<String>,
+    queues: Vec<String>,
 }
 
 impl State {
@@ -263,8 +266,16 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        let nft = chains(&tool("nft", &["-s", "list", "ruleset"], ""));
-        State { nft, rules, recent, sysctls: sysctls(), sets: sets(), namespaces: namespaces(), queues: queues() }
+        State {
+            nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")),
+            rules,
+            recent,
+            sysctls: sysctls(),
+            sets: sets(),
+            namespaces: namespaces(),
+            links: links(),
+            queues: queues(),
+        }
     }
 
     /// Listens on a port, in both families.
@@ -290,7 +301,7 @@ impl World {
     }
 
     /// Tells whether a connection takes no longer than the given time.
-    fn connects(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> bool {
+    pub(crate) fn connects(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> bool {
         match self.reach(from, to, patience) {
             Ok(_) => true,
             Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => false,
@@ -351,39 +362,23 @@ pub(crate) fn destroy_sets(names: &[&str]) {
     }
 }
 
-/// Gives what `ipset save` writes, sorted, without what changes by itself: seeds and sizes of hashes, and the time that is left.
-pub(crate) fn sets() -> Vec<String> {
-    let moving = |word: &str, of: &str| match word {
-        "initval" | "hashsize" | "bucketsize" => true,
-        "timeout" | "packets" | "bytes" => of == "add",
-        _ => false,
-    };
-    let plain = |line: &str| {
-        let (mut words, mut kept) = (line.split(' '), Vec::new());
-        while let Some(word) = words.next() {
-            match moving(word, kept.first().copied().unwrap_or_default()) {
-                true => drop(words.next()),
-                false => kept.push(word),
-            }
-        }
-        kept.join(" ")
-    };
-    let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
-    lines.sort();
-    lines
-}
-
-/// Gives the parameters of this namespace that do not change by themselves, by their paths.
-pub(crate) fn sysctls() -> BTreeMap<String, String> {
-    let folders = |version: &str| [format!("/proc/sys/net/{version}"), format!("/proc/sys/net/{version}/conf/*")];
-    let globs = ["ipv4", "ipv6"].into_iter().flat_map(folders);
-    let interfaces = |folder: String| match folder.strip_suffix("/*") {
-        Some(parent) => fs::read_dir(parent).into_iter().flatten().map(|entry| entry.unwrap().path()).collect(),
-        None => vec![folder.into()],
-    };
-    let files = globs.flat_map(interfaces).flat_map(|folder| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()));
-    let value = |path: std::path::PathBuf| Some((path.to_str()?.to_owned(), fs::read_to_string(&path).ok()?.trim_end().to_owned()));
-    files.filter_map(value).collect()
+/// Leaves of a link what somebody can set.
+fn plain_link(link: &Value) -> Value {
+    let mut plain = serde_json::Map::new();
+    for key in ["ifindex", "ifname", "link", "link_index", "mtu", "master", "txqlen", "address", "ifalias", "promiscuity"] {
+        link.get(key).into_iter().for_each(|value| drop(plain.insert(key.to_owned(), value.clone())));
+    }
+    let chosen = ["UP", "NOARP", "PROMISC", "MULTICAST", "ALLMULTI"];
+    let flags = link["flags"].as_array().into_iter().flatten().filter(|flag| chosen.iter().any(|chosen| **flag == **chosen));
+    plain.insert("flags".into(), flags.cloned().collect());
+    let moving = |key: &str| ["timer", "_id", "topology", "root", "fdb_n"].iter().any(|part| key.contains(part));
+    let mut info = link["linkinfo"].clone();
+    if let Some(data) = info.get_mut("info_data").and_then(Value::as_object_mut) {
+        data.retain(|key, _| !moving(key) || key == "id");
+    }
+    info.as_object_mut().into_iter().for_each(|info| drop(info.remove("info_slave_data")));
+    plain.insert("linkinfo".into(), info);
+    Value::Object(plain)
 }
 
 /// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables

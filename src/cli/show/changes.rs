@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Paint, named, netns, ports};
+use super::{Paint, links, named, netns, ports};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
@@ -224,10 +224,10 @@ fn commands_here(changes: &[Change], backend: Option<Backend>) -> String {
             _ => None,
         })
         .collect();
-    let mut text = String::new();
+    let (mut text, mut told) = (String::new(), links::Told::default());
     for change in changes {
         let Some(at) = at(change) else {
-            text.extend(named::command(change));
+            text.extend(named::command(change, &mut told));
             continue;
         };
         let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));

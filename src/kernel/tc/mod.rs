@@ -9,9 +9,9 @@ use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use super::errno;
 use super::named::Refusal;
+use super::netlink::Socket;
 use super::netlink::message::Messages;
 use super::netlink::tc::{self as wire, Head, Noun, Order};
-use super::netlink::Socket;
 use super::netns::Netns;
 use crate::model::named::Inventory;
 use crate::model::tc::{Counted, Device, Handle, Kind, Object, Qdisc, Scope, State};

@@ -13,10 +13,13 @@ pub(super) fn of(change: Option<&Change>, refused: &Refused) -> Fault {
         Some(model::State::Tc(State::Class(class))) => Some(&class.kind),
         _ => None,
     });
-    let tried = change.map_or_else(|| "change the qdiscs".to_owned(), |change| match (&change.before, &change.after, kind) {
-        (_, Some(_), Some(kind)) => format!("set the {} ({kind})", change.object),
-        _ => format!("take away the {}", change.object),
-    });
+    let tried = change.map_or_else(
+        || "change the qdiscs".to_owned(),
+        |change| match (&change.before, &change.after, kind) {
+            (_, Some(_), Some(kind)) => format!("set the {} ({kind})", change.object),
+            _ => format!("take away the {}", change.object),
+        },
+    );
     match kind {
         Some(kind) if is_unknown_kind(refused) => unknown(&tried, kind),
         _ => said(&tried, refused),

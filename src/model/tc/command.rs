@@ -87,7 +87,8 @@ impl Where {
     /// Takes a word about the place; tells whether there was one.
     fn word(&mut self, words: &mut Words<'_>, handle: &str) -> Result<bool, Fault> {
         let Some(word) = words.peek() else { return Ok(false) };
-        let twice = |said: bool| if said { Err(words.wrong(format!("{word:?} stands there twice, or beside another place"))) } else { Ok(()) };
+        let twice =
+            |said: bool| if said { Err(words.wrong(format!("{word:?} stands there twice, or beside another place"))) } else { Ok(()) };
         match word {
             "dev" => {
                 twice(self.device.is_some())?;

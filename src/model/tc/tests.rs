@@ -46,7 +46,8 @@ fn make(now: &mut Inventory, edits: &[Edit]) -> Vec<Change> {
 
 fn classful() -> Inventory {
     let mut now = fresh();
-    let lines = ["root handle 1: htb", "parent 1:10 handle 10: tbf rate 1mbit burst 5kb limit 9kb", "parent 10:1 handle 100: pfifo limit 5"];
+    let lines =
+        ["root handle 1: htb", "parent 1:10 handle 10: tbf rate 1mbit burst 5kb limit 9kb", "parent 10:1 handle 100: pfifo limit 5"];
     let (root, leaf, inner) = (qdisc(lines[0]), qdisc(lines[1]), qdisc(lines[2]));
     let all = [root, class("classid 1:1"), class("parent 1:1 classid 1:10"), class("classid 1:2"), leaf, inner];
     make(&mut now, &all.map(|(object, state)| Edit::Add(object, state)));
@@ -60,14 +61,17 @@ fn what_is_in_a_root_goes_before_it_and_comes_back_after_it() {
     let (root, bucket) = qdisc("root tbf rate 1mbit burst 5kb limit 9kb");
     let changes = make(&mut now, &[Edit::Ensure(root, bucket)]);
     let order: Vec<String> = changes.iter().map(|change| change.object.to_string()).collect();
-    assert_eq!(order, [
-        "qdisc of class 10:1 of eth0",
-        "qdisc of class 1:10 of eth0",
-        "class 1:10 of eth0",
-        "class 1:1 of eth0",
-        "class 1:2 of eth0",
-        "root qdisc of eth0"
-    ]);
+    assert_eq!(
+        order,
+        [
+            "qdisc of class 10:1 of eth0",
+            "qdisc of class 1:10 of eth0",
+            "class 1:10 of eth0",
+            "class 1:1 of eth0",
+            "class 1:2 of eth0",
+            "root qdisc of eth0"
+        ]
+    );
     assert_eq!(told(&now), ["root qdisc of eth0: handle 8001: tbf rate 1Mbit burst 5Kb lat 32.768ms"]);
     let (back, drift) = revert(&now, &changes, false);
     apply(&mut now, &back);
@@ -103,7 +107,10 @@ fn handles_are_chosen_that_are_free() {
     let why = |(object, state)| Edit::Add(object, state).apply(&mut now.clone()).unwrap_err().to_string();
     assert_eq!(why(qdisc("parent 1:9 pfifo")), "cannot set the qdisc of class 1:9 of eth0: there is no class 1:9 on eth0");
     assert_eq!(why(qdisc("parent 7:9 pfifo")), "cannot set the qdisc of class 7:9 of eth0: there is no qdisc 7: on eth0");
-    assert_eq!(why(qdisc("parent 1:1 handle 10: pfifo")), "cannot set the qdisc of class 1:1 of eth0: the qdisc of class 1:10 of eth0 has the handle 10: already");
+    assert_eq!(
+        why(qdisc("parent 1:1 handle 10: pfifo")),
+        "cannot set the qdisc of class 1:1 of eth0: the qdisc of class 1:10 of eth0 has the handle 10: already"
+    );
 }
 
 #[test]
@@ -138,7 +145,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         "ingress",
         "clsact",
     ];
-    let classes = vec!["classid 1:1", "classid 1:2", "parent 1:1 classid 1:2", "parent 1:1 classid 1:3", "classid 2:1", "parent 2:1 classid 2:2"];
+    let classes =
+        vec!["classid 1:1", "classid 1:2", "parent 1:1 classid 1:2", "parent 1:1 classid 1:3", "classid 2:1", "parent 2:1 classid 2:2"];
     let any = prop_oneof![select(qdiscs).prop_map(qdisc), select(classes).prop_map(class)];
     (any, 0..6u8).prop_map(|((object, state), verb)| match verb {
         0 => Edit::Add(object, state),
@@ -209,7 +217,10 @@ fn commands_are_written_as_they_are_read() {
     assert_eq!(written(&root, Some(&htb), Some(&bucket)), "tc qdisc replace dev eth0 root handle 2: tbf rate 1Mbit burst 5Kb lat 32.768ms");
     assert_eq!(written(&root, Some(&htb), None), "tc qdisc del dev eth0 root");
     let (place, clsact) = qdisc("clsact");
-    assert_eq!((written(&place, None, Some(&clsact)), written(&place, Some(&clsact), None)), ("tc qdisc add dev eth0 clsact".into(), "tc qdisc del dev eth0 clsact".into()));
+    assert_eq!(
+        (written(&place, None, Some(&clsact)), written(&place, Some(&clsact), None)),
+        ("tc qdisc add dev eth0 clsact".into(), "tc qdisc del dev eth0 clsact".into())
+    );
     let (object, state) = class("parent 1:1 classid 1:10");
     let line = written(&object, None, Some(&state));
     assert_eq!(line, "tc class add dev eth0 classid 1:10 parent 1:1 htb prio 0 rate 1Mbit ceil 1Mbit burst 1600b cburst 1600b");
