@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use serde_json::Value;
+
 use super::world::tool;
 
 /// Gives what ip(8) lists of links, addresses, neighbours, routes and rules, each as a line of its own, sorted: without what the kernel makes and
@@ -109,4 +111,23 @@ pub(crate) fn sysctls() -> BTreeMap<String, String> {
     let files = globs.flat_map(interfaces).flat_map(|folder| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()));
     let value = |path: std::path::PathBuf| Some((path.to_str()?.to_owned(), fs::read_to_string(&path).ok()?.trim_end().to_owned()));
     files.filter_map(value).collect()
+}
+
+/// Leaves of a link what somebody can set.
+fn plain_link(link: &Value) -> Value {
+    let mut plain = serde_json::Map::new();
+    for key in ["ifindex", "ifname", "link", "link_index", "mtu", "master", "txqlen", "address", "ifalias", "promiscuity"] {
+        link.get(key).into_iter().for_each(|value| drop(plain.insert(key.to_owned(), value.clone())));
+    }
+    let chosen = ["UP", "NOARP", "PROMISC", "MULTICAST", "ALLMULTI"];
+    let flags = link["flags"].as_array().into_iter().flatten().filter(|flag| chosen.iter().any(|chosen| **flag == **chosen));
+    plain.insert("flags".into(), flags.cloned().collect());
+    let moving = |key: &str| ["timer", "_id", "topology", "root", "fdb_n"].iter().any(|part| key.contains(part));
+    let mut info = link["linkinfo"].clone();
+    if let Some(data) = info.get_mut("info_data").and_then(Value::as_object_mut) {
+        data.retain(|key, _| !moving(key) || key == "id");
+    }
+    info.as_object_mut().into_iter().for_each(|info| drop(info.remove("info_slave_data")));
+    plain.insert("linkinfo".into(), info);
+    Value::Object(plain)
 }

@@ -24,8 +24,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use super::shown::{links, namespaces, queues};
-pub(crate) use super::shown::{sets, sysctls};
+pub(crate) use super::shown::{links, sets, sysctls};
+use super::shown::{namespaces, queues};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
@@ -360,25 +360,6 @@ pub(crate) fn destroy_sets(names: &[&str]) {
             sleep(Duration::from_millis(5));
         }
     }
-}
-
-/// Leaves of a link what somebody can set.
-fn plain_link(link: &Value) -> Value {
-    let mut plain = serde_json::Map::new();
-    for key in ["ifindex", "ifname", "link", "link_index", "mtu", "master", "txqlen", "address", "ifalias", "promiscuity"] {
-        link.get(key).into_iter().for_each(|value| drop(plain.insert(key.to_owned(), value.clone())));
-    }
-    let chosen = ["UP", "NOARP", "PROMISC", "MULTICAST", "ALLMULTI"];
-    let flags = link["flags"].as_array().into_iter().flatten().filter(|flag| chosen.iter().any(|chosen| **flag == **chosen));
-    plain.insert("flags".into(), flags.cloned().collect());
-    let moving = |key: &str| ["timer", "_id", "topology", "root", "fdb_n"].iter().any(|part| key.contains(part));
-    let mut info = link["linkinfo"].clone();
-    if let Some(data) = info.get_mut("info_data").and_then(Value::as_object_mut) {
-        data.retain(|key, _| !moving(key) || key == "id");
-    }
-    info.as_object_mut().into_iter().for_each(|info| drop(info.remove("info_slave_data")));
-    plain.insert("linkinfo".into(), info);
-    Value::Object(plain)
 }
 
 /// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables
