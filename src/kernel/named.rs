@@ -106,7 +106,8 @@ impl Here {
                 parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))
             }
             _ => {
-                let (at, steps): (Vec<usize>, Vec<Step>) = changes.iter().enumerate().filter_map(|(at, change)| Some((at, step(change)?))).unzip();
+                let (at, steps): (Vec<usize>, Vec<Step>) =
+                    changes.iter().enumerate().filter_map(|(at, change)| Some((at, step(change)?))).unzip();
                 let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
                 if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
             }

@@ -228,7 +228,9 @@ fn links(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
         let Object::Link(object) = &change.object else { return None };
         let what = match (object, &change.after) {
             (Of::Link(dev), None) if is_its(dev) => format!("the link {dev} goes"),
-            (Of::Setting(dev, Setting::Up), Some(State::Link(In::Setting(Value::Flag(false))))) if is_its(dev) => format!("the link {dev} is set down"),
+            (Of::Setting(dev, Setting::Up), Some(State::Link(In::Setting(Value::Flag(false))))) if is_its(dev) => {
+                format!("the link {dev} is set down")
+            }
             (Of::Setting(dev, Setting::Master), Some(State::Link(In::Setting(Value::Link(Some(master)))))) if is_its(dev) => {
                 format!("the link {dev} becomes a port of {master}")
             }
@@ -256,7 +258,9 @@ fn ways(flow: &Flow, changes: &[Change], before: &Inventory, after: &Inventory) 
             format!("packets to {peer} go another way: {}", devs.join(" or "))
         }
     };
-    let is_about = |change: &&Change| matches!(&change.object, Object::Link(link::Object::Route(_) | link::Object::Rule(_))) && change.origin.is_some();
+    let is_about = |change: &&Change| {
+        matches!(&change.object, Object::Link(link::Object::Route(_) | link::Object::Rule(_))) && change.origin.is_some()
+    };
     let origin = changes.iter().find(is_about).and_then(|change| change.origin.clone());
     new.iter().map(|end| Risk { what: told(end), sure: end.is_none(), origin: origin.clone() }).collect()
 }

@@ -52,7 +52,9 @@ fn a_link_that_is_down_comes_back_with_all_that_it_lost(world: &World) {
     assert!(world.fyke_well(&["status"]).out.contains("in force"));
     world.undo();
     world.passes("192.0.2.2", 80);
-    until("IPv6 is back", || world.connects("2001:db8::2".parse().unwrap(), "[2001:db8::1]:80".parse().unwrap(), Duration::from_millis(200)));
+    until("IPv6 is back", || {
+        world.connects("2001:db8::2".parse().unwrap(), "[2001:db8::1]:80".parse().unwrap(), Duration::from_millis(200))
+    });
     assert_eq!(world.state(), before);
     // Down and up again, what was lost is lost, and known.
     does(world, "twice", "let eth0 = link::get(\"eth0\"); eth0.down(); eth0.up();");
@@ -189,7 +191,11 @@ fn a_link_is_taken_away_and_made_again(world: &World) {
         assert_eq!(world.state(), before);
     }
     // A batch later, and one in which it is used, too.
-    does(world, "mixed", "link::get(\"left0\").set(\"mtu 1350\"); link::routes().add(\"11.0.0.0/8 via 203.0.113.2\"); commit(); link::del(\"left0\");");
+    does(
+        world,
+        "mixed",
+        "link::get(\"left0\").set(\"mtu 1350\"); link::routes().add(\"11.0.0.0/8 via 203.0.113.2\"); commit(); link::del(\"left0\");",
+    );
     world.undo();
     assert_eq!(world.state(), before);
     tool("ip", &["-batch", "-"], "link del left0\nroute del 172.16.0.0/12\n");
@@ -198,7 +204,11 @@ fn a_link_is_taken_away_and_made_again(world: &World) {
 }
 
 fn links_that_others_use_come_back_in_order(world: &World) {
-    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set br7 up\nlink add left0 type veth peer name right0\nlink set left0 master br7 up\naddr add 203.0.113.1/24 dev br7\nlink add link right0 name mac0 type macvlan mode bridge\nlink set mac0 up\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "link add br7 type bridge\nlink set br7 up\nlink add left0 type veth peer name right0\nlink set left0 master br7 up\naddr add 203.0.113.1/24 dev br7\nlink add link right0 name mac0 type macvlan mode bridge\nlink set mac0 up\n",
+    );
     let before = world.state();
     // A port loses its bridge.
     does(world, "bridge", "link::del(\"br7\");");
@@ -217,7 +227,11 @@ fn links_that_others_use_come_back_in_order(world: &World) {
 fn a_name_is_changed_and_comes_back(world: &World) {
     let before = world.state();
     let listener = world.listen(80);
-    does(world, "name", "let link = link::get(\"eth0\"); link.set(\"name lan0 mtu 1400\"); link.addresses().add(\"192.0.2.77/24\"); print(link.name);");
+    does(
+        world,
+        "name",
+        "let link = link::get(\"eth0\"); link.set(\"name lan0 mtu 1400\"); link.addresses().add(\"192.0.2.77/24\"); print(link.name);",
+    );
     assert!(ip("link show lan0").contains("mtu 1400") && ip("addr show lan0").contains("192.0.2.77"));
     world.passes("192.0.2.2", 80);
     let said = world.run("taken", "link::get(\"lan0\").set(\"name eth1\");");
@@ -319,7 +333,11 @@ fn two_recipes_share_a_link(world: &World) {
 }
 
 fn the_last_address_takes_its_routes_along(world: &World) {
-    tool("ip", &["-batch", "-"], "addr add 203.0.113.1/24 dev eth1\naddr add 203.0.113.2/24 dev eth1\nroute add 10.0.0.0/8 via 198.51.100.2\nroute add 10.1.0.0/16 via 192.0.2.2 src 203.0.113.2\nroute add 2001:db8:9::/64 via 2001:db8:1::2 src 2001:db8:1::1\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "addr add 203.0.113.1/24 dev eth1\naddr add 203.0.113.2/24 dev eth1\nroute add 10.0.0.0/8 via 198.51.100.2\nroute add 10.1.0.0/16 via 192.0.2.2 src 203.0.113.2\nroute add 2001:db8:9::/64 via 2001:db8:1::2 src 2001:db8:1::1\n",
+    );
     let before = world.state();
     // The second address of a network goes with the first.
     does(world, "primary", "link::get(\"eth1\").addresses().del(\"203.0.113.1\");");
@@ -337,7 +355,11 @@ fn the_last_address_takes_its_routes_along(world: &World) {
     world.undo();
     assert!(ip("addr").contains("203.0.113.1/24") && ip("addr").contains("203.0.113.2/24"));
     std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "0").unwrap();
-    tool("ip", &["-batch", "-"], "route del 10.0.0.0/8\nroute del 10.1.0.0/16\nroute del 2001:db8:9::/64\naddr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "route del 10.0.0.0/8\nroute del 10.1.0.0/16\nroute del 2001:db8:9::/64\naddr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\n",
+    );
 }
 
 fn settings_are_read_as_they_are_set(world: &World) {
@@ -359,7 +381,10 @@ fn settings_are_read_as_they_are_set(world: &World) {
     world.undo();
     assert_eq!(world.state(), before);
     let said = world.run("small", "link::get(\"eth1\").set(\"mtu 10\");");
-    assert!(said.code == Some(1) && said.err.contains("cannot set the mtu of the link eth1 to 10") && said.err.contains("less than"), "{said:?}");
+    assert!(
+        said.code == Some(1) && said.err.contains("cannot set the mtu of the link eth1 to 10") && said.err.contains("less than"),
+        "{said:?}"
+    );
     // IPv6 leaves a link that has no room for it, and comes back.
     does(world, "room", "link::get(\"eth1\").set(\"mtu 1000\");");
     assert!(!ip("-6 addr show eth1").contains("2001:db8:1::1"));
@@ -370,7 +395,11 @@ fn settings_are_read_as_they_are_set(world: &World) {
 
 fn links_are_listed_as_ip_lists_them(world: &World) {
     tool("ip", &["-batch", "-"], FOREIGN);
-    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set eth1 master br7\nlink add link right0 name mac0 type macvlan mode private\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "link add br7 type bridge\nlink set eth1 master br7\nlink add link right0 name mac0 type macvlan mode private\n",
+    );
     let said = world.fyke_well(&["--json", "eval", "link::list()"]);
     let ours: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let ours = ours.get("value").unwrap_or(&ours).as_array().unwrap().clone();
@@ -378,7 +407,14 @@ fn links_are_listed_as_ip_lists_them(world: &World) {
     assert_eq!(ours.len(), theirs.len());
     for link in theirs {
         let mine = ours.iter().find(|mine| mine["name"] == link["ifname"]).unwrap();
-        let pairs = [("index", "ifindex"), ("mtu", "mtu"), ("address", "address"), ("master", "master"), ("txqueuelen", "txqlen"), ("alias", "ifalias")];
+        let pairs = [
+            ("index", "ifindex"),
+            ("mtu", "mtu"),
+            ("address", "address"),
+            ("master", "master"),
+            ("txqueuelen", "txqlen"),
+            ("alias", "ifalias"),
+        ];
         for (key, name) in pairs {
             let (mine, theirs) = (mine.get(key).unwrap_or(&serde_json::Value::Null), link.get(name).unwrap_or(&serde_json::Value::Null));
             assert!(mine == theirs || name == "txqlen" && theirs.is_null(), "{key} of {link}: {mine}");
@@ -425,10 +461,16 @@ fn kinds_of_links_are_made(world: &World) {
         }
         assert_eq!(said.code, Some(0), "{words}: {said:?}");
         let options: Vec<&str> = words.split(" type ").nth(1).unwrap().split(' ').skip(1).collect();
-        for pair in options.chunks(2).filter(|pair| pair.len() == 2 && !["peer", "nolearning", "dev"].contains(&pair[0]) && pair[0].parse::<u32>().is_err()) {
+        for pair in options
+            .chunks(2)
+            .filter(|pair| pair.len() == 2 && !["peer", "nolearning", "dev"].contains(&pair[0]) && pair[0].parse::<u32>().is_err())
+        {
             let (plain, quoted) = (format!("\"{}\": {}", pair[0], pair[1]), format!("\"{}\": \"{}\"", pair[0], pair[1]));
             let flag = format!("\"{}\": true", pair[0]);
-            assert!([plain, quoted, flag].iter().any(|shown| said.out.contains(shown)) || words.contains("nolearning"), "{words}: {pair:?}: {said:?}");
+            assert!(
+                [plain, quoted, flag].iter().any(|shown| said.out.contains(shown)) || words.contains("nolearning"),
+                "{words}: {pair:?}: {said:?}"
+            );
         }
         let after = links();
         let again = world.run(&format!("{kind}-again"), &format!("link::ensure(\"{words}\");"));
@@ -463,11 +505,15 @@ fn what_cannot_be_done_is_said(world: &World) {
     ];
     for (script, why) in cases {
         let said = world.run("wrong", script);
-        assert!([Some(1), Some(2)].contains(&said.code) && said.err.contains(why) && said.err.contains("wrong.rhai:1:"), "{script}: {said:?}");
+        assert!(
+            [Some(1), Some(2)].contains(&said.code) && said.err.contains(why) && said.err.contains("wrong.rhai:1:"),
+            "{script}: {said:?}"
+        );
     }
 }
 
 fn what_a_plan_cannot_know(world: &World) {
-    let said = world.fyke(&["plan", &world.recipe("unknown", "let one = link::add(\"br7 type bridge\");\nprint(one.mtu);\nlink::del(\"br7\");")]);
+    let said =
+        world.fyke(&["plan", &world.recipe("unknown", "let one = link::add(\"br7 type bridge\");\nprint(one.mtu);\nlink::del(\"br7\");")]);
     assert!(said.code == Some(0) && said.out.contains("+ br7 type bridge") && format!("{said:?}").contains("unknown.rhai:2:"), "{said:?}");
 }

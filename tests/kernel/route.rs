@@ -99,7 +99,11 @@ fn a_route_is_changed_and_comes_back(world: &World) {
     ip("route add 10.0.0.0/8 via 192.0.2.2 metric 5");
     ip("-6 route add 2001:db8:7::/48 via 2001:db8::2");
     let before = world.state();
-    does(world, "change", "link::routes().ensure([\"10.0.0.0/8 via 198.51.100.2 metric 5 mtu 1400\", \"2001:db8:7::/48 via 2001:db8:1::2\"]);");
+    does(
+        world,
+        "change",
+        "link::routes().ensure([\"10.0.0.0/8 via 198.51.100.2 metric 5 mtu 1400\", \"2001:db8:7::/48 via 2001:db8:1::2\"]);",
+    );
     assert!(ip("route").contains("10.0.0.0/8 via 198.51.100.2 dev eth1 metric 5 mtu 1400"));
     assert!(ip("-6 route").contains("2001:db8:7::/48 via 2001:db8:1::2 dev eth1"));
     world.undo();
@@ -111,7 +115,10 @@ fn a_route_is_changed_and_comes_back(world: &World) {
     // Several to one place are told apart.
     ip("route add 10.0.0.0/8 via 198.51.100.2 metric 6");
     let said = world.run("two", "link::routes().del(\"10.0.0.0/8\");");
-    assert!(said.code == Some(1) && said.err.contains("it may mean route to 10.0.0.0/8 with metric 5, or route to 10.0.0.0/8 with metric 6"), "{said:?}");
+    assert!(
+        said.code == Some(1) && said.err.contains("it may mean route to 10.0.0.0/8 with metric 5, or route to 10.0.0.0/8 with metric 6"),
+        "{said:?}"
+    );
     does(world, "one", "link::routes().del(\"10.0.0.0/8 via 198.51.100.2\");");
     assert_eq!(world.state(), before);
     world.undo();
@@ -178,7 +185,11 @@ fn eval(world: &World, script: &str) -> Vec<serde_json::Value> {
 }
 
 fn routes_are_listed_as_ip_lists_them(world: &World) {
-    tool("ip", &["-batch", "-"], "route add 10.0.0.0/8 via 192.0.2.2 metric 5 src 192.0.2.1 mtu lock 1400 advmss 1300 proto static\nroute add blackhole 10.9.0.0/16\nroute add default nexthop via 192.0.2.2 weight 2 nexthop via 198.51.100.2\nroute add 2001:db8:7::/48 nexthop via 2001:db8::2 nexthop via 2001:db8:1::2\nroute add prohibit 2001:db8:8::/48 metric 9\nroute add 10.10.0.0/16 via inet6 2001:db8::2 dev eth0\nroute add local 10.11.0.0/16 dev lo\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "route add 10.0.0.0/8 via 192.0.2.2 metric 5 src 192.0.2.1 mtu lock 1400 advmss 1300 proto static\nroute add blackhole 10.9.0.0/16\nroute add default nexthop via 192.0.2.2 weight 2 nexthop via 198.51.100.2\nroute add 2001:db8:7::/48 nexthop via 2001:db8::2 nexthop via 2001:db8:1::2\nroute add prohibit 2001:db8:8::/48 metric 9\nroute add 10.10.0.0/16 via inet6 2001:db8::2 dev eth0\nroute add local 10.11.0.0/16 dev lo\n",
+    );
     for table in ["main", "local"] {
         let ours = eval(world, &format!("link::routes(\"{table}\").list()"));
         for family in ["-4", "-6"] {
@@ -192,7 +203,9 @@ fn routes_are_listed_as_ip_lists_them(world: &World) {
                     alone if !alone.contains('/') => format!("{alone}/{}", if family == "-6" { 128 } else { 32 }),
                     prefix => prefix.to_owned(),
                 };
-                let same = |mine: &&&serde_json::Value| mine["to"] == to && (route.get("dev").is_none() || mine.get("dev").is_none() || mine["dev"] == route["dev"]);
+                let same = |mine: &&&serde_json::Value| {
+                    mine["to"] == to && (route.get("dev").is_none() || mine.get("dev").is_none() || mine["dev"] == route["dev"])
+                };
                 let mine = mine.iter().find(same).unwrap_or_else(|| panic!("{route} is not listed"));
                 let via = route.get("gateway").cloned().or_else(|| Some(format!("inet6 {}", route.get("via")?["host"].as_str()?).into()));
                 assert_eq!(mine.get("via"), via.as_ref(), "{route}");
@@ -205,14 +218,20 @@ fn routes_are_listed_as_ip_lists_them(world: &World) {
     }
     let rules: Vec<serde_json::Value> = [listed("-4 rule"), listed("-6 rule")].concat();
     let ours = eval(world, "link::rules().list()");
-    let of = |rules: &[serde_json::Value], table: &str| rules.iter().map(|rule| (rule["priority"].clone(), rule[table].clone())).collect::<Vec<_>>();
+    let of = |rules: &[serde_json::Value], table: &str| {
+        rules.iter().map(|rule| (rule["priority"].clone(), rule[table].clone())).collect::<Vec<_>>()
+    };
     assert_eq!(of(&ours, "lookup"), of(&rules, "table"));
     // What is read can be given back: nothing is to be done then.
     let said = world.run("back", "for table in [\"main\", \"local\"] { let all = link::routes(table); all.ensure(all.list().filter(|one| one.proto != \"kernel\")); }
         link::rules().ensure(link::rules().list());
         for one in link::list() { let all = link::get(one.name).addresses(); all.ensure(all.list().filter(|a| !a.address.contains(\"fe80\") && !a.address.contains(\"::1/128\"))); }");
     assert!(said.code == Some(0) && said.err.contains("nothing changed"), "{said:?}");
-    tool("ip", &["-batch", "-"], "route del 10.0.0.0/8\nroute del 10.9.0.0/16\nroute del default\nroute del 2001:db8:7::/48\nroute del prohibit 2001:db8:8::/48\nroute del 10.10.0.0/16\nroute del local 10.11.0.0/16\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "route del 10.0.0.0/8\nroute del 10.9.0.0/16\nroute del default\nroute del 2001:db8:7::/48\nroute del prohibit 2001:db8:8::/48\nroute del 10.10.0.0/16\nroute del local 10.11.0.0/16\n",
+    );
 }
 
 /// Whatever ip(8) takes, fyke takes, and the kernel has the same of both.
@@ -294,7 +313,11 @@ fn ten_thousand_routes_are_one_step(world: &World) {
 }
 
 fn what_the_kernel_made_is_left_to_it(world: &World) {
-    for script in ["link::routes().del(\"192.0.2.0/24\");", "link::routes().absent(\"192.0.2.0/24\");", "link::routes().ensure(\"192.0.2.0/24 via 198.51.100.2\");"] {
+    for script in [
+        "link::routes().del(\"192.0.2.0/24\");",
+        "link::routes().absent(\"192.0.2.0/24\");",
+        "link::routes().ensure(\"192.0.2.0/24 via 198.51.100.2\");",
+    ] {
         let said = world.run("kernel", script);
         assert!(said.code == Some(1) && said.err.contains("the kernel has made it by itself"), "{script}: {said:?}");
     }
@@ -314,7 +337,10 @@ fn a_run_that_fails_leaves_nothing(world: &World) {
 fn one_of_many_that_is_refused_is_named(world: &World) {
     let before = world.state();
     let said = world.run("refused", "link::routes().add(\"10.0.0.0/8 via 192.0.2.2\");\nlink::routes().add([\"10.1.0.0/16 via 192.0.2.2\",\n  \"10.2.0.0/16 via 203.0.113.1\"]);\nlink::routes().add(\"10.3.0.0/16 via 192.0.2.2\");");
-    assert!(said.code == Some(1) && said.err.contains("cannot add the route 10.2.0.0/16 via 203.0.113.1: Nexthop has invalid gateway"), "{said:?}");
+    assert!(
+        said.code == Some(1) && said.err.contains("cannot add the route 10.2.0.0/16 via 203.0.113.1: Nexthop has invalid gateway"),
+        "{said:?}"
+    );
     assert!(said.err.contains("refused.rhai:2:"), "{said:?}");
     assert_eq!(world.state(), before);
 }

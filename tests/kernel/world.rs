@@ -374,7 +374,8 @@ pub(crate) fn sets() -> Vec<String> {
 /// Gives what ip(8) lists of links, addresses, neighbours, routes and rules, each as a line of its own, sorted: without what the kernel makes and
 /// changes by itself.
 pub(crate) fn links() -> Vec<String> {
-    let list = |words: &[&str]| -> Vec<Value> { serde_json::from_str(&tool("ip", &[&["-j", "-d"], words].concat(), "")).unwrap_or_default() };
+    let list =
+        |words: &[&str]| -> Vec<Value> { serde_json::from_str(&tool("ip", &[&["-j", "-d"], words].concat(), "")).unwrap_or_default() };
     let mut lines = Vec::new();
     let mut add = |what: &str, value: &Value| lines.push(format!("{what} {value}"));
     for mut link in list(&["address"]) {

@@ -42,7 +42,9 @@ impl List for Addresses {
         // An address without a length means it whatever its length.
         let has_length = line.words.split_whitespace().any(|word| word.contains('/'));
         let is_meant = |object: &Object| match object {
-            Object::Address(key) => key.dev == self.dev && key.host.address == wanted.host.address && (!has_length || key.host == wanted.host),
+            Object::Address(key) => {
+                key.dev == self.dev && key.host.address == wanted.host.address && (!has_length || key.host == wanted.host)
+            }
             _ => false,
         };
         Ok(all.iter().map(|(object, _)| object).filter(|object| is_meant(object)).cloned().collect())

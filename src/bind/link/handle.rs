@@ -102,7 +102,10 @@ impl Link {
         match call::door(ctx)?.read(query).map_err(|f| call::fault(ctx, f))? {
             Reading::State(Some(AnyState::Link(State::Setting(Value::Unknown)))) => {
                 let tried = format!("read the {} of the link {}", setting.word(), self.dev);
-                Err(call::error(Fault::new(Kind::Unknown, tried, "the kernel chooses it when the link is made").at(call::origin(ctx)), ctx.call_position()))
+                Err(call::error(
+                    Fault::new(Kind::Unknown, tried, "the kernel chooses it when the link is made").at(call::origin(ctx)),
+                    ctx.call_position(),
+                ))
             }
             Reading::State(Some(AnyState::Link(State::Setting(value)))) => Ok(value),
             _ => Err(call::fault(ctx, Fault::new(Kind::NotFound, format!("use the link {}", self.dev), "there is no such link any more"))),
@@ -193,7 +196,8 @@ pub(super) fn put(ctx: &NativeCallContext, to: &impl List, given: &Dynamic, edit
     let (links, found) = (Links::read(ctx)?, inventory(ctx, to.scope())?);
     let (mut earlier, mut edits) = (Vec::new(), Vec::new());
     for line in super::given::lines(ctx, given, to.form())? {
-        let (object, state) = to.wanted(&line, &All { links: &links, found: &found, earlier: &earlier }).map_err(|f| call::fault(ctx, f))?;
+        let (object, state) =
+            to.wanted(&line, &All { links: &links, found: &found, earlier: &earlier }).map_err(|f| call::fault(ctx, f))?;
         edits.push(edit(Any::Link(object.clone()), AnyState::Link(state)));
         earlier.push(object);
     }

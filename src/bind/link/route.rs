@@ -7,11 +7,11 @@ use super::given::{Form, Line};
 use super::handle::{self, All, List};
 use super::shown;
 use crate::bind::call::{self, Answer};
+use crate::model::Fault;
 use crate::model::link::names::TABLES;
 use crate::model::link::route::{Key, MAIN};
 use crate::model::link::{Object, Route, Scope, State};
 use crate::model::named::Edit;
-use crate::model::Fault;
 
 /// The routes of a table.
 #[derive(Clone, Debug)]
@@ -110,9 +110,17 @@ pub mod functions {
     /// ip-route(8)
     #[rhai_fn(name = "routes", return_raw)]
     pub fn of_table(ctx: NativeCallContext, table: Dynamic) -> Answer<Routes> {
-        let named = table.as_immutable_string_ref().ok().and_then(|name| TABLES.iter().find(|(known, _)| *known == name.as_str()).map(|(_, table)| *table));
+        let named = table
+            .as_immutable_string_ref()
+            .ok()
+            .and_then(|name| TABLES.iter().find(|(known, _)| *known == name.as_str()).map(|(_, table)| *table));
         let number = table.as_int().ok().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
-        let refuse = || Fault::input(format!("use {table} as a table of routes"), "it is neither a number from 1 to 4294967295 nor main, local or default");
+        let refuse = || {
+            Fault::input(
+                format!("use {table} as a table of routes"),
+                "it is neither a number from 1 to 4294967295 nor main, local or default",
+            )
+        };
         named.or(number).map(|table| Routes { table }).ok_or_else(|| call::fault(&ctx, refuse()))
     }
 

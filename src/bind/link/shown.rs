@@ -113,7 +113,9 @@ pub(super) fn route(key: &Key, way: &Way) -> Map {
     fields.text("to", Some(key.to)).text("from", key.from).value("table", Some(named(TABLES, key.table)));
     fields.number("metric", Some(key.metric).filter(|metric| *metric > 0)).number("tos", Some(key.tos).filter(|tos| *tos > 0));
     fields.text("type", Some(way.fate.word()).filter(|_| way.fate != Fate::Unicast));
-    fields.value("proto", Some(named(PROTOCOLS, way.proto.into()))).value("scope", (way.scope > 0).then(|| named(SCOPES, way.scope.into())));
+    fields
+        .value("proto", Some(named(PROTOCOLS, way.proto.into())))
+        .value("scope", (way.scope > 0).then(|| named(SCOPES, way.scope.into())));
     fields.text("src", way.src).text("congctl", way.congctl.as_ref());
     for (number, value) in &way.measures {
         if let Some((name, _)) = MEASURES.iter().find(|(_, of)| of == number) {
@@ -123,7 +125,7 @@ pub(super) fn route(key: &Key, way: &Way) -> Map {
     }
     match &way.hops[..] {
         [one] => hop(&mut fields, one, key.to.family()),
-        hops if hops.is_empty() => {}
+        [] => {}
         hops => {
             let all: Vec<Dynamic> = hops.iter().map(|hop| several(hop, key.to.family())).collect();
             fields.value("nexthops", Some(all.into()));

@@ -3,8 +3,8 @@
 pub(crate) mod changes;
 mod fault;
 mod function;
-mod markdown;
 mod links;
+mod markdown;
 mod named;
 mod paint;
 pub(crate) mod recipe;

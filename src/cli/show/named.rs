@@ -93,7 +93,10 @@ kernel parameters
   = net.ipv4.ip_local_port_range is 1 2 already
 ";
         assert_eq!(diff(&changes, Paint::none()), wanted);
-        assert_eq!(changes.iter().filter_map(|change| command(change, &mut links::Told::default())).collect::<String>(), "sysctl -w net.ipv4.ip_forward=1\n");
+        assert_eq!(
+            changes.iter().filter_map(|change| command(change, &mut links::Told::default())).collect::<String>(),
+            "sysctl -w net.ipv4.ip_forward=1\n"
+        );
         assert_eq!((&json(&changes[0])["name"], &json(&changes[0])["after"]), (&json!("net.ipv4.ip_forward"), &json!("1")));
     }
 }

@@ -104,7 +104,8 @@ impl Live {
     /// Gives the orders that come first, and tells how many they are. One that may have to wait is the last: the kernel does what stands behind it in its
     /// datagram all the same.
     fn orders(&mut self, changes: &[Change], steps: &[(usize, Step<'_>)]) -> Result<usize, Refusal> {
-        let mut orders: Vec<&Order> = steps.iter().map_while(|(_, step)| if let Step::Order(order) = step { Some(order) } else { None }).collect();
+        let mut orders: Vec<&Order> =
+            steps.iter().map_while(|(_, step)| if let Step::Order(order) = step { Some(order) } else { None }).collect();
         let patient = steps.iter().take(orders.len()).position(|(at, _)| refusal::may_have_to_wait(&changes[*at]));
         orders.truncate(patient.map_or(orders.len(), |at| at + 1));
         let (begun, mut first) = (Instant::now(), 0);

@@ -53,7 +53,9 @@ pub(super) fn fault(change: &Change, refused: &Refused) -> Fault {
             fault.hint("the neighbour has to be on a network of an address here; `onlink` says that it is on the link all the same")
         }
         (Any::Link(Object::Route(_)), Errno::ENETDOWN) => fault.hint("set the link up first"),
-        (Any::Link(Object::Setting(_, Setting::Name)), Errno::EBUSY) => fault.hint("kernels before 6.2 rename a link only while it is down"),
+        (Any::Link(Object::Setting(_, Setting::Name)), Errno::EBUSY) => {
+            fault.hint("kernels before 6.2 rename a link only while it is down")
+        }
         _ => fault,
     }
 }

@@ -11,7 +11,7 @@ use super::words::{Line, Words, number};
 use super::{Dev, Name};
 use crate::model::address::Address;
 use crate::model::prefix::Prefix;
-use crate::model::{Fault, Family};
+use crate::model::{Family, Fault};
 
 /// An address with the length of its network; unlike in a [`Prefix`], the bits of the host count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -142,12 +142,19 @@ fn is_forever(seconds: &u32) -> bool {
 impl About {
     /// Gives what the kernel makes of an address about which nothing is said.
     pub fn of(host: &Host) -> Self {
-        let is_loopback = matches!(host.address, IpAddr::V4(v4) if v4.is_loopback()) || host.address == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+        let is_loopback =
+            matches!(host.address, IpAddr::V4(v4) if v4.is_loopback()) || host.address == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
         let is_local = Address(host.address).is_link_local() && host.address.is_ipv6();
         Self {
             peer: None,
             broadcast: None,
-            scope: if is_loopback { 254 } else if is_local { 253 } else { 0 },
+            scope: if is_loopback {
+                254
+            } else if is_local {
+                253
+            } else {
+                0
+            },
             label: None,
             metric: None,
             valid: FOREVER,

@@ -47,7 +47,7 @@ impl Link {
 
     /// Tells whether links of this kind can be made.
     pub fn can_be_made(&self) -> bool {
-        !self.kind.is_empty() && !(self.kind == "veth" && self.reaches_out)
+        !(self.kind.is_empty() || self.kind == "veth" && self.reaches_out)
     }
 
     /// Gives the links that it names: what it stands on, and its other end.
@@ -113,13 +113,17 @@ impl FromStr for Wanted {
         }
         let needs_parent = ["vlan", "macvlan", "ipvlan"].contains(&link.kind.as_str());
         match (&*link.kind, &link.parent) {
-            (kind, None) if needs_parent => Err(words.fault(format!("a {kind} stands on a link")).hint(format!("`link eth0 {name} type {kind}`"))),
+            (kind, None) if needs_parent => {
+                Err(words.fault(format!("a {kind} stands on a link")).hint(format!("`link eth0 {name} type {kind}`")))
+            }
             (kind, Some(_)) if !needs_parent && kind != "vxlan" => Err(words.fault(format!("a {kind} stands on no link"))),
             ("vlan", _) if link.options.iter().all(|(name, _)| name != "id") => Err(words.fault("a vlan has an `id`")),
             ("vxlan", _) if link.options.iter().all(|(name, value)| name != "id" && (name, value) != ("external", "on")) => {
                 Err(words.fault("a vxlan has an `id`"))
             }
-            ("veth", _) if link.peer.is_none() => Err(words.fault("both ends need a name, for a plan to know them").hint(format!("`{name} type veth peer name {name}p`"))),
+            ("veth", _) if link.peer.is_none() => {
+                Err(words.fault("both ends need a name, for a plan to know them").hint(format!("`{name} type veth peer name {name}p`")))
+            }
             _ if link.peer.as_ref().is_some_and(|peer| peer.name == name) => Err(words.fault("both ends have the same name")),
             _ => Ok(Self { name, link, settings }),
         }

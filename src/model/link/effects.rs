@@ -36,7 +36,9 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
     }
     match (object, state) {
         (Object::Link(dev), State::Link(link)) if now.is_none() => other_end(dev, link),
-        (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(true))) => here.vlans(dev).into_iter().map(|dev| up(dev, true)).collect(),
+        (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(true))) => {
+            here.vlans(dev).into_iter().map(|dev| up(dev, true)).collect()
+        }
         (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(false))) => here.with_down(dev),
         (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) if *mtu < IPV6_MTU => {
             let addresses = here.addresses(dev).into_iter().filter(|(key, _)| key.host.family() == Family::V6).collect();
@@ -104,7 +106,8 @@ impl<'a> Here<'a> {
 
     /// Tells whether a switch is on, for all links or for this one.
     fn is_switched_on(&self, version: &str, dev: &Dev, last: &str) -> bool {
-        let is_on = |state: &AnyState| matches!(state, AnyState::Value(value) if value.as_str().parse::<i32>().is_ok_and(|value| value > 0));
+        let is_on =
+            |state: &AnyState| matches!(state, AnyState::Value(value) if value.as_str().parse::<i32>().is_ok_and(|value| value > 0));
         switches(version, dev, last).into_iter().any(|key| self.0.get(&Any::Sysctl(key)).is_some_and(is_on))
     }
 
@@ -148,7 +151,8 @@ impl<'a> Here<'a> {
     /// Tells what becomes of a route whose `src` is one of some addresses that go: IPv4 takes it away, IPv6 forgets its `src`.
     fn without_source(&self, key: &RouteKey, way: &Way, addresses: &[IpAddr], links: &[Dev]) -> Option<Option<Way>> {
         let src = way.src.filter(|src| addresses.contains(src))?;
-        let stays = |(object, _): (&Object, &State)| matches!(object, Object::Address(key) if key.host.address == src && !links.contains(&key.dev));
+        let stays =
+            |(object, _): (&Object, &State)| matches!(object, Object::Address(key) if key.host.address == src && !links.contains(&key.dev));
         match key.family() {
             _ if self.all().any(stays) => None,
             Family::V4 => Some(None),
@@ -162,7 +166,8 @@ impl<'a> Here<'a> {
         let mut next = 0;
         while let Some(one) = links.get(next).cloned() {
             let stands = |link: &super::Link| [&link.parent, &link.peer].into_iter().flatten().any(|on| *on == one);
-            let more: Vec<Dev> = self.links().filter(|(other, link)| stands(link) && !links.contains(other)).map(|(dev, _)| dev.clone()).collect();
+            let more: Vec<Dev> =
+                self.links().filter(|(other, link)| stands(link) && !links.contains(other)).map(|(dev, _)| dev.clone()).collect();
             links.extend(more);
             next += 1;
         }
@@ -178,7 +183,9 @@ impl<'a> Here<'a> {
         }));
         found.extend(self.gone_addresses(addresses));
         found.extend(self.all().filter_map(|(object, state)| match (object, state) {
-            (Object::Setting(port, Setting::Master), State::Setting(Value::Link(Some(master)))) if links.contains(master) && !links.contains(port) => {
+            (Object::Setting(port, Setting::Master), State::Setting(Value::Link(Some(master))))
+                if links.contains(master) && !links.contains(port) =>
+            {
                 Some((Any::Link(object.clone()), Some(AnyState::Link(State::Setting(Value::Link(None))))))
             }
             _ => None,
@@ -218,7 +225,8 @@ impl<'a> Here<'a> {
     fn without_address(&self, key: &address::Key) -> Vec<Fate> {
         let family = key.host.family();
         let (mut others, mut going) = (Vec::new(), vec![key.host.address]);
-        let is_primary = self.get(&Object::Address(key.clone())).is_some_and(|state| matches!(state, State::Address(about) if !about.secondary));
+        let is_primary =
+            self.get(&Object::Address(key.clone())).is_some_and(|state| matches!(state, State::Address(about) if !about.secondary));
         let takes_others = family == Family::V4 && is_primary && !self.is_switched_on("ipv4", &key.dev, "promote_secondaries");
         let mut rest = 0;
         for (other, about) in self.addresses(&key.dev).into_iter().filter(|(other, _)| *other != key && other.host.family() == family) {

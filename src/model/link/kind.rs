@@ -65,10 +65,7 @@ pub const KINDS: &[(&str, &[Option_])] = &[
             ("flags", Shape::Choice(&[("bridge", 0), ("private", 1), ("vepa", 2)])),
         ],
     ),
-    (
-        "macvlan",
-        &[("mode", Shape::Choice(&[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8), ("source", 16)]))],
-    ),
+    ("macvlan", &[("mode", Shape::Choice(&[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8), ("source", 16)]))]),
     ("tap", &[("multi_queue", Shape::Toggle), ("vnet_hdr", Shape::Toggle), ("user", SECONDS), ("group", SECONDS)]),
     ("tun", &[("multi_queue", Shape::Toggle), ("vnet_hdr", Shape::Toggle), ("user", SECONDS), ("group", SECONDS)]),
     ("veth", &[]),

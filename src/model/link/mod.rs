@@ -90,7 +90,9 @@ impl Scope {
     /// Tells whether an object is in it.
     pub fn covers(self, object: &Object) -> bool {
         match (self, object) {
-            (Self::Links, Object::Link(_) | Object::Setting(..)) | (Self::Addresses, Object::Address(_)) | (Self::Rules, Object::Rule(_)) => true,
+            (Self::Links, Object::Link(_) | Object::Setting(..))
+            | (Self::Addresses, Object::Address(_))
+            | (Self::Rules, Object::Rule(_)) => true,
             (Self::Neighbours | Self::Neighbourhood, Object::Neighbour(_)) | (Self::Routes(None), Object::Route(_)) => true,
             (Self::Routes(Some((family, table))), Object::Route(key)) => key.family() == family && key.table == table,
             _ => false,
@@ -145,9 +147,8 @@ impl Object {
     /// Gives what there is from the beginning of what is made, and is no change of its own.
     pub fn comes_with(&self, state: &State) -> Vec<(Any, AnyState)> {
         let (Self::Link(dev), State::Link(_)) = (self, state) else { return Vec::new() };
-        let setting = |setting: Setting| {
-            (Any::Link(Self::Setting(dev.clone(), setting)), AnyState::Link(State::Setting(setting.initial(&dev.name))))
-        };
+        let setting =
+            |setting: Setting| (Any::Link(Self::Setting(dev.clone(), setting)), AnyState::Link(State::Setting(setting.initial(&dev.name))));
         Setting::ALL.into_iter().map(setting).collect()
     }
 
@@ -211,7 +212,9 @@ impl Object {
 /// Says that a name is taken by another link.
 fn taken(inventory: &Inventory, dev: &Dev, name: &Name) -> Option<Fault> {
     let has_it = |(object, state): (&Any, &AnyState)| match (object, state) {
-        (Any::Link(Object::Setting(other, Setting::Name)), AnyState::Link(State::Setting(Value::Name(taken)))) => other != dev && taken == name,
+        (Any::Link(Object::Setting(other, Setting::Name)), AnyState::Link(State::Setting(Value::Name(taken)))) => {
+            other != dev && taken == name
+        }
         _ => false,
     };
     let fault = || Fault::new(Kind::Exists, format!("call a link {name}"), "there is one of this name already");

@@ -176,7 +176,9 @@ impl FromStr for Mac {
         let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
         match bytes {
             Some(bytes) if (2..=Self::MAX).contains(&bytes.len()) => Ok(Self(bytes.into())),
-            _ => Err(Fault::input(format!("use {text:?} as the address of a link"), "it is not bytes with colons, as in 02:00:5e:10:00:01")),
+            _ => {
+                Err(Fault::input(format!("use {text:?} as the address of a link"), "it is not bytes with colons, as in 02:00:5e:10:00:01"))
+            }
         }
     }
 }

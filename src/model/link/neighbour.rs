@@ -92,7 +92,9 @@ impl FromStr for Wanted {
                 "permanent" => {}
                 "nud" => match words.after(word)? {
                     "permanent" => {}
-                    other => return Err(words.fault(format!("what is {other} goes by itself, and cannot be lifted")).hint("leave `nud` away")),
+                    other => {
+                        return Err(words.fault(format!("what is {other} goes by itself, and cannot be lifted")).hint("leave `nud` away"));
+                    }
                 },
                 _ => return Err(words.odd(word)),
             }

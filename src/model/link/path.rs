@@ -16,7 +16,8 @@ pub type Ends = BTreeSet<Option<Vec<Hop>>>;
 pub fn ends(inventory: &Inventory, from: IpAddr, to: IpAddr) -> Ends {
     let host = Host(inventory);
     let mut found = Ends::new();
-    let mut rules: Vec<&Rule> = host.all().filter_map(|(object, _)| if let Object::Rule(rule) = object { Some(rule) } else { None }).collect();
+    let mut rules: Vec<&Rule> =
+        host.all().filter_map(|(object, _)| if let Object::Rule(rule) = object { Some(rule) } else { None }).collect();
     rules.retain(|rule| (rule.family == crate::model::Family::V4) == to.is_ipv4());
     rules.sort_by_key(|rule| rule.priority);
     for rule in rules {

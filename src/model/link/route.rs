@@ -11,7 +11,7 @@ use super::words::{Line, Words};
 use super::{Dev, Raw};
 use crate::model::address::Address;
 use crate::model::prefix::Prefix;
-use crate::model::{Fault, Family};
+use crate::model::{Family, Fault};
 
 /// The table that packets ask if no rule says otherwise.
 pub const MAIN: u32 = 254;
@@ -454,12 +454,24 @@ impl Reader {
         }
         self.measures.sort_unstable();
         self.measures.dedup_by_key(|(number, _)| *number);
-        let given =
-            Given { table: self.table.is_some(), metric: self.metric.is_some(), fate: self.fate.is_some(), proto: self.proto.is_some(), scope: self.scope.is_some() };
+        let given = Given {
+            table: self.table.is_some(),
+            metric: self.metric.is_some(),
+            fate: self.fate.is_some(),
+            proto: self.proto.is_some(),
+            scope: self.scope.is_some(),
+        };
         let scope = usual_scope(family, fate, &self.hops);
         let metric = self.metric.filter(|metric| *metric > 0).unwrap_or(if family == Family::V6 { METRIC_V6 } else { 0 });
         Ok(Route {
-            key: Key { table: self.table.filter(|table| *table > 0).unwrap_or(usual_table(fate)), to, metric, tos: self.tos, from: self.from, twin: 0 },
+            key: Key {
+                table: self.table.filter(|table| *table > 0).unwrap_or(usual_table(fate)),
+                to,
+                metric,
+                tos: self.tos,
+                from: self.from,
+                twin: 0,
+            },
             way: Way {
                 fate,
                 hops: self.hops,

@@ -10,7 +10,7 @@ use super::Raw;
 use super::names::{PROTOCOLS, TABLES, shown};
 use super::words::{Line, Words, number};
 use crate::model::prefix::Prefix;
-use crate::model::{Fault, Family};
+use crate::model::{Family, Fault};
 
 /// What becomes of a packet that a rule matches: `FR_ACT_TO_TBL` and the like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,7 +209,9 @@ impl Reader {
             "ipproto" => self.rule.ipproto = Some(protocol(word, words)?),
             "sport" => self.rule.sport = Some(ports(word, words)?),
             "dport" => self.rule.dport = Some(ports(word, words)?),
-            "uidrange" => self.rule.uidrange = Some(range(words.after(word)?, 0..=u32::MAX - 1).ok_or_else(|| words.fault("uidrange is 1000-1999"))?),
+            "uidrange" => {
+                self.rule.uidrange = Some(range(words.after(word)?, 0..=u32::MAX - 1).ok_or_else(|| words.fault("uidrange is 1000-1999"))?)
+            }
             "priority" | "preference" | "pref" | "order" => self.priority = Some(words.number(word, u32::MAX)?),
             "suppress_prefixlength" => self.rule.suppress = Some(words.number(word, 128)?),
             "protocol" | "proto" => self.rule.proto = words.named(word, PROTOCOLS, 255)? as u8,
@@ -249,7 +251,11 @@ impl Reader {
         self.family = Some(prefix.family());
         // All of a family is what the kernel has for nothing.
         let prefix = Some(prefix).filter(|prefix| prefix.length() > 0);
-        if key == "from" { self.rule.from = prefix } else { self.rule.to = prefix }
+        if key == "from" {
+            self.rule.from = prefix
+        } else {
+            self.rule.to = prefix
+        }
         Ok(())
     }
 
@@ -285,7 +291,8 @@ fn mark(key: &str, words: &mut Words<'_>) -> Result<(u32, u32), Fault> {
     }
 }
 
-const PROTOS: &[(&str, u32)] = &[("icmp", 1), ("tcp", 6), ("udp", 17), ("dccp", 33), ("gre", 47), ("esp", 50), ("ipv6-icmp", 58), ("sctp", 132)];
+const PROTOS: &[(&str, u32)] =
+    &[("icmp", 1), ("tcp", 6), ("udp", 17), ("dccp", 33), ("gre", 47), ("esp", 50), ("ipv6-icmp", 58), ("sctp", 132)];
 
 fn protocol(key: &str, words: &mut Words<'_>) -> Result<u8, Fault> {
     Ok(words.named(key, PROTOS, 255)? as u8)
@@ -293,7 +300,8 @@ fn protocol(key: &str, words: &mut Words<'_>) -> Result<u8, Fault> {
 
 fn ports(key: &str, words: &mut Words<'_>) -> Result<(u16, u16), Fault> {
     let text = words.after(key)?;
-    let range = range(text, 1..=65_535).ok_or_else(|| words.fault(format!("{key} takes a port or a range of ports, as in 1000-1999, not {text:?}")))?;
+    let range = range(text, 1..=65_535)
+        .ok_or_else(|| words.fault(format!("{key} takes a port or a range of ports, as in 1000-1999, not {text:?}")))?;
     Ok((range.0 as u16, range.1 as u16))
 }
 
@@ -315,7 +323,10 @@ impl Rule {
         };
         line.pair("to", self.to).pair("iif", self.iif.as_ref()).pair("oif", self.oif.as_ref());
         line.pair("tos", self.tos.map(|tos| format!("{tos:#04x}")));
-        line.pair("fwmark", self.fwmark.map(|(mark, mask)| if mask == u32::MAX { format!("{mark:#x}") } else { format!("{mark:#x}/{mask:#x}") }));
+        line.pair(
+            "fwmark",
+            self.fwmark.map(|(mark, mask)| if mask == u32::MAX { format!("{mark:#x}") } else { format!("{mark:#x}/{mask:#x}") }),
+        );
         line.pair("ipproto", self.ipproto.map(|proto| shown(PROTOS, proto.into())));
         let range = |(first, last): (u16, u16)| if first == last { first.to_string() } else { format!("{first}-{last}") };
         line.pair("sport", self.sport.map(range)).pair("dport", self.dport.map(range));

@@ -25,12 +25,14 @@ fn any_name() -> impl Strategy<Value = Name> {
 }
 
 fn any_hop(v4: bool) -> impl Strategy<Value = Hop> {
-    (any::<bool>(), any_address(v4), any_address(!v4), any_name(), 0..4u8, 1..=256u16).prop_map(|(other, near, far, name, form, weight)| Hop {
-        via: (form != 0).then_some(if other { far } else { near }),
-        dev: (form != 1).then(|| Dev::named(name)),
-        weight,
-        onlink: form == 2,
-        rest: Raw::default(),
+    (any::<bool>(), any_address(v4), any_address(!v4), any_name(), 0..4u8, 1..=256u16).prop_map(|(other, near, far, name, form, weight)| {
+        Hop {
+            via: (form != 0).then_some(if other { far } else { near }),
+            dev: (form != 1).then(|| Dev::named(name)),
+            weight,
+            onlink: form == 2,
+            rest: Raw::default(),
+        }
     })
 }
 
@@ -212,10 +214,26 @@ fn what_is_no_route_is_refused() {
     ] {
         assert!(words.parse::<Route>().is_err(), "{words}");
     }
-    for words in ["from 10.0.0.1/8 lookup 1", "lookup 0", "lookup 1 blackhole", "from 10.0.0.0/8 to 2001:db8::/32", "dport 22", "priority x", "goto 5 priority 6"] {
+    for words in [
+        "from 10.0.0.1/8 lookup 1",
+        "lookup 0",
+        "lookup 1 blackhole",
+        "from 10.0.0.0/8 to 2001:db8::/32",
+        "dport 22",
+        "priority x",
+        "goto 5 priority 6",
+    ] {
         assert!(words.parse::<rule::Wanted>().is_err(), "{words}");
     }
-    for words in ["", "192.0.2.1/33", "192.0.2.1/24 peer 2001:db8::1", "2001:db8::1/64 brd +", "192.0.2.1/24 valid_lft 5 preferred_lft 6", "192.0.2.1/24 label a234567890123456", "2001:db8::1/64 scope link"] {
+    for words in [
+        "",
+        "192.0.2.1/33",
+        "192.0.2.1/24 peer 2001:db8::1",
+        "2001:db8::1/64 brd +",
+        "192.0.2.1/24 valid_lft 5 preferred_lft 6",
+        "192.0.2.1/24 label a234567890123456",
+        "2001:db8::1/64 scope link",
+    ] {
         assert!(words.parse::<address::Wanted>().is_err(), "{words}");
     }
 }
@@ -234,9 +252,17 @@ fn host() -> Inventory {
     let link = |kind: &str, parent: Option<u32>, peer: Option<u32>| {
         State::Link(Link { kind: kind.into(), parent: parent.map(eth), peer: peer.map(eth), ..Link::default() })
     };
-    for (index, state) in [(1, link("veth", None, Some(2))), (2, link("veth", None, Some(1))), (3, link("vlan", Some(1), None)), (4, link("bridge", None, None)), (5, link("ifb", None, None))] {
+    for (index, state) in [
+        (1, link("veth", None, Some(2))),
+        (2, link("veth", None, Some(1))),
+        (3, link("vlan", Some(1), None)),
+        (4, link("bridge", None, None)),
+        (5, link("ifb", None, None)),
+    ] {
         put(&mut host, Object::Link(eth(index)), state);
-        put(&mut host, Object::Setting(eth(index), Setting::Name), State::Setting(Value::Name(eth(index).name)));
+        for setting in Setting::ALL {
+            put(&mut host, Object::Setting(eth(index), setting), State::Setting(setting.initial(&eth(index).name)));
+        }
         put(&mut host, Object::Setting(eth(index), Setting::Mtu), State::Setting(Value::Number(1500)));
         put(&mut host, Object::Setting(eth(index), Setting::Up), State::Setting(Value::Flag(index != 5)));
         let master = if index == 2 { Some(eth(4)) } else { None };
@@ -245,7 +271,11 @@ fn host() -> Inventory {
     for (index, words) in [(1, "192.0.2.1/24"), (1, "192.0.2.2/24"), (1, "2001:db8::1/64"), (3, "198.51.100.1/24"), (4, "203.0.113.1/24")] {
         let wanted: address::Wanted = words.parse().unwrap();
         let secondary = words == "192.0.2.2/24";
-        put(&mut host, Object::Address(address::Key { dev: eth(index), host: wanted.host }), State::Address(address::About { secondary, ..wanted.about }));
+        put(
+            &mut host,
+            Object::Address(address::Key { dev: eth(index), host: wanted.host }),
+            State::Address(address::About { secondary, ..wanted.about }),
+        );
     }
     for words in [
         "10.0.0.0/8 via 192.0.2.9 dev eth1",
@@ -268,12 +298,14 @@ fn host() -> Inventory {
 
 fn any_edit() -> impl Strategy<Value = Edit> {
     let up = (1..6u32, any::<bool>()).prop_map(|(index, up)| (Object::Setting(eth(index), Setting::Up), State::Setting(Value::Flag(up))));
-    let mtu = (1..6u32, select(vec![1000, 1400, 1500])).prop_map(|(index, mtu)| (Object::Setting(eth(index), Setting::Mtu), State::Setting(Value::Number(mtu))));
-    let route = select(vec!["10.0.0.0/8 via 203.0.113.7 dev eth4", "10.7.0.0/16 dev eth3", "10.8.0.0/16 via 192.0.2.9 dev eth1 metric 5"]).prop_map(|words| {
-        let mut route: Route = words.parse().unwrap();
-        route.resolve(&|name| (1..=5).map(eth).find(|dev| dev.name == *name)).unwrap();
-        (Object::Route(route.key), State::Route(route.way))
-    });
+    let mtu = (1..6u32, select(vec![1000, 1400, 1500]))
+        .prop_map(|(index, mtu)| (Object::Setting(eth(index), Setting::Mtu), State::Setting(Value::Number(mtu))));
+    let route = select(vec!["10.0.0.0/8 via 203.0.113.7 dev eth4", "10.7.0.0/16 dev eth3", "10.8.0.0/16 via 192.0.2.9 dev eth1 metric 5"])
+        .prop_map(|words| {
+            let mut route: Route = words.parse().unwrap();
+            route.resolve(&|name| (1..=5).map(eth).find(|dev| dev.name == *name)).unwrap();
+            (Object::Route(route.key), State::Route(route.way))
+        });
     let put = prop_oneof![up, mtu, route].prop_map(|(object, state)| Edit::Ensure(Any::Link(object), AnyState::Link(state)));
     let gone = select(host().into_keys().filter(|object| !matches!(object, Any::Link(Object::Setting(..)))).collect::<Vec<_>>());
     prop_oneof![put, gone.prop_map(Edit::Absent)]
@@ -325,14 +357,25 @@ fn what_goes_with_a_link_stands_before_it() {
         "link eth2",
     ];
     assert!(order.map(at).is_sorted(), "{all:?}");
-    for gone in ["route to 10.1.0.0/16", "route to 2001:db8:8::/48 with metric 1024", "route to 10.3.0.0/16 in table 100", "address 198.51.100.1/24 of the link eth3"] {
+    for gone in [
+        "route to 10.1.0.0/16",
+        "route to 2001:db8:8::/48 with metric 1024",
+        "route to 10.3.0.0/16 in table 100",
+        "address 198.51.100.1/24 of the link eth3",
+    ] {
         at(gone);
     }
-    assert!(!all.iter().any(|object| object.contains("192.0.2.0/24") || object.contains("10.4.0.0/16") || object.contains("10.2.0.0/16")), "{all:?}");
+    assert!(
+        !all.iter().any(|object| object.contains("192.0.2.0/24") || object.contains("10.4.0.0/16") || object.contains("10.2.0.0/16")),
+        "{all:?}"
+    );
     // Down is less than gone: a route with a way that is left stays.
     let down = follow(&Object::Setting(eth(1), Setting::Up), &State::Setting(Value::Flag(false)), &host());
     let down: Vec<String> = down.iter().map(|(object, _)| object.to_string()).collect();
-    assert!(down.contains(&"route to 10.0.0.0/8".to_owned()) && down.contains(&"address 2001:db8::1/64 of the link eth1".to_owned()), "{down:?}");
+    assert!(
+        down.contains(&"route to 10.0.0.0/8".to_owned()) && down.contains(&"address 2001:db8::1/64 of the link eth1".to_owned()),
+        "{down:?}"
+    );
     assert!(!down.iter().any(|object| object.contains("10.1.0.0/16") || object.contains("address 192.0.2.1")), "{down:?}");
     assert!(down.contains(&"state of the link eth3".to_owned()), "{down:?}");
 }
@@ -347,15 +390,23 @@ fn a_packet_goes_where_rules_and_routes_lead_it() {
     rule(&mut host, "priority 32766 lookup main");
     let ends = |host: &Inventory, to: &str| {
         let found = path::ends(host, "192.0.2.1".parse().unwrap(), to.parse().unwrap());
-        found.iter().map(|end| end.as_ref().map_or("none".into(), |hops| hops[0].dev.as_ref().unwrap().to_string())).collect::<Vec<String>>()
+        found
+            .iter()
+            .map(|end| end.as_ref().map_or("none".into(), |hops| hops[0].dev.as_ref().unwrap().to_string()))
+            .collect::<Vec<String>>()
     };
     assert_eq!([ends(&host, "10.9.9.9"), ends(&host, "10.4.0.1"), ends(&host, "172.16.0.1")], [["eth1"], ["none"], ["none"]]);
     rule(&mut host, "priority 7 to 10.9.0.0/16 blackhole");
     assert_eq!(ends(&host, "10.9.9.9"), ["none"]);
     // What else a rule asks, nobody knows here: both may be.
     rule(&mut host, "priority 6 fwmark 1 lookup 100");
-    assert_eq!((ends(&host, "10.3.0.1"), ends(&host, "10.8.0.1")), (vec!["eth1".into(), "eth3".into()], vec!["eth1".into()]));
+    assert_eq!((ends(&host, "10.3.0.1"), ends(&host, "10.8.0.1")), (vec!["eth3".into(), "eth1".into()], vec!["eth1".into()]));
     put(&mut host, Object::Setting(eth(1), Setting::Up), State::Setting(Value::Flag(false)));
     assert_eq!(ends(&host, "10.8.0.1"), ["none"]);
-    assert_eq!(rule::Rule::next_priority([32766, 0, 32767].map(|priority| Rule { priority, .."lookup 1".parse::<rule::Wanted>().unwrap().rule }).iter()), 32765);
+    assert_eq!(
+        rule::Rule::next_priority(
+            [32766, 0, 32767].map(|priority| Rule { priority, .."lookup 1".parse::<rule::Wanted>().unwrap().rule }).iter()
+        ),
+        32765
+    );
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::model::address::Address;
-use crate::model::{Fault, Family};
+use crate::model::{Family, Fault};
 
 /// Words that are being read as one thing.
 pub(super) struct Words<'a> {
@@ -54,7 +54,10 @@ impl<'a> Words<'a> {
     /// Reads the number behind a key.
     pub(super) fn number<T: TryFrom<u64> + PartialOrd + Display>(&mut self, key: &str, most: T) -> Result<T, Fault> {
         let word = self.after(key)?;
-        number(word).and_then(|number| T::try_from(number).ok()).filter(|number| *number <= most).ok_or_else(|| self.fault(format!("{key} takes a number from 0 to {most}, not {word:?}")))
+        number(word)
+            .and_then(|number| T::try_from(number).ok())
+            .filter(|number| *number <= most)
+            .ok_or_else(|| self.fault(format!("{key} takes a number from 0 to {most}, not {word:?}")))
     }
 
     /// Reads the number behind a key, or one of some names of numbers.

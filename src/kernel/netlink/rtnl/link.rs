@@ -75,7 +75,11 @@ impl Found {
     fn resolve(&mut self, names: &BTreeMap<u32, Dev>) {
         let [other, master] = self.names;
         let other = names.get(&other).filter(|_| !self.link.reaches_out).cloned();
-        if self.link.kind == "veth" { self.link.peer = other } else { self.link.parent = other }
+        if self.link.kind == "veth" {
+            self.link.peer = other
+        } else {
+            self.link.parent = other
+        }
         self.settings.push((Setting::Master, Value::Link(names.get(&master).cloned())));
     }
 }
@@ -119,7 +123,10 @@ fn info(value: &[u8], found: &mut Found) {
         let numbers = attribute(&link.kind, name);
         for (_, value) in attributes(data).filter(|(kind, _)| numbers.contains(kind)) {
             match shape {
-                Shape::Address => address(value).filter(|address| !address.is_unspecified()).into_iter().for_each(|address| link.options.note_address(name, Address(address))),
+                Shape::Address => address(value)
+                    .filter(|address| !address.is_unspecified())
+                    .into_iter()
+                    .for_each(|address| link.options.note_address(name, Address(address))),
                 shape => link.options.note(name, *shape, decoded(&link.kind, name, value)),
             }
         }
@@ -180,7 +187,10 @@ fn attribute(kind: &str, option: &str) -> &'static [u16] {
 /// How many bytes the kernel has for an option.
 fn width(kind: &str, option: &str) -> usize {
     match (kind, option) {
-        ("bridge", "priority" | "group_fwd_mask" | "vlan_default_pvid" | "vlan_protocol") | ("vlan", _) | ("ipvlan", _) | (_, "dstport") => 2,
+        ("bridge", "priority" | "group_fwd_mask" | "vlan_default_pvid" | "vlan_protocol")
+        | ("vlan", _)
+        | ("ipvlan", _)
+        | (_, "dstport") => 2,
         ("bridge", "vlan_filtering" | "mcast_snooping" | "mcast_querier") => 1,
         ("bridge", option) if option.starts_with("nf_call") => 1,
         ("vxlan", "ttl" | "tos" | "learning" | "proxy" | "rsc" | "l2miss" | "l3miss" | "external") => 1,

@@ -76,8 +76,18 @@ pub(super) fn read(body: &[u8]) -> Option<(Key, Way)> {
     let (fate, ..) = *Fate::ALL.iter().find(|(_, _, number)| *number == kind)?;
     let mut key = Key { table: table.into(), to: prefix(None, to_length, family), metric: 0, tos, from: None, twin: 0 };
     let scope = if family == Family::V6 { 0 } else { scope };
-    let mut way =
-        Way { fate, hops: Vec::new(), proto, scope, src: None, measures: Vec::new(), locked: 0, congctl: None, pref: 0, rest: Raw::default() };
+    let mut way = Way {
+        fate,
+        hops: Vec::new(),
+        proto,
+        scope,
+        src: None,
+        measures: Vec::new(),
+        locked: 0,
+        congctl: None,
+        pref: 0,
+        rest: Raw::default(),
+    };
     let (mut hop, mut rest) = (Hop { weight: 1, onlink: flags as u8 & ONLINK != 0, ..Hop::default() }, Messages::new());
     for (kind, value) in attributes(body.get(HEADER..)?) {
         match kind {
@@ -160,7 +170,9 @@ pub fn put(key: &Key, way: &Way, is_there: bool) -> Order {
 /// Writes the order to take a route away.
 pub fn del(key: &Key, way: &Way) -> Order {
     let plain = Way { measures: Vec::new(), locked: 0, congctl: None, ..way.clone() };
-    Order::new(RTM_DELROUTE, 0, &[libc::ESRCH, libc::ENODEV], |m| body(m, key, &plain, if key.family() == Family::V4 { NOWHERE } else { 0 }))
+    Order::new(RTM_DELROUTE, 0, &[libc::ESRCH, libc::ENODEV], |m| {
+        body(m, key, &plain, if key.family() == Family::V4 { NOWHERE } else { 0 })
+    })
 }
 
 fn body(m: &mut Messages, key: &Key, way: &Way, scope: u8) {
@@ -208,7 +220,7 @@ fn write_hops(m: &mut Messages, key: &Key, way: &Way) {
                 m.attribute(rta::OIF, &dev.index.to_ne_bytes());
             }
         }
-        hops if hops.is_empty() => {}
+        [] => {}
         hops => m.nest(rta::MULTIPATH, |m| hops.iter().for_each(|hop| one_of_several(m, hop, key.family()))),
     }
 }

@@ -34,7 +34,10 @@ fn plain(bytes: &[u8]) -> BTreeSet<(u16, Vec<u8>)> {
     let sorted = |value: &[u8]| {
         let mut all: Vec<(u16, Vec<u8>)> = attributes(value)
             .map(|(kind, value)| match kind {
-                2 => (kind, format!("{:?}", attributes(value).map(|(kind, value)| (kind, value.to_vec())).collect::<BTreeSet<_>>()).into_bytes()),
+                2 => (
+                    kind,
+                    format!("{:?}", attributes(value).map(|(kind, value)| (kind, value.to_vec())).collect::<BTreeSet<_>>()).into_bytes(),
+                ),
                 _ => (kind, value.to_vec()),
             })
             .collect();
@@ -245,7 +248,10 @@ fn a_list_that_is_torn_is_read_again() {
         Ok(number)
     });
     assert!(never.is_err() && number == READS);
-    assert_eq!(whole(|| Err::<((), Dump), _>(io::Error::from_raw_os_error(libc::ENOBUFS))).unwrap_err().raw_os_error(), Some(libc::ENOBUFS));
+    assert_eq!(
+        whole(|| Err::<((), Dump), _>(io::Error::from_raw_os_error(libc::ENOBUFS))).unwrap_err().raw_os_error(),
+        Some(libc::ENOBUFS)
+    );
 }
 
 /// What is written is what a list of the kernel says of it.
@@ -262,7 +268,8 @@ fn what_is_written_reads_back() {
         let order = super::route::put(&key, &way, false);
         assert_eq!(super::route::read(&order.body), Some((key, way)), "{words}");
     }
-    let wanted: model::rule::Wanted = "priority 7 not from 192.0.2.0/24 fwmark 0x1/0xff ipproto tcp dport 80-90 lookup 1000 uidrange 1-2".parse().unwrap();
+    let wanted: model::rule::Wanted =
+        "priority 7 not from 192.0.2.0/24 fwmark 0x1/0xff ipproto tcp dport 80-90 lookup 1000 uidrange 1-2".parse().unwrap();
     assert_eq!(super::rule::read(&super::rule::add(&wanted.rule).body), Some(wanted.rule));
     let object = Object::Rule(super::rule::read(&[2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0]).unwrap());
     assert!(!State::Rule.is_automatic() && object.to_string() == "rule priority 0 from all lookup main");
