@@ -70,7 +70,7 @@ impl Named for Here {
         order.chunk_by(|one, other| Mechanism::of(&changes[*one]) == Mechanism::of(&changes[*other])).try_for_each(|part| {
             let refused = |refusal: Refusal| Refusal { at: part.get(refusal.at).copied().unwrap_or(0), ..refusal };
             match part {
-                [first, .., last] if last - first + 1 == part.len() && part.is_sorted() => self.write_part(&changes[*first..=*last]),
+                [first, .., last] if part.windows(2).all(|two| two[0] + 1 == two[1]) => self.write_part(&changes[*first..=*last]),
                 _ => self.write_part(&part.iter().map(|at| changes[*at].clone()).collect::<Vec<_>>()),
             }
             .map_err(refused)

@@ -9,6 +9,8 @@ mod import;
 mod ipset;
 mod journal;
 mod link;
+mod link_kinds;
+pub(crate) mod listing;
 mod memory;
 mod persist;
 mod plan;
