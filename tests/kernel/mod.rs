@@ -9,6 +9,7 @@ mod import;
 mod ipset;
 mod journal;
 mod link;
+mod link_kinds;
 mod memory;
 mod netns;
 mod persist;
