@@ -104,6 +104,10 @@ pub fn write(object: &Object, before: Option<&State>, after: Option<&State>) -> 
             make_folder().map_err(|error| errno::fault(&*tried, error))?;
             attach(&netns, &path(name), before.is_some()).map_err(|error| refused(tried, error))
         }
+        (Object::Name(name), None, Some(State::Half)) => {
+            let half = OpenOptions::new().write(true).create_new(true).mode(0).custom_flags(libc::O_NOFOLLOW).open(path(name));
+            half.map(drop).map_err(|error| refused(format!("put back the {object}"), error))
+        }
         (Object::Name(name), before, after) => {
             let tried = format!("take away the {object}");
             is_still(&path(name), before, &tried)?;
