@@ -74,7 +74,13 @@ fn show(screen: &Screen, place: &Place, past: &Past) -> Result<u8, Fault> {
     }
     let context = &record.context;
     let (state, when) = (with_time(state(place, record), record), ago(now() - record.started));
-    let fields = [("what", &*what_and_where(place, record)), ("state", &state), ("when", &when), ("user", &context.user), ("command", &context.command)];
+    let fields = [
+        ("what", &*what_and_where(place, record)),
+        ("state", &state),
+        ("when", &when),
+        ("user", &context.user),
+        ("command", &context.command),
+    ];
     screen.print_line(&format!("{}  {}", pad("run", 7), record.id))?;
     fields.iter().try_for_each(|(name, value)| screen.print_line(&format!("{}  {value}", pad(name, 7))))?;
     screen.print(&changes::diff(made, screen.paint))?;
@@ -119,7 +125,8 @@ pub(super) fn what(record: &RunRecord) -> String {
 /// Says what a run is, and in which other network namespaces it has changed something.
 pub(super) fn what_and_where(place: &Place, record: &RunRecord) -> String {
     let here = |site: &&Site| site.namespace == place.namespace;
-    let home = (record.context.namespace != place.namespace && record.elsewhere.iter().any(|site| here(&site))).then(|| record.context.home.as_str());
+    let home = (record.context.namespace != place.namespace && record.elsewhere.iter().any(|site| here(&site)))
+        .then(|| record.context.home.as_str());
     let others = record.elsewhere.iter().filter(|site| !here(site)).map(|site| site.home.as_str());
     let places: Vec<&str> = home.into_iter().chain(others).collect();
     match places.is_empty() {

@@ -173,7 +173,9 @@ impl Host {
     }
 
     fn namespaces(&self) -> Vec<String> {
-        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Netns(netns::Scope::Names))) else { return Vec::new() };
+        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Netns(netns::Scope::Names))) else {
+            return Vec::new();
+        };
         let name = |object: &Object| if let Object::Netns(netns::Object::Name(name)) = object { Some(name.to_string()) } else { None };
         found.keys().filter_map(name).collect()
     }

@@ -8,6 +8,7 @@ use super::named::Named;
 use super::netns::{self, Netns, Visit};
 use super::recent::Recent;
 use super::shadow::{Shadow, Shared};
+use super::sockets::Sockets;
 use super::xtables::{Backend, Xtables};
 use super::{Kernel, alone};
 use crate::model::Fault;
@@ -97,6 +98,14 @@ impl Kernel for Machine {
 
     fn recent(&mut self) -> &mut dyn Recent {
         self.here().recent()
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        self.here().sockets()
+    }
+
+    fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.here().write_file(path, bytes)
     }
 
     fn go_to(&mut self, site: &Site) -> Result<bool, Fault> {

@@ -5,22 +5,26 @@ pub mod bell;
 pub mod clock;
 pub mod errno;
 pub mod files;
+pub mod holders;
 pub mod identity;
 pub mod ipset;
 pub mod links;
 pub mod live;
 pub mod lock;
-pub mod machine;
 pub mod login;
+pub mod machine;
 pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
+pub mod proc_net;
 pub mod process;
 pub mod program;
 pub mod recent;
+pub mod reserved_ports;
 pub mod sandbox;
 pub mod shadow;
+pub mod sockets;
 pub mod state;
 pub mod stdio;
 pub mod store;
@@ -54,6 +58,14 @@ pub trait Kernel: Send {
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
+
+    /// Writes a file. A kernel in memory leaves it at that.
+    fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// The sockets.
+    fn sockets(&mut self) -> &mut dyn sockets::Sockets;
 
     /// Works in another network namespace from here on, until it comes back; tells whether that one is still there. The calling thread may be in
     /// it meanwhile, and must not do anything else.

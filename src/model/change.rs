@@ -34,6 +34,8 @@ pub enum Object {
     Member(SetName, Element),
     /// Two sets, and which of them has which name.
     SetPair(SetName, SetName),
+    /// A port that is not given to whoever asks for any.
+    ReservedPort(u16),
     /// A network namespace.
     Netns(netns::Object),
 }
@@ -126,7 +128,8 @@ impl Change {
 
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
-        let is_owned = matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_));
+        let is_owned =
+            matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_));
         is_owned && self.before.as_ref().is_none_or(State::is_half_made) && self.after.is_some()
     }
 
@@ -151,7 +154,13 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::Netns(_) => None,
+            Object::Table(..)
+            | Object::Sysctl(_)
+            | Object::Set(_)
+            | Object::Member(..)
+            | Object::SetPair(..)
+            | Object::ReservedPort(_)
+            | Object::Netns(_) => None,
         }
     }
 
@@ -181,6 +190,7 @@ impl fmt::Display for Object {
             Object::Set(set) => write!(f, "set {set}"),
             Object::Member(set, element) => write!(f, "element {element} of set {set}"),
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
+            Object::ReservedPort(port) => write!(f, "reserved port {port}"),
             Object::Netns(object) => write!(f, "{object}"),
         }
     }

@@ -18,6 +18,7 @@ mod revert;
 mod rules;
 pub mod select;
 mod sites;
+mod sockets;
 pub mod status;
 mod step;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use crate::kernel::shadow::Shadow;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
 use crate::model::named::Scope;
 use crate::model::netns::{Site, Word};
+use crate::model::sockets::{Filter, Holders, Socket};
 use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State, netns};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
@@ -75,6 +77,12 @@ pub enum Query {
     Site(Word),
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
+    /// The sockets that a filter means.
+    Sockets(Filter),
+    /// One socket again, with what the protocol keeps about it.
+    Socket(Box<Socket>),
+    /// Who holds which socket.
+    Holders,
 }
 
 /// What a query gives.
@@ -98,6 +106,12 @@ pub enum Reading {
     Site(Site),
     /// A text, if there is one.
     Text(Option<String>),
+    /// Sockets.
+    Sockets(Vec<Socket>),
+    /// A socket, if it is still there.
+    Socket(Option<Box<Socket>>),
+    /// Who holds which socket.
+    Holders(Holders),
 }
 
 /// What is done and cannot be lifted.
@@ -249,9 +263,16 @@ impl Transaction {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
             Query::Text(text) => text.read().map(Reading::Text),
+            Query::Sockets(filter) => self.kernel.sockets().list(&filter).map(Reading::Sockets),
+            Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
+            Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),
             Query::Site(word) => self.site(&word).map(Reading::Site),
-            Query::State(object) if object.is_of_the_machine() => self.at_home(|it| it.named.state(&object, it.kernel.named())).map(Reading::State),
-            Query::Named(scope) if scope.is_of_the_machine() => self.at_home(|it| it.named.read(&scope, it.kernel.named())).map(Reading::Named),
+            Query::State(object) if object.is_of_the_machine() => {
+                self.at_home(|it| it.named.state(&object, it.kernel.named())).map(Reading::State)
+            }
+            Query::Named(scope) if scope.is_of_the_machine() => {
+                self.at_home(|it| it.named.read(&scope, it.kernel.named())).map(Reading::Named)
+            }
             Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
             of_rules => self.read_rules(of_rules),
@@ -304,7 +325,7 @@ impl Transaction {
         match act {
             Act::Zero(chain, place) => self.kernel.xtables()?.zero(chain, *place)?,
             Act::Recent(list, edit) => self.kernel.recent().edit(list, edit)?,
-            Act::Destroy(name) => self.destroy(name)?,
+            Act::Destroy(name) => self.take_away(name)?,
         }
         self.acts.push(what);
         Ok(())
@@ -343,7 +364,12 @@ impl Transaction {
         self.in_turns(&here, patience, work)
     }
 
-    fn in_turns<T>(&mut self, of: &BTreeSet<u64>, patience: Duration, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn in_turns<T>(
+        &mut self,
+        of: &BTreeSet<u64>,
+        patience: Duration,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let turns = self.ledger.turns(of, patience)?;
         let done = work(self);
         turns.into_iter().for_each(RunLock::remove);

@@ -150,7 +150,6 @@ impl Here<'_> {
         let batches = self.journal.batches(&run.id)?;
         Ok(!batches.is_empty() && batches.iter().all(|batch| batch.changes.is_empty()))
     }
-
 }
 
 /// Gives the namespaces that a batch has made, by their cookies.

@@ -167,7 +167,7 @@ impl Transaction {
     }
 
     /// Takes a namespace away for good.
-    pub(super) fn destroy(&mut self, name: &Name) -> Result<(), Fault> {
+    pub(super) fn take_away(&mut self, name: &Name) -> Result<(), Fault> {
         let object = Object::Netns(OfNetns::Name(name.clone()));
         self.at_home(|it| {
             let before = it.named.state(&object, it.kernel.named())?;
@@ -240,7 +240,8 @@ pub(super) fn look(kernel: &mut dyn Kernel, here: &Here<'_>, batches: &[&Batch])
     let mut open: Vec<usize> = (0..batches.len()).collect();
     while let Some(first) = open.first().map(|at| batches[*at]) {
         // What is looked at together is in one namespace, and of one kind.
-        let kind = |batch: &Batch| (batch.site.namespace, batch.is_named(), if batch.is_named() { None } else { Backend::named(&batch.backend) });
+        let kind =
+            |batch: &Batch| (batch.site.namespace, batch.is_named(), if batch.is_named() { None } else { Backend::named(&batch.backend) });
         let (mine, others): (Vec<usize>, Vec<usize>) = open.into_iter().partition(|at| kind(batches[*at]) == kind(first));
         let changes: Vec<&[Change]> = mine.iter().map(|at| &batches[*at].changes[..]).collect();
         match at(kernel, here, first, |kernel| revert::look(kernel, &changes))? {

@@ -3,8 +3,8 @@
 use super::claims::{self, Inheritance};
 use super::journal::Journal;
 use super::record::Batch;
-use super::select::Here;
 use super::revert::{Job, is_untouched, revert};
+use super::select::Here;
 use super::{Door, Transaction, sites};
 use crate::kernel::{Kernel, lock};
 use crate::model::iptables::RunId;

@@ -32,6 +32,9 @@ create spare hash:ip timeout 0
 add spare 192.0.2.9
 ";
 
+/// Ports that other programs have reserved.
+const RESERVED: (&str, &str) = ("/proc/sys/net/ipv4/ip_local_reserved_ports", "7000-7002");
+
 /// A state, as text: equal texts are equal states.
 pub(crate) type State = String;
 
@@ -95,6 +98,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        fs::write(RESERVED.0, "\n").unwrap();
         for name in names().iter().filter(|name| *name != "client") {
             let path = format!("/run/netns/{name}");
             let _ = umount2(path.as_str(), MntFlags::MNT_DETACH);
@@ -113,6 +117,7 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         tool("ipset", &["restore"], SETS);
+        fs::write(RESERVED.0, RESERVED.1).unwrap();
         // What only one room is about costs all the others time.
         if self.room.name == "netns" {
             for name in ["foreign", "spare"] {

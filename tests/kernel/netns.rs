@@ -120,7 +120,10 @@ fn packets_pass_and_are_dropped_where_the_rule_is(world: &World) {
     }
     let ping = "let ping = netns::get(\"red\").exec(\"ping\", [\"-c1\", \"-W1\", \"203.0.113.2\"], #{ check: false }).status; print(ping);";
     assert_eq!(world.fyke_well(&["eval", ping]).out, "0\n");
-    let said = world.run("drop", &format!("{ping} netns::enter(\"blue\", || iptables::table(\"filter\").chain(\"INPUT\").append(\"-p icmp -j DROP\")); {ping}"));
+    let said = world.run(
+        "drop",
+        &format!("{ping} netns::enter(\"blue\", || iptables::table(\"filter\").chain(\"INPUT\").append(\"-p icmp -j DROP\")); {ping}"),
+    );
     assert_eq!((said.code, said.out.as_str()), (Some(0), "0\n1\n"), "{said:?}");
     assert!(said.err.contains("! ran `ping -c1 -W1 203.0.113.2` in the network namespace red, which cannot be lifted"), "{said:?}");
     world.undo();
@@ -152,7 +155,10 @@ fn a_namespace_that_lost_its_name_gets_it_back_as_it_was(world: &World) {
     assert!(said.code == Some(0) && said.err.contains("1 change; lift with"), "{said:?}");
     assert!(!ip("netns list").contains("client"));
     let again = world.run("again", "netns::absent(\"client\"); netns::del(\"client\")");
-    assert!(again.code == Some(2) && again.err.contains("cannot take away the network namespace client: there is no such thing"), "{again:?}");
+    assert!(
+        again.code == Some(2) && again.err.contains("cannot take away the network namespace client: there is no such thing"),
+        "{again:?}"
+    );
     world.undo();
     assert_eq!((world.state(), inode("client")), (before.clone(), inode_before));
     assert_eq!(rules_in(world, "client"), ["-A INPUT -p tcp -m tcp --dport 7 -j DROP"]);
@@ -166,7 +172,11 @@ fn a_namespace_that_lost_its_name_gets_it_back_as_it_was(world: &World) {
     // What is taken away for good does not come back, and says so.
     ip("netns add spare");
     let said = world.run("destroy", "netns::destroy(\"spare\");");
-    assert!(said.code == Some(0) && said.err.contains("! took away the network namespace spare, with all that was in it, which cannot be lifted"), "{said:?}");
+    assert!(
+        said.code == Some(0)
+            && said.err.contains("! took away the network namespace spare, with all that was in it, which cannot be lifted"),
+        "{said:?}"
+    );
     world.undo();
     ip("netns exec client iptables-nft -F INPUT");
     assert_eq!(world.state(), before);
@@ -180,7 +190,10 @@ fn who_is_inside_is_not_turned_out(world: &World) {
     for script in ["netns::del(\"blue\");", "netns::absent(\"blue\");", "netns::destroy(\"blue\");"] {
         for verb in ["run", "plan"] {
             let said = world.fyke(&[verb, &world.recipe("del", script)]);
-            assert!(said.code != Some(0) && said.err.contains("cannot take away the network namespace blue: 2 processes are in it"), "{said:?}");
+            assert!(
+                said.code != Some(0) && said.err.contains("cannot take away the network namespace blue: 2 processes are in it"),
+                "{said:?}"
+            );
         }
     }
     let said = world.fyke_well(&["plan", &world.recipe("force", "netns::del(\"blue\", #{ force: true });")]);
@@ -278,7 +291,8 @@ iptables::table(\"filter\").chain(\"FORWARD\").append(\"-j ACCEPT\");"
     assert!(world.rules("iptables", "INPUT").is_empty());
     world.undo();
     // A refused rule is told where it stands, and what exit leaves is what was done.
-    let said = world.run("refused", "netns::enter(\"client\", || {\n  iptables::table(\"filter\").chain(\"INPUT\").append(\"-j NOWHERE\");\n});");
+    let said =
+        world.run("refused", "netns::enter(\"client\", || {\n  iptables::table(\"filter\").chain(\"INPUT\").append(\"-j NOWHERE\");\n});");
     assert!(said.code == Some(1) && said.err.contains("refused.rhai:2:") && said.err.contains("NOWHERE"), "{said:?}");
     let said = world.run("exits", &format!("netns::enter(\"client\", || {{ {RULE} exit(64); }});"));
     assert_eq!((said.code, rules_in(world, "client").len()), (Some(64), 1), "{said:?}");
@@ -315,7 +329,9 @@ fn namespaces_are_found_by_path_and_by_process(world: &World) {
 
 fn one_without_a_name_is_gone_with_the_script(world: &World) {
     let before = world.state();
-    let script = format!("let it = netns::anonymous(); it.run(|| {{ {RULE} sysctl::set(\"net.ipv4.ip_forward\", 1); }}); print(it.exec(\"iptables-nft\", [\"-S\", \"INPUT\"]).output);");
+    let script = format!(
+        "let it = netns::anonymous(); it.run(|| {{ {RULE} sysctl::set(\"net.ipv4.ip_forward\", 1); }}); print(it.exec(\"iptables-nft\", [\"-S\", \"INPUT\"]).output);"
+    );
     let said = world.run("anonymous", &script);
     assert!(said.code == Some(0) && said.out.contains("--dport 80"), "{said:?}");
     let said = world.undo();
@@ -394,7 +410,9 @@ fn what_was_set_in_a_new_namespace_is_set_again_in_a_newer_one(world: &World) {
 
 fn a_killed_run_is_lifted_in_every_namespace(world: &World) {
     let before = world.state();
-    let script = format!("{RULE} netns::add(\"blue\").run(|| {{ {RULE} netns::enter(\"client\", || {{ {RULE} commit(); print(\"there\"); sleep(1000); }}); }});");
+    let script = format!(
+        "{RULE} netns::add(\"blue\").run(|| {{ {RULE} netns::enter(\"client\", || {{ {RULE} commit(); print(\"there\"); sleep(1000); }}); }});"
+    );
     let path = world.recipe("held", &script);
     for both in [false, true] {
         let running = world.start(&["run", &path], "there");
@@ -416,7 +434,8 @@ fn a_killed_run_is_lifted_in_every_namespace(world: &World) {
 
 fn who_does_not_confirm_loses_it_in_every_namespace(world: &World) {
     let before = world.state();
-    let path = world.recipe("armed", &format!("{RULE} netns::add(\"blue\").run(|| {{ {RULE} }}); netns::enter(\"client\", || {{ {RULE} }});"));
+    let path =
+        world.recipe("armed", &format!("{RULE} netns::add(\"blue\").run(|| {{ {RULE} }}); netns::enter(\"client\", || {{ {RULE} }});"));
     let said = world.fyke_well(&["run", "--confirm", "5s", &path]);
     assert_eq!((rules_in(world, "client").len(), rules_in(world, "blue").len()), (1, 1), "{said:?}");
     std::thread::sleep(Duration::from_secs(5));
@@ -437,10 +456,12 @@ netns::absent(\"client\");
 ";
     let path = world.recipe("planned", script);
     let plan = world.fyke_well(&["--json", "plan", &path]);
-    let planned: serde_json::Value = serde_json::from_str(plan.out.lines().last().unwrap()).unwrap_or_else(|_| serde_json::from_str(&plan.out).unwrap());
+    let planned: serde_json::Value =
+        serde_json::from_str(plan.out.lines().last().unwrap()).unwrap_or_else(|_| serde_json::from_str(&plan.out).unwrap());
     assert_eq!((world.state(), rules_in(world, "client").len()), (before.clone(), 0), "{plan:?}");
     let said = world.fyke_well(&["--json", "run", &path]);
-    let run: serde_json::Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap_or_else(|_| serde_json::from_str(&said.out).unwrap());
+    let run: serde_json::Value =
+        serde_json::from_str(said.out.lines().last().unwrap()).unwrap_or_else(|_| serde_json::from_str(&said.out).unwrap());
     let told = |document: &serde_json::Value| -> Vec<String> {
         let told = |change: &serde_json::Value| {
             let rule = change["after"]["rule"].as_str().map(super::world::without_tag);

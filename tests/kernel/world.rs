@@ -261,7 +261,14 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets(), namespaces: namespaces() }
+        State {
+            nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")),
+            rules,
+            recent,
+            sysctls: sysctls(),
+            sets: sets(),
+            namespaces: namespaces(),
+        }
     }
 
     /// Listens on a port, in both families.

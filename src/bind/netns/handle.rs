@@ -84,7 +84,10 @@ pub(super) fn make(ctx: &NativeCallContext, name: &Name) -> Answer<Netns> {
 pub(super) fn forced(options: &Map) -> Result<bool, Fault> {
     sys::known(options, &["force"])?;
     let force = options.get("force").filter(|value| !value.is_unit()).map(Dynamic::as_bool);
-    force.transpose().map(|force| force.unwrap_or(false)).map_err(|kind| Fault::input("use `force`", format!("it is of type {kind}, not true or false")))
+    force
+        .transpose()
+        .map(|force| force.unwrap_or(false))
+        .map_err(|kind| Fault::input("use `force`", format!("it is of type {kind}, not true or false")))
 }
 
 /// Refuses to take a namespace away from those who are in it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Paint, named, netns};
+use super::{Paint, named, netns, ports};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
@@ -241,6 +241,7 @@ fn commands_here(changes: &[Change], backend: Option<Backend>) -> String {
             _ => {}
         }
     }
+    text.push_str(&ports::commands(changes));
     text
 }
 

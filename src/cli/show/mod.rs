@@ -7,6 +7,7 @@ mod markdown;
 mod named;
 mod netns;
 mod paint;
+mod ports;
 pub(crate) mod recipe;
 mod sets;
 mod table;

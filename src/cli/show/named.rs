@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, netns, sets};
+use super::{Paint, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State};
@@ -17,6 +17,7 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
     part("network namespaces", netns::diff(&namespaces, paint))
         + &part("kernel parameters", parameters)
+        + &part("reserved ports", ports::diff(&others, paint))
         + &part("sets", sets::diff(&others, paint))
 }
 
@@ -39,6 +40,7 @@ fn name(object: &Object) -> String {
         Object::Set(set) => set.to_string(),
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
+        Object::ReservedPort(port) => port.to_string(),
         Object::Netns(object) => netns::name(object),
         other => other.to_string(),
     }
@@ -63,6 +65,7 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::ReservedPort(_) => "reserved-port",
         Object::Netns(_) => "netns",
         _ => "object",
     };

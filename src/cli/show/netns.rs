@@ -64,8 +64,8 @@ pub(super) fn name(object: &OfNetns) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Origin, sysctl};
     use crate::cli::show::changes;
+    use crate::model::{Origin, sysctl};
 
     fn netns(before: Option<Found>, after: Option<Found>) -> Change {
         let state = |state: Option<Found>| state.map(State::Netns);
@@ -82,7 +82,8 @@ mod tests {
             let change = Change::new(Object::Sysctl("net.ipv4.tcp_ecn".parse().unwrap()), value("2"), value("1"));
             Change { netns: netns.map(Into::into), ..change }
         };
-        let changes = [netns(None, made()), netns(held, None), netns(made(), made()), netns(Some(Found::Half), made()), set(None), set(Some("blue"))];
+        let changes =
+            [netns(None, made()), netns(held, None), netns(made(), made()), netns(Some(Found::Half), made()), set(None), set(Some("blue"))];
         let wanted = "\
 network namespaces
   + blue

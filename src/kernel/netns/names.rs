@@ -89,7 +89,8 @@ fn look(path: &Path) -> Result<Option<Found>, Fault> {
 fn population() -> BTreeMap<(u64, u64), usize> {
     let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
     let own = program(std::process::id());
-    let run: BTreeSet<u32> = process::ancestry().into_iter().map(i32::cast_unsigned).take_while(|pid| own.is_some() && program(*pid) == own).collect();
+    let run: BTreeSet<u32> =
+        process::ancestry().into_iter().map(i32::cast_unsigned).take_while(|pid| own.is_some() && program(*pid) == own).collect();
     let mut found = BTreeMap::new();
     processes().filter(|(pid, _)| !run.contains(pid)).for_each(|(_, number)| *found.entry(number).or_default() += 1);
     found

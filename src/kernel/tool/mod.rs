@@ -97,7 +97,17 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Describes a run without arguments and input, in the present network namespace, that may take 30 s.
     pub fn new(tool: &'a Tool) -> Self {
-        Self { tool, args: Vec::new(), stdin: &[], env: Vec::new(), netns: None, timeout: TIMEOUT, output: OUTPUT, interruptible: false, covers: None }
+        Self {
+            tool,
+            args: Vec::new(),
+            stdin: &[],
+            env: Vec::new(),
+            netns: None,
+            timeout: TIMEOUT,
+            output: OUTPUT,
+            interruptible: false,
+            covers: None,
+        }
     }
 
     /// Adds an argument: one word, whatever is in it.

@@ -50,7 +50,9 @@ impl Edit {
         };
         // What belongs to the machine is written where the run is at home.
         let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
-        makes_anew || earlier.last().is_some_and(|(last, _)| elsewhere(last)) || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+        makes_anew
+            || earlier.last().is_some_and(|(last, _)| elsewhere(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
     }
 
     /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by

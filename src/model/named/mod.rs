@@ -30,6 +30,8 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// The reserved ports.
+    ReservedPorts,
     /// Network namespaces.
     Netns(netns::Scope),
 }
@@ -40,7 +42,7 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
-            (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             _ => false,
         }
@@ -61,6 +63,7 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::ReservedPort(_) => vec![Scope::ReservedPorts],
             Object::Netns(object) => vec![Scope::Netns(object.scope())],
             _ => Vec::new(),
         }
@@ -73,7 +76,7 @@ impl Object {
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::Netns(netns::Object::Name(_)))
+        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)))
     }
 
     /// Gives what has to be there for it to be there.

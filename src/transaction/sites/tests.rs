@@ -80,7 +80,12 @@ impl World {
         let kernel = if namespace == HOME { self.home.clone() } else { self.places.get(namespace).unwrap() };
         let mut shadow = kernel.lock();
         let set = shadow.ruleset(Family::V4).unwrap();
-        set.find(Table::Filter, &ChainName::listed("INPUT")).unwrap().rules.iter().map(|entry| entry.rule.words.as_str().to_owned()).collect()
+        set.find(Table::Filter, &ChainName::listed("INPUT"))
+            .unwrap()
+            .rules
+            .iter()
+            .map(|entry| entry.rule.words.as_str().to_owned())
+            .collect()
     }
 
     /// Gives the cookies of the namespaces that have names.
@@ -132,9 +137,13 @@ fn every_change_goes_to_its_namespace_and_back() {
     inside(&door, &blue, rule("-j DROP"));
     door.change(rule("-j RETURN"), origin()).unwrap();
     let report = door.finish().unwrap();
-    let places: Vec<Option<&str>> = report.changes.iter().filter(|change| change.is_visible()).map(|change| change.netns.as_deref()).collect();
+    let places: Vec<Option<&str>> =
+        report.changes.iter().filter(|change| change.is_visible()).map(|change| change.netns.as_deref()).collect();
     assert_eq!(places, [None, None, Some("blue"), None]);
-    assert_eq!((world.rules(HOME), world.rules(blue.namespace)), (vec!["-j ACCEPT".into(), "-j RETURN".into()], vec!["-j DROP".to_owned()]));
+    assert_eq!(
+        (world.rules(HOME), world.rules(blue.namespace)),
+        (vec!["-j ACCEPT".into(), "-j RETURN".into()], vec!["-j DROP".to_owned()])
+    );
     // A look finds all of it as it was left.
     let journal = Journal::open(&world.shelf()).unwrap();
     let found = status(&mut world.machine(), &Here { journal: &journal, boot: "boot", namespace: HOME }).unwrap();
@@ -245,10 +254,8 @@ fn a_namespace_that_lost_its_name_gets_it_back() {
     maker.finish().unwrap();
     let door = world.open("mine", 2);
     let (name, aside) = (OfNetns::Name("blue".parse().unwrap()), OfNetns::Aside(blue.namespace));
-    let edits = vec![
-        Edit::Ensure(Object::Netns(aside.clone()), State::Netns(Found::empty(blue.namespace))),
-        Edit::Del(Object::Netns(name)),
-    ];
+    let edits =
+        vec![Edit::Ensure(Object::Netns(aside.clone()), State::Netns(Found::empty(blue.namespace))), Edit::Del(Object::Netns(name))];
     door.change(edits, origin()).unwrap();
     let report = door.finish().unwrap();
     assert_eq!(report.changes.iter().filter(|change| change.is_visible()).count(), 1);
