@@ -8,6 +8,7 @@ mod growth;
 mod journal;
 mod machine;
 mod measure;
+mod netns;
 mod prompt;
 mod sets;
 
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
     let outcome = match words.first().map(String::as_str) {
         Some("inside") if words.iter().any(|word| word == "prompt") => alone(prompt::all),
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
+        Some("inside") if words.iter().any(|word| word == "netns") => alone(netns::all),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
         _ => move_inside(&words),
@@ -105,6 +107,7 @@ fn measure_all() -> Outcome {
     }
     write!(page, "\n## Growth\n\n{GROWTH}{}", growth(&scratch)?)?;
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
+    write!(page, "\n## Network namespaces\n\n{}", netns::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;

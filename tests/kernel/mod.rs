@@ -9,6 +9,7 @@ mod import;
 mod ipset;
 mod journal;
 mod memory;
+pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;

@@ -31,7 +31,6 @@ fn path(name: &Name) -> PathBuf {
 /// Reads what there is. What is in the folder and was made by nobody who makes namespaces is left out.
 pub fn read(scope: &Scope) -> Result<Inventory, Fault> {
     let objects: Vec<Object> = match scope {
-        Scope::Name(name) => vec![Object::Name(name.clone())],
         Scope::Aside(cookie) => vec![Object::Aside(*cookie)],
         Scope::Names => {
             let files = fs::read_dir(NAMED).into_iter().flatten().flatten();
@@ -106,7 +105,7 @@ pub fn write(object: &Object, before: Option<&State>, after: Option<&State>) -> 
             attach(&netns, &path(name), before.is_some()).map_err(|error| refused(tried, error))
         }
         (Object::Name(name), None, Some(State::Half)) => {
-            let half = OpenOptions::new().write(true).create_new(true).mode(0).custom_flags(libc::O_NOFOLLOW).open(path(name));
+            let half = OpenOptions::new().write(true).create_new(true).mode(0o000).custom_flags(libc::O_NOFOLLOW).open(path(name));
             half.map(drop).map_err(|error| refused(format!("put back the {object}"), error))
         }
         (Object::Name(name), before, after) => {
@@ -170,7 +169,7 @@ fn make_folder() -> std::io::Result<()> {
 
 /// Mounts a namespace on a file, which is made for it or, where that is fine, is there.
 fn attach(netns: &Netns, path: &Path, may_be_there: bool) -> std::io::Result<()> {
-    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0).custom_flags(libc::O_NOFOLLOW).open(path);
+    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o000).custom_flags(libc::O_NOFOLLOW).open(path);
     match made {
         Err(error) if !(may_be_there && error.kind() == ErrorKind::AlreadyExists) => return Err(error),
         _ => {}
