@@ -267,7 +267,7 @@ impl World {
             recent,
             sysctls: sysctls(),
             sets: sets(),
-            namespaces: namespaces(),
+            namespaces: super::names::namespaces(),
         }
     }
 
