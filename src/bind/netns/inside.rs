@@ -98,9 +98,33 @@ pub mod functions {
         within(&ctx, &netns.site, || work.call_within_context(&ctx, ()))
     }
 
+    /// Does everything that a function does in a namespace, and gives what the function gives.
+    ///
+    /// - `netns`: the namespace; the function may use it, too
+    /// - `work`: the function
+    ///
+    /// # Changes
+    /// What the function changes, in the namespace.
+    ///
+    /// # Fails
+    /// `not-found`: the namespace is gone.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let blue = netns::ensure("blue");
+    /// netns::enter(blue, || print(blue.exec("ip", ["-br", "link"]).output));
+    /// ```
+    ///
+    /// # Source
+    /// setns(2)
+    #[rhai_fn(name = "enter", return_raw, volatile)]
+    pub fn enter_it(ctx: NativeCallContext, netns: Netns, work: FnPtr) -> Answer<Dynamic> {
+        run(ctx, netns, work)
+    }
+
     /// Does everything that a function does in the namespace, and gives what the function gives; as `netns::enter`.
     ///
-    /// - `work`: the function
+    /// - `work`: the function; it must not use the variable on which it is called
     ///
     /// # Changes
     /// What the function changes, in the namespace.

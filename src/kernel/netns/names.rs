@@ -49,8 +49,9 @@ pub fn read(scope: &Scope) -> Result<Inventory, Fault> {
             None => continue,
             Some(Found::Half) => State::Half,
             Some(Found::Made(netns)) => {
-                let inside = inside.get_or_insert_with(population);
-                let processes = netns.file_number().and_then(|number| inside.get(&number).copied()).unwrap_or(0);
+                // Who is in one that is kept aside stays in it, wherever it goes.
+                let counted = matches!(object, Object::Name(_)).then(|| inside.get_or_insert_with(population));
+                let processes = counted.and_then(|inside| inside.get(&netns.file_number()?).copied()).unwrap_or(0);
                 State::Made { cookie: netns.cookie()?, processes }
             }
         };
