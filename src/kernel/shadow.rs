@@ -11,7 +11,7 @@ use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sockets::{Filter, Holders, Socket};
-use crate::model::{Change, Family, Fault, Kind, Object, State};
+use crate::model::{Change, Family, Fault, Kind, Object, State, tc};
 
 /// What a shadow lies over.
 pub trait Below: Send {
@@ -143,9 +143,15 @@ impl Xtables for Shadow {
     }
 }
 
+/// Gives what a fresh namespace has: a loopback device, and nothing on it.
+fn fresh(scope: &Scope) -> Inventory {
+    let lo = Object::Tc(tc::Object::Device(tc::Device::listed("lo")));
+    if scope.covers(&lo) { Inventory::from([(lo, State::Tc(tc::State::Link(1)))]) } else { Inventory::new() }
+}
+
 impl named::Source for Shadow {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
-        let mut found = self.below.as_mut().map_or_else(|| Ok(Inventory::new()), |below| below.named().read(scope))?;
+        let mut found = self.below.as_mut().map_or_else(|| Ok(fresh(scope)), |below| below.named().read(scope))?;
         for (object, state) in self.written.iter().filter(|(object, _)| scope.covers(object)) {
             match state {
                 Some(state) => drop(found.insert(object.clone(), state.clone())),
@@ -153,6 +159,17 @@ impl named::Source for Shadow {
             }
         }
         Ok(found)
+    }
+
+    fn counted(&mut self, device: &tc::Device) -> Result<Vec<(tc::Object, tc::Counted)>, Fault> {
+        let is_planned = |object: &Object| matches!(object, Object::Tc(object) if object.device() == device);
+        let planned = self.written.keys().any(is_planned);
+        match self.below.as_mut().filter(|_| !planned) {
+            Some(below) => below.named().counted(device),
+            None => {
+                Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it"))
+            }
+        }
     }
 }
 
@@ -275,6 +292,10 @@ impl Xtables for Shared {
 impl named::Source for Shared {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         named::Source::read(&mut *self.lock(), scope)
+    }
+
+    fn counted(&mut self, device: &tc::Device) -> Result<Vec<(tc::Object, tc::Counted)>, Fault> {
+        named::Source::counted(&mut *self.lock(), device)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Origin;
 use super::ipset::{Definition, Element, Entry, SetName};
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
-use super::{Family, Fault, Kind, netns, sysctl};
+use super::{Family, Fault, Kind, link, netns, sysctl, tc};
 
 /// What a change is about. An object has an identity that outlives what happens around it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +38,10 @@ pub enum Object {
     ReservedPort(u16),
     /// A network namespace.
     Netns(netns::Object),
+    /// A link, what belongs to one, a route or a rule.
+    Link(link::Object),
+    /// Something of traffic control.
+    Tc(tc::Object),
 }
 
 /// The state of an object.
@@ -62,6 +66,10 @@ pub enum State {
     Pair(String, String),
     /// What there is of a network namespace.
     Netns(netns::State),
+    /// The state of a link, of what belongs to one, of a route or a rule.
+    Link(link::State),
+    /// The state of something of traffic control.
+    Tc(tc::State),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -123,13 +131,22 @@ impl Change {
 
     /// Tells whether the change is worth counting to a person; that nf_tables registers a table, or where a namespace is kept, is not.
     pub fn is_visible(&self) -> bool {
-        !self.is_claim() && !matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Netns(netns::Object::Aside(_)))
+        let is_quiet = match &self.object {
+            Object::Table(..) | Object::BaseChain(_) => true,
+            Object::Netns(netns::Object::Aside(_)) => true,
+            Object::Link(object) => object.is_quiet(self.after.is_some()),
+            _ => false,
+        };
+        !self.is_claim() && !is_quiet
     }
 
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
-        let is_owned =
-            matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_));
+        let is_owned = match &self.object {
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_) | Object::Tc(_) => true,
+            Object::Link(object) => object.holds_others(),
+            _ => false,
+        };
         is_owned && self.before.as_ref().is_none_or(State::is_half_made) && self.after.is_some()
     }
 
@@ -160,7 +177,9 @@ impl Object {
             | Object::Member(..)
             | Object::SetPair(..)
             | Object::ReservedPort(_)
-            | Object::Netns(_) => None,
+            | Object::Netns(_)
+            | Object::Link(_)
+            | Object::Tc(_) => None,
         }
     }
 
@@ -192,6 +211,8 @@ impl fmt::Display for Object {
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
             Object::ReservedPort(port) => write!(f, "reserved port {port}"),
             Object::Netns(object) => write!(f, "{object}"),
+            Object::Link(object) => write!(f, "{object}"),
+            Object::Tc(object) => write!(f, "{object}"),
         }
     }
 }

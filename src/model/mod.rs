@@ -12,6 +12,7 @@ pub mod instance;
 pub mod intent;
 pub mod ipset;
 pub mod iptables;
+pub mod link;
 pub mod named;
 pub mod near;
 pub mod net;
@@ -27,6 +28,7 @@ pub mod sockets;
 pub mod source;
 pub mod sysctl;
 pub mod systemd;
+pub mod tc;
 
 pub use change::{Change, Drift, Object, Place, Report, State};
 pub use family::Family;

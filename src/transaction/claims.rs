@@ -71,8 +71,8 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
             if leads.is_empty() {
                 continue;
             }
-            let parameters: Vec<&Change> = leads.iter().filter(|lead| matches!(lead.object, Object::Sysctl(_))).collect();
-            let is_taken = |change: &Change| claimed(change) || parameters.iter().any(|lead| follows(change, lead));
+            let leaders: Vec<&Change> = leads.iter().filter(|lead| lead.object.leads()).collect();
+            let is_taken = |change: &Change| claimed(change) || leaders.iter().any(|lead| follows(change, lead));
             let (taken, rest) = mine.into_iter().partition(is_taken);
             mine = rest;
             let taken: Vec<Change> = taken;

@@ -16,8 +16,10 @@ use crate::kernel::recent::Recent;
 use crate::kernel::xt_recent::XtRecent;
 use crate::model::ipset::SetName;
 use crate::model::iptables::{Cut, Memory, Patch, Revert, Ruleset, Trusting, walk};
-use crate::model::named::{apply, contents, revert};
+use crate::model::link;
+use crate::model::named::{Scope, apply, contents, revert};
 use crate::model::sockets::{End, Proto, Socket};
+use crate::model::tc::{self, effect};
 use crate::model::{Change, Family, Fault, Flow, Inventory, Kind, Object, Origin, State};
 
 /// What a user can do who means it.
@@ -107,6 +109,7 @@ impl Guard {
     /// Decides about changes of named objects before they are written.
     pub(super) fn named(&mut self, kernel: &mut dyn Kernel, changes: &[Change]) -> Result<(), Fault> {
         self.judge("write these changes", RUN, |flow| named(flow, changes))?;
+        self.routing(kernel, "write these changes", RUN, changes)?;
         if self.is_idle() || !changes.iter().any(is_of_sets) {
             return Ok(());
         }
@@ -133,6 +136,21 @@ impl Guard {
             let risk = |_: &Socket| Risk { what: "its socket is one of them".to_owned(), sure: true, origin: Some(origin.clone()) };
             doomed.iter().filter(|socket| is_it(socket)).map(risk).collect()
         })
+    }
+
+    /// Decides about changes that could lead the packets of a login elsewhere, or nowhere.
+    fn routing(&mut self, kernel: &mut dyn Kernel, tried: &str, hint: &str, changes: &[Change]) -> Result<(), Fault> {
+        let is_routing = |change: &Change| matches!(change.object, Object::Link(_)) && !change.is_claim();
+        if self.flows.is_none() || self.is_idle() || !changes.iter().any(is_routing) {
+            return Ok(());
+        }
+        let mut before = Inventory::new();
+        for scope in [link::Scope::Links, link::Scope::Routes(None), link::Scope::Rules] {
+            before.extend(kernel.named().read(&Scope::Link(scope))?);
+        }
+        let mut after = before.clone();
+        apply(&mut after, changes);
+        self.judge(tried, hint, |flow| links(flow, changes).into_iter().chain(ways(flow, changes, &before, &after)).collect())
     }
 
     fn families(&self) -> BTreeSet<Family> {
@@ -170,7 +188,8 @@ impl Guard {
         let all = || open.iter().flat_map(|batch| &batch.changes);
         let back: Vec<Change> =
             all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
-        self.judge(tried, UNDO, |flow| named(flow, &back))?;
+        self.judge(&tried, UNDO, |flow| named(flow, &back))?;
+        self.routing(kernel, &tried, UNDO, &back)?;
         let is_about = |family: Family, change: &Change| is_of_sets(change) || change.object.table().is_some_and(|(of, _)| of == family);
         let concerns = |family: &Family| all().any(|change| is_about(*family, change));
         for family in Family::BOTH.into_iter().filter(concerns) {
@@ -229,7 +248,68 @@ fn named(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
         }
         _ => None,
     };
+    changes.iter().filter_map(risk).chain(queues(flow, changes)).collect()
+}
+
+/// Finds what queues do to a connection that leaves by their device.
+fn queues(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
+    let risk = |change: &Change| match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => {
+            let device = object.device().as_str();
+            // Where it is not certain by which device the connection goes, it may be this one.
+            let is_its = flow.interface.as_deref().is_none_or(|interface| interface == device);
+            let (what, sure) = effect::cuts(state).filter(|_| is_its)?;
+            let sure = sure && flow.interface.is_some() && matches!(object, tc::Object::Qdisc(_, tc::Handle::ROOT));
+            Some(Risk { what: format!("the {object}: {what}"), sure, origin: change.origin.clone() })
+        }
+        _ => None,
+    };
     changes.iter().filter_map(risk).collect()
+}
+
+/// Finds what a change does to the link or the address of a connection. Where the link is not known, it may be any.
+fn links(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
+    use link::{Object as Of, Setting, State as In, Value};
+    let is_its = |dev: &link::Dev| flow.interface.as_deref().is_none_or(|name| name == dev.name.as_str());
+    let risk = |change: &Change| {
+        let Object::Link(object) = &change.object else { return None };
+        let what = match (object, &change.after) {
+            (Of::Link(dev), None) if is_its(dev) => format!("the link {dev} goes"),
+            (Of::Setting(dev, Setting::Up), Some(State::Link(In::Setting(Value::Flag(false))))) if is_its(dev) => {
+                format!("the link {dev} is set down")
+            }
+            (Of::Setting(dev, Setting::Master), Some(State::Link(In::Setting(Value::Link(Some(master)))))) if is_its(dev) => {
+                format!("the link {dev} becomes a port of {master}")
+            }
+            (Of::Address(key), None) if key.host.address == flow.here.ip().to_canonical() => format!("the address {} goes", key.host),
+            _ => return None,
+        };
+        Some(Risk { what, sure: flow.interface.is_some(), origin: change.origin.clone() })
+    };
+    changes.iter().filter(|change| !change.is_claim()).filter_map(risk).collect()
+}
+
+/// Finds whether packets to the far end of a connection could go another way than before, or no way.
+fn ways(flow: &Flow, changes: &[Change], before: &Inventory, after: &Inventory) -> Vec<Risk> {
+    let (here, peer) = (flow.here.ip().to_canonical(), flow.peer.ip().to_canonical());
+    let known = link::path::ends(before, here, peer);
+    if known.iter().all(Option::is_none) {
+        // What is cut already, any way is good for.
+        return Vec::new();
+    }
+    let new: Vec<_> = link::path::ends(after, here, peer).into_iter().filter(|end| !known.contains(end)).collect();
+    let told = |end: &Option<Vec<link::route::Hop>>| match end {
+        None => format!("nothing leads to {peer} any more"),
+        Some(hops) => {
+            let devs: Vec<String> = hops.iter().filter_map(|hop| hop.dev.as_ref()).map(|dev| format!("by {dev}")).collect();
+            format!("packets to {peer} go another way: {}", devs.join(" or "))
+        }
+    };
+    let is_about = |change: &&Change| {
+        matches!(&change.object, Object::Link(link::Object::Route(_) | link::Object::Rule(_))) && change.origin.is_some()
+    };
+    let origin = changes.iter().find(is_about).and_then(|change| change.origin.clone());
+    new.iter().map(|end| Risk { what: told(end), sure: end.is_none(), origin: origin.clone() }).collect()
 }
 
 /// Finds what new rules could do to a connection. What could cut it before is left out: it is somebody else's, or was allowed.

@@ -13,7 +13,7 @@ use crate::kernel::lock::RunLock;
 use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
-use crate::model::{Change, Fault, Kind, Object, Origin};
+use crate::model::{Change, Fault, Inventory, Kind, Object, Origin};
 
 /// A run and its journal.
 pub(super) struct Ledger {
@@ -89,6 +89,27 @@ impl Ledger {
         known.extend(self.journal.as_ref().map(runs).transpose()?.unwrap_or_default());
         known.insert(self.run.clone());
         Ok(known)
+    }
+
+    /// Completes what was read with what the kernel does not tell, where a run that is in force has set it.
+    pub(super) fn recall(&mut self, present: &mut Inventory) -> Result<(), Fault> {
+        if !present.values().any(|state| state.lacks().is_some()) {
+            return Ok(());
+        }
+        let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
+        let set = |journal: &Journal| -> Result<Vec<Change>, Fault> {
+            let open = journal.runs(&boot, namespace)?.into_iter().filter(|run| run.state.is_open());
+            let batches = open.map(|run| journal.standing(&run.id)).collect::<Result<Vec<_>, _>>()?;
+            Ok(batches.into_iter().flatten().flat_map(|batch| batch.changes).collect())
+        };
+        let mut known = self.earlier()?.map(set).transpose()?.unwrap_or_default();
+        known.extend(self.journal.as_ref().map(set).transpose()?.unwrap_or_default());
+        for Change { object, after, .. } in &known {
+            if let (Some(state), Some(known)) = (present.get_mut(object), after) {
+                state.recall(known);
+            }
+        }
+        Ok(())
     }
 
     /// Tells who made an object that is in force, this run or an earlier one.

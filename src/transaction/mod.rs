@@ -48,7 +48,7 @@ use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Tab
 use crate::model::named::Scope;
 use crate::model::netns::{Site, Word};
 use crate::model::sockets::{Filter, Holders, Socket};
-use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State, netns};
+use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State, netns, tc};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,6 +73,8 @@ pub enum Query {
     Named(Scope),
     /// One of those objects.
     State(Object),
+    /// What was counted of the queues of a device: the changes queued so far are written first.
+    Queues(tc::Device),
     /// A network namespace that somebody means, as long as it is there.
     Site(Word),
     /// A text outside of the kernel; nothing that is queued is in it.
@@ -102,6 +104,8 @@ pub enum Reading {
     Named(Inventory),
     /// The state of an object; none where it is not there.
     State(Option<State>),
+    /// What was counted of each queue.
+    Queues(Vec<(tc::Object, tc::Counted)>),
     /// A network namespace.
     Site(Site),
     /// A text, if there is one.
@@ -262,6 +266,10 @@ impl Transaction {
         match query {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+            Query::Queues(device) => {
+                self.flush()?;
+                self.kernel.named().counted(&device).map(Reading::Queues)
+            }
             Query::Text(text) => text.read().map(Reading::Text),
             Query::Sockets(filter) => self.kernel.sockets().list(&filter).map(Reading::Sockets),
             Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),

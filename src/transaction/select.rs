@@ -6,7 +6,7 @@ use super::journal::Journal;
 use super::record::{Batch, RunKind, RunRecord, RunState};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::named::agree;
-use crate::model::{Change, Fault, Kind, Object, State};
+use crate::model::{Change, Fault, Kind, Object, State, tc};
 
 /// The runs of one boot that concern one network namespace.
 pub struct Here<'a> {
@@ -173,8 +173,12 @@ fn builds_on<'a>(later: &'a Batch, run: &RunId, earlier: &[Batch]) -> Option<&'a
 /// Tells whether a later change of a named object goes on from where an earlier one ended, or is in what that one made.
 fn needs(later: &Change, earlier: &Change) -> bool {
     match (&later.object, &earlier.object) {
-        (Object::Member(set, _), Object::Set(made)) => set == made && earlier.makes() && later.after.is_some(),
+        (_, made) if earlier.makes() && later.after.as_ref().is_some_and(|after| later.object.needs(after).contains(made)) => true,
         (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
+        (Object::Tc(object), Object::Tc(made)) if object != made => match (&later.after, &earlier.after) {
+            (Some(State::Tc(state)), Some(State::Tc(of))) if earlier.before.is_none() => tc::is_on((object, Some(state)), made, of),
+            _ => false,
+        },
         (same, object) => same == object && later.before.is_some() && agree(later.before.as_ref(), earlier.after.as_ref()),
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn of_a_run(stage: &Stage<'_>) {
     stage.reset();
 }
 
-/// Tells whether a call changes what iptables sets, a set, a kernel parameter or the name of a namespace, or starts a program that is going to.
+/// Tells whether a call changes what iptables sets, a set, a link, a route, a queue, a kernel parameter or the name of a namespace, or starts a program that is going to.
 fn changes(entry: &Entry) -> bool {
     let [first, second, third] = entry.arguments();
     match entry.call.number {
@@ -54,12 +54,17 @@ fn is_of_namespaces(path: &str) -> bool {
     ["/run/netns/", "/run/fyke/netns/"].iter().any(|folder| path.starts_with(folder))
 }
 
-/// Tells whether a netlink message begins a batch for nf_tables, or changes sets.
+/// The messages of rtnetlink (linux/rtnetlink.h): of each four, the first makes, the second takes away, the third asks, the fourth sets.
+const RTM: std::ops::Range<u16> = 16..96;
+const RTM_ASKS: u16 = 2;
+
+/// Tells whether a netlink message begins a batch for nf_tables, or changes sets, links, routes, rules or queues.
 fn begins_a_batch(entry: &Entry, at: u64) -> bool {
     let mut head = [0; 6];
     let whole = entry.memory(at, &mut head) == head.len();
     let kind = u16::from_ne_bytes([head[4], head[5]]);
-    whole && (kind == NFNL_MSG_BATCH_BEGIN || (kind >> 8 == NFNL_SUBSYS_IPSET && SETS_CHANGE.contains(&(kind & 0xff))))
+    let of_routes = RTM.contains(&kind) && kind & 3 != RTM_ASKS;
+    whole && (kind == NFNL_MSG_BATCH_BEGIN || of_routes || (kind >> 8 == NFNL_SUBSYS_IPSET && SETS_CHANGE.contains(&(kind & 0xff))))
 }
 
 fn pointer(entry: &Entry, at: u64) -> u64 {

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use nix::mount::{MntFlags, umount2};
 
-use super::rooms::Room;
+use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, links, plain, queues, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -34,6 +34,36 @@ add spare 192.0.2.9
 
 /// Ports that other programs have reserved.
 const RESERVED: (&str, &str) = ("/proc/sys/net/ipv4/ip_local_reserved_ports", "7000-7002");
+
+/// What other programs have as links, with what is on them. What the kernel would choose at random is chosen here.
+const LINKS: &str = "\
+link add left0 index 71 address 02:00:5e:10:00:71 type veth peer name right0 index 72 address 02:00:5e:10:00:72
+link add spare0 index 73 address 02:00:5e:10:00:73 type veth peer name spare1 index 74 address 02:00:5e:10:00:74
+link set left0 up
+link set right0 up
+link set spare0 up
+addr add 203.0.113.1/24 dev left0
+addr add 2001:db8:5::1/64 dev left0 nodad
+addr add 198.18.0.1/24 dev spare0
+route add 10.5.0.0/16 via 203.0.113.2
+route add 10.6.0.0/16 via 203.0.113.2 metric 5
+route add 2001:db8:6::/64 via 2001:db8:5::2
+route add 10.7.0.0/16 via 198.18.0.2
+neigh add 203.0.113.2 lladdr 02:00:5e:10:00:02 dev left0
+rule add from 198.18.0.0/24 lookup 100
+";
+
+/// The links of others and of the recipes, and what is left of these without a link.
+const LINKS_GONE: &str = "\
+link del left0
+link del spare0
+link del ours0
+link del br7
+rule del from 198.18.0.0/24
+rule del from 203.0.113.0/24
+rule del to 10.9.0.0/16
+route del blackhole 10.9.0.0/16
+";
 
 /// A state, as text: equal texts are equal states.
 pub(crate) type State = String;
@@ -104,6 +134,13 @@ impl<'a> Stage<'a> {
             let _ = umount2(path.as_str(), MntFlags::MNT_DETACH);
             fs::remove_file(path).unwrap();
         }
+        for place in [["eth0", "root"], ["eth0", "ingress"], ["eth1", "root"], ["eth1", "clsact"]] {
+            // Where nothing is, nothing is taken away.
+            let _ = Command::new("tc").args(["qdisc", "del", "dev"]).args(place).output().unwrap();
+        }
+        // What is not there need not be taken away.
+        let gone = self.world.folder.file("gone", LINKS_GONE);
+        let _ = std::process::Command::new("ip").args(["-force", "-batch", &gone]).output().unwrap();
     }
 
     fn wipe_rules(&self) {
@@ -127,6 +164,8 @@ impl<'a> Stage<'a> {
             tool("ip", &["netns", "exec", "foreign", &program, "-A", "INPUT", "-p", "tcp", "--dport", "6", "-j", "DROP"], "");
             fs::File::create("/run/netns/half").unwrap().set_permissions(fs::Permissions::from_mode(0)).unwrap();
         }
+        tool("tc", &["-batch", "-"], QUEUED);
+        tool("ip", &["-batch", "-"], LINKS);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }
@@ -176,6 +215,8 @@ impl<'a> Stage<'a> {
         state.extend(sets());
         state.extend(names().iter().filter(|name| *name != "client").map(|name| inside(name, backend)));
         state.extend(files("/run/fyke/netns").iter().map(|_| "one is kept aside".to_owned()));
+        state.extend(queues());
+        state.extend(links());
         without_run(&state.join("\n"))
     }
 }

@@ -8,6 +8,7 @@ mod findings;
 mod firewalls;
 mod packets;
 mod page;
+mod shaping;
 mod steps;
 
 use crate::kernel::world::{World, on_both};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Paint, named, netns, ports};
+use super::{Paint, links, named, netns, ports};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
 use crate::model::change::{Change, Drift, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
+use crate::model::named::remark;
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places; those of other network namespaces apart.
 ///
@@ -83,7 +84,13 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
         1 => "1 change".to_owned(),
         many => format!("{many} changes"),
     };
-    format!("{changes}{way_back}\n{}", remarks(report, paint))
+    let told: String = told(&report.changes).iter().map(|remark| format!("{} {remark}\n", paint.yellow("! note:"))).collect();
+    format!("{changes}{way_back}\n{}{told}", remarks(report, paint))
+}
+
+/// Says what changes do that whoever asks for them may not expect.
+pub(crate) fn told(changes: &[Change]) -> Vec<String> {
+    changes.iter().filter_map(remark).map(|remark| escaped(&remark).to_string()).collect()
 }
 
 /// Tells whether a run relies on what another one has set.
@@ -217,10 +224,10 @@ fn commands_here(changes: &[Change], backend: Option<Backend>) -> String {
             _ => None,
         })
         .collect();
-    let mut text = String::new();
+    let (mut text, mut told) = (String::new(), links::Told::default());
     for change in changes {
         let Some(at) = at(change) else {
-            text.extend(named::command(change));
+            text.extend(named::command(change, &mut told));
             continue;
         };
         let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));

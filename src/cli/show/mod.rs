@@ -3,6 +3,7 @@
 pub(crate) mod changes;
 mod fault;
 mod function;
+mod links;
 mod markdown;
 mod named;
 mod netns;

@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{netns, sysctl};
+use super::{Fault, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -34,6 +34,10 @@ pub enum Scope {
     ReservedPorts,
     /// Network namespaces.
     Netns(netns::Scope),
+    /// Links and what belongs to them, routes or rules.
+    Link(link::Scope),
+    /// Something of traffic control.
+    Tc(tc::Scope),
 }
 
 impl Scope {
@@ -44,6 +48,8 @@ impl Scope {
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
             (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
+            (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
+            (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             _ => false,
         }
     }
@@ -65,36 +71,106 @@ impl Object {
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
             Object::ReservedPort(_) => vec![Scope::ReservedPorts],
             Object::Netns(object) => vec![Scope::Netns(object.scope())],
+            Object::Link(object) => object.scopes(),
+            Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
             _ => Vec::new(),
         }
     }
 
     /// Tells whether it can be made and taken away; what cannot has a value as long as what it belongs to is there.
     fn can_be_made(&self) -> bool {
-        !matches!(self, Object::Sysctl(_))
+        match self {
+            Object::Sysctl(_) => false,
+            Object::Link(object) => object.can_be_made(),
+            Object::Tc(object) => object.can_be_made(),
+            _ => true,
+        }
     }
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)))
+        match self {
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) | Object::Link(_) => {
+                true
+            }
+            Object::Tc(object) => object.is_shared(),
+            _ => false,
+        }
     }
 
-    /// Gives what has to be there for it to be there.
-    fn container(&self) -> Option<Object> {
-        match self {
-            Object::Member(set, _) => Some(Object::Set(set.clone())),
-            _ => None,
+    /// Tells whether others may follow it, see [`follows`].
+    pub fn leads(&self) -> bool {
+        matches!(self, Object::Sysctl(_) | Object::Link(link::Object::Link(_)))
+    }
+
+    /// Gives what has to be there for it to be there in a state.
+    pub fn needs(&self, state: &State) -> Vec<Object> {
+        match (self, state) {
+            (Object::Member(set, _), _) => vec![Object::Set(set.clone())],
+            (Object::Link(object), State::Link(state)) => object.needs(state),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Names what is not there of what it has to be in, in a state; nothing where nothing is missing.
+    fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
+            _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
         }
     }
 
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
-        matches!(self, Object::Set(_) | Object::Netns(_))
+        match self {
+            Object::Set(_) | Object::Netns(_) => true,
+            Object::Link(object) => object.holds_others(),
+            Object::Tc(object) => object.holds_others(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether another one can take its place while it is there, and what is in it goes.
+    fn gives_way(&self) -> bool {
+        matches!(self, Object::Tc(_))
+    }
+
+    /// Names what is in it: one, and several.
+    fn inside(&self) -> (&'static str, &'static str) {
+        match self {
+            Object::Set(_) => ("an element", "elements"),
+            _ => ("something", "things"),
+        }
+    }
+
+    /// Completes a state that is asked for with what is known only beside what there is, and refuses one that cannot be.
+    fn settle(&self, state: &State, inventory: &Inventory) -> Result<State, Fault> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => tc::settle(object, state, inventory).map(State::Tc),
+            (_, state) => Ok(state.clone()),
+        }
     }
 
     /// Tells whether it belongs to the machine, and not to one of its network namespaces.
     pub fn is_of_the_machine(&self) -> bool {
         matches!(self, Object::Netns(_))
+    }
+
+    /// Gives what there is with it from the beginning, and is no change of its own.
+    fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
+        match (self, state) {
+            (Object::Link(object), State::Link(state)) => object.comes_with(state),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Says what stands against giving it a state, or against taking it away.
+    fn forbids(&self, inventory: &Inventory, wanted: Option<&State>) -> Option<Fault> {
+        match (self, wanted) {
+            (Object::Link(object), None) => object.forbids(inventory, None),
+            (Object::Link(object), Some(State::Link(state))) => object.forbids(inventory, Some(state)),
+            _ => None,
+        }
     }
 }
 
@@ -105,13 +181,41 @@ impl State {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
             (State::Netns(one), State::Netns(other)) => one.agrees(other),
+            (State::Link(one), State::Link(other)) => one.agrees(other),
+            (State::Tc(one), State::Tc(other)) => one.agrees(other),
             _ => self == other,
         }
     }
 
+    /// Tells whether what has this state is made anew for another one to follow: what is in it goes.
+    fn is_made_anew_for(&self, next: &State) -> bool {
+        matches!((self, next), (State::Tc(now), State::Tc(next)) if now.is_made_anew_for(next))
+    }
+
+    /// Says what of the state the kernel does not tell, so that it could not come back.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if let State::Tc(state) = self { state.lacks() } else { None }
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
+    pub fn recall(&mut self, known: &State) {
+        if let (State::Tc(state), State::Tc(known)) = (self, known) {
+            state.recall(known);
+        }
+    }
+
+    /// Tells whether something else may be put in its place as if it were not there: what the kernel has learned.
+    fn gives_way(&self) -> bool {
+        matches!(self, State::Link(link::State::Neighbour(about)) if !about.is_permanent())
+    }
+
     /// Tells whether what has this state goes away by itself.
     fn passes(&self) -> bool {
-        matches!(self, State::Entry(entry) if entry.timeout.is_some_and(|seconds| seconds > 0))
+        match self {
+            State::Entry(entry) => entry.timeout.is_some_and(|seconds| seconds > 0),
+            State::Link(state) => state.passes(),
+            _ => false,
+        }
     }
 
     /// Tells whether it is only what a killed program has left: whoever makes or takes away the object takes its place.
@@ -147,28 +251,51 @@ fn state_of(inventory: &Inventory, object: &Object) -> Option<State> {
     Some(State::Pair(identity(one)?, identity(other)?))
 }
 
-/// Gives what is in an object.
+/// Gives what is in an object, and in what is in it, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
+    let of_tc = if let Object::Tc(object) = container { tc::contents(inventory, object) } else { Vec::new() };
     // What is in one set stands together, and the element of no parts would be the first.
     let first = match container {
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
         _ => None,
     };
     let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
-    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object))
+    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object)).chain(of_tc)
 }
 
-/// Gives what the kernel sets by itself when an object gets another state, also where that is what it was.
-fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, State)> {
-    let (Object::Sysctl(key), State::Value(value)) = (object, state) else { return Vec::new() };
-    if inventory.get(object) == Some(state) {
-        return Vec::new();
+/// Gives what goes or changes when an object goes, what stands on others first.
+fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<State>)> {
+    match object {
+        Object::Link(object) => link::go_with(object, inventory),
+        _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }
-    let made = |(other, _): (&Object, &State)| match other {
-        Object::Sysctl(name) => Some((other.clone(), State::Value(key.makes(value, name)?))),
-        _ => None,
-    };
-    inventory.iter().filter_map(made).collect()
+}
+
+/// Gives what the kernel sets or takes away by itself when an object gets another state, also where that is what it was.
+fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, Option<State>)> {
+    match (object, state) {
+        (Object::Link(object), State::Link(state)) => link::follow(object, state, inventory),
+        (Object::Sysctl(key), State::Value(value)) if inventory.get(object) != Some(state) => {
+            let made = |(other, _): (&Object, &State)| match other {
+                Object::Sysctl(name) => Some((other.clone(), Some(State::Value(key.makes(value, name)?)))),
+                _ => None,
+            };
+            inventory.iter().filter_map(made).collect()
+        }
+        _ if inventory.get(object).is_some_and(|now| now.is_made_anew_for(state)) => going_with(inventory, object),
+        _ => Vec::new(),
+    }
+}
+
+/// Gives an object a state, or takes it away.
+fn give(inventory: &mut Inventory, object: Object, state: Option<State>) {
+    match state {
+        Some(state) => {
+            inventory.extend(object.comes_with(&state).into_iter().filter(|_| !inventory.contains_key(&object)).collect::<Vec<_>>());
+            inventory.insert(object, state);
+        }
+        None => drop(inventory.remove(&object)),
+    }
 }
 
 /// Lets two sets have each other's name.
@@ -188,8 +315,7 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
     for change in changes {
         match (&change.object, &change.after) {
             (Object::SetPair(one, other), _) => swap(inventory, one, other),
-            (object, Some(state)) => drop(inventory.insert(object.clone(), state.clone())),
-            (object, None) => drop(inventory.remove(object)),
+            (object, state) => give(inventory, object.clone(), state.clone()),
         }
     }
 }
@@ -198,7 +324,16 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
 pub fn follows(change: &Change, lead: &Change) -> bool {
     match (&change.object, &lead.object, &lead.after) {
         (Object::Sysctl(key), Object::Sysctl(leader), Some(State::Value(value))) => leader.makes(value, key).is_some(),
+        (Object::Link(link::Object::Link(dev)), _, Some(State::Link(link::State::Link(lead)))) => lead.peer.as_ref() == Some(dev),
         _ => false,
+    }
+}
+
+/// Says what a change does that whoever asks for it may not expect.
+pub fn remark(change: &Change) -> Option<String> {
+    match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+        _ => None,
     }
 }
 
@@ -217,6 +352,8 @@ impl fmt::Display for Told<'_> {
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
             State::Netns(state) => write!(f, "{state}"),
+            State::Link(state) => write!(f, "{state}"),
+            State::Tc(state) => write!(f, "{state}"),
         }
     }
 }
