@@ -254,5 +254,4 @@ pub(super) fn look(kernel: &mut dyn Kernel, here: &Here<'_>, batches: &[&Batch])
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
