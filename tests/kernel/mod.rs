@@ -11,6 +11,7 @@ mod journal;
 mod link;
 mod link_kinds;
 mod memory;
+pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;
