@@ -4,9 +4,11 @@
 //! A new room is one line in [`ROOMS`].
 
 pub mod call;
+pub mod cgroup;
 pub mod ipset;
 pub mod iptables;
 pub mod json;
+pub mod process;
 pub mod recipe;
 pub mod script;
 pub mod session;
@@ -34,6 +36,8 @@ pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
     Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
+    Room { name: "cgroup", summary: "Control groups, and what keeps them from the network, after cgroups(7)", module: cgroup::module },
+    Room { name: "process", summary: "Processes: who runs, where, with which sockets, after proc(5)", module: process::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
     Room {
         name: "sys",

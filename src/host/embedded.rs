@@ -7,6 +7,7 @@ pub type Embedded = (&'static str, &'static str);
 pub const RECIPES: &[Embedded] = &[
     ("allow-only", include_str!("../../scripts/allow-only.rhai")),
     ("block-address", include_str!("../../scripts/block-address.rhai")),
+    ("block-process", include_str!("../../scripts/block-process.rhai")),
     ("limit-connections", include_str!("../../scripts/limit-connections.rhai")),
     ("log-drops", include_str!("../../scripts/log-drops.rhai")),
     ("nat-masquerade", include_str!("../../scripts/nat-masquerade.rhai")),

@@ -6,9 +6,10 @@ use super::shadow::Below;
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, program};
-use crate::model::Fault;
+use super::{Kernel, cgroup, errno, netlink, processes, program};
+use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
+use crate::model::{Fault, Kind};
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
@@ -53,6 +54,20 @@ impl Kernel for Live {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn probe(&mut self, group: &Group, way: Way) -> Result<(), Fault> {
+        cgroup::probe::run(group, way)
+    }
+
+    fn destroy(&mut self, sockets: &[processes::Socket]) -> Result<(), Fault> {
+        let tried = "destroy sockets";
+        match netlink::bound::destroy(sockets).map_err(|error| errno::fault(tried, error))? {
+            Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EINVAL) => {
+                Err(Fault::new(Kind::Unsupported, tried, "this kernel destroys none").hint("it is built without CONFIG_INET_DIAG_DESTROY"))
+            }
+            done => done.map_err(|error| errno::fault(tried, error)),
+        }
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

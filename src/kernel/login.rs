@@ -12,7 +12,7 @@ use nix::ifaddrs::getifaddrs;
 
 use super::netlink::connection;
 use super::netlink::sockets::{self, Established};
-use super::process;
+use super::{process, processes};
 use crate::model::{Flow, Tracking};
 
 /// What sshd tells its children: where the login comes from, and where it came to.
@@ -26,7 +26,7 @@ struct Claim {
 pub fn flows() -> Vec<Flow> {
     let above = process::ancestry();
     let claims: Vec<Claim> = above.iter().filter_map(|pid| claim_of(*pid)).collect();
-    let held: HashSet<u64> = above.iter().flat_map(|pid| sockets_of(*pid)).collect();
+    let held: HashSet<u64> = above.iter().flat_map(|pid| processes::inodes(*pid)).collect();
     if claims.is_empty() && held.is_empty() {
         return Vec::new();
     }
@@ -54,13 +54,6 @@ fn claim(text: &str) -> Option<Claim> {
         Some(SocketAddr::new(address.parse::<IpAddr>().ok()?.to_canonical(), port.parse().ok().filter(|port| digits && *port != 0)?))
     };
     Some(Claim { peer: end(peer, peer_port)?, here: end(here, here_port)? })
-}
-
-/// Lists the sockets that a process holds, by their inodes. Whose files may not be looked at holds none that could be told.
-fn sockets_of(pid: i32) -> Vec<u64> {
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let links = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
-    links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
 }
 
 /// Lists the established connections of the network namespace of the calling thread.

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bell;
+pub mod cgroup;
 pub mod clock;
 pub mod errno;
 pub mod files;
@@ -16,6 +17,7 @@ pub mod netlink;
 pub mod netns;
 pub mod news;
 pub mod process;
+pub mod processes;
 pub mod program;
 pub mod recent;
 pub mod sandbox;
@@ -34,6 +36,7 @@ pub mod xtables;
 mod tests;
 
 use self::xtables::Backend;
+use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
 use crate::model::{Fault, Kind};
 
@@ -52,6 +55,16 @@ pub trait Kernel: Send {
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
+
+    /// Tries whether the processes of a group are kept from the network, and fails where they are not. In memory nothing is to be tried.
+    fn probe(&mut self, _: &Group, _: Way) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Destroys sockets. A kernel in memory has none.
+    fn destroy(&mut self, _: &[processes::Socket]) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Runs a program. A kernel in memory has none.
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

@@ -1,7 +1,7 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
-use super::sysctl;
+use super::{cgroup, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
@@ -40,6 +40,7 @@ impl Source for Here {
             Scope::Sysctl(folder) => sysctl::read(folder),
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
+            Scope::Cgroup(scope) => cgroup::read(scope),
         }
     }
 }
@@ -67,7 +68,11 @@ impl Named for Here {
         parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))?;
         let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
         let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
-        if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
+        if !steps.is_empty() {
+            self.sets.write(&steps).map_err(refused)?;
+        }
+        let mut rest = order.into_iter();
+        rest.try_for_each(|at| cgroup::write(&changes[at], changes).map_err(|fault| Refusal { fault, at }))
     }
 }
 

@@ -132,10 +132,14 @@ impl Xtables for Shadow {
 impl named::Source for Shadow {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         let mut found = self.below.as_mut().map_or_else(|| Ok(Inventory::new()), |below| below.named().read(scope))?;
-        for (object, state) in self.written.iter().filter(|(object, _)| scope.covers(object)) {
+        for (object, state) in &self.written {
+            // What was found there may have gone elsewhere.
             match state {
-                Some(state) => drop(found.insert(object.clone(), state.clone())),
                 None => drop(found.remove(object)),
+                Some(state) if found.contains_key(object) || scope.covers(object, Some(state)) => {
+                    found.insert(object.clone(), state.clone());
+                }
+                Some(_) => {}
             }
         }
         Ok(found)

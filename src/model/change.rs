@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Origin;
 use super::ipset::{Definition, Element, Entry, SetName};
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
-use super::{Family, Fault, Kind, sysctl};
+use super::{Family, Fault, Kind, cgroup, sysctl};
 
 /// What a change is about. An object has an identity that outlives what happens around it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub enum Object {
     Member(SetName, Element),
     /// Two sets, and which of them has which name.
     SetPair(SetName, SetName),
+    /// A control group, or what is in one.
+    Cgroup(cgroup::Object),
 }
 
 /// The state of an object.
@@ -55,6 +57,8 @@ pub enum State {
     Entry(Entry),
     /// What tells two sets apart, whatever their names.
     Pair(String, String),
+    /// That of a control group, or of what is in one.
+    Cgroup(cgroup::State),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -118,7 +122,11 @@ impl Change {
 
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
-        let is_owned = matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_));
+        let is_owned = match &self.object {
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) => true,
+            Object::Cgroup(object) => object.is_owned(),
+            _ => false,
+        };
         is_owned && self.before.is_none() && self.after.is_some()
     }
 
@@ -133,7 +141,7 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) => None,
+            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::Cgroup(_) => None,
         }
     }
 
@@ -163,6 +171,7 @@ impl fmt::Display for Object {
             Object::Set(set) => write!(f, "set {set}"),
             Object::Member(set, element) => write!(f, "element {element} of set {set}"),
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
+            Object::Cgroup(object) => write!(f, "{object}"),
         }
     }
 }

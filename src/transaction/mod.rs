@@ -4,6 +4,7 @@
 //! difference and writes it, all at once; counters, acts, `commit` and the end of the script flush. What the door takes and gives is plain
 //! data, so that a door can one day stand in another process.
 
+mod around;
 mod claims;
 mod company;
 pub mod guard;
@@ -26,6 +27,7 @@ pub mod undo;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use self::around::{Around, Seen};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
@@ -37,8 +39,10 @@ use self::revert::{Job, revert};
 use self::undo::Desk;
 use crate::kernel::Kernel;
 use crate::kernel::lock::{self, RunLock};
+use crate::kernel::processes::Socket;
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
+use crate::model::cgroup::Process;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
 use crate::model::named::Scope;
 use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State};
@@ -68,6 +72,8 @@ pub enum Query {
     State(Object),
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
+    /// What is around: processes, and what the machine can do.
+    Around(Around),
 }
 
 /// What a query gives.
@@ -89,6 +95,8 @@ pub enum Reading {
     State(Option<State>),
     /// A text, if there is one.
     Text(Option<String>),
+    /// What was seen around.
+    Around(Seen),
 }
 
 /// What is done and cannot be lifted.
@@ -98,6 +106,8 @@ pub enum Act {
     Zero(ChainRef, Option<usize>),
     /// Changes a list of remembered sources.
     Recent(String, recent::Edit),
+    /// Destroys sockets of a process.
+    Destroy(Process, Vec<Socket>),
 }
 
 /// What is told the id of a run before the run is journaled.
@@ -232,6 +242,7 @@ impl Transaction {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
             Query::Text(text) => text.read().map(Reading::Text),
+            Query::Around(around) => around.look().map(Reading::Around),
             Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
             of_rules => self.read_rules(of_rules),
@@ -270,6 +281,8 @@ impl Transaction {
             Act::Recent(list, recent::Edit::Add(address)) => format!("added {address} to the recent list {list}"),
             Act::Recent(list, recent::Edit::Remove(address)) => format!("removed {address} from the recent list {list}"),
             Act::Recent(list, recent::Edit::Clear) => format!("cleared the recent list {list}"),
+            Act::Destroy(process, sockets) if sockets.len() == 1 => format!("destroyed a socket of {process}"),
+            Act::Destroy(process, sockets) => format!("destroyed {} sockets of {process}", sockets.len()),
         };
         if let Act::Zero(..) = act {
             self.get_ready()?;
@@ -278,6 +291,7 @@ impl Transaction {
         match act {
             Act::Zero(chain, place) => self.kernel.xtables()?.zero(chain, *place)?,
             Act::Recent(list, edit) => self.kernel.recent().edit(list, edit)?,
+            Act::Destroy(_, sockets) => self.kernel.destroy(sockets)?,
         }
         self.acts.push(what);
         Ok(())

@@ -34,7 +34,7 @@ impl Door {
 impl Transaction {
     fn run(&mut self, command: &Command, origin: &Origin) -> Result<Ran, Fault> {
         self.flush()?;
-        let what = format!("ran `{command}`");
+        let what = format!("ran `{command}`{}", if command.isolated { " in a network without interfaces" } else { "" });
         self.ledger.act(&what, origin)?;
         let outcome = self.kernel.run(command);
         // Also one that fails may have done something; a plan has not run it.

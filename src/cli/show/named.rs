@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, sets};
+use super::{Paint, cgroups, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State};
@@ -14,7 +14,9 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint))
+    let groups = changes.iter().filter(|change| matches!(change.object, Object::Cgroup(_)));
+    let groups = groups.filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint)) + &part("control groups", groups)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -24,8 +26,8 @@ fn line(change: &Change, paint: Paint) -> Option<String> {
         (Some(_), Some(_)) if change.is_claim() && change.origin.is_none() => None,
         (Some(state), Some(_)) if change.is_claim() => Some(format!("  = {name} is {} already", told(state))),
         (Some(before), Some(after)) => Some(paint.yellow(&format!("  ~ {name}: {} becomes {}", told(before), told(after)))),
-        (None, Some(after)) => Some(paint.green(&format!("  + {name} {}", told(after)))),
-        (Some(before), None) => Some(paint.red(&format!("  - {name} {}", told(before)))),
+        (None, Some(after)) => Some(paint.green(format!("  + {name} {}", told(after)).trim_end())),
+        (Some(before), None) => Some(paint.red(format!("  - {name} {}", told(before)).trim_end())),
         (None, None) => None,
     }
 }
@@ -47,6 +49,7 @@ pub(super) fn command(change: &Change) -> Option<String> {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
+        (Object::Cgroup(object), _) => cgroups::command(change, object),
         _ => sets::command(change),
     }
 }
@@ -58,6 +61,7 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::Cgroup(ref object) => object.kind(),
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

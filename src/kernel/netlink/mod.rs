@@ -1,5 +1,6 @@
 //! Netlink (RFC 3549, netlink(7)): a socket, messages and their attributes, blocking and without a reactor.
 
+pub mod bound;
 pub mod connection;
 pub mod ipset;
 pub mod message;

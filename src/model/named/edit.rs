@@ -64,7 +64,7 @@ impl Edit {
                 Err(missing(format!("take away the {object}")).hint("`absent` does not mind"))
             }
             Edit::Add(object, state) | Edit::Set(object, state) | Edit::Ensure(object, state) => put(inventory, object, state),
-            Edit::Del(object) | Edit::Absent(object) => Ok(take(inventory, object)),
+            Edit::Del(object) | Edit::Absent(object) => object.may_go(inventory).map(|()| take(inventory, object)),
             Edit::Keep(object, kept) => {
                 let kept: HashSet<&Object> = kept.iter().collect();
                 let gone: Vec<Object> =

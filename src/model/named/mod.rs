@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::sysctl;
+use super::{Fault, cgroup, sysctl};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -30,15 +30,18 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// Control groups, and what is in them.
+    Cgroup(cgroup::Scope),
 }
 
 impl Scope {
-    /// Tells whether an object is in it.
-    pub fn covers(&self, object: &Object) -> bool {
+    /// Tells whether an object in this state is in it; none stands for one that is not there.
+    pub fn covers(&self, object: &Object, state: Option<&State>) -> bool {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
             (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Cgroup(scope), Object::Cgroup(object)) => scope.covers(object, state.and_then(State::of_cgroups)),
             _ => false,
         }
     }
@@ -51,31 +54,69 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::Cgroup(object) => vec![Scope::Cgroup(object.scope())],
             _ => Vec::new(),
         }
     }
 
     /// Tells whether it can be made and taken away; what cannot has a value as long as what it belongs to is there.
     fn can_be_made(&self) -> bool {
-        !matches!(self, Object::Sysctl(_))
+        match self {
+            Object::Sysctl(_) => false,
+            Object::Cgroup(object) => object.can_be_made(),
+            _ => true,
+        }
     }
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..))
+        match self {
+            Object::Sysctl(_) | Object::Member(..) => true,
+            Object::Cgroup(object) => object.is_shared(),
+            _ => false,
+        }
     }
 
     /// Gives what has to be there for it to be there.
     fn container(&self) -> Option<Object> {
         match self {
             Object::Member(set, _) => Some(Object::Set(set.clone())),
+            Object::Cgroup(object) => object.container().map(Object::Cgroup),
             _ => None,
         }
     }
 
-    /// Tells whether others are in it, which go when it goes.
-    fn holds_others(&self) -> bool {
-        matches!(self, Object::Set(_))
+    /// Tells whether others may be in it.
+    pub fn holds_others(&self) -> bool {
+        match self {
+            Object::Set(_) => true,
+            Object::Cgroup(object) => object.is_owned(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether it is in nobody's way when what it is in goes, whoever put it there.
+    fn makes_way(&self, state: &State) -> bool {
+        match self {
+            Object::Cgroup(object) => object.makes_way(),
+            _ => state.passes(),
+        }
+    }
+
+    /// Gives the state in which it is left when what it is in goes with a batch of changes: most is gone then, too.
+    fn left_by(&self, container: &Object, changes: &[Change]) -> Option<State> {
+        match (self, container) {
+            (Object::Cgroup(object), Object::Cgroup(cgroup::Object::Group(group))) => object.left_by(group, changes).map(State::Cgroup),
+            _ => None,
+        }
+    }
+
+    /// Refuses to take it away with what is in it, where that cannot go.
+    fn may_go(&self, inventory: &Inventory) -> Result<(), Fault> {
+        match self {
+            Object::Cgroup(object) => object.may_go(inventory),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -86,6 +127,14 @@ impl State {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
             _ => self == other,
+        }
+    }
+
+    /// Gives the state of a control group, or of what is in one, if it is that.
+    pub fn of_cgroups(&self) -> Option<&cgroup::State> {
+        match self {
+            State::Cgroup(state) => Some(state),
+            _ => None,
         }
     }
 
@@ -124,8 +173,14 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Ite
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
         _ => None,
     };
-    let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
-    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object))
+    let is_member = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
+    let members = first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_member(object));
+    let group = if let Object::Cgroup(cgroup::Object::Group(group)) = container { Some(group) } else { None };
+    let is_in = |group: &cgroup::Group, (object, state): &(&Object, &State)| match (object, state) {
+        (Object::Cgroup(object), State::Cgroup(state)) => object.is_inside(state, group),
+        _ => false,
+    };
+    members.chain(group.into_iter().flat_map(move |group| inventory.iter().filter(move |entry| is_in(group, entry))))
 }
 
 /// Gives what the kernel sets by itself when an object gets another state, also where that is what it was.
@@ -186,6 +241,7 @@ impl fmt::Display for Told<'_> {
             State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
+            State::Cgroup(state) => write!(f, "{state}"),
         }
     }
 }

@@ -64,14 +64,18 @@ impl Way<'_> {
                 // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
                 let inside: Vec<(Object, State)> =
                     contents(self.present, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
-                let theirs =
-                    |(object, state): &&(Object, State)| !state.passes() && !self.changes.iter().any(|change| change.object == *object);
-                let theirs = inside.iter().filter(theirs).count();
-                if theirs > 0 && !self.force {
-                    let elements = if theirs == 1 { "an element" } else { "elements" };
-                    return self.report(change, true, format!("somebody else put {elements} into it, {theirs} in all"));
+                let is_theirs =
+                    |(object, state): &&(Object, State)| !object.makes_way(state) && !self.changes.iter().any(|change| change.object == *object);
+                let theirs: Vec<&Object> = inside.iter().filter(is_theirs).map(|(object, _)| object).collect();
+                // What cannot be taken away with others in it stays, force or not.
+                if !theirs.is_empty() && (!self.force || change.object.may_go(self.present).is_err()) {
+                    let what = others(&theirs);
+                    return self.report(change, true, format!("somebody else put {what} into it, {} in all", theirs.len()));
                 }
-                inside.into_iter().for_each(|(object, state)| self.make(&object, Some(state), None));
+                for (object, state) in inside {
+                    let left = object.left_by(&change.object, self.changes);
+                    self.make(&object, Some(state), left);
+                }
                 self.make(&change.object, now, None);
             }
             before => self.make(&change.object, now, before.clone()),
@@ -110,6 +114,16 @@ impl Way<'_> {
             let now = self.present.get(&object).cloned();
             self.make(&object, now.clone(), now);
         }
+    }
+}
+
+/// Names what others have put into something.
+fn others(theirs: &[&Object]) -> &'static str {
+    match theirs {
+        [Object::Cgroup(_)] => "a group",
+        [Object::Cgroup(_), ..] => "groups",
+        [_] => "an element",
+        _ => "elements",
     }
 }
 
