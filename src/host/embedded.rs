@@ -13,9 +13,11 @@ pub const RECIPES: &[Embedded] = &[
     ("nat-masquerade", include_str!("../../scripts/nat-masquerade.rhai")),
     ("port-forward", include_str!("../../scripts/port-forward.rhai")),
     ("redirect-port", include_str!("../../scripts/redirect-port.rhai")),
+    ("run-isolated", include_str!("../../scripts/run-isolated.rhai")),
     ("show-firewall", include_str!("../../scripts/show-firewall.rhai")),
     ("snat", include_str!("../../scripts/snat.rhai")),
     ("ssh-rate-limit", include_str!("../../scripts/ssh-rate-limit.rhai")),
+    ("unblock-process", include_str!("../../scripts/unblock-process.rhai")),
 ];
 
 /// The modules of `stdlib/`, imported as `std:NAME`.

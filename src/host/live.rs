@@ -6,7 +6,8 @@ use std::path::Path;
 use super::Host;
 use super::embedded::STDLIB;
 use super::lex::{Kind, Piece};
-use crate::kernel::{files, links, sysctl};
+use crate::kernel::{cgroup, files, links, processes, sysctl};
+use crate::model::cgroup::Group;
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
@@ -41,6 +42,10 @@ pub(super) enum Named {
     Module,
     /// A file, by its path.
     File,
+    /// A control group, by its path.
+    Cgroup,
+    /// A process, by its name.
+    Process,
     /// The words of a rule, of which the last is about to be typed.
     Rule,
     Nothing,
@@ -91,7 +96,9 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("sysctl", "list") => Named::Folder,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
-        ("sysctl" | "ipset", _) => Named::Nothing,
+        ("cgroup", "group" | "find" | "new_group" | "ensure_group" | "delete_group" | "absent_group") => Named::Cgroup,
+        ("process", "by_name") => Named::Process,
+        ("sysctl" | "ipset" | "cgroup" | "process", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -142,6 +149,8 @@ impl Host {
             Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
             Named::File => paths(start),
+            Named::Cgroup => groups(start),
+            Named::Process => process_names(),
             Named::Rule => owned(OPTIONS),
             Named::Nothing => Vec::new(),
         };
@@ -184,6 +193,21 @@ fn parameters(start: &str) -> Vec<String> {
     let Some((folder, _)) = start.rsplit_once('.') else { return owned(&["net."]) };
     let key = if folder == "net" { Some(Key::of_parts([folder])) } else { folder.parse::<Key>().ok() };
     key.iter().flat_map(sysctl::names).map(|name| format!("{folder}.{name}")).collect()
+}
+
+/// Lists the groups that begin so, in the folder that is typed.
+fn groups(start: &str) -> Vec<String> {
+    let Some((folder, _)) = start.rsplit_once('/') else { return owned(&["/"]) };
+    let above = if folder.is_empty() || folder.ends_with(':') { format!("{folder}/") } else { folder.to_owned() };
+    let group = above.parse::<Group>().ok();
+    group.iter().flat_map(|group| cgroup::names(group).into_iter().map(|name| format!("{folder}/{name}"))).collect()
+}
+
+fn process_names() -> Vec<String> {
+    let mut names: Vec<String> = processes::names().into_iter().map(|(_, name)| name).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Lists what can be imported: modules of the standard library, folders, and files without their extension.
@@ -231,6 +255,7 @@ mod tests {
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
+        assert_eq!((of("cgroup::group(\"/us"), of("process::by_name(\"cu"), of("process::get(\"")), (Named::Cgroup, Named::Process, Named::Nothing));
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
     }

@@ -35,6 +35,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
+    Room { name: "cgroup", covers: &["cgroup"], recipe: GROUPS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -112,7 +113,23 @@ ipset::delete_set("spare");
 ipset::absent_set("other");
 "#;
 
-/// Changes something twice, and fails: what is disturbed is the rollback.
+/// Makes and takes away groups, moves the sleeper into one and attaches programs, before a rule and after it.
+const GROUPS: &str = r#"
+let blocked = cgroup::ensure_group("/blocked");
+blocked.ensure_drop();
+blocked.add(cgroup::group("/").processes().filter(|it| it.name == "sleep"));
+iptables::table("filter").chain("OUTPUT").append("-m cgroup --path blocked -j DROP");
+cgroup::group("/").ensure_drop_of([4711, 4712]);
+cgroup::new_group("/blocked/inner").ensure_drop();
+cgroup::delete_group("/foreign");
+cgroup::absent_group("/none");
+commit();
+cgroup::group("/blocked/inner").absent_drop();
+if cgroup::lacks("classid") == () {
+    cgroup::new_group("net_cls:/blocked").ensure_class_id("10:1");
+}
+"#;
+
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.
 const THROWS: &str = r#"
 let filter = iptables::both("filter");

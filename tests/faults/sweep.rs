@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::process::{Child, Command};
 use std::time::Instant;
 
 use super::rooms::Room;
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, groups, plain, sets, sysctls, tool, unified};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -41,6 +42,30 @@ pub(crate) struct Stage<'a> {
     pub(crate) before: State,
     /// The state after it, when nothing disturbs it.
     pub(crate) after: State,
+    /// A process that is moved about.
+    sleeper: Sleeper,
+}
+
+/// A process that does nothing, until it is dropped.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start() -> Self {
+        Self(Command::new("sleep").arg("10000").spawn().unwrap())
+    }
+
+    /// Tells in which control group it is.
+    fn place(&self) -> String {
+        let text = fs::read_to_string(format!("/proc/{}/cgroup", self.0.id())).unwrap();
+        text.lines().find(|line| line.starts_with("0::")).unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -55,7 +80,7 @@ impl<'a> Stage<'a> {
         let own = || room.own().split(' ').map(str::to_owned).collect();
         let recipe: Vec<String> = room.text().map_or_else(own, |text| vec![world.recipe(room.name, text)]);
         let run = [vec!["run".to_owned()], recipe].concat();
-        let mut stage = Self { world, room, run, before: String::new(), after: String::new() };
+        let mut stage = Self { world, room, run, before: String::new(), after: String::new(), sleeper: Sleeper::start() };
         let _ = fs::remove_dir_all("/run/fyke");
         stage.wipe();
         stage.set();
@@ -91,6 +116,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        self.wipe_groups();
     }
 
     fn wipe_rules(&self) {
@@ -102,7 +128,19 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Puts the sleeper back, and takes out the groups; their programs go with them, and those at the root only fyke can take out.
+    fn wipe_groups(&self) {
+        let Some(root) = unified().filter(|_| !groups().is_empty()) else { return };
+        fs::write(root.join("cgroup.procs"), self.sleeper.0.id().to_string()).unwrap();
+        for group in groups().keys().rev().filter(|group| *group != "/") {
+            fs::remove_dir(root.join(&group[1..])).unwrap();
+        }
+    }
+
     fn set(&self) {
+        if let Some(root) = unified().filter(|_| !groups().is_empty()) {
+            fs::create_dir(root.join("foreign")).unwrap();
+        }
         tool("ipset", &["restore"], SETS);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
@@ -151,6 +189,8 @@ impl<'a> Stage<'a> {
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
+        state.extend(groups().into_iter().map(|(group, programs)| format!("{group}: {programs:?}")));
+        state.push(self.sleeper.place());
         without_run(&state.join("\n"))
     }
 }

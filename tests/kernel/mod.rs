@@ -1,5 +1,6 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
+mod cgroup;
 mod company;
 mod confirm;
 mod crowd;
