@@ -41,7 +41,7 @@ pub(crate) fn of_recipe(recipe: &Recipe, words: &[String], safety: Safety) -> Re
     let interface = recipe.interface()?;
     let Some(lifted) = &interface.header.lifts else { return Ok(None) };
     let instance = params::parse(&recipe.name, &interface, words)?.instance;
-    let lifted = if instance.is_empty() { lifted.clone() } else { format!("{lifted}/{instance}") };
+    let lifted = Owner::new(lifted, &instance).to_string();
     Ok(Some(Undo { safety, runs: Vec::new(), all: false, recipe: Some(lifted), force: false }))
 }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fs;
+use std::io;
 use std::mem::size_of;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -44,9 +45,18 @@ struct Stat {
     start: u64,
 }
 
-fn stat(pid: i32) -> Option<Stat> {
-    let text = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
-    read_stat(&text)
+/// Reads what is known of a number; none where nobody has it. What cannot be read is an error: nobody is to be taken for one that has ended.
+fn stat(pid: i32) -> io::Result<Option<Stat>> {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(bytes) => Ok(read_stat(&String::from_utf8_lossy(&bytes))),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether an error of /proc says that the process has ended.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
 /// A name may hold any byte, so what is behind the last parenthesis counts.
@@ -70,18 +80,18 @@ impl Stat {
 }
 
 /// Tells which process has a number now.
-pub fn identity(pid: i32) -> Option<Process> {
-    stat(pid).filter(Stat::is_alive).map(|stat| Process { pid, start: stat.start })
+pub fn identity(pid: i32) -> io::Result<Option<Process>> {
+    Ok(stat(pid)?.filter(Stat::is_alive).map(|stat| Process { pid, start: stat.start }))
 }
 
 /// Tells whether a process is still the one that it was.
-pub fn is(process: &Process) -> bool {
-    identity(process.pid).as_ref() == Some(process)
+pub fn is(process: &Process) -> io::Result<bool> {
+    Ok(identity(process.pid)?.as_ref() == Some(process))
 }
 
 /// Tells what is known of a process.
 pub fn find(pid: i32) -> Option<Facts> {
-    let stat = stat(pid).filter(Stat::is_alive)?;
+    let stat = stat(pid).ok()?.filter(Stat::is_alive)?;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.parse().ok()?;
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -105,7 +115,7 @@ pub fn all() -> Vec<Facts> {
 
 /// Lists the numbers and names of the processes, for whoever types them.
 pub fn names() -> Vec<(i32, String)> {
-    numbers().into_iter().filter_map(|pid| stat(pid).map(|stat| (pid, stat.name))).collect()
+    numbers().into_iter().filter_map(|pid| Some((pid, stat(pid).ok()??.name))).collect()
 }
 
 fn numbers() -> Vec<i32> {
@@ -116,7 +126,7 @@ fn numbers() -> Vec<i32> {
 /// Lists a process and those that it has started, and these have, as far as they still run.
 pub fn tree(of: &Process) -> Vec<Process> {
     let all: Vec<(i32, Stat)> =
-        numbers().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).filter(|(_, stat)| stat.is_alive()).collect();
+        numbers().into_iter().filter_map(|pid| Some((pid, stat(pid).ok()??))).filter(|(_, stat)| stat.is_alive()).collect();
     let mut found: Vec<Process> =
         all.iter().map(|(pid, stat)| Process { pid: *pid, start: stat.start }).filter(|process| process == of).collect();
     let mut next = 0;
@@ -140,11 +150,15 @@ impl Held {
 }
 
 /// Takes hold of a process, if it is still there.
-pub fn hold(process: &Process) -> Option<Held> {
+pub fn hold(process: &Process) -> io::Result<Option<Held>> {
     // SAFETY: it takes a number and flags, and gives a descriptor that is ours.
-    let held = unsafe { Errno::result(libc::syscall(libc::SYS_pidfd_open, process.pid, 0)).ok().map(|fd| OwnedFd::from_raw_fd(fd as i32)) };
-    // Only what has been opened before it is looked at is certainly the same.
-    held.map(Held).filter(|_| is(process))
+    let held = unsafe { Errno::result(libc::syscall(libc::SYS_pidfd_open, process.pid, 0)).map(|fd| Held(OwnedFd::from_raw_fd(fd as i32))) };
+    match held {
+        // Only what has been opened before it is looked at is certainly the same.
+        Ok(held) => Ok(is(process)?.then_some(held)),
+        Err(Errno::ESRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A socket that a process holds.
@@ -189,7 +203,7 @@ impl Socket {
 /// Lists the sockets that a process holds. They are looked at through copies of its descriptors, so it is all the same in which network they are.
 pub fn sockets(process: &Process) -> Result<Vec<Socket>, Fault> {
     let tried = || format!("list the sockets of {process}");
-    let Some(held) = hold(process) else { return Ok(Vec::new()) };
+    let Some(held) = hold(process).map_err(|error| errno::fault(tried(), error))? else { return Ok(Vec::new()) };
     let listed = match fs::read_dir(format!("/proc/{}/fd", process.pid)) {
         Ok(listed) => listed,
         Err(_) if !held.is_alive() => return Ok(Vec::new()),
@@ -274,9 +288,9 @@ mod tests {
     #[test]
     fn a_process_is_known_by_its_start() {
         let own = std::process::id() as i32;
-        let process = identity(own).unwrap();
-        assert!(is(&process) && !is(&Process { start: process.start + 1, ..process }));
-        assert!(hold(&process).unwrap().is_alive() && hold(&Process { start: 1, ..process }).is_none());
+        let process = identity(own).unwrap().unwrap();
+        assert!(is(&process).unwrap() && !is(&Process { start: process.start + 1, ..process }).unwrap());
+        assert!(hold(&process).unwrap().unwrap().is_alive() && hold(&Process { start: 1, ..process }).unwrap().is_none());
         let facts = find(own).unwrap();
         assert!(facts.process == process && !facts.is_of_kernel && !facts.words.is_empty());
     }
@@ -290,24 +304,23 @@ mod tests {
 
     #[test]
     fn children_are_found_and_who_has_ended_is_not() {
-        let own = identity(std::process::id() as i32).unwrap();
+        let own = identity(std::process::id() as i32).unwrap().unwrap();
         let mut child = Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn().unwrap();
         let pid = child.id() as i32;
         let begun = std::time::Instant::now();
-        while tree(&identity(pid).unwrap()).len() < 2 && begun.elapsed().as_secs() < 10 {}
+        while tree(&identity(pid).unwrap().unwrap()).len() < 2 && begun.elapsed().as_secs() < 10 {}
         let found = tree(&own);
         assert!(found[0] == own && found.iter().any(|process| process.pid == pid) && found.len() > 2, "{found:?}");
-        for process in tree(&identity(pid).unwrap()).iter().rev() {
+        for process in tree(&identity(pid).unwrap().unwrap()).iter().rev() {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), nix::sys::signal::Signal::SIGKILL);
         }
-        let before = hold(&found[0]).is_some();
         child.wait().unwrap();
-        assert!(before && identity(pid).is_none());
+        assert!(identity(pid).unwrap().is_none());
     }
 
     #[test]
     fn the_sockets_of_a_process_are_seen_through_its_descriptors() {
-        let own = identity(std::process::id() as i32).unwrap();
+        let own = identity(std::process::id() as i32).unwrap().unwrap();
         let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let found = sockets(&own).unwrap();
         let at = |address: SocketAddr| found.iter().find(|socket| socket.here == Some(address)).unwrap();

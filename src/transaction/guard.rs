@@ -220,7 +220,7 @@ fn named(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
 
 /// Finds the group of the unified hierarchy in which a process is.
 fn place(kernel: &mut dyn Kernel, pid: i32) -> Option<cgroup::Group> {
-    let process = processes::identity(pid)?;
+    let process = processes::identity(pid).ok()??;
     let scope = cgroup::Scope::Place(process, cgroup::Hierarchy::unified());
     let found = kernel.named().read(&Scope::Cgroup(scope)).ok()?;
     found.values().find_map(|state| match state.of_cgroups() {

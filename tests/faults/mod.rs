@@ -42,7 +42,7 @@ sweeps! {
     a_failed_call_of_groups: "cgroup" => errors::in_a_run;
     a_failed_call_of_ssh_rate_limit: "ssh-rate-limit" => errors::in_a_run;
     a_failed_call_of_a_run_that_fails: "throws" => errors::in_a_run;
-    the_journal_comes_before_the_kernel: "iptables" "sysctl" "ipset" "ssh-rate-limit" "nat-masquerade" => order::of_a_run;
+    the_journal_comes_before_the_kernel: "iptables" "sysctl" "ipset" "cgroup" "ssh-rate-limit" "nat-masquerade" => order::of_a_run;
 }
 
 fn on(room: &str, world: &World, sweep: fn(&Stage<'_>)) {

@@ -236,7 +236,7 @@ fn a_group_of_others_is_not_taken_over(world: &World) {
     make("theirs");
     let before = world.state();
     let said = world.fyke(&["eval", "cgroup::ensure_group(\"/theirs\")"]);
-    assert!(said.code == Some(2) && said.err.contains("somebody else made one of that name"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("somebody else made one of that name"), "{said:?}");
     let said = world.fyke(&["eval", "cgroup::group(\"/theirs\").ensure_class_id(1)"]);
     assert!(said.code == Some(7) && said.err.contains("only groups of net_cls have one"), "{said:?}");
     assert_eq!(world.state(), before);

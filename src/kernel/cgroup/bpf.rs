@@ -143,7 +143,7 @@ pub fn lacks() -> Option<Fault> {
     load(&Filter::All, Direction::Egress).err().map(|error| refused(tried.to_owned(), error))
 }
 
-/// Lists the programs that are attached to a group, by number and name. A program has a name only for who may look at it.
+/// Lists the programs that are attached to a group, by number and name. To ask for a name takes more than to ask for the numbers.
 pub(super) fn attached(folder: &OwnedFd, direction: Direction) -> nix::Result<Vec<(u32, String)>> {
     let mut ids = [0u32; MOST];
     let mut attributes =
@@ -151,9 +151,13 @@ pub(super) fn attached(folder: &OwnedFd, direction: Direction) -> nix::Result<Ve
     // SAFETY: there is room for as many numbers as is said.
     unsafe { attributes.call(command::PROG_QUERY)? };
     let count = attributes.0.get(24..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_ne_bytes(*bytes));
-    // One may be gone by now.
-    let named = |id: u32| Some((id, name(&by_id(id).ok()?).ok()?));
-    Ok(ids.into_iter().take(count as usize).filter_map(named).collect())
+    let named = |id: u32| match by_id(id).and_then(|program| name(&program)) {
+        Ok(name) => Some(Ok((id, name))),
+        // It is gone by now.
+        Err(Errno::ENOENT) => None,
+        Err(error) => Some(Err(error)),
+    };
+    ids.into_iter().take(count as usize).filter_map(named).collect()
 }
 
 fn by_id(id: u32) -> nix::Result<OwnedFd> {

@@ -16,8 +16,6 @@ use crate::model::cgroup::{ClassId, Group, Hierarchy, Object, Process, Scope, St
 use crate::model::named::Inventory;
 use crate::model::{Change, Fault, Kind, change};
 
-pub use tree::place;
-
 /// How long a group is waited for in which somebody still is, and how often it is tried: a process that has ended stays in its group for a moment.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -29,12 +27,16 @@ pub fn read(scope: &Scope) -> Result<Inventory, Fault> {
     let mut found = Inventory::new();
     let mut put = |object, state| drop(found.insert(change::Object::Cgroup(object), change::State::Cgroup(state)));
     match scope {
-        Scope::Place(process, hierarchy) if processes::is(process) => {
-            if let Some(group) = place(process.pid, hierarchy) {
+        Scope::Place(process, hierarchy) => {
+            let fail = |error| errno::fault(format!("find the cgroup of {process}"), error);
+            // Looked at after it was read: then it was this process that was there.
+            let place = tree::place(process.pid, hierarchy).map_err(fail)?;
+            if let Some(group) = place
+                && processes::is(process).map_err(fail)?
+            {
                 put(Object::Place(*process, hierarchy.clone()), State::In(group));
             }
         }
-        Scope::Place(..) => {}
         Scope::Program(program) => {
             if let Some(folder) = tree::open(&program.group)? {
                 put(Object::Group(program.group.clone()), State::Present);
@@ -63,10 +65,11 @@ fn group_with_all(group: &Group, put: &mut impl FnMut(Object, State)) -> Result<
     for name in tree::groups(&folder) {
         put(Object::Group(group.child(&name)), State::Present);
     }
-    for process in tree::members(&folder).into_iter().filter_map(processes::identity) {
+    let fail = |error| errno::fault(format!("read the cgroup {group}"), error);
+    for process in tree::members(&folder).map_err(fail)? {
         put(Object::Place(process, group.hierarchy().clone()), State::In(group.clone()));
     }
-    if let Some(class) = tree::read(&folder, CLASS_ID).and_then(|text| text.trim().parse().ok()) {
+    if let Some(class) = tree::read(&folder, CLASS_ID).map_err(fail)?.and_then(|text| text.trim().parse().ok()) {
         put(Object::ClassId(group.clone()), State::ClassId(ClassId(class)));
     }
     Ok(())
@@ -75,6 +78,10 @@ fn group_with_all(group: &Group, put: &mut impl FnMut(Object, State)) -> Result<
 /// Makes a change of a batch.
 pub fn write(change: &Change, batch: &[Change]) -> Result<(), Fault> {
     let change::Object::Cgroup(object) = &change.object else { return Ok(()) };
+    // What a run only relies on is there already; attached once more, a program would be there twice.
+    if change.is_claim() {
+        return Ok(());
+    }
     if sandbox::is_entered() {
         let fault = Fault::new(Kind::Unsupported, format!("change the {object}"), "a sandbox shares the control groups of the machine");
         return Err(fault.hint("plan it, or run it without --sandbox"));
@@ -99,7 +106,7 @@ pub fn write(change: &Change, batch: &[Change]) -> Result<(), Fault> {
 fn put(process: &Process, group: &Group) -> Result<(), Fault> {
     let tried = format!("move {process} into the cgroup {group}");
     let folder = tree::open_there(group, &tried)?;
-    let Some(held) = processes::hold(process) else { return Ok(()) };
+    let Some(held) = processes::hold(process).map_err(|error| errno::fault(&tried, error))? else { return Ok(()) };
     let moved = tree::write(&folder, "cgroup.procs", &process.pid.to_string());
     if !held.is_alive() {
         return Ok(());
@@ -126,7 +133,7 @@ fn set_class(group: &Group, class: ClassId) -> Result<(), Fault> {
         Some(libc::ENOENT) => Fault::new(Kind::Unsupported, tried.clone(), "the groups of this hierarchy have none"),
         number => tree::fault(tried.clone(), Errno::from_raw(number.unwrap_or_default())),
     })?;
-    match tree::read(&folder, CLASS_ID).is_some_and(|text| text.trim() == class.0.to_string()) {
+    match tree::read(&folder, CLASS_ID).ok().flatten().is_some_and(|text| text.trim() == class.0.to_string()) {
         true => Ok(()),
         false => Err(Fault::new(Kind::Refused, tried, "the kernel made another number of it")),
     }
@@ -143,9 +150,9 @@ fn remove(group: &Group, batch: &[Change]) -> Result<(), Fault> {
         match tree::remove(group) {
             Ok(()) | Err(Errno::ENOENT) => return Ok(()),
             Err(Errno::EBUSY) if begun.elapsed() < PATIENCE => {
-                let inside = tree::open(group)?.map(|folder| tree::members(&folder)).unwrap_or_default();
-                if let Some(home) = &home {
-                    inside.into_iter().filter_map(processes::identity).try_for_each(|process| put(&process, home))?;
+                if let (Some(home), Some(folder)) = (&home, tree::open(group)?) {
+                    // What cannot be read now is tried again.
+                    tree::members(&folder).unwrap_or_default().iter().try_for_each(|process| put(process, home))?;
                 }
                 sleep(PAUSE);
             }
@@ -179,7 +186,7 @@ pub fn version() -> &'static str {
 /// Lists the controllers of the unified hierarchy.
 pub fn controllers() -> Vec<String> {
     let folder = tree::open(&Group::root(Hierarchy::unified())).ok().flatten();
-    let text = folder.and_then(|folder| tree::read(&folder, "cgroup.controllers")).unwrap_or_default();
+    let text = folder.and_then(|folder| tree::read(&folder, "cgroup.controllers").ok().flatten()).unwrap_or_default();
     text.split_whitespace().map(str::to_owned).collect()
 }
 

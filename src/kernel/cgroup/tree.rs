@@ -11,8 +11,8 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::mounts;
-use crate::kernel::files;
-use crate::model::cgroup::{Group, Hierarchy};
+use crate::kernel::{files, processes};
+use crate::model::cgroup::{Group, Hierarchy, Process};
 use crate::model::{Fault, Kind};
 
 /// The most that is read of a file: a million processes are some 8 MB.
@@ -49,18 +49,23 @@ pub(super) fn write(folder: &OwnedFd, file: &str, text: &str) -> io::Result<()> 
     to_write(folder, file)?.write_all(text.as_bytes())
 }
 
-/// Reads a file of a group; nothing where it has none, or none that can be read.
-pub(super) fn read(folder: &OwnedFd, file: &str) -> Option<String> {
-    let file = openat(folder, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty()).map(File::from).ok()?;
+/// Reads a file of a group; nothing where it has none, or where its group is gone.
+pub(super) fn read(folder: &OwnedFd, file: &str) -> io::Result<Option<String>> {
     let mut text = String::new();
-    file.take(MAX).read_to_string(&mut text).ok()?;
-    Some(text)
+    let opened = openat(folder, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty()).map(File::from);
+    match opened.map_err(io::Error::from).and_then(|file| file.take(MAX).read_to_string(&mut text)) {
+        Ok(_) => Ok(Some(text)),
+        // A group of threads has no list of processes (cgroups(7)).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-/// Lists the processes that are in a group, by their numbers. Those of other pid namespaces have none here.
-pub(super) fn members(folder: &OwnedFd) -> Vec<i32> {
-    let text = read(folder, "cgroup.procs").unwrap_or_default();
-    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
+/// Lists the processes that are in a group. Those of other pid namespaces have none here.
+pub(super) fn members(folder: &OwnedFd) -> io::Result<Vec<Process>> {
+    let text = read(folder, "cgroup.procs")?.unwrap_or_default();
+    let numbers = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0);
+    numbers.filter_map(|pid| processes::identity(pid).transpose()).collect()
 }
 
 /// Lists the groups that are in a group, by their names.
@@ -85,12 +90,16 @@ pub(super) fn remove(group: &Group) -> nix::Result<()> {
 }
 
 /// Finds the group of a hierarchy in which a process is.
-pub fn place(pid: i32, hierarchy: &Hierarchy) -> Option<Group> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let path = placed(&text, hierarchy)?;
-    let root = mounts::find(hierarchy).ok()?.root;
-    let path = if root == "/" { path } else { path.strip_prefix(&*root).map(|rest| if rest.is_empty() { "/" } else { rest })? };
-    Some(Group::listed(hierarchy.clone(), path.strip_suffix(DELETED).unwrap_or(path)))
+pub(super) fn place(pid: i32, hierarchy: &Hierarchy) -> io::Result<Option<Group>> {
+    let text = match fs::read_to_string(format!("/proc/{pid}/cgroup")) {
+        Ok(text) => text,
+        Err(error) if processes::is_gone(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let (Some(path), Ok(mount)) = (placed(&text, hierarchy), mounts::find(hierarchy)) else { return Ok(None) };
+    let path = if mount.root == "/" { Some(path) } else { path.strip_prefix(&*mount.root).filter(|rest| rest.is_empty() || rest.starts_with('/')) };
+    let shown = |path: &str| Group::listed(hierarchy.clone(), if path.is_empty() { "/" } else { path });
+    Ok(path.map(|path| shown(path.strip_suffix(DELETED).unwrap_or(path))))
 }
 
 /// Reads /proc/PID/cgroup: the number of a hierarchy, its controllers, the path.

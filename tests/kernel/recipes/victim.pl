@@ -3,8 +3,12 @@ use strict; use warnings; use IO::Socket::IP; use IO::Select; $| = 1; $SIG{PIPE}
 my ($host, $own) = @ARGV;
 sub tcp { IO::Socket::IP->new(PeerHost => $host, PeerPort => 80, Timeout => 0.4) }
 sub udp { IO::Socket::IP->new(Proto => 'udp', Type => SOCK_DGRAM, LocalHost => $own, LocalPort => shift, PeerHost => $host, PeerPort => 90) }
-sub asks { my $it = shift or return 0; while (IO::Select->new($it)->can_read(0)) { defined $it->sysread(my $old, 99) && length $old or return 0 }
-    defined $it->syswrite('who') or return 0; IO::Select->new($it)->can_read(0.4) or return 0; $it->sysread(my $answer, 99); length($answer // '') ? 1 : 0 }
+sub asks {
+    my $it = shift or return 0;
+    my ($reads, $word) = (IO::Select->new($it), '');
+    while ($reads->can_read(0)) { $it->sysread($word, 99) or return 0 }
+    defined $it->syswrite('who') && $reads->can_read(0.4) && $it->sysread($word, 99) ? 1 : 0;
+}
 my ($tcp, $udp) = (tcp(), udp(7001));
 my $heard = IO::Socket::IP->new(Proto => 'udp', Type => SOCK_DGRAM, LocalHost => $own, LocalPort => 7003) or die;
 my $listener = IO::Socket::IP->new(LocalHost => $own, LocalPort => 7002, Listen => 5, ReuseAddr => 1) or die;
