@@ -255,7 +255,10 @@ mod tests {
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
-        assert_eq!((of("cgroup::group(\"/us"), of("process::by_name(\"cu"), of("process::get(\"")), (Named::Cgroup, Named::Process, Named::Nothing));
+        assert_eq!(
+            (of("cgroup::group(\"/us"), of("process::by_name(\"cu"), of("process::get(\"")),
+            (Named::Cgroup, Named::Process, Named::Nothing)
+        );
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
     }

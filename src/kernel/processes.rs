@@ -152,7 +152,8 @@ impl Held {
 /// Takes hold of a process, if it is still there.
 pub fn hold(process: &Process) -> io::Result<Option<Held>> {
     // SAFETY: it takes a number and flags, and gives a descriptor that is ours.
-    let held = unsafe { Errno::result(libc::syscall(libc::SYS_pidfd_open, process.pid, 0)).map(|fd| Held(OwnedFd::from_raw_fd(fd as i32))) };
+    let held =
+        unsafe { Errno::result(libc::syscall(libc::SYS_pidfd_open, process.pid, 0)).map(|fd| Held(OwnedFd::from_raw_fd(fd as i32))) };
     match held {
         // Only what has been opened before it is looked at is certainly the same.
         Ok(held) => Ok(is(process)?.then_some(held)),
@@ -220,7 +221,9 @@ pub fn sockets(process: &Process) -> Result<Vec<Socket>, Fault> {
             Err(Errno::EPERM) => {
                 return Err(Fault::new(Kind::Permission, tried(), "its descriptors may not be looked at").hint("it takes CAP_SYS_PTRACE"));
             }
-            Err(Errno::ENOSYS) => return Err(Fault::new(Kind::Unsupported, tried(), "this kernel has no pidfd_getfd(2), it is older than 5.6")),
+            Err(Errno::ENOSYS) => {
+                return Err(Fault::new(Kind::Unsupported, tried(), "this kernel has no pidfd_getfd(2), it is older than 5.6"));
+            }
             Err(error) => return Err(errno::fault(tried(), error)),
         }
     }

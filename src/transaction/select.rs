@@ -157,7 +157,11 @@ fn needs(later: &Change, earlier: &Change) -> bool {
     match (&later.object, &earlier.object) {
         (Object::Member(set, _), Object::Set(made)) => set == made && earlier.makes() && later.after.is_some(),
         (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
-        (Object::Cgroup(object), Object::Cgroup(made)) if earlier.makes() && object.is_in(later.after.as_ref().and_then(State::of_cgroups), made) => true,
+        (Object::Cgroup(object), Object::Cgroup(made))
+            if earlier.makes() && object.is_in(later.after.as_ref().and_then(State::of_cgroups), made) =>
+        {
+            true
+        }
         (same, object) => same == object && later.before.is_some() && later.before == earlier.after,
     }
 }

@@ -41,7 +41,8 @@ fn changes(entry: &Entry) -> bool {
         libc::SYS_sendto => begins_a_batch(entry, second),
         libc::SYS_sendmsg => begins_a_batch(entry, pointer(entry, pointer(entry, second + 16))),
         libc::SYS_setsockopt => [libc::IPPROTO_IP, libc::IPPROTO_IPV6].contains(&(second as i32)) && third == XT_SO_SET_REPLACE,
-        libc::SYS_write => fs::read_link(format!("/proc/{}/fd/{first}", entry.thread)).is_ok_and(|path| path.starts_with("/proc/sys/net") || path.ends_with("cgroup.procs")),
+        libc::SYS_write => fs::read_link(format!("/proc/{}/fd/{first}", entry.thread))
+            .is_ok_and(|path| path.starts_with("/proc/sys/net") || path.ends_with("cgroup.procs")),
         libc::SYS_execve => text(entry, first).ends_with("-restore"),
         // Only groups are made and taken away in this way; programs are attached and detached.
         libc::SYS_mkdirat | libc::SYS_unlinkat => true,

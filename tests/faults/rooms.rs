@@ -113,13 +113,13 @@ ipset::delete_set("spare");
 ipset::absent_set("other");
 "#;
 
-/// Makes and takes away groups, moves the sleeper into one and attaches programs, before a rule and after it.
+/// Makes and takes away groups, moves the parent of the test into one and attaches programs, before a rule and after it.
 const GROUPS: &str = r#"
 let blocked = cgroup::ensure_group("/blocked");
 blocked.ensure_drop();
-blocked.add(cgroup::group("/").processes().filter(|it| it.name == "sleep"));
+blocked.add(cgroup::group("/").processes().filter(|it| it.name == "sh"));
 iptables::table("filter").chain("OUTPUT").append("-m cgroup --path blocked -j DROP");
-cgroup::group("/").ensure_drop_of([4711, 4712]);
+cgroup::group("/other").ensure_drop_of([4711, 4712]);
 cgroup::new_group("/blocked/inner").ensure_drop();
 cgroup::delete_group("/foreign");
 cgroup::absent_group("/none");

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::process::{Child, Command};
 use std::time::Instant;
 
 use super::rooms::Room;
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, groups, plain, sets, sysctls, tool, unified};
+use crate::kernel::tree::{groups, unified};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -42,30 +42,12 @@ pub(crate) struct Stage<'a> {
     pub(crate) before: State,
     /// The state after it, when nothing disturbs it.
     pub(crate) after: State,
-    /// A process that is moved about.
-    sleeper: Sleeper,
 }
 
-/// A process that does nothing, until it is dropped.
-struct Sleeper(Child);
-
-impl Sleeper {
-    fn start() -> Self {
-        Self(Command::new("sleep").arg("10000").spawn().unwrap())
-    }
-
-    /// Tells in which control group it is.
-    fn place(&self) -> String {
-        let text = fs::read_to_string(format!("/proc/{}/cgroup", self.0.id())).unwrap();
-        text.lines().find(|line| line.starts_with("0::")).unwrap_or_default().to_owned()
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Tells in which control group the parent of the test is, which recipes move about.
+fn place_of_parent() -> String {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", std::os::unix::process::parent_id())).unwrap();
+    text.lines().find(|line| line.starts_with("0::")).unwrap_or_default().to_owned()
 }
 
 impl<'a> Stage<'a> {
@@ -80,7 +62,7 @@ impl<'a> Stage<'a> {
         let own = || room.own().split(' ').map(str::to_owned).collect();
         let recipe: Vec<String> = room.text().map_or_else(own, |text| vec![world.recipe(room.name, text)]);
         let run = [vec!["run".to_owned()], recipe].concat();
-        let mut stage = Self { world, room, run, before: String::new(), after: String::new(), sleeper: Sleeper::start() };
+        let mut stage = Self { world, room, run, before: String::new(), after: String::new() };
         let _ = fs::remove_dir_all("/run/fyke");
         stage.wipe();
         stage.set();
@@ -128,10 +110,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Puts the sleeper back, and takes out the groups; their programs go with them, and those at the root only fyke can take out.
+    /// Puts the parent of the test back, and takes out the groups; their programs go with them.
     fn wipe_groups(&self) {
         let Some(root) = unified().filter(|_| !groups().is_empty()) else { return };
-        fs::write(root.join("cgroup.procs"), self.sleeper.0.id().to_string()).unwrap();
+        fs::write(root.join("cgroup.procs"), std::os::unix::process::parent_id().to_string()).unwrap();
         for group in groups().keys().rev().filter(|group| *group != "/") {
             fs::remove_dir(root.join(&group[1..])).unwrap();
         }
@@ -139,7 +121,7 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         if let Some(root) = unified().filter(|_| !groups().is_empty()) {
-            fs::create_dir(root.join("foreign")).unwrap();
+            ["foreign", "other"].iter().for_each(|name| fs::create_dir(root.join(name)).unwrap());
         }
         tool("ipset", &["restore"], SETS);
         for program in ["iptables", "ip6tables"] {
@@ -190,7 +172,7 @@ impl<'a> Stage<'a> {
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
         state.extend(groups().into_iter().map(|(group, programs)| format!("{group}: {programs:?}")));
-        state.push(self.sleeper.place());
+        state.push(place_of_parent());
         without_run(&state.join("\n"))
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command};
 
-use super::world::{World, groups, in_a_world, tool, unified, until};
+use super::tree::{groups, unified};
+use super::world::{World, in_a_world, tool, until};
 
 in_a_world! {
     a_group_is_made_and_taken_away
@@ -89,9 +90,13 @@ fn a_group_is_made_and_taken_away(world: &World) {
         return;
     }
     let before = world.state();
-    let recipe = world.recipe("groups", "let a = cgroup::ensure_group(\"/a\");\ncgroup::new_group(\"/a/b\").ensure_drop();\nprint(a.list());");
+    let recipe =
+        world.recipe("groups", "let a = cgroup::ensure_group(\"/a\");\ncgroup::new_group(\"/a/b\").ensure_drop();\nprint(a.list());");
     let plan = world.fyke_well(&["plan", &recipe]);
-    assert!(plan.out.contains("+ cgroup /a/b\n") && plan.out.contains("egress program fyke_") && plan.out.contains("[\"/a/b\"]"), "{plan:?}");
+    assert!(
+        plan.out.contains("+ cgroup /a/b\n") && plan.out.contains("egress program fyke_") && plan.out.contains("[\"/a/b\"]"),
+        "{plan:?}"
+    );
     assert_eq!(world.state(), before);
     let commands = world.fyke_well(&["plan", "--commands", &recipe]).out;
     assert!(commands.contains(&format!("mkdir {}/a/b\n", unified().unwrap().display())), "{commands}");
@@ -146,7 +151,7 @@ fn who_has_ended_is_skipped(world: &World) {
     let pid = sleeper.pid();
     drop(sleeper);
     let said = world.fyke_well(&["undo", "last"]);
-    assert!(said.out.contains(&format!("cgroup of process {pid}")) && said.out.contains("it is gone"), "{said:?}");
+    assert!(said.out.contains(&format!("cgroup of process {pid}")) && said.out.contains("it has ended"), "{said:?}");
     let said = world.fyke(&["eval", &format!("cgroup::group(\"/\").add({pid})")]);
     assert!(said.code == Some(2) && said.err.contains("there is no such process"), "{said:?}");
 }

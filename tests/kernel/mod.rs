@@ -18,5 +18,6 @@ mod ssh_rate_limit;
 mod sys;
 mod sysctl;
 mod traces;
+pub(crate) mod tree;
 mod undo;
 pub(crate) mod world;

@@ -13,18 +13,17 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use fyke::model::iptables::Table;
-use nix::mount::{MsFlags, mount, umount};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
+use super::tree::{Tree, groups};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
@@ -145,68 +144,6 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
     assert!(said.code == Some(0) && said.out.contains("1 passed"), "{name} failed in its world");
 }
 
-/// A part of the tree of control groups that is a test's own: inside of the world it is the root. It is gone with the test.
-struct Tree(PathBuf);
-
-impl Tree {
-    /// Makes it, if that may be done here.
-    fn make() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("fyke-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let tree = unified()?.join(name);
-        fs::create_dir(&tree).is_ok().then_some(Self(tree))
-    }
-
-    /// Gives a command that starts the program `unshare` in it.
-    fn command(&self) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo $$ > \"$TREE/cgroup.procs\" && exec unshare \"$@\"", "sh"]).env("TREE", &self.0);
-        command
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let begun = Instant::now();
-        while remove_groups(&self.0).is_err() {
-            assert!(begun.elapsed() < LONG, "the groups in {} stay in use", self.0.display());
-            sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// Takes away a group with those in it.
-fn remove_groups(folder: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        remove_groups(&entry.path())?;
-    }
-    fs::remove_dir(folder)
-}
-
-/// Finds where the unified hierarchy of control groups is mounted.
-pub(crate) fn unified() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let point = |line: &str| line.split_once(" - cgroup2 ").map(|(front, _)| PathBuf::from(front.split(' ').nth(4).unwrap()));
-    mounts.lines().rev().find_map(point)
-}
-
-/// Lists the control groups of the world, each with the programs that are attached to it.
-pub(crate) fn groups() -> BTreeMap<String, Vec<String>> {
-    fn walk(group: &str, root: &Path, found: &mut BTreeMap<String, Vec<String>>) {
-        let Ok(entries) = fs::read_dir(root.join(group.trim_start_matches('/'))) else { return };
-        let programs = fyke::kernel::cgroup::programs(&group.parse().unwrap()).unwrap_or_default();
-        found.insert(group.to_owned(), programs.into_iter().map(|(_, name, direction)| format!("{direction} {name}")).collect());
-        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            walk(&format!("{}/{}", group.trim_end_matches('/'), entry.file_name().to_str().unwrap()), root, found);
-        }
-    }
-    let mut found = BTreeMap::new();
-    if std::env::var_os("TREE").is_some() {
-        unified().into_iter().for_each(|root| walk("/", &root, &mut found));
-    }
-    found
-}
-
 /// All that iptables and nft know of a world, as text without counters. Equal texts are equal states.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
@@ -243,12 +180,7 @@ impl World {
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755")).unwrap();
         // What the machine remembers of its own runs is none of the tests' business.
         let _ = mount(Some("tmpfs"), "/var/lib/fyke", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0700"));
-        if std::env::var_os("TREE").is_some() {
-            // The groups above are none of the tests' business, either.
-            let point = unified().unwrap();
-            umount(&point).unwrap();
-            mount(Some("none"), &point, Some("cgroup2"), MsFlags::empty(), NOTHING).unwrap();
-        }
+        Tree::enter();
         // What user namespaces are mounted with belongs to the machine; /proc/net and the recent lists follow the process.
         tool("ip", &["netns", "add", "client"], "");
         tool("ip", &["-batch", "-"], WIRES);
@@ -332,7 +264,14 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets(), groups: groups() }
+        State {
+            nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")),
+            rules,
+            recent,
+            sysctls: sysctls(),
+            sets: sets(),
+            groups: groups(),
+        }
     }
 
     /// Listens on a port, in both families.

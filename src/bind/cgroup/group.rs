@@ -19,7 +19,8 @@ fn class(ctx: &NativeCallContext, given: &Dynamic) -> Answer<ClassId> {
 fn set_class(ctx: &NativeCallContext, group: &Group, given: &Dynamic) -> Answer<()> {
     let class = class(ctx, given)?;
     if group.class(ctx)?.is_none() && group.path.hierarchy().controller() != "net_cls" {
-        let fault = Fault::new(Kind::Unsupported, format!("set the class id of the cgroup {}", group.path), "only groups of net_cls have one");
+        let fault =
+            Fault::new(Kind::Unsupported, format!("set the class id of the cgroup {}", group.path), "only groups of net_cls have one");
         return Err(call::fault(ctx, fault.hint("its path begins with `net_cls:/`")));
     }
     handle::change(ctx, vec![Edit::Ensure(group.class_object(), State::Cgroup(OfCgroup::ClassId(class)))])
@@ -321,7 +322,8 @@ pub mod functions {
     pub fn programs(ctx: NativeCallContext, group: Group) -> Answer<Array> {
         let Seen::Programs(found) = handle::look(&ctx, Around::Programs(group.path))? else { return Ok(Array::new()) };
         let shown = |(id, name, direction): (u32, String, &str)| {
-            let entries: [(&str, Dynamic); 3] = [("id", i64::from(id).into()), ("name", name.into()), ("direction", direction.to_owned().into())];
+            let entries: [(&str, Dynamic); 3] =
+                [("id", i64::from(id).into()), ("name", name.into()), ("direction", direction.to_owned().into())];
             Dynamic::from_map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<Map>())
         };
         Ok(found.into_iter().map(shown).collect())

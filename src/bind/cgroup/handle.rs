@@ -95,7 +95,8 @@ impl Group {
     pub(super) fn program(&self, ctx: &NativeCallContext, filter: &cgroup::Filter, edit: impl Fn(Object) -> Edit) -> Answer<()> {
         let group = &self.path;
         if !group.hierarchy().is_unified() {
-            let fault = Fault::input(format!("attach a program to the cgroup {group}"), "only groups of the unified hierarchy have programs");
+            let fault =
+                Fault::input(format!("attach a program to the cgroup {group}"), "only groups of the unified hierarchy have programs");
             return Err(call::fault(ctx, fault));
         }
         self.inside(ctx)?;

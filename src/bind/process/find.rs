@@ -155,7 +155,8 @@ pub mod functions {
     /// unshare(1), network_namespaces(7)
     #[rhai_fn(return_raw, volatile)]
     pub fn run_isolated(ctx: NativeCallContext, words: Array) -> Answer<i64> {
-        let words = words.iter().map(|word| word.as_int().map_or_else(|_| types::text_for("a word of a program", word), |it| Ok(it.to_string())));
+        let words =
+            words.iter().map(|word| word.as_int().map_or_else(|_| types::text_for("a word of a program", word), |it| Ok(it.to_string())));
         let mut command = words.collect::<Result<_, _>>().and_then(Command::new).map_err(|f| call::fault(&ctx, f))?;
         command.isolated = true;
         let ran = call::door(&ctx)?.run(&command, call::origin(&ctx)).map_err(|fault| match fault.kind {

@@ -146,8 +146,14 @@ pub fn lacks() -> Option<Fault> {
 /// Lists the programs that are attached to a group, by number and name. To ask for a name takes more than to ask for the numbers.
 pub(super) fn attached(folder: &OwnedFd, direction: Direction) -> nix::Result<Vec<(u32, String)>> {
     let mut ids = [0u32; MOST];
-    let mut attributes =
-        Attributes::new().fd(folder).number(attach_type(direction)).number(0).number(0).pointer(ids.as_mut_ptr()).number(MOST as u32).number(0);
+    let mut attributes = Attributes::new()
+        .fd(folder)
+        .number(attach_type(direction))
+        .number(0)
+        .number(0)
+        .pointer(ids.as_mut_ptr())
+        .number(MOST as u32)
+        .number(0);
     // SAFETY: there is room for as many numbers as is said.
     unsafe { attributes.call(command::PROG_QUERY)? };
     let count = attributes.0.get(24..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_ne_bytes(*bytes));
@@ -223,10 +229,12 @@ pub(super) fn detach(folder: &OwnedFd, program: &Program) -> Result<(), Fault> {
 
 fn refused(tried: String, error: Errno) -> Fault {
     match error {
-        Errno::EPERM | Errno::EACCES => {
-            Fault::new(Kind::Permission, tried, "this takes CAP_BPF and CAP_NET_ADMIN of the machine, or CAP_SYS_ADMIN, to find it again, too")
-                .hint("a user namespace has none of them; run it as root of the machine")
-        }
+        Errno::EPERM | Errno::EACCES => Fault::new(
+            Kind::Permission,
+            tried,
+            "this takes CAP_BPF and CAP_NET_ADMIN of the machine, or CAP_SYS_ADMIN, to find it again, too",
+        )
+        .hint("a user namespace has none of them; run it as root of the machine"),
         Errno::EINVAL | Errno::ENOSYS => {
             Fault::new(Kind::Unsupported, tried, "this kernel has no programs at cgroups").hint("it is built without CONFIG_CGROUP_BPF")
         }

@@ -94,9 +94,7 @@ pub fn write(change: &Change, batch: &[Change]) -> Result<(), Fault> {
         (Object::ClassId(group), Some(State::ClassId(class))) => set_class(group, *class),
         // It ends with its group.
         (Object::ClassId(_), _) => Ok(()),
-        (Object::Program(program), Some(_)) => {
-            bpf::attach(&tree::open_there(&program.group, &format!("attach the {program}"))?, program)
-        }
+        (Object::Program(program), Some(_)) => bpf::attach(&tree::open_there(&program.group, &format!("attach the {program}"))?, program),
         (Object::Program(program), None) => tree::open(&program.group)?.map_or(Ok(()), |folder| bpf::detach(&folder, program)),
         (Object::Place(..), _) => Ok(()),
     }
@@ -142,7 +140,9 @@ fn set_class(group: &Group, class: ClassId) -> Result<(), Fault> {
 /// Takes a group away. What was started in it by those that the batch moves out follows them.
 fn remove(group: &Group, batch: &[Change]) -> Result<(), Fault> {
     let left = |change: &Change| match (&change.before, &change.after) {
-        (Some(change::State::Cgroup(State::In(place))), Some(change::State::Cgroup(State::In(home)))) if place == group => Some(home.clone()),
+        (Some(change::State::Cgroup(State::In(place))), Some(change::State::Cgroup(State::In(home)))) if place == group => {
+            Some(home.clone())
+        }
         _ => None,
     };
     let (home, begun) = (batch.iter().find_map(left), Instant::now());

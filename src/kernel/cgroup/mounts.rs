@@ -77,7 +77,9 @@ fn mount(line: &str) -> Option<Mount> {
 
 /// Reads a path in which blanks and the like are written as `\040`.
 fn plain(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")].iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 /// Finds a hierarchy. What was mounted last lies above, and what shows the root of all is the best.

@@ -71,7 +71,11 @@ impl Attempt {
         let fail = |error: Errno| errno::fault(tried, error);
         // SAFETY: the child makes system calls only, on what is there already, and ends without coming back.
         let child = match unsafe { fork() }.map_err(fail)? {
-            ForkResult::Child => unsafe { libc::_exit(self.try_from_within(procs)) },
+            ForkResult::Child => {
+                let said = self.try_from_within(procs);
+                // SAFETY: it ends the process at once, and nothing of its parent's is cleaned up twice.
+                unsafe { libc::_exit(said) }
+            }
             ForkResult::Parent { child } => child,
         };
         let status = loop {

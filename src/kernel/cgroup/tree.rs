@@ -97,7 +97,11 @@ pub(super) fn place(pid: i32, hierarchy: &Hierarchy) -> io::Result<Option<Group>
         Err(error) => return Err(error),
     };
     let (Some(path), Ok(mount)) = (placed(&text, hierarchy), mounts::find(hierarchy)) else { return Ok(None) };
-    let path = if mount.root == "/" { Some(path) } else { path.strip_prefix(&*mount.root).filter(|rest| rest.is_empty() || rest.starts_with('/')) };
+    let path = if mount.root == "/" {
+        Some(path)
+    } else {
+        path.strip_prefix(&*mount.root).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     let shown = |path: &str| Group::listed(hierarchy.clone(), if path.is_empty() { "/" } else { path });
     Ok(path.map(|path| shown(path.strip_suffix(DELETED).unwrap_or(path))))
 }
@@ -126,7 +130,9 @@ pub(super) fn fault(tried: String, error: Errno) -> Fault {
             .hint("it takes root of the machine, or a part of the tree that was delegated (cgroups(7))"),
         Errno::EROFS => make(Kind::Permission, "the tree of cgroups is mounted read-only here, as in a container"),
         Errno::EXDEV | Errno::ELOOP => make(Kind::Input, "the path leads out of the hierarchy, or over a link"),
-        Errno::EAGAIN | Errno::ENOSPC => make(Kind::Limit, "the hierarchy allows no more groups (cgroup.max.descendants, cgroup.max.depth)"),
+        Errno::EAGAIN | Errno::ENOSPC => {
+            make(Kind::Limit, "the hierarchy allows no more groups (cgroup.max.descendants, cgroup.max.depth)")
+        }
         other => make(Kind::System, other.desc()),
     }
 }

@@ -123,7 +123,8 @@ mod tests {
     fn a_connection_is_destroyed_and_the_others_are_not() {
         let own = processes::identity(std::process::id() as i32).unwrap().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (mut near, other) = (TcpStream::connect(listener.local_addr().unwrap()).unwrap(), TcpStream::connect(listener.local_addr().unwrap()));
+        let (mut near, other) =
+            (TcpStream::connect(listener.local_addr().unwrap()).unwrap(), TcpStream::connect(listener.local_addr().unwrap()));
         let mine = processes::sockets(&own).unwrap().into_iter().filter(|socket| socket.here == near.local_addr().ok()).collect::<Vec<_>>();
         match destroy(&mine).unwrap() {
             Err(Errno::EPERM) => return println!("skipped: sockets may not be destroyed here (not root)"),

@@ -132,7 +132,10 @@ impl FromStr for Group {
         let fault = |why: String| Fault::input(format!("use {text:?} as the path of a cgroup"), why);
         if text.len() > Self::MAX.0 {
             let start: String = text.chars().take(20).collect();
-            return Err(Fault::input(format!("use \"{start}…\" as the path of a cgroup"), format!("it has more than {} bytes", Self::MAX.0)));
+            return Err(Fault::input(
+                format!("use \"{start}…\" as the path of a cgroup"),
+                format!("it has more than {} bytes", Self::MAX.0),
+            ));
         }
         if let Some(odd) = text.chars().find(|c| c.is_control()) {
             return Err(fault(format!("it has the character {odd:?}")));
@@ -142,7 +145,8 @@ impl FromStr for Group {
             _ => (Hierarchy::unified(), text.strip_prefix('/').unwrap_or(text)),
         };
         if text.starts_with("/sys/fs/cgroup/") || text == "/sys/fs/cgroup" {
-            return Err(fault("it is the path of a folder".to_owned()).hint("the path counts from the root of the hierarchy, as in /proc/self/cgroup"));
+            return Err(fault("it is the path of a folder".to_owned())
+                .hint("the path counts from the root of the hierarchy, as in /proc/self/cgroup"));
         }
         if path.is_empty() && !text.is_empty() {
             return Ok(Self::root(hierarchy));

@@ -5,7 +5,6 @@ mod group;
 mod process;
 mod program;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 mod way;
 

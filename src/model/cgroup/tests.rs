@@ -40,11 +40,28 @@ fn present() -> Inventory {
 
 #[test]
 fn paths_are_strict() {
-    for (given, shown) in [("/", "/"), ("/a/b", "/a/b"), ("a", "/a"), ("net_cls:/x", "net_cls:/x"), ("/a:/b", "/a:/b"), ("net_cls:/", "net_cls:/")] {
+    for (given, shown) in
+        [("/", "/"), ("/a/b", "/a/b"), ("a", "/a"), ("net_cls:/x", "net_cls:/x"), ("/a:/b", "/a:/b"), ("net_cls:/", "net_cls:/")]
+    {
         assert_eq!(given.parse::<Group>().unwrap().to_string(), shown);
     }
     let long = format!("/{}", "a".repeat(256));
-    for odd in ["", "..", "/..", "../..", "/a/../b", "/a/./b", "/a//b", "/a/", "/a\0", "/a\nb", "/sys/fs/cgroup/x", "odd name:/x", &long, &"/a".repeat(2048)] {
+    for odd in [
+        "",
+        "..",
+        "/..",
+        "../..",
+        "/a/../b",
+        "/a/./b",
+        "/a//b",
+        "/a/",
+        "/a\0",
+        "/a\nb",
+        "/sys/fs/cgroup/x",
+        "odd name:/x",
+        &long,
+        &"/a".repeat(2048),
+    ] {
         assert_eq!(odd.parse::<Group>().unwrap_err().kind, Kind::Input, "{odd}");
     }
 }

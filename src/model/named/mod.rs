@@ -103,6 +103,14 @@ impl Object {
         }
     }
 
+    /// Says what has become of it when it is not there and can be made by nobody.
+    fn end(&self) -> &'static str {
+        match self {
+            Object::Cgroup(_) => "it has ended",
+            _ => "it is gone, with what it belonged to",
+        }
+    }
+
     /// Gives the state in which it is left when what it is in goes with a batch of changes: most is gone then, too.
     fn left_by(&self, container: &Object, changes: &[Change]) -> Option<State> {
         match (self, container) {

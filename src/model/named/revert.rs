@@ -40,7 +40,7 @@ impl Way<'_> {
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
             _ if change.is_claim() => self.claim(change, now),
-            None if !change.object.can_be_made() => self.report(change, false, "it is gone, with what it belonged to"),
+            None if !change.object.can_be_made() => self.report(change, false, change.object.end()),
             None if before.is_none() => {
                 if !after.is_some_and(State::passes) {
                     self.report(change, false, "somebody took it away");
@@ -64,8 +64,9 @@ impl Way<'_> {
                 // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
                 let inside: Vec<(Object, State)> =
                     contents(self.present, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
-                let is_theirs =
-                    |(object, state): &&(Object, State)| !object.makes_way(state) && !self.changes.iter().any(|change| change.object == *object);
+                let is_theirs = |(object, state): &&(Object, State)| {
+                    !object.makes_way(state) && !self.changes.iter().any(|change| change.object == *object)
+                };
                 let theirs: Vec<&Object> = inside.iter().filter(is_theirs).map(|(object, _)| object).collect();
                 // What cannot be taken away with others in it stays, force or not.
                 if !theirs.is_empty() && (!self.force || change.object.may_go(self.present).is_err()) {

@@ -7,7 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::spawn;
 
 use super::super::cgroup::{has_groups, place};
-use super::super::world::{World, groups, in_a_world, tool};
+use super::super::tree::groups;
+use super::super::world::{Running, World, in_a_world, tool};
 use super::{FAR, Net, PUBLIC, Place, is_refused};
 
 in_a_world! {
@@ -115,7 +116,10 @@ fn a_program_drops_all_and_everything_goes_on_afterwards(world: &World) {
     assert_eq!((world.state(), victim.tries().as_str()), (before, ALL), "a plan changes nothing");
     let before = world.state();
     let said = world.fyke_well(&[&["run"], &words[..]].concat());
-    assert!(said.out.starts_with(&format!("blocked by bpf: {pid} perl\ncovered: ")) && said.out.contains("not covered: unix sockets"), "{said:?}");
+    assert!(
+        said.out.starts_with(&format!("blocked by bpf: {pid} victim-{pid}\ncovered: ")) && said.out.contains("not covered: unix sockets"),
+        "{said:?}"
+    );
     assert_eq!((victim.tries().as_str(), victim.is_reached()), (NOTHING, false));
     assert_eq!(world.fyke_well(&[&["run"], &words[..]].concat()).err, "nothing changed\n");
     // Others are not concerned.
@@ -166,9 +170,8 @@ fn a_process_is_found_by_name_port_and_group(world: &World) {
     world.fyke_well(&["run", "unblock-process", "--cgroup", "/theirs"]);
     assert_eq!(victim.tries(), ALL);
     world.undo();
-    // By a name that only it has: a process may call itself as it likes.
-    let name = format!("fyke-{}", victim.pid());
-    fs::write(format!("/proc/{}/comm", victim.pid()), &name).unwrap();
+    // By the name that only it has: a process may call itself as it likes.
+    let name = format!("victim-{}", victim.pid());
     world.fyke_well(&["run", "block-process", "--name", &name]);
     assert_eq!(victim.tries(), NOTHING);
     world.fyke_well(&["run", "unblock-process", "--name", &name]);
@@ -266,7 +269,9 @@ fn what_a_path_cannot_cover_is_refused(world: &World) {
     assert_eq!(world.state(), before);
     // In another network the rules of this one say nothing, and a program does.
     let mut far = Command::new("ip").args(["netns", "exec", "outside", "sleep", "10000"]).spawn().unwrap();
-    super::super::world::until("it is there", || fs::read_to_string(format!("/proc/{}/comm", far.id())).is_ok_and(|name| name == "sleep\n"));
+    super::super::world::until("it is there", || {
+        fs::read_to_string(format!("/proc/{}/comm", far.id())).is_ok_and(|name| name == "sleep\n")
+    });
     let pid = far.id().to_string();
     let said = world.fyke(&["run", "block-process", "--pid", &pid, "--how", "path"]);
     assert!(said.code == Some(2) && said.err.contains("is in another network"), "{said:?}");
@@ -282,17 +287,17 @@ fn what_starts_meanwhile_comes_back_too(world: &World) {
     if !has_groups() {
         return;
     }
-    // It starts others without end.
-    let mut busy = Command::new("bash").args(["-c", "while true; do sleep 0.02 & sleep 0.01; done"]).spawn().unwrap();
-    let pid = busy.id().to_string();
+    // It starts others without end, until it is killed with the test.
+    let mut command = Command::new("bash");
+    command.args(["-c", "while true; do sleep 0.02 & sleep 0.01; done"]);
+    let busy = Running::of(command);
+    let pid = busy.guardian().to_string();
     for _ in 0..5 {
         world.fyke_well(&["run", "block-process", "--pid", &pid]);
-        assert_eq!(place(busy.id()), format!("/fyke-block-{pid}"));
+        assert_eq!(place(busy.guardian().as_raw() as u32), format!("/fyke-block-{pid}"));
         let said = world.fyke(&["run", "unblock-process", "--pid", &pid]);
-        assert_eq!((said.code, place(busy.id()).as_str(), groups().len()), (Some(0), "/", 1), "{said:?}");
+        assert_eq!((said.code, place(busy.guardian().as_raw() as u32).as_str(), groups().len()), (Some(0), "/", 1), "{said:?}");
     }
-    busy.kill().unwrap();
-    busy.wait().unwrap();
 }
 
 fn what_is_not_acceptable_is_refused(world: &World) {

@@ -12,11 +12,23 @@ fn a_program_has_no_network_from_the_start(world: &World) {
     let before = world.state();
     let listener = world.listen(7);
     let reach = "exec 3<>/dev/tcp/192.0.2.1/7 && echo reached";
-    let said = world.fyke_well(&["run", "run-isolated", "--", "sh", "-c", "cat /proc/net/dev; cat /proc/net/route | wc -l; echo \"$1\"", "sh", "a,b --help"]);
+    let said = world.fyke_well(&[
+        "run",
+        "run-isolated",
+        "--",
+        "sh",
+        "-c",
+        "cat /proc/net/dev; cat /proc/net/route | wc -l; echo \"$1\"",
+        "sh",
+        "a,b --help",
+    ]);
     assert!(said.out.contains("lo:") && !said.out.contains("eth0") && said.out.ends_with("0\na,b --help\n"), "{said:?}");
     assert!(said.err.contains("in a network without interfaces, which cannot be lifted"), "{said:?}");
     let said = world.fyke(&["run", "run-isolated", "--", "bash", "-c", reach]);
-    assert!(said.code == Some(1) && said.err.contains("Network is unreachable") && said.err.contains("bash ended with status 1"), "{said:?}");
+    assert!(
+        said.code == Some(1) && said.err.contains("Network is unreachable") && said.err.contains("bash ended with status 1"),
+        "{said:?}"
+    );
     // So it is for those that it starts.
     let said = world.fyke_well(&["run", "run-isolated", "--", "sh", "-c", &format!("bash -c '{reach}' || echo kept")]);
     assert!(said.out.ends_with("kept\n"), "{said:?}");

@@ -1,6 +1,6 @@
 # A program with sockets of all kinds, which tries them all when it is asked to, and says which of them still reach somebody.
 use strict; use warnings; use IO::Socket::IP; use IO::Select; $| = 1; $SIG{PIPE} = 'IGNORE';
-my ($host, $own) = @ARGV;
+my ($host, $own) = @ARGV; $0 = "victim-$$";
 sub tcp { IO::Socket::IP->new(PeerHost => $host, PeerPort => 80, Timeout => 0.4) }
 sub udp { IO::Socket::IP->new(Proto => 'udp', Type => SOCK_DGRAM, LocalHost => $own, LocalPort => shift, PeerHost => $host, PeerPort => 90) }
 sub asks {
