@@ -6,12 +6,12 @@ use std::path::Path;
 use super::Host;
 use super::embedded::STDLIB;
 use super::lex::{Kind, Piece};
-use crate::kernel::{cgroup, files, links, processes, sysctl};
+use crate::kernel::{cgroup, files, link, processes, sysctl};
 use crate::model::cgroup::Group;
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
-use crate::model::{Family, Object};
+use crate::model::{Family, Object, netns, tc};
 use crate::transaction::{Query, Reading};
 
 /// Targets that every iptables has, by table where they are bound to one.
@@ -22,6 +22,10 @@ const POLICIES: &[&str] = &["ACCEPT", "DROP"];
 const TABLES: &[&str] = &["filter", "nat", "mangle", "raw", "security"];
 /// What the words of a rule begin with most often.
 const OPTIONS: &[&str] = &["-p", "-s", "-d", "-i", "-o", "-m", "-j", "--dport", "--sport", "--ctstate", "--limit"];
+
+/// What a command of tc(8) begins with, and how it tells a place.
+const VERBS: &[&str] = &["add", "change", "replace", "del"];
+const PLACES: &[&str] = &["dev", "root", "parent", "handle", "classid"];
 
 /// What a string is about to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(super) enum Named {
     Policy,
     List,
     Set,
+    /// A network namespace, by its name.
+    Netns,
     /// A kernel parameter, by its key.
     Parameter,
     /// A folder of kernel parameters, by its key.
@@ -48,6 +54,8 @@ pub(super) enum Named {
     Process,
     /// The words of a rule, of which the last is about to be typed.
     Rule,
+    /// The words of a command of tc(8), of which the last is about to be typed.
+    Queue,
     Nothing,
 }
 
@@ -81,7 +89,7 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
 fn of_key(key: &str) -> Named {
     match key {
         "jump" => Named::Target,
-        "in_interface" | "out_interface" => Named::Interface,
+        "in_interface" | "out_interface" | "dev" | "iif" | "oif" | "master" | "link" => Named::Interface,
         "proto" => Named::Protocol,
         "state" => Named::State,
         "match_set" => Named::Set,
@@ -94,11 +102,15 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
     match (room, function) {
         ("sysctl", "get" | "find" | "set" | "ensure") if first => Named::Parameter,
         ("sysctl", "list") => Named::Folder,
+        ("tc", "device") if first => Named::Interface,
+        ("tc", "qdisc" | "class") if first => Named::Queue,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
         ("cgroup", "group" | "find" | "new_group" | "ensure_group" | "delete_group" | "absent_group") => Named::Cgroup,
         ("process", "by_name") => Named::Process,
-        ("sysctl" | "ipset" | "cgroup" | "process", _) => Named::Nothing,
+        ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
+        ("link", "get" | "find" | "del" | "absent") => Named::Interface,
+        ("sysctl" | "ipset" | "netns" | "link" | "tc" | "cgroup" | "process", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -129,6 +141,19 @@ pub(super) fn in_rule(words: &str) -> Named {
     }
 }
 
+/// Tells what the last of the words of a command of tc(8) stands for, by the word in front of it.
+pub(super) fn in_command(words: &str) -> Named {
+    match words.split_whitespace().next_back() {
+        Some("dev") => Named::Interface,
+        _ => Named::Queue,
+    }
+}
+
+/// Lists the kinds of qdiscs.
+fn kinds() -> Vec<String> {
+    tc::KINDS.iter().map(|kind| (*kind).to_owned()).collect()
+}
+
 impl Host {
     /// Lists the names that a string can have that begins so, in some families of a table.
     pub(super) fn names(&self, named: Named, table: (&[Family], Table), start: &str) -> Vec<String> {
@@ -136,7 +161,7 @@ impl Host {
             Named::Table => owned(TABLES),
             Named::Chain => self.chains(table),
             Named::Target => [owned(TARGETS), self.chains(table).into_iter().filter(|chain| !is_builtin(chain)).collect()].concat(),
-            Named::Interface => links::names(),
+            Named::Interface => link::names(),
             Named::Protocol => owned(PROTOCOLS),
             Named::State => owned(STATES),
             Named::Policy => owned(POLICIES),
@@ -145,6 +170,7 @@ impl Host {
                 _ => Vec::new(),
             },
             Named::Set => self.sets(),
+            Named::Netns => self.namespaces(),
             Named::Parameter => parameters(start),
             Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
@@ -152,6 +178,7 @@ impl Host {
             Named::Cgroup => groups(start),
             Named::Process => process_names(),
             Named::Rule => owned(OPTIONS),
+            Named::Queue => owned(VERBS).into_iter().chain(owned(PLACES)).chain(kinds()).collect(),
             Named::Nothing => Vec::new(),
         };
         all.into_iter().filter(|name| name.starts_with(start)).collect()
@@ -174,6 +201,14 @@ impl Host {
     fn sets(&self) -> Vec<String> {
         let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Sets)) else { return Vec::new() };
         let name = |object: &Object| if let Object::Set(name) = object { Some(name.to_string()) } else { None };
+        found.keys().filter_map(name).collect()
+    }
+
+    fn namespaces(&self) -> Vec<String> {
+        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Netns(netns::Scope::Names))) else {
+            return Vec::new();
+        };
+        let name = |object: &Object| if let Object::Netns(netns::Object::Name(name)) = object { Some(name.to_string()) } else { None };
         found.keys().filter_map(name).collect()
     }
 }
@@ -253,12 +288,21 @@ mod tests {
         assert_eq!(of("ipset::find(\""), Named::Set);
         assert_eq!(of("ipset::swap(\"a\", \""), Named::Set);
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
+        assert_eq!(of("netns::enter(\"b"), Named::Netns);
+        assert_eq!(of("netns::add(\"b"), Named::Nothing);
+        assert_eq!([of("link::get(\""), of("link::del(\"e"), of("r.add(#{ dev: \"")], [Named::Interface; 3]);
+        assert_eq!(of("link::add(\""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
         assert_eq!(
             (of("cgroup::group(\"/us"), of("process::by_name(\"cu"), of("process::get(\"")),
             (Named::Cgroup, Named::Process, Named::Nothing)
         );
+        assert_eq!(
+            (of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")),
+            (Named::Interface, Named::Queue, Named::Queue)
+        );
+        assert_eq!((in_command("add dev "), in_command("add dev eth0 ")), (Named::Interface, Named::Queue));
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
     }

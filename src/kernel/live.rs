@@ -1,15 +1,18 @@
-//! The network namespace in which fyke runs.
+//! A network namespace of Linux.
+
+use std::path::Path;
 
 use super::named::{self, Named};
 use super::recent::Recent;
 use super::shadow::Below;
+use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, cgroup, errno, netlink, processes, program};
+use super::{Kernel, cgroup, files, program};
+use crate::model::Fault;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
-use crate::model::{Fault, Kind};
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
@@ -20,12 +23,13 @@ pub struct Live {
     tables: Option<Tables>,
     named: named::Here,
     recent: XtRecent,
+    sockets: sockets::Here,
 }
 
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent }
+        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent, sockets: sockets::Here::default() }
     }
 }
 
@@ -60,14 +64,12 @@ impl Kernel for Live {
         cgroup::probe::run(group, way)
     }
 
-    fn destroy(&mut self, sockets: &[processes::Socket]) -> Result<(), Fault> {
-        let tried = "destroy sockets";
-        match netlink::bound::destroy(sockets).map_err(|error| errno::fault(tried, error))? {
-            Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EINVAL) => {
-                Err(Fault::new(Kind::Unsupported, tried, "this kernel destroys none").hint("it is built without CONFIG_INET_DIAG_DESTROY"))
-            }
-            done => done.map_err(|error| errno::fault(tried, error)),
-        }
+    fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        files::put(Path::new(path), bytes)
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        &mut self.sockets
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
@@ -81,12 +83,13 @@ pub struct Present {
     tables: Option<Reader>,
     named: named::Here,
     recent: XtRecent,
+    sockets: sockets::Here,
 }
 
 impl Present {
     /// Makes a kernel of the namespace of the calling thread that can only be read.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent }
+        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent, sockets: sockets::Here::default() }
     }
 }
 
@@ -104,5 +107,9 @@ impl Below for Present {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        &mut self.sockets
     }
 }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::errno;
+use super::{errno, holders};
 use crate::model::cgroup::Process;
 use crate::model::{Fault, Kind};
 
@@ -258,16 +258,9 @@ fn of_socket<T: Copy + Default>(socket: &UdpSocket, option: libc::c_int) -> Opti
     (result == 0 && length as usize == size_of::<T>()).then_some(value)
 }
 
-/// Lists the sockets that a process holds, by their inodes. Whose files may not be looked at holds none that could be told.
-pub fn inodes(pid: i32) -> Vec<u64> {
-    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-    let links = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
-    links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
-}
-
 /// Lists the processes that hold one of some sockets.
 pub fn holding(sockets: &[u64]) -> Vec<Facts> {
-    let holds = |pid: &i32| inodes(*pid).iter().any(|inode| sockets.contains(inode));
+    let holds = |pid: &i32| holders::of_process(*pid).iter().any(|(_, inode)| sockets.contains(inode));
     let mut found: Vec<i32> = if sockets.is_empty() { Vec::new() } else { numbers().into_iter().filter(holds).collect() };
     found.sort_unstable();
     found.into_iter().filter_map(find).collect()

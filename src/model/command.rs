@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Fault;
+use super::netns::Name;
 
 /// A program with its arguments: words, never a line for a shell.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,18 @@ pub struct Command {
     pub check: bool,
     /// Whether it runs in the user's place, with what the user types and sees, but in a network without interfaces; it has no limit of time of its own.
     pub isolated: bool,
+    /// Which files of the system it sees.
+    pub view: View,
+}
+
+/// Which files of the system a program sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// Those that everybody sees.
+    #[default]
+    Common,
+    /// /sys of the network namespace that it is in, and the files of /etc/netns/NAME in the place of those of /etc, if that has a name.
+    Netns(Option<Name>),
 }
 
 impl Command {
@@ -40,7 +53,7 @@ impl Command {
         if program.contains('/') && !program.starts_with('/') {
             return refuse("its path does not begin at the root", "write the whole path, or a plain name");
         }
-        Ok(Self { words, input: String::new(), timeout: Self::TIMEOUT, check: true, isolated: false })
+        Ok(Self { words, input: String::new(), timeout: Self::TIMEOUT, check: true, isolated: false, view: View::Common })
     }
 
     /// Gives the program: a plain name, or a path from the root on.

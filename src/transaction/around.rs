@@ -3,7 +3,6 @@
 use super::{Door, Transaction};
 use crate::kernel::cgroup::{self, mounts::Mount};
 use crate::kernel::processes::{self, Facts, Socket};
-use crate::kernel::{errno, netlink};
 use crate::model::cgroup::{Group, Process, Way};
 use crate::model::{Fault, Origin};
 
@@ -16,8 +15,8 @@ pub enum Around {
     Process(i32),
     /// A process, and those below it.
     Tree(Process),
-    /// The processes that wait at a port of this network namespace.
-    AtPort(u16),
+    /// The processes that hold one of some sockets, by the inodes of these.
+    Holding(Vec<u64>),
     /// The sockets that a process holds.
     Sockets(Process),
     /// Whether a process is in this network namespace.
@@ -60,10 +59,7 @@ impl Around {
             Around::Tree(process) => {
                 Seen::Processes(processes::tree(process).iter().filter_map(|process| processes::find(process.pid)).collect())
             }
-            Around::AtPort(port) => {
-                let fail = |error| errno::fault(format!("list the sockets at port {port}"), error);
-                Seen::Processes(processes::holding(&netlink::bound::at_port(*port).map_err(fail)?))
-            }
+            Around::Holding(sockets) => Seen::Processes(processes::holding(sockets)),
             Around::Sockets(process) => Seen::Sockets(processes::sockets(process)?),
             Around::IsHere(process) => Seen::Is(processes::is_in_this_network(process.pid)),
             Around::Version => Seen::Word(cgroup::version()),

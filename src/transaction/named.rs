@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Transaction, company};
 use crate::kernel::named::Source;
+use crate::model::cgroup::Object as OfCgroups;
 use crate::model::named::{Edit, Scope, wish};
 use crate::model::{Change, Fault, Inventory, Object, Origin, State};
 
@@ -14,8 +15,10 @@ pub(super) struct Queue {
     /// What was read, with the edits on top.
     wanted: Inventory,
     read: BTreeSet<Scope>,
-    /// What can hold others and was found in the kernel.
+    /// The sets and groups that were found in the kernel.
     there: BTreeSet<Object>,
+    /// Whether something is queued that makes others go with it: they are not made again in the same batch.
+    others_go: bool,
 }
 
 impl Queue {
@@ -49,9 +52,12 @@ impl Queue {
         for edit in edits {
             let scopes = edit.object().scopes();
             let done = scopes.iter().try_for_each(|scope| self.load(scope, kernel)).and_then(|()| edit.apply(&mut self.wanted));
-            if let Err(fault) = done {
-                self.edits.truncate(earlier);
-                return self.read_again(kernel).and(Err(fault));
+            match done {
+                Ok(touched) => self.others_go |= touched.len() > 1,
+                Err(fault) => {
+                    self.edits.truncate(earlier);
+                    return self.read_again(kernel).and(Err(fault));
+                }
             }
             self.edits.push((edit, origin.clone()));
         }
@@ -69,7 +75,7 @@ impl Queue {
 
     /// Tells whether what is queued has to be written before an edit.
     pub(super) fn is_to_be_written_before(&self, edit: &Edit) -> bool {
-        edit.needs_a_batch(&self.edits, &self.wanted)
+        self.others_go && edit.may_follow_others_that_went() || edit.needs_a_batch(&self.edits, &self.wanted)
     }
 
     /// Tells whether an object that can hold others is there without what is queued.
@@ -86,7 +92,7 @@ impl Queue {
                 self.wanted.contains_key(object) || self.read.iter().any(|read| read.covers(object, Some(state)))
             };
             found.retain(|object, state| !is_known(object, state));
-            self.there.extend(found.keys().filter(|object| object.holds_others()).cloned());
+            self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_) | Object::Cgroup(_))).cloned());
             self.wanted.append(&mut found);
             self.read.insert(scope.clone());
         }
@@ -112,20 +118,19 @@ pub(super) fn inventory(objects: impl Iterator<Item = Object>, kernel: &mut (imp
 impl Transaction {
     /// Refuses to take an object of others for one of this recipe's own.
     pub(super) fn own_named(&mut self, edit: &Edit) -> Result<(), Fault> {
-        let Edit::Ensure(object, _) = edit else { return Ok(()) };
-        if !object.holds_others() {
-            return Ok(());
-        }
+        let Edit::Ensure(object @ (Object::Set(_) | Object::Cgroup(OfCgroups::Group(_))), _) = edit else { return Ok(()) };
         if self.named.was_there(object, self.kernel.named())? { self.ledger.own(object) } else { Ok(()) }
     }
 
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;
-        let present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
+        let mut present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
+        ledger.recall(&mut present)?;
         let wish = wish(&present, &named.edits)?;
         let mut changes = wish.changes;
         changes.extend(ledger.relied_on(wish.claims)?);
+        changes.iter_mut().for_each(|change| change.netns = ledger.label());
         if let Some(met) = company::in_the_way(&ledger.others()?, &changes) {
             return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
         }

@@ -131,6 +131,7 @@ const ERRORS: &[(&[&str], &[Errno])] = &[
     (&["bpf"], &[EPERM, ENOMEM, EAGAIN]),
     (&["mkdirat", "unlinkat"], &[EPERM, EBUSY, ENOSPC]),
     (&["openat2", "pidfd_open"], &[EPERM, ENOMEM, EINTR]),
+    (&["mount", "umount2", "setns"], &[EPERM, ENOMEM]),
 ];
 
 /// Gives the name of a call.

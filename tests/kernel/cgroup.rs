@@ -128,7 +128,7 @@ fn a_process_comes_back_with_its_children(world: &World) {
     assert_eq!((place(family.pid()), place(family.children()[0])), ("/a".into(), "/".into()));
     world.undo();
     assert_eq!((place(family.pid()), world.state()), ("/home".into(), before));
-    // With all below it, and with those that came to be since; what was outside goes where the first of them came from.
+    // With all below it, and with those that came to be since; what somebody put there goes to the group above.
     let text = format!("cgroup::new_group(\"/a\").add(process::get({}).tree());", family.pid());
     world.fyke_well(&["run", &world.recipe("move", &text)]);
     let children = family.children();
@@ -136,7 +136,7 @@ fn a_process_comes_back_with_its_children(world: &World) {
     let late = Sleeper::start();
     put(late.pid(), "a");
     world.undo();
-    assert_eq!((place(family.pid()), place(children[0]), place(late.pid())), ("/home".into(), "/".into(), "/home".into()));
+    assert_eq!((place(family.pid()), place(children[0]), place(late.pid())), ("/home".into(), "/".into(), "/".into()));
     drop((family, late));
     remove("home");
 }

@@ -128,7 +128,8 @@ pub mod functions {
     pub fn by_port(ctx: NativeCallContext, port: i64) -> Answer<Array> {
         let refuse = || Fault::input(format!("use {port} as a port"), "a port is a number from 1 to 65535");
         let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| call::fault(&ctx, refuse()))?;
-        handle::found(&ctx, Around::AtPort(port)).map(listed)
+        let waiting: Vec<u64> = handle::waiting(&ctx, port)?.into_iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
+        handle::found(&ctx, Around::Holding(waiting)).map(listed)
     }
 
     /// Starts a program in a network without interfaces, and waits for its end. Gives its exit status; 128 and the number of the signal that killed it.

@@ -6,8 +6,10 @@ use crate::bind::call::{self, Answer};
 use crate::bind::cgroup::handle::look;
 use crate::kernel::processes::{Facts, Socket};
 use crate::model::cgroup;
+use crate::model::net::Ports;
+use crate::model::sockets::{Expr, Filter, Proto, Side, Socket as Open, State};
 use crate::model::{Fault, Kind};
-use crate::transaction::{Around, Seen};
+use crate::transaction::{Around, Query, Reading, Seen};
 
 /// A process.
 #[derive(Clone, Debug)]
@@ -62,4 +64,20 @@ pub(super) fn shown(socket: &Socket) -> Dynamic {
         ("cookie", socket.cookie.cast_signed().into()),
     ];
     Dynamic::from_map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<Map>())
+}
+
+/// Lists the sockets of this network that a filter means.
+pub(super) fn open(ctx: &NativeCallContext, filter: Filter) -> Answer<Vec<Open>> {
+    match call::door(ctx)?.read(Query::Sockets(filter)).map_err(|f| call::fault(ctx, f))? {
+        Reading::Sockets(sockets) => Ok(sockets),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Lists the sockets that listen on a TCP port of this network, or wait at a UDP port.
+pub(super) fn waiting(ctx: &NativeCallContext, port: u16) -> Answer<Vec<Open>> {
+    let at = Expr::Port(Side::Local, Ports { first: port, last: port });
+    let mut found = open(ctx, Filter { protos: vec![Proto::Tcp, Proto::Udp], all: vec![at], ..Filter::default() })?;
+    found.retain(|socket| socket.state == State::Listening || (socket.proto == Proto::Udp && socket.state == State::Closed));
+    Ok(found)
 }

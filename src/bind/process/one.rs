@@ -7,7 +7,8 @@ use super::handle;
 use crate::bind::call::{self, Answer};
 use crate::bind::cgroup::handle::{look, place};
 use crate::model::cgroup::Hierarchy;
-use crate::transaction::{Act, Around, Seen};
+use crate::model::sockets::{Filter, Proto};
+use crate::transaction::{Around, Seen};
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
@@ -148,14 +149,10 @@ pub mod functions {
     /// sock_diag(7), SOCK_DESTROY
     #[rhai_fn(global, return_raw, volatile)]
     pub fn destroy_sockets(ctx: NativeCallContext, process: Process) -> Answer<i64> {
-        let mut sockets = process.sockets(&ctx)?;
-        sockets.retain(|socket| socket.is_of_internet() && socket.protocol == 6);
-        let count = sockets.len() as i64;
-        if count > 0 {
-            let act = Act::Destroy(process.facts.process, sockets);
-            call::door(&ctx)?.act(act, call::origin(&ctx)).map_err(|f| call::fault(&ctx, f))?;
-        }
-        Ok(count)
+        let filter = Filter { protos: vec![Proto::Tcp], pid: Some(process.facts.process.pid), ..Filter::default() };
+        let sockets = handle::open(&ctx, filter)?;
+        let done = call::door(&ctx)?.destroy(&sockets, call::origin(&ctx)).map_err(|f| call::fault(&ctx, f))?;
+        Ok(done as i64)
     }
 
     /// Tells whether the process is in this network namespace.

@@ -34,7 +34,7 @@ impl Request<'_> {
         let env = std::env::vars_os().map(pair).collect::<Result<_, _>>()?;
         let [stdin, stdout, stderr] = &stdio;
         let (path, args) = (self.word(self.tool.path.as_os_str())?, self.words()?);
-        let program = Program { path, args, env, stdio: [stdin, stdout, stderr], netns: self.netns.map(|fd| fd.as_raw_fd()) };
+        let program = Program { path, args, env, stdio: [stdin, stdout, stderr], netns: self.netns.map(|fd| fd.as_raw_fd()), covers: None };
         let child = spawn(&program).map_err(fail)?;
         let foreground = Foreground::give(stdin.as_fd(), child.pid);
         let end = wait(&child);

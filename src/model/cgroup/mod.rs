@@ -18,7 +18,7 @@ pub use process::Process;
 pub use program::{Direction, Filter, Program};
 pub use way::Way;
 
-use super::change::{self, Change};
+use super::change;
 use super::named::{self, Inventory};
 use super::{Fault, Kind};
 
@@ -133,22 +133,10 @@ impl Object {
         }
     }
 
-    /// Tells whether it is in nobody's way when the group goes that it is in: a process moves out, a class id ends.
-    pub fn makes_way(&self) -> bool {
-        !matches!(self, Object::Group(_))
-    }
-
-    /// Gives the state in which the end of a group leaves what is in it: a process goes where those went that came in with the batch of changes, because
-    /// it was started by them; else to the group above.
-    pub fn left_by(&self, group: &Group, changes: &[Change]) -> Option<State> {
+    /// Gives the state in which the end of a group leaves what is in it: a process is in the group above then.
+    pub fn left_by(&self, group: &Group) -> Option<State> {
         let Object::Place(..) = self else { return None };
-        let came_from = |change: &Change| match (&change.before, &change.after) {
-            (Some(change::State::Cgroup(State::In(home))), Some(change::State::Cgroup(State::In(place)))) if place == group => {
-                Some(home.clone())
-            }
-            _ => None,
-        };
-        changes.iter().find_map(came_from).or_else(|| group.parent()).map(State::In)
+        group.parent().map(State::In)
     }
 
     /// Tells whether a later change is in what an earlier one made.

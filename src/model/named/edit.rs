@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Inventory, agree, contents, followers, state_of, swap};
+use super::{Inventory, agree, contents, followers, give, going_with, state_of, swap};
 use crate::model::change::{Change, Object, State};
 use crate::model::ipset::SetName;
 use crate::model::{Fault, Kind, Origin};
@@ -46,14 +46,26 @@ impl Edit {
             }
             _ => false,
         };
-        makes_anew || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+        // What belongs to the machine is written where the run is at home.
+        let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
+        makes_anew
+            || earlier.last().is_some_and(|(last, _)| elsewhere(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+    }
+
+    /// Tells whether it may make anew what another edit has made go with something else.
+    pub fn may_follow_others_that_went(&self) -> bool {
+        self.object().gives_way()
     }
 
     /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by
     /// itself is among them.
     pub fn apply(&self, inventory: &mut Inventory) -> Result<Vec<Object>, Fault> {
+        if let Some(fault) = self.forbidden(inventory) {
+            return Err(fault);
+        }
         match self {
-            Edit::Add(object, _) if inventory.contains_key(object) => {
+            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.is_half_made() && !now.gives_way()) => {
                 Err(Fault::new(Kind::Exists, format!("make the {object}"), "it is there already").hint("`ensure` does not mind"))
             }
             Edit::Set(object, _) if !inventory.contains_key(object) => Err(missing(format!("set the {object}"))),
@@ -64,7 +76,7 @@ impl Edit {
                 Err(missing(format!("take away the {object}")).hint("`absent` does not mind"))
             }
             Edit::Add(object, state) | Edit::Set(object, state) | Edit::Ensure(object, state) => put(inventory, object, state),
-            Edit::Del(object) | Edit::Absent(object) => object.may_go(inventory).map(|()| take(inventory, object)),
+            Edit::Del(object) | Edit::Absent(object) => Ok(take(inventory, object)),
             Edit::Keep(object, kept) => {
                 let kept: HashSet<&Object> = kept.iter().collect();
                 let gone: Vec<Object> =
@@ -89,13 +101,26 @@ impl Edit {
     }
 }
 
+impl Edit {
+    /// Says what stands against it, beyond that the object is there or not.
+    fn forbidden(&self, inventory: &Inventory) -> Option<Fault> {
+        match self {
+            Edit::Add(object, state) if !inventory.contains_key(object) => object.forbids(inventory, Some(state)),
+            Edit::Set(object, state) | Edit::Ensure(object, state) => object.forbids(inventory, Some(state)),
+            Edit::Del(object) | Edit::Absent(object) => object.forbids(inventory, None),
+            Edit::Add(..) | Edit::Keep(..) | Edit::Swap(..) => None,
+        }
+    }
+}
+
 fn missing(tried: String) -> Fault {
     Fault::new(Kind::NotFound, tried, "there is no such thing")
 }
 
 fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<Object>, Fault> {
-    if let Some(container) = object.container().filter(|container| !inventory.contains_key(container)) {
-        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {container}")));
+    let state = &object.settle(state, inventory)?;
+    if let Some(lacking) = object.lacks(state, inventory) {
+        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {lacking}")));
     }
     let rival = rival(inventory, object);
     let now = inventory.get(object);
@@ -103,19 +128,25 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         return Ok(vec![object.clone()]);
     }
     if object.holds_others()
-        && let Some(now) = now
+        && !object.gives_way()
+        && let Some(now) = now.filter(|now| !now.is_half_made())
     {
         let why = format!("it is there, and is another one: {}", super::Told(now));
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
     }
-    let followers = followers(object, state, inventory);
-    let mut touched: Vec<Object> = rival.into_iter().collect();
-    touched.iter().for_each(|rival| drop(inventory.remove(rival)));
-    touched.push(object.clone());
-    touched.extend(followers.iter().map(|(object, _)| object.clone()));
-    inventory.extend(followers);
-    inventory.insert(object.clone(), state.clone());
-    Ok(touched)
+    let (followers, gone): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(|(_, state)| state.is_some());
+    let rivals = rival.into_iter().map(|rival| (rival, None));
+    let all: Vec<_> = rivals.chain(gone).chain([(object.clone(), Some(state.clone()))]).chain(followers).collect();
+    Ok(done(inventory, all))
+}
+
+/// Does what becomes of objects, and gives these.
+fn done(inventory: &mut Inventory, fates: Vec<(Object, Option<State>)>) -> Vec<Object> {
+    let done = |(object, state): (Object, Option<State>)| {
+        give(inventory, object.clone(), state);
+        object
+    };
+    fates.into_iter().map(done).collect()
 }
 
 /// Finds the element that has to go for another one to come: a bitmap has one place for each address, whatever the MAC address.
@@ -130,10 +161,8 @@ fn rival(inventory: &Inventory, object: &Object) -> Option<Object> {
 }
 
 fn take(inventory: &mut Inventory, object: &Object) -> Vec<Object> {
-    let mut gone: Vec<Object> = contents(inventory, object).map(|(inside, _)| inside.clone()).collect();
-    gone.push(object.clone());
-    gone.iter().for_each(|object| drop(inventory.remove(object)));
-    gone
+    let fates = going_with(inventory, object).into_iter().chain([(object.clone(), None)]).collect();
+    done(inventory, fates)
 }
 
 /// What edits make of what there is.
@@ -174,7 +203,7 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
         for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
-            let goes_with_all = object.holds_others() && !wanted.contains_key(&object);
+            let goes_with_all = object.holds_others() && (object.gives_way() || !wanted.contains_key(&object));
             if goes_with_all {
                 // What is in it goes first, also if it was asked for before.
                 order.retain(|(other, _)| *other != object);
@@ -193,6 +222,10 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
         // What follows and stays as it was has to be known all the same: it follows on the way back, too.
         if stays && !object.is_shared() {
             continue;
+        }
+        if let Some(why) = before.as_ref().and_then(State::lacks).filter(|_| !stays) {
+            let fault = Fault::new(Kind::Refused, format!("change the {object}"), format!("{why}, so it could not be put back"));
+            return Err(fault.hint("take it away by hand, if nobody needs it back").at(origin.clone()));
         }
         let change = Change::new(object, before, after);
         match stays && asked_for {

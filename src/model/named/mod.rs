@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{Fault, cgroup, sysctl};
+use super::{Fault, cgroup, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -32,6 +32,14 @@ pub enum Scope {
     Sets,
     /// Control groups, and what is in them.
     Cgroup(cgroup::Scope),
+    /// The reserved ports.
+    ReservedPorts,
+    /// Network namespaces.
+    Netns(netns::Scope),
+    /// Links and what belongs to them, routes or rules.
+    Link(link::Scope),
+    /// Something of traffic control.
+    Tc(tc::Scope),
 }
 
 impl Scope {
@@ -40,10 +48,20 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
-            (Scope::Sets, Object::Set(_)) => true,
             (Scope::Cgroup(scope), Object::Cgroup(object)) => scope.covers(object, state.and_then(State::of_cgroups)),
+            (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
+            (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
+            (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
+            (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             _ => false,
         }
+    }
+}
+
+impl Scope {
+    /// Tells whether it is about what belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Scope::Netns(_))
     }
 }
 
@@ -55,6 +73,10 @@ impl Object {
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
             Object::Cgroup(object) => vec![Scope::Cgroup(object.scope())],
+            Object::ReservedPort(_) => vec![Scope::ReservedPorts],
+            Object::Netns(object) => vec![Scope::Netns(object.scope())],
+            Object::Link(object) => object.scopes(),
+            Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
             _ => Vec::new(),
         }
     }
@@ -64,6 +86,8 @@ impl Object {
         match self {
             Object::Sysctl(_) => false,
             Object::Cgroup(object) => object.can_be_made(),
+            Object::Link(object) => object.can_be_made(),
+            Object::Tc(object) => object.can_be_made(),
             _ => true,
         }
     }
@@ -71,35 +95,46 @@ impl Object {
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
         match self {
-            Object::Sysctl(_) | Object::Member(..) => true,
             Object::Cgroup(object) => object.is_shared(),
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) | Object::Link(_) => {
+                true
+            }
+            Object::Tc(object) => object.is_shared(),
             _ => false,
         }
     }
 
-    /// Gives what has to be there for it to be there.
-    fn container(&self) -> Option<Object> {
-        match self {
-            Object::Member(set, _) => Some(Object::Set(set.clone())),
-            Object::Cgroup(object) => object.container().map(Object::Cgroup),
-            _ => None,
+    /// Tells whether others may follow it, see [`follows`].
+    pub fn leads(&self) -> bool {
+        matches!(self, Object::Sysctl(_) | Object::Link(link::Object::Link(_)))
+    }
+
+    /// Gives what has to be there for it to be there in a state.
+    pub fn needs(&self, state: &State) -> Vec<Object> {
+        match (self, state) {
+            (Object::Member(set, _), _) => vec![Object::Set(set.clone())],
+            (Object::Link(object), State::Link(state)) => object.needs(state),
+            (Object::Cgroup(object), _) => object.container().map(Object::Cgroup).into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 
-    /// Tells whether others may be in it.
-    pub fn holds_others(&self) -> bool {
+    /// Names what is not there of what it has to be in, in a state; nothing where nothing is missing.
+    fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
+            _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
+        }
+    }
+
+    /// Tells whether others are in it, which go when it goes.
+    fn holds_others(&self) -> bool {
         match self {
-            Object::Set(_) => true,
+            Object::Set(_) | Object::Netns(_) => true,
             Object::Cgroup(object) => object.is_owned(),
+            Object::Link(object) => object.holds_others(),
+            Object::Tc(object) => object.holds_others(),
             _ => false,
-        }
-    }
-
-    /// Tells whether it is in nobody's way when what it is in goes, whoever put it there.
-    fn makes_way(&self, state: &State) -> bool {
-        match self {
-            Object::Cgroup(object) => object.makes_way(),
-            _ => state.passes(),
         }
     }
 
@@ -111,19 +146,48 @@ impl Object {
         }
     }
 
-    /// Gives the state in which it is left when what it is in goes with a batch of changes: most is gone then, too.
-    fn left_by(&self, container: &Object, changes: &[Change]) -> Option<State> {
-        match (self, container) {
-            (Object::Cgroup(object), Object::Cgroup(cgroup::Object::Group(group))) => object.left_by(group, changes).map(State::Cgroup),
-            _ => None,
+    /// Tells whether another one can take its place while it is there, and what is in it goes.
+    fn gives_way(&self) -> bool {
+        matches!(self, Object::Tc(_))
+    }
+
+    /// Names what is in it: one, and several.
+    fn inside(&self) -> (&'static str, &'static str) {
+        match self {
+            Object::Set(_) => ("an element", "elements"),
+            Object::Cgroup(_) => ("a group", "groups"),
+            _ => ("something", "things"),
         }
     }
 
-    /// Refuses to take it away with what is in it, where that cannot go.
-    fn may_go(&self, inventory: &Inventory) -> Result<(), Fault> {
-        match self {
-            Object::Cgroup(object) => object.may_go(inventory),
-            _ => Ok(()),
+    /// Completes a state that is asked for with what is known only beside what there is, and refuses one that cannot be.
+    fn settle(&self, state: &State, inventory: &Inventory) -> Result<State, Fault> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => tc::settle(object, state, inventory).map(State::Tc),
+            (_, state) => Ok(state.clone()),
+        }
+    }
+
+    /// Tells whether it belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Object::Netns(_))
+    }
+
+    /// Gives what there is with it from the beginning, and is no change of its own.
+    fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
+        match (self, state) {
+            (Object::Link(object), State::Link(state)) => object.comes_with(state),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Says what stands against giving it a state, or against taking it away.
+    fn forbids(&self, inventory: &Inventory, wanted: Option<&State>) -> Option<Fault> {
+        match (self, wanted) {
+            (Object::Cgroup(object), None) => object.may_go(inventory).err(),
+            (Object::Link(object), None) => object.forbids(inventory, None),
+            (Object::Link(object), Some(State::Link(state))) => object.forbids(inventory, Some(state)),
+            _ => None,
         }
     }
 }
@@ -134,6 +198,9 @@ impl State {
         match (self, other) {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
+            (State::Netns(one), State::Netns(other)) => one.agrees(other),
+            (State::Link(one), State::Link(other)) => one.agrees(other),
+            (State::Tc(one), State::Tc(other)) => one.agrees(other),
             _ => self == other,
         }
     }
@@ -146,9 +213,46 @@ impl State {
         }
     }
 
+    /// Tells whether what has this state is made anew for another one to follow: what is in it goes.
+    fn is_made_anew_for(&self, next: &State) -> bool {
+        matches!((self, next), (State::Tc(now), State::Tc(next)) if now.is_made_anew_for(next))
+    }
+
+    /// Says what of the state the kernel does not tell, so that it could not come back.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if let State::Tc(state) = self { state.lacks() } else { None }
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
+    pub fn recall(&mut self, known: &State) {
+        if let (State::Tc(state), State::Tc(known)) = (self, known) {
+            state.recall(known);
+        }
+    }
+
+    /// Tells whether something else may be put in its place as if it were not there: what the kernel has learned.
+    fn gives_way(&self) -> bool {
+        matches!(self, State::Link(link::State::Neighbour(about)) if !about.is_permanent())
+    }
+
     /// Tells whether what has this state goes away by itself.
     fn passes(&self) -> bool {
-        matches!(self, State::Entry(entry) if entry.timeout.is_some_and(|seconds| seconds > 0))
+        match self {
+            State::Entry(entry) => entry.timeout.is_some_and(|seconds| seconds > 0),
+            State::Link(state) => state.passes(),
+            State::Cgroup(state) => matches!(state, cgroup::State::ClassId(_)),
+            _ => false,
+        }
+    }
+
+    /// Tells whether it is only what a killed program has left: whoever makes or takes away the object takes its place.
+    pub fn is_half_made(&self) -> bool {
+        matches!(self, State::Netns(netns::State::Half))
+    }
+
+    /// Says who uses what has this state, and would lose it.
+    pub fn held(&self) -> Option<String> {
+        if let State::Netns(state) = self { state.held() } else { None }
     }
 }
 
@@ -174,8 +278,9 @@ fn state_of(inventory: &Inventory, object: &Object) -> Option<State> {
     Some(State::Pair(identity(one)?, identity(other)?))
 }
 
-/// Gives what is in an object.
+/// Gives what is in an object, and in what is in it, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
+    let of_tc = if let Object::Tc(object) = container { tc::contents(inventory, object) } else { Vec::new() };
     // What is in one set stands together, and the element of no parts would be the first.
     let first = match container {
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
@@ -188,20 +293,46 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Ite
         (Object::Cgroup(object), State::Cgroup(state)) => object.is_inside(state, group),
         _ => false,
     };
-    members.chain(group.into_iter().flat_map(move |group| inventory.iter().filter(move |entry| is_in(group, entry))))
+    members.chain(group.into_iter().flat_map(move |group| inventory.iter().filter(move |entry| is_in(group, entry)))).chain(of_tc)
 }
 
-/// Gives what the kernel sets by itself when an object gets another state, also where that is what it was.
-fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, State)> {
-    let (Object::Sysctl(key), State::Value(value)) = (object, state) else { return Vec::new() };
-    if inventory.get(object) == Some(state) {
-        return Vec::new();
+/// Gives what goes or changes when an object goes, what stands on others first.
+fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<State>)> {
+    match object {
+        Object::Link(object) => link::go_with(object, inventory),
+        Object::Cgroup(cgroup::Object::Group(group)) => {
+            let left = |object: &Object| if let Object::Cgroup(object) = object { object.left_by(group).map(State::Cgroup) } else { None };
+            contents(inventory, object).map(|(inside, _)| (inside.clone(), left(inside))).collect()
+        }
+        _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }
-    let made = |(other, _): (&Object, &State)| match other {
-        Object::Sysctl(name) => Some((other.clone(), State::Value(key.makes(value, name)?))),
-        _ => None,
-    };
-    inventory.iter().filter_map(made).collect()
+}
+
+/// Gives what the kernel sets or takes away by itself when an object gets another state, also where that is what it was.
+fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, Option<State>)> {
+    match (object, state) {
+        (Object::Link(object), State::Link(state)) => link::follow(object, state, inventory),
+        (Object::Sysctl(key), State::Value(value)) if inventory.get(object) != Some(state) => {
+            let made = |(other, _): (&Object, &State)| match other {
+                Object::Sysctl(name) => Some((other.clone(), Some(State::Value(key.makes(value, name)?)))),
+                _ => None,
+            };
+            inventory.iter().filter_map(made).collect()
+        }
+        _ if inventory.get(object).is_some_and(|now| now.is_made_anew_for(state)) => going_with(inventory, object),
+        _ => Vec::new(),
+    }
+}
+
+/// Gives an object a state, or takes it away.
+fn give(inventory: &mut Inventory, object: Object, state: Option<State>) {
+    match state {
+        Some(state) => {
+            inventory.extend(object.comes_with(&state).into_iter().filter(|_| !inventory.contains_key(&object)).collect::<Vec<_>>());
+            inventory.insert(object, state);
+        }
+        None => drop(inventory.remove(&object)),
+    }
 }
 
 /// Lets two sets have each other's name.
@@ -221,8 +352,7 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
     for change in changes {
         match (&change.object, &change.after) {
             (Object::SetPair(one, other), _) => swap(inventory, one, other),
-            (object, Some(state)) => drop(inventory.insert(object.clone(), state.clone())),
-            (object, None) => drop(inventory.remove(object)),
+            (object, state) => give(inventory, object.clone(), state.clone()),
         }
     }
 }
@@ -231,7 +361,16 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
 pub fn follows(change: &Change, lead: &Change) -> bool {
     match (&change.object, &lead.object, &lead.after) {
         (Object::Sysctl(key), Object::Sysctl(leader), Some(State::Value(value))) => leader.makes(value, key).is_some(),
+        (Object::Link(link::Object::Link(dev)), _, Some(State::Link(link::State::Link(lead)))) => lead.peer.as_ref() == Some(dev),
         _ => false,
+    }
+}
+
+/// Says what a change does that whoever asks for it may not expect.
+pub fn remark(change: &Change) -> Option<String> {
+    match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+        _ => None,
     }
 }
 
@@ -250,6 +389,9 @@ impl fmt::Display for Told<'_> {
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
             State::Cgroup(state) => write!(f, "{state}"),
+            State::Netns(state) => write!(f, "{state}"),
+            State::Link(state) => write!(f, "{state}"),
+            State::Tc(state) => write!(f, "{state}"),
         }
     }
 }

@@ -15,8 +15,10 @@ mod nat_masquerade;
 mod port_forward;
 mod redirect_port;
 mod run_isolated;
+mod shaping;
 mod show_firewall;
 mod snat;
+mod sockets;
 
 use std::fs::File;
 use std::io::{Read, Write};
