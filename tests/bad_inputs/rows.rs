@@ -456,11 +456,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     (
         "R18",
         "bits are set behind the first 8",
-        &[
-            r#"link::routes().add("10.1.2.3/8 via 192.0.2.2")"#,
-            r#"link::routes().del("10.1.2.3/8")"#,
-            r#"link::rules().add("to 10.1.2.3/8 lookup 1")"#,
-        ],
+        &[r#"link::routes().add("10.1.2.3/8 via 192.0.2.2")"#, r#"link::routes().del("10.1.2.3/8")"#, r#"link::rules().add("to 10.1.2.3/8 lookup 1")"#],
     ),
     (
         "R19",
