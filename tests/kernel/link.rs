@@ -355,7 +355,11 @@ fn the_last_address_takes_its_routes_along(world: &World) {
     world.undo();
     assert!(ip("addr").contains("203.0.113.1/24") && ip("addr").contains("203.0.113.2/24"));
     std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "0").unwrap();
-    tool("ip", &["-batch", "-"], "route del 10.0.0.0/8\nroute del 10.1.0.0/16\nroute del 2001:db8:9::/64\naddr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "route del 10.0.0.0/8\nroute del 10.1.0.0/16\nroute del 2001:db8:9::/64\naddr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\n",
+    );
 }
 
 fn settings_are_read_as_they_are_set(world: &World) {
@@ -391,7 +395,11 @@ fn settings_are_read_as_they_are_set(world: &World) {
 
 fn links_are_listed_as_ip_lists_them(world: &World) {
     tool("ip", &["-batch", "-"], FOREIGN);
-    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set eth1 master br7\nlink add link right0 name mac0 type macvlan mode private\n");
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "link add br7 type bridge\nlink set eth1 master br7\nlink add link right0 name mac0 type macvlan mode private\n",
+    );
     let said = world.fyke_well(&["--json", "eval", "link::list()"]);
     let ours: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let ours = ours.get("value").unwrap_or(&ours).as_array().unwrap().clone();

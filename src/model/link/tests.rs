@@ -355,10 +355,18 @@ fn what_goes_with_a_link_stands_before_it() {
         "link eth2",
     ];
     assert!(order.map(at).is_sorted(), "{all:?}");
-    for gone in ["route to 10.1.0.0/16", "route to 2001:db8:8::/48 with metric 1024", "route to 10.3.0.0/16 in table 100", "address 198.51.100.1/24 of the link eth3"] {
+    for gone in [
+        "route to 10.1.0.0/16",
+        "route to 2001:db8:8::/48 with metric 1024",
+        "route to 10.3.0.0/16 in table 100",
+        "address 198.51.100.1/24 of the link eth3",
+    ] {
         at(gone);
     }
-    assert!(!all.iter().any(|object| object.contains("192.0.2.0/24") || object.contains("10.4.0.0/16") || object.contains("10.2.0.0/16")), "{all:?}");
+    assert!(
+        !all.iter().any(|object| object.contains("192.0.2.0/24") || object.contains("10.4.0.0/16") || object.contains("10.2.0.0/16")),
+        "{all:?}"
+    );
     // Down is less than gone: a route with a way that is left stays.
     let down = follow(&Object::Setting(eth(1), Setting::Up), &State::Setting(Value::Flag(false)), &host());
     let down: Vec<String> = down.iter().map(|(object, _)| object.to_string()).collect();
