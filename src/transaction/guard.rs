@@ -11,9 +11,10 @@ use super::named::inventory;
 use super::record::Batch;
 use super::select::{Here, Task};
 use super::sites;
-use crate::kernel::Kernel;
 use crate::kernel::recent::Recent;
 use crate::kernel::xt_recent::XtRecent;
+use crate::kernel::{Kernel, processes};
+use crate::model::cgroup;
 use crate::model::ipset::SetName;
 use crate::model::iptables::{Cut, Memory, Patch, Revert, Ruleset, Trusting, walk};
 use crate::model::link;
@@ -109,6 +110,7 @@ impl Guard {
     /// Decides about changes of named objects before they are written.
     pub(super) fn named(&mut self, kernel: &mut dyn Kernel, changes: &[Change]) -> Result<(), Fault> {
         self.judge("write these changes", RUN, |flow| named(flow, changes))?;
+        self.cgroups(kernel, "write these changes", RUN, changes)?;
         self.routing(kernel, "write these changes", RUN, changes)?;
         if self.is_idle() || !changes.iter().any(is_of_sets) {
             return Ok(());
@@ -123,6 +125,19 @@ impl Guard {
             self.judge("write these changes", RUN, |flow| rules(flow, before, after, changes))?;
         }
         Ok(())
+    }
+
+    /// Decides about what a batch does to the processes that hold the login.
+    fn cgroups(&mut self, kernel: &mut dyn Kernel, tried: &str, hint: &str, changes: &[Change]) -> Result<(), Fault> {
+        if self.is_idle() || !changes.iter().any(|change| matches!(change.object, Object::Cgroup(_))) {
+            return Ok(());
+        }
+        let holders: BTreeSet<i32> = self.flows.iter().flatten().flat_map(|flow| flow.holders.iter().copied()).collect();
+        let places: Vec<(i32, cgroup::Group)> = holders.into_iter().filter_map(|pid| Some((pid, place(kernel, pid)?))).collect();
+        self.judge(tried, hint, |flow| {
+            let mine = |pid: &i32| flow.holders.contains(pid);
+            changes.iter().filter_map(|change| of_cgroups(change, &mine, &places)).collect()
+        })
     }
 
     /// Decides about sockets before they are destroyed.
@@ -189,6 +204,7 @@ impl Guard {
         let back: Vec<Change> =
             all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
         self.judge(&tried, UNDO, |flow| named(flow, &back))?;
+        self.cgroups(kernel, &tried, UNDO, &back)?;
         self.routing(kernel, &tried, UNDO, &back)?;
         let is_about = |family: Family, change: &Change| is_of_sets(change) || change.object.table().is_some_and(|(of, _)| of == family);
         let concerns = |family: &Family| all().any(|change| is_about(*family, change));
@@ -265,6 +281,34 @@ fn queues(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
         _ => None,
     };
     changes.iter().filter_map(risk).collect()
+}
+
+/// Finds the group of the unified hierarchy in which a process is.
+fn place(kernel: &mut dyn Kernel, pid: i32) -> Option<cgroup::Group> {
+    let process = processes::identity(pid).ok()??;
+    let scope = cgroup::Scope::Place(process, cgroup::Hierarchy::unified());
+    let found = kernel.named().read(&Scope::Cgroup(scope)).ok()?;
+    found.values().find_map(|state| match state.of_cgroups() {
+        Some(cgroup::State::In(group)) => Some(group.clone()),
+        _ => None,
+    })
+}
+
+/// Finds what a change of groups does to a connection that some processes hold: they go elsewhere, where packets may be dropped; or what is dropped is theirs.
+fn of_cgroups(change: &Change, mine: &dyn Fn(&i32) -> bool, places: &[(i32, cgroup::Group)]) -> Option<Risk> {
+    let Object::Cgroup(object) = &change.object else { return None };
+    let what = match (object, change.after.as_ref().and_then(State::of_cgroups)?) {
+        _ if change.is_claim() => return None,
+        (cgroup::Object::Place(process, _), cgroup::State::In(group)) if mine(&process.pid) => {
+            format!("{process}, which holds it, is moved into the cgroup {group}")
+        }
+        (cgroup::Object::Program(program), _) if program.filter == cgroup::Filter::All => {
+            let (pid, _) = places.iter().find(|(pid, place)| mine(pid) && program.group.holds(place))?;
+            format!("process {pid}, which holds it, is in the cgroup {}, whose packets are dropped", program.group)
+        }
+        _ => return None,
+    };
+    Some(Risk { what, sure: false, origin: change.origin.clone() })
 }
 
 /// Finds what a change does to the link or the address of a connection. Where the link is not known, it may be any.
@@ -402,7 +446,7 @@ mod tests {
 
     fn flow() -> Flow {
         let (peer, here) = ("192.0.2.2:50022".parse().unwrap(), "192.0.2.1:22".parse().unwrap());
-        Flow { peer, here, interface: None, tracking: vec![Tracking::Established] }
+        Flow { peer, here, interface: None, tracking: vec![Tracking::Established], holders: vec![4711] }
     }
 
     /// Does one change to an empty IPv4 filter table, in front of a guard.
@@ -455,6 +499,23 @@ mod tests {
         let mut guard = Guard::new(Stance::Refuse, move || found.pop().unwrap());
         assert_eq!([guard.wake(), guard.wake(), guard.wake(), guard.wake()], [true, true, false, false]);
         assert!(!Guard::new(Stance::Allow, || panic!("nobody asked")).wake());
+    }
+
+    #[test]
+    fn who_holds_the_login_is_not_blocked() {
+        let group = |path: &str| path.parse::<cgroup::Group>().unwrap();
+        let place = |pid, path: &str| {
+            let object = Object::Cgroup(cgroup::Object::Place(cgroup::Process { pid, start: 1 }, cgroup::Hierarchy::unified()));
+            Change::new(object, None, Some(State::Cgroup(cgroup::State::In(group(path)))))
+        };
+        let drop_all = |path: &str| {
+            let program = cgroup::Program { group: group(path), direction: cgroup::Direction::Egress, filter: cgroup::Filter::All };
+            Change::new(Object::Cgroup(cgroup::Object::Program(program)), None, Some(State::Cgroup(cgroup::State::Attached)))
+        };
+        let places = [(4711, group("/user/ssh"))];
+        let is_risky = |change: &Change| of_cgroups(change, &|pid| flow().holders.contains(pid), &places).is_some();
+        assert!(is_risky(&place(4711, "/x")) && is_risky(&drop_all("/user")) && is_risky(&drop_all("/")));
+        assert!(!is_risky(&place(5, "/x")) && !is_risky(&drop_all("/user/other")));
     }
 
     #[test]

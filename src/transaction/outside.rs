@@ -37,7 +37,7 @@ impl Door {
 
     /// Writes a file, after everything that is queued is written. What it held before is gone.
     pub fn write(&self, path: &str, bytes: &[u8], origin: Origin) -> Result<(), Fault> {
-        self.lock().write(path, bytes, &origin)
+        self.lock().there(|it| it.write(path, bytes, &origin))
     }
 
     /// Runs a program, after everything that is queued is written. It is an act that answers: what the program does cannot be lifted.
@@ -58,7 +58,8 @@ impl Transaction {
 
     fn run(&mut self, command: &Command, origin: &Origin) -> Result<Ran, Fault> {
         self.flush()?;
-        let what = self.named_here(format!("ran `{command}`"));
+        let apart = if command.isolated { " in a network without interfaces" } else { "" };
+        let what = self.named_here(format!("ran `{command}`{apart}"));
         self.ledger.act(&what, origin)?;
         let outcome = self.kernel.run(command);
         // Also one that fails may have done something; a plan has not run it.

@@ -1,5 +1,6 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
+mod cgroup;
 mod company;
 pub(crate) mod confirm;
 mod crowd;
@@ -9,7 +10,9 @@ mod import;
 mod ipset;
 mod journal;
 mod link;
+mod link_kinds;
 mod memory;
+pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;
@@ -24,5 +27,6 @@ mod sys;
 mod sysctl;
 mod tc;
 mod traces;
+pub(crate) mod tree;
 mod undo;
 pub(crate) mod world;
