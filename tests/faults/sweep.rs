@@ -11,7 +11,8 @@ use nix::mount::{MntFlags, umount2};
 
 use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, links, plain, queues, sets, sysctls, tool};
+use crate::kernel::shown::{links, queues};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.

@@ -17,6 +17,7 @@ mod ports;
 mod recipes;
 mod rollback;
 mod route;
+pub(crate) mod shown;
 mod sockets;
 mod ssh_rate_limit;
 mod sys;
