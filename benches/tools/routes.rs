@@ -15,7 +15,8 @@ pub(crate) fn all(scratch: &Path) -> Outcome<String> {
     quiet("ip link set many0 up")?;
     quiet("ip link set many1 up")?;
     quiet("ip addr add 192.0.2.1/24 dev many0")?;
-    let routes: Vec<String> = (0..RULES).map(|number| format!("10.{}.{}.0/24 via 192.0.2.2 dev many0", number / 256, number % 256)).collect();
+    let routes: Vec<String> =
+        (0..RULES).map(|number| format!("10.{}.{}.0/24 via 192.0.2.2 dev many0", number / 256, number % 256)).collect();
     let listed = routes.iter().map(|route| format!("\"{route}\"")).collect::<Vec<_>>().join(",\n");
     let add = script(scratch, "routes.rhai", &format!("link::routes().add([\n{listed}\n]);\n"))?;
     let batch = |verb: &str| script(scratch, verb, &routes.iter().map(|route| format!("route {verb} {route}\n")).collect::<String>());
@@ -35,7 +36,12 @@ pub(crate) fn all(scratch: &Path) -> Outcome<String> {
     let [theirs_add, theirs_del, run, undo] = times.map(median);
     let row = |name: &str, ours: f64, theirs: f64, goal: Option<f64>| Row { name: name.to_owned(), times: Medians { ours, theirs }, goal };
     Ok(table(&[
-        row("10,000 routes added and taken away again, both journaled, against `ip -batch`", run + undo, theirs_add + theirs_del, Some(GOAL)),
+        row(
+            "10,000 routes added and taken away again, both journaled, against `ip -batch`",
+            run + undo,
+            theirs_add + theirs_del,
+            Some(GOAL),
+        ),
         row("of these: added in one `add`, against `ip -batch`", run, theirs_add, None),
         row("of these: the undo, against `ip -batch`", undo, theirs_del, None),
     ]))

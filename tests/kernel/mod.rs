@@ -1,7 +1,7 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
 mod company;
-mod confirm;
+pub(crate) mod confirm;
 mod crowd;
 mod examples;
 mod guard;
@@ -9,6 +9,7 @@ mod import;
 mod ipset;
 mod journal;
 mod link;
+mod link_kinds;
 mod memory;
 pub(crate) mod names;
 mod netns;
@@ -18,6 +19,7 @@ mod ports;
 mod recipes;
 mod rollback;
 mod route;
+pub(crate) mod shown;
 mod sockets;
 mod ssh_rate_limit;
 mod sys;

@@ -121,7 +121,7 @@ fn links_are_made_as_ip_makes_them() {
     for (words, index, captured) in cases {
         let (dev, made) = link(words, index);
         println!("{words}");
-        Captured(captured).is(&super::link::add(&dev, &made), HEADER);
+        Captured(captured).is(&super::link::add(&dev, &made, &|_| None), HEADER);
     }
 }
 
@@ -248,7 +248,10 @@ fn a_list_that_is_torn_is_read_again() {
         Ok(number)
     });
     assert!(never.is_err() && number == READS);
-    assert_eq!(whole(|| Err::<((), Dump), _>(io::Error::from_raw_os_error(libc::ENOBUFS))).unwrap_err().raw_os_error(), Some(libc::ENOBUFS));
+    assert_eq!(
+        whole(|| Err::<((), Dump), _>(io::Error::from_raw_os_error(libc::ENOBUFS))).unwrap_err().raw_os_error(),
+        Some(libc::ENOBUFS)
+    );
 }
 
 /// What is written is what a list of the kernel says of it.
