@@ -271,7 +271,7 @@ impl World {
             recent,
             sysctls: sysctls(),
             sets: sets(),
-            namespaces: super::names::namespaces(),
+            namespaces: namespaces(),
             links: links(),
             queues: queues(),
         }
