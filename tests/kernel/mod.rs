@@ -12,7 +12,6 @@ mod journal;
 mod link;
 mod link_kinds;
 mod memory;
-pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;
