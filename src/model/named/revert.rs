@@ -29,9 +29,13 @@ impl Way<'_> {
     }
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
-        if !self.touched.contains_key(object) {
-            self.touched.insert(object.clone(), then.is_some());
-            self.made.push(Change::new(object.clone(), now, then));
+        match self.touched.insert(object.clone(), then.is_some()) {
+            None => self.made.push(Change::new(object.clone(), now, then)),
+            // What was to get another state goes all the same with what it is in.
+            Some(true) if then.is_none() => {
+                self.made.iter_mut().filter(|change| change.object == *object).for_each(|change| change.after = None);
+            }
+            Some(was_there) => drop(self.touched.insert(object.clone(), was_there)),
         }
     }
 
