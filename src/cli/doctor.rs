@@ -1,6 +1,7 @@
 //! `fyke doctor`: what this kernel and this user can do, and the cure for what is missing.
 
 mod journal;
+mod sockets;
 
 use serde_json::json;
 
@@ -11,9 +12,9 @@ use crate::kernel::process::{self, Limits, Page};
 use crate::kernel::xtables::backend::{self, Choice, Report};
 use crate::kernel::xtables::live::Reader;
 use crate::kernel::xtables::{Ask, Backend, Source, Verdict};
-use crate::kernel::{identity, sandbox};
+use crate::kernel::{identity, sandbox, tc as queues};
 use crate::model::iptables::{ChainName, ChainRef, Table, Words};
-use crate::model::{Family, Fault, Kind};
+use crate::model::{Family, Fault, Kind, tc};
 
 /// What recipes lean on, by the name of the module that a kernel may lack.
 const MATCHES: &[(&str, &str)] = &[
@@ -25,6 +26,9 @@ const MATCHES: &[(&str, &str)] = &[
     ("comment", "-m comment --comment fyke"),
     ("LOG", "-j LOG"),
 ];
+
+/// The kinds of qdiscs that recipes lean on.
+const QUEUES: &[&str] = &["tbf", "htb", "netem", "fq_codel", "ingress"];
 
 /// One line of the diagnosis.
 struct Line {
@@ -50,6 +54,8 @@ fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>)
     lines.extend(backends());
     lines.extend(abilities());
     lines.extend(matches(options));
+    lines.extend(sockets::lines());
+    lines.extend(queues());
     if screen.json {
         let document = lines.iter().map(|line| {
             json!({ "room": line.room, "what": line.what, "ok": line.found.is_ok(), "found": line.found.as_ref().ok(), "fault": line.found.as_ref().err() })
@@ -149,6 +155,21 @@ fn matches(options: &Options) -> Vec<Line> {
         Ok(verdicts) => MATCHES.iter().map(|(name, _)| *name).zip(verdicts.into_iter().map(Ok)).map(line).collect(),
         Err(fault) => vec![line(("matches", Err(fault)))],
     }
+}
+
+/// Asks the kernel, in a namespace made for it, for the kinds of qdiscs that recipes lean on.
+fn queues() -> Vec<Line> {
+    let line = |name: &&str| {
+        let kind = tc::Kind::listed(name);
+        let why = "a network namespace to try it in cannot be made here";
+        let found = match queues::has(&kind) {
+            Some(true) => Ok("is there".to_owned()),
+            Some(false) => Err(queues::lacks(&kind)),
+            None => Err(Fault::new(Kind::Permission, format!("try the qdisc {kind}"), why)),
+        };
+        Line { room: "tc", what: (*name).to_owned(), found }
+    };
+    QUEUES.iter().map(line).collect()
 }
 
 fn ask(words: &str) -> Ask {

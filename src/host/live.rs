@@ -10,17 +10,40 @@ use crate::kernel::{files, link, sysctl};
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
-use crate::model::{Family, Object};
+use crate::model::{Family, Object, netns, tc};
 use crate::transaction::{Query, Reading};
 
 /// Targets that every iptables has, by table where they are bound to one.
 const TARGETS: &[&str] = &["ACCEPT", "DROP", "REJECT", "LOG", "RETURN", "MARK", "DNAT", "SNAT", "MASQUERADE", "REDIRECT"];
 const PROTOCOLS: &[&str] = &["tcp", "udp", "icmp", "icmpv6", "all"];
 const STATES: &[&str] = &["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
+const SOCKETS: &[&str] = &["tcp", "udp", "raw", "unix", "packet"];
+const SOCKET_STATES: &[&str] = &[
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "unconnected",
+    "close-wait",
+    "last-ack",
+    "listening",
+    "closing",
+    "all",
+    "connected",
+    "synchronized",
+    "bucket",
+    "big",
+];
 const POLICIES: &[&str] = &["ACCEPT", "DROP"];
 const TABLES: &[&str] = &["filter", "nat", "mangle", "raw", "security"];
 /// What the words of a rule begin with most often.
 const OPTIONS: &[&str] = &["-p", "-s", "-d", "-i", "-o", "-m", "-j", "--dport", "--sport", "--ctstate", "--limit"];
+
+/// What a command of tc(8) begins with, and how it tells a place.
+const VERBS: &[&str] = &["add", "change", "replace", "del"];
+const PLACES: &[&str] = &["dev", "root", "parent", "handle", "classid"];
 
 /// What a string is about to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +54,17 @@ pub(super) enum Named {
     Interface,
     Protocol,
     State,
+    /// What a socket speaks.
+    Socket,
+    /// The state of a socket.
+    SocketState,
+    /// Which sockets are meant.
+    SocketFilter,
     Policy,
     List,
     Set,
+    /// A network namespace, by its name.
+    Netns,
     /// A kernel parameter, by its key.
     Parameter,
     /// A folder of kernel parameters, by its key.
@@ -43,6 +74,8 @@ pub(super) enum Named {
     File,
     /// The words of a rule, of which the last is about to be typed.
     Rule,
+    /// The words of a command of tc(8), of which the last is about to be typed.
+    Queue,
     Nothing,
 }
 
@@ -51,7 +84,9 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
     let word = |at: usize| before.get(at).filter(|piece| piece.kind == Kind::Word).map_or("", |piece| &text[piece.range.clone()]);
     match before.split_last() {
         Some((last, _)) if last.kind == Kind::Word && &text[last.range.clone()] == "import" => return Named::Module,
-        Some((colon, keys)) if &text[colon.range.clone()] == ":" => return of_key(word(keys.len().wrapping_sub(1))),
+        Some((colon, keys)) if &text[colon.range.clone()] == ":" => {
+            return of_key(room_around(text, keys), word(keys.len().wrapping_sub(1)));
+        }
         _ => {}
     }
     let (mut depth, mut first) = (0, true);
@@ -73,8 +108,26 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
     Named::Nothing
 }
 
-fn of_key(key: &str) -> Named {
+/// Finds the room of the call in whose map or array the end of some pieces lies; none where it is no function of a room.
+fn room_around<'a>(text: &'a str, before: &[Piece]) -> &'a str {
+    let word = |at: usize| before.get(at).map_or("", |piece| &text[piece.range.clone()]);
+    let mut depth = 0;
+    for (at, piece) in before.iter().enumerate().rev() {
+        match piece.kind {
+            Kind::Close => depth += 1,
+            Kind::Open if depth > 0 => depth -= 1,
+            Kind::Open if word(at) == "(" => return if at >= 3 && word(at - 2) == "::" { word(at - 3) } else { "" },
+            _ => {}
+        }
+    }
+    ""
+}
+
+fn of_key(room: &str, key: &str) -> Named {
     match key {
+        "proto" if room == "sockets" => Named::Socket,
+        "state" if room == "sockets" => Named::SocketState,
+        "interface" if room == "sockets" => Named::Interface,
         "jump" => Named::Target,
         "in_interface" | "out_interface" | "dev" | "iif" | "oif" | "master" | "link" => Named::Interface,
         "proto" => Named::Protocol,
@@ -89,10 +142,14 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
     match (room, function) {
         ("sysctl", "get" | "find" | "set" | "ensure") if first => Named::Parameter,
         ("sysctl", "list") => Named::Folder,
+        ("tc", "device") if first => Named::Interface,
+        ("tc", "qdisc" | "class") if first => Named::Queue,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
+        ("sockets", "list" | "find" | "get" | "destroy") if first => Named::SocketFilter,
+        ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
         ("link", "get" | "find" | "del" | "absent") => Named::Interface,
-        ("sysctl" | "ipset" | "link", _) => Named::Nothing,
+        ("sysctl" | "ipset" | "netns" | "link" | "tc" | "sockets" | "ports", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -123,6 +180,19 @@ pub(super) fn in_rule(words: &str) -> Named {
     }
 }
 
+/// Tells what the last of the words of a command of tc(8) stands for, by the word in front of it.
+pub(super) fn in_command(words: &str) -> Named {
+    match words.split_whitespace().next_back() {
+        Some("dev") => Named::Interface,
+        _ => Named::Queue,
+    }
+}
+
+/// Lists the kinds of qdiscs.
+fn kinds() -> Vec<String> {
+    tc::KINDS.iter().map(|kind| (*kind).to_owned()).collect()
+}
+
 impl Host {
     /// Lists the names that a string can have that begins so, in some families of a table.
     pub(super) fn names(&self, named: Named, table: (&[Family], Table), start: &str) -> Vec<String> {
@@ -133,18 +203,22 @@ impl Host {
             Named::Interface => link::names(),
             Named::Protocol => owned(PROTOCOLS),
             Named::State => owned(STATES),
+            Named::Socket => owned(SOCKETS),
+            Named::SocketState => owned(SOCKET_STATES),
             Named::Policy => owned(POLICIES),
             Named::List => match self.session.door().read(Query::RecentLists) {
                 Ok(Reading::RecentLists(lists)) => lists,
                 _ => Vec::new(),
             },
             Named::Set => self.sets(),
+            Named::Netns => self.namespaces(),
             Named::Parameter => parameters(start),
             Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
             Named::File => paths(start),
             Named::Rule => owned(OPTIONS),
-            Named::Nothing => Vec::new(),
+            Named::Queue => owned(VERBS).into_iter().chain(owned(PLACES)).chain(kinds()).collect(),
+            Named::SocketFilter | Named::Nothing => Vec::new(),
         };
         all.into_iter().filter(|name| name.starts_with(start)).collect()
     }
@@ -166,6 +240,14 @@ impl Host {
     fn sets(&self) -> Vec<String> {
         let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Sets)) else { return Vec::new() };
         let name = |object: &Object| if let Object::Set(name) = object { Some(name.to_string()) } else { None };
+        found.keys().filter_map(name).collect()
+    }
+
+    fn namespaces(&self) -> Vec<String> {
+        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Netns(netns::Scope::Names))) else {
+            return Vec::new();
+        };
+        let name = |object: &Object| if let Object::Netns(netns::Object::Name(name)) = object { Some(name.to_string()) } else { None };
         found.keys().filter_map(name).collect()
     }
 }
@@ -230,10 +312,21 @@ mod tests {
         assert_eq!(of("ipset::find(\""), Named::Set);
         assert_eq!(of("ipset::swap(\"a\", \""), Named::Set);
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
+        assert_eq!(of("netns::enter(\"b"), Named::Netns);
+        assert_eq!(of("netns::add(\"b"), Named::Nothing);
         assert_eq!([of("link::get(\""), of("link::del(\"e"), of("r.add(#{ dev: \"")], [Named::Interface; 3]);
         assert_eq!(of("link::add(\""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
+        assert_eq!(of("sockets::list(#{ proto: \"tcp\", state: \""), Named::SocketState);
+        assert_eq!(of("sockets::list(#{ proto: [\"tcp\", \""), Named::Nothing);
+        assert_eq!((of("sockets::get(#{ proto: \""), of("c.append(#{ proto: \"")), (Named::Socket, Named::Protocol));
+        assert_eq!((of("sockets::find(\""), of("f(sockets::list(), #{ state: \"")), (Named::SocketFilter, Named::State));
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
+        assert_eq!(
+            (of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")),
+            (Named::Interface, Named::Queue, Named::Queue)
+        );
+        assert_eq!((in_command("add dev "), in_command("add dev eth0 ")), (Named::Interface, Named::Queue));
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
     }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Kernel;
 use super::named::{self, Named};
 use super::recent::{self, Recent};
+use super::sockets::Sockets;
 use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
 use crate::model::named::{Inventory, Scope};
-use crate::model::{Change, Family, Fault, Kind, Object, State};
+use crate::model::sockets::{Filter, Holders, Socket};
+use crate::model::{Change, Family, Fault, Kind, Object, State, tc};
 
 /// What a shadow lies over.
 pub trait Below: Send {
@@ -21,6 +23,9 @@ pub trait Below: Send {
 
     /// The lists of remembered sources; only its reading half is used.
     fn recent(&mut self) -> &mut dyn Recent;
+
+    /// The sockets; only its reading half is used.
+    fn sockets(&mut self) -> &mut dyn Sockets;
 }
 
 /// A kernel in memory.
@@ -53,6 +58,11 @@ impl Shadow {
         Ok(self.rulesets.entry(family).or_insert(fresh))
     }
 
+    /// Gives the named objects that were written and are there.
+    pub fn named_objects(&self) -> Vec<Object> {
+        self.written.iter().filter(|(_, state)| state.is_some()).map(|(object, _)| object.clone()).collect()
+    }
+
     /// Numbers the entries from 1 and forgets tags that do not count, as a listing does.
     fn relist(&self, set: &Ruleset) -> Ruleset {
         let mut listed = set.clone();
@@ -77,6 +87,10 @@ impl Kernel for Shadow {
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
 }
@@ -129,9 +143,15 @@ impl Xtables for Shadow {
     }
 }
 
+/// Gives what a fresh namespace has: a loopback device, and nothing on it.
+fn fresh(scope: &Scope) -> Inventory {
+    let lo = Object::Tc(tc::Object::Device(tc::Device::listed("lo")));
+    if scope.covers(&lo) { Inventory::from([(lo, State::Tc(tc::State::Link(1)))]) } else { Inventory::new() }
+}
+
 impl named::Source for Shadow {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
-        let mut found = self.below.as_mut().map_or_else(|| Ok(Inventory::new()), |below| below.named().read(scope))?;
+        let mut found = self.below.as_mut().map_or_else(|| Ok(fresh(scope)), |below| below.named().read(scope))?;
         for (object, state) in self.written.iter().filter(|(object, _)| scope.covers(object)) {
             match state {
                 Some(state) => drop(found.insert(object.clone(), state.clone())),
@@ -140,12 +160,26 @@ impl named::Source for Shadow {
         }
         Ok(found)
     }
+
+    fn counted(&mut self, device: &tc::Device) -> Result<Vec<(tc::Object, tc::Counted)>, Fault> {
+        let is_planned = |object: &Object| matches!(object, Object::Tc(object) if object.device() == device);
+        let planned = self.written.keys().any(is_planned);
+        match self.below.as_mut().filter(|_| !planned) {
+            Some(below) => below.named().counted(device),
+            None => {
+                Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it"))
+            }
+        }
+    }
 }
 
 impl Named for Shadow {
     fn write(&mut self, changes: &[Change]) -> Result<(), named::Refusal> {
         for change in changes {
             let Object::SetPair(..) = change.object else {
+                if let (None, Some(after)) = (&change.before, &change.after) {
+                    self.written.extend(change.object.comes_with(after).into_iter().map(|(object, state)| (object, Some(state))));
+                }
                 self.written.insert(change.object.clone(), change.after.clone());
                 continue;
             };
@@ -180,6 +214,25 @@ impl Recent for Shadow {
     }
 }
 
+impl Sockets for Shadow {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<Socket>, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Vec::new()), |below| below.sockets().list(filter))
+    }
+
+    fn details(&mut self, socket: &Socket) -> Result<Option<Socket>, Fault> {
+        self.below.as_mut().map_or(Ok(None), |below| below.sockets().details(socket))
+    }
+
+    fn holders(&mut self) -> Result<Holders, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Holders::new()), |below| below.sockets().holders())
+    }
+
+    /// Destroys none, and tells how many there would be.
+    fn destroy(&mut self, sockets: &[Socket]) -> Result<usize, Fault> {
+        Ok(sockets.len())
+    }
+}
+
 /// A shadow that can be looked at, and changed as another program would, while a door has it. The door takes it for a kernel that judges by
 /// itself, as the live one does, and so goes the way of a run.
 #[derive(Clone, Default)]
@@ -207,6 +260,10 @@ impl Kernel for Shared {
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
 }
@@ -239,6 +296,10 @@ impl named::Source for Shared {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         named::Source::read(&mut *self.lock(), scope)
     }
+
+    fn counted(&mut self, device: &tc::Device) -> Result<Vec<(tc::Object, tc::Counted)>, Fault> {
+        named::Source::counted(&mut *self.lock(), device)
+    }
 }
 
 impl Named for Shared {
@@ -258,5 +319,23 @@ impl Recent for Shared {
 
     fn edit(&mut self, list: &str, edit: &recent::Edit) -> Result<(), Fault> {
         self.lock().edit(list, edit)
+    }
+}
+
+impl Sockets for Shared {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<Socket>, Fault> {
+        self.lock().list(filter)
+    }
+
+    fn details(&mut self, socket: &Socket) -> Result<Option<Socket>, Fault> {
+        self.lock().details(socket)
+    }
+
+    fn holders(&mut self) -> Result<Holders, Fault> {
+        self.lock().holders()
+    }
+
+    fn destroy(&mut self, sockets: &[Socket]) -> Result<usize, Fault> {
+        self.lock().destroy(sockets)
     }
 }

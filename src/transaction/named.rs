@@ -16,6 +16,8 @@ pub(super) struct Queue {
     read: BTreeSet<Scope>,
     /// The sets that were found in the kernel.
     there: BTreeSet<Object>,
+    /// Whether something is queued that makes others go with it: they are not made again in the same batch.
+    others_go: bool,
 }
 
 impl Queue {
@@ -48,9 +50,12 @@ impl Queue {
         for edit in edits {
             let scopes = edit.object().scopes();
             let done = scopes.iter().try_for_each(|scope| self.load(scope, kernel)).and_then(|()| edit.apply(&mut self.wanted));
-            if let Err(fault) = done {
-                self.edits.truncate(earlier);
-                return self.read_again(kernel).and(Err(fault));
+            match done {
+                Ok(touched) => self.others_go |= touched.len() > 1,
+                Err(fault) => {
+                    self.edits.truncate(earlier);
+                    return self.read_again(kernel).and(Err(fault));
+                }
             }
             self.edits.push((edit, origin.clone()));
         }
@@ -68,7 +73,7 @@ impl Queue {
 
     /// Tells whether what is queued has to be written before an edit.
     pub(super) fn is_to_be_written_before(&self, edit: &Edit) -> bool {
-        edit.needs_a_batch(&self.edits, &self.wanted)
+        self.others_go && edit.may_follow_others_that_went() || edit.needs_a_batch(&self.edits, &self.wanted)
     }
 
     /// Tells whether an object that can hold others is there without what is queued.
@@ -115,10 +120,12 @@ impl Transaction {
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;
-        let present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
+        let mut present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
+        ledger.recall(&mut present)?;
         let wish = wish(&present, &named.edits)?;
         let mut changes = wish.changes;
         changes.extend(ledger.relied_on(wish.claims)?);
+        changes.iter_mut().for_each(|change| change.netns = ledger.label());
         if let Some(met) = company::in_the_way(&ledger.others()?, &changes) {
             return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
         }

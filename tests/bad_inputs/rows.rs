@@ -56,6 +56,49 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"input.append(#{ proto: "tcp", dport: true })"#,
         ],
     ),
+    (
+        "R10",
+        "port 0 stands for any port, and nobody can have it",
+        &["ports::ensure_reserved(0)", r#"ports::add_reserved("0-5")"#, "ports::set_range(0..=5000)", "port_set([22, 0])"],
+    ),
+    (
+        "R11",
+        "a port is a number from 0 to 65535",
+        &[
+            r#"port_set(" 22")"#,
+            r#"port_set("0x16")"#,
+            r#"ports::ensure_reserved("22;id")"#,
+            "port_set(65536)",
+            "port_set(-1)",
+            r#"port_set("ssh")"#,
+        ],
+    ),
+    ("R12", "the wrong way round", &[r#"port_set("22-21")"#, "ports::set_range(6000..=5000)", r#"ports::ensure_reserved("1,4:3")"#]),
+    (
+        "R13",
+        "a port is a number from 0 to 65535",
+        &[r#"port_set(":")"#, r#"port_set("5-")"#, r#"port_set("-5")"#, r#"port_set("1-2-3")"#, r#"port_set("1,,2")"#, r#"port_set("")"#],
+    ),
+    (
+        "R47",
+        "cannot ",
+        &[
+            r#"sockets::list("sport => :22")"#,
+            r#"sockets::list("sport = :22-21")"#,
+            r#"sockets::list("dport = :65536")"#,
+            r#"sockets::list(#{ port: 22..=21 })"#,
+            r#"sockets::list(#{ proto: "255" })"#,
+            r#"sockets::list(#{ family: 255 })"#,
+            r#"sockets::list(#{ state: "open" })"#,
+            r#"sockets::list(#{ peer_address: "1.2.3" })"#,
+            r#"sockets::list(#{ uid: -1 })"#,
+            r#"sockets::list(#{ mark: 4294967296 })"#,
+            r#"sockets::list(22)"#,
+            r#"sockets::destroy(#{})"#,
+            r#"sockets::destroy("")"#,
+            r#"sockets::destroy([22])"#,
+        ],
+    ),
     ("R11", "as a port: ", &[r#"input.append(#{ proto: "tcp", dport: " 22" })"#, r#"input.append(#{ proto: "tcp", dport: "0x16" })"#]),
     (
         "R12",
@@ -439,6 +482,42 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"parse_json("{")"#,
         ],
     ),
+    (
+        "R35",
+        "as the name of a network namespace: ",
+        &[
+            r#"netns::add("")"#,
+            r#"netns::add(".")"#,
+            r#"netns::add("..")"#,
+            r#"netns::add("a/b")"#,
+            r#"netns::add("../x")"#,
+            r#"let n = "n"; n.pad(256, "n"); netns::add(n)"#,
+            r#"netns::add("a\x00b")"#,
+            r#"netns::add("-x")"#,
+            r#"netns::ensure("../x")"#,
+            r#"netns::del("..")"#,
+            r#"netns::absent("a/b")"#,
+            r#"netns::destroy("/run/netns/client")"#,
+            r#"netns::find("/proc/1/ns/net")"#,
+            r#"netns::enter("..", || 1)"#,
+        ],
+    ),
+    ("R35", "as the number of a process", &["netns::of_pid(0)", "netns::of_pid(-1)", "netns::of_pid(4194305)"]),
+    (
+        "R35",
+        "cannot ",
+        &[
+            r#"netns::get("/dev/null")"#,
+            r#"netns::get("/proc/self/ns/mnt")"#,
+            r#"netns::get("nowhere")"#,
+            r#"netns::enter("nowhere", || 1)"#,
+            r#"netns::del("nowhere")"#,
+            r#"netns::del("client", #{ forced: true })"#,
+            r#"netns::del("client", #{ force: 1 })"#,
+            r#"netns::get("client").exec("", [])"#,
+            r#"netns::get("client").exec("ip link", [])"#,
+        ],
+    ),
 ];
 
 /// Rules that are taken, each as the kernel then lists it.
@@ -457,6 +536,12 @@ pub(super) const TAKEN: &[(&str, &str, &str)] = &[
 
 /// Rows that other tests prove.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
+    ("R14", "model::ports::set::tests::many_holes_take_no_longer"),
+    ("R15", "kernel::ports::what_is_in_use_is_named_with_who_has_it"),
+    ("R36", "kernel::netns::what_a_killed_tool_left_half_made_is_finished_or_taken_away"),
+    ("R37", "kernel::netns::who_is_inside_is_not_turned_out"),
+    ("R32", "kernel::tc::a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched"),
+    ("R33", "kernel::tc::what_a_root_gave_way_for_comes_back_with_all_that_was_in_it"),
     ("R45", "kernel::guard"),
     ("R48", "kernel::rollback"),
     ("R49", "kernel::company::two_at_once_lose_nothing"),
@@ -485,10 +570,6 @@ pub(super) const HOSTILE: &[&str] =
 
 /// Rows that no test proves yet, with the reason.
 pub(super) const LATER: &[(&str, &str)] = &[
-    ("R14", "sets of ports are values of a later room"),
-    ("R15", "ports are reserved by a later room"),
-    ("R30", "tc is a later room"),
-    ("R31", "tc is a later room"),
     ("R44", "a million rules take minutes with a debug build"),
     ("C09", "nothing asks for a permission yet"),
     ("C10", "nothing asks for a permission yet"),

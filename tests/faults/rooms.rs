@@ -35,6 +35,9 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
+    Room { name: "ports", covers: &["ports"], recipe: PORTS, code: 0, before: FOREIGN },
+    Room { name: "netns", covers: &["netns"], recipe: NAMESPACES, code: 0, before: FOREIGN },
+    Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
     Room { name: "link", covers: &["link"], recipe: LINKS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
@@ -113,6 +116,59 @@ ipset::delete_set("spare");
 ipset::absent_set("other");
 "#;
 
+/// Sets the ephemeral range, reserves ports, its own and beside those of others, and sets some free, in two batches.
+const PORTS: &str = r#"
+ports::set_range("20000-30000");
+ports::add_reserved("9000-9003");
+ports::del_reserved(7000);
+commit();
+ports::ensure_range("20000-29999");
+ports::ensure_reserved([9003, 9100]);
+ports::absent_reserved([7001, 9000]);
+"#;
+
+/// Makes namespaces, takes them away and works in them: one of its own, and one of others that it then takes away.
+const NAMESPACES: &str = r#"
+let blue = netns::add("blue");
+blue.run(|| {
+    sysctl::set("net.ipv4.ip_forward", 1);
+    iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+});
+netns::enter("foreign", || iptables::table("filter").chain("INPUT").append("-p tcp --dport 8 -j DROP"));
+netns::ensure("half");
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 9 -j DROP");
+netns::del("foreign");
+netns::absent("spare");
+"#;
+
+/// What other programs have queueing, as `tc -batch` takes it.
+pub(crate) const QUEUED: &str = "\
+qdisc add dev eth0 root handle 1: htb default 20
+class add dev eth0 parent 1: classid 1:1 htb rate 10mbit
+class add dev eth0 parent 1:1 classid 1:10 htb rate 5mbit
+class add dev eth0 parent 1:1 classid 1:20 htb rate 5mbit ceil 10mbit
+qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 7
+qdisc add dev eth0 ingress
+qdisc add dev eth1 root handle 1: tbf rate 1mbit burst 5kb limit 9kb
+";
+
+/// Puts queues in the place of others, changes classes, and takes both away.
+const QUEUES: &str = r#"
+let eth0 = tc::device("eth0");
+eth0.ensure_class("1:20", "parent 1:1 htb rate 3mbit");
+eth0.add_class("1:30", "parent 1:1 htb rate 1mbit");
+eth0.add("1:30", "handle 30: bfifo limit 9kb");
+eth0.del_class("1:10");
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+eth0.ensure("root", "tbf rate 8mbit burst 16kb limit 99kb");
+eth0.del("ingress");
+tc::qdisc(["replace dev eth1 root handle 1: htb", "add dev eth1 clsact"]);
+tc::class("add dev eth1 classid 1:1 htb rate 1mbit");
+commit();
+eth0.absent("root");
+tc::device("eth1").absent_class("1:1");
+"#;
+
 /// Makes, sets and takes away links, addresses, neighbours, routes and rules, its own and those of others, in two batches.
 const LINKS: &str = r#"
 let ours = link::add("ours0 mtu 1400 address 02:00:5e:10:00:75 type veth peer name theirs0");
@@ -133,7 +189,6 @@ link::del("spare1");
 link::absent("spare0");
 "#;
 
-/// Changes something twice, and fails: what is disturbed is the rollback.
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.
 const THROWS: &str = r#"
 let filter = iptables::both("filter");

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Instant;
 
-use super::rooms::Room;
+use nix::mount::{MntFlags, umount2};
+
+use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::listing::links;
+use crate::kernel::shown::{links, queues};
 use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
 use crate::program::Said;
 
@@ -28,6 +32,9 @@ add other 198.51.100.0/24
 create spare hash:ip timeout 0
 add spare 192.0.2.9
 ";
+
+/// Ports that other programs have reserved.
+const RESERVED: (&str, &str) = ("/proc/sys/net/ipv4/ip_local_reserved_ports", "7000-7002");
 
 /// What other programs have as links, with what is on them. What the kernel would choose at random is chosen here.
 const LINKS: &str = "\
@@ -87,7 +94,7 @@ impl<'a> Stage<'a> {
         let recipe: Vec<String> = room.text().map_or_else(own, |text| vec![world.recipe(room.name, text)]);
         let run = [vec!["run".to_owned()], recipe].concat();
         let mut stage = Self { world, room, run, before: String::new(), after: String::new() };
-        let _ = fs::remove_dir_all("/run/fyke");
+        forget();
         stage.wipe();
         stage.set();
         stage.before = stage.state();
@@ -122,6 +129,16 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        fs::write(RESERVED.0, "\n").unwrap();
+        for name in names().iter().filter(|name| *name != "client") {
+            let path = format!("/run/netns/{name}");
+            let _ = umount2(path.as_str(), MntFlags::MNT_DETACH);
+            fs::remove_file(path).unwrap();
+        }
+        for place in [["eth0", "root"], ["eth0", "ingress"], ["eth1", "root"], ["eth1", "clsact"]] {
+            // Where nothing is, nothing is taken away.
+            let _ = Command::new("tc").args(["qdisc", "del", "dev"]).args(place).output().unwrap();
+        }
         // What is not there need not be taken away.
         let gone = self.world.folder.file("gone", LINKS_GONE);
         let _ = std::process::Command::new("ip").args(["-force", "-batch", &gone]).output().unwrap();
@@ -138,6 +155,17 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         tool("ipset", &["restore"], SETS);
+        fs::write(RESERVED.0, RESERVED.1).unwrap();
+        // What only one room is about costs all the others time.
+        if self.room.name == "netns" {
+            for name in ["foreign", "spare"] {
+                tool("ip", &["netns", "add", name], "");
+            }
+            let program = format!("iptables-{}", self.world.backend.name());
+            tool("ip", &["netns", "exec", "foreign", &program, "-A", "INPUT", "-p", "tcp", "--dport", "6", "-j", "DROP"], "");
+            fs::File::create("/run/netns/half").unwrap().set_permissions(fs::Permissions::from_mode(0)).unwrap();
+        }
+        tool("tc", &["-batch", "-"], QUEUED);
         tool("ip", &["-batch", "-"], LINKS);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
@@ -146,7 +174,7 @@ impl<'a> Stage<'a> {
 
     /// Puts the world back to where the recipe has not been run.
     pub(crate) fn reset(&self) {
-        let _ = fs::remove_dir_all("/run/fyke");
+        forget();
         if self.state() != self.before {
             self.wipe();
             self.set();
@@ -186,8 +214,41 @@ impl<'a> Stage<'a> {
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
+        state.extend(names().iter().filter(|name| *name != "client").map(|name| inside(name, backend)));
+        state.extend(files("/run/fyke/netns").iter().map(|_| "one is kept aside".to_owned()));
+        state.extend(queues());
         state.extend(links());
         without_indices(&without_run(&state.join("\n")))
+    }
+}
+
+/// Forgets all that fyke remembers: its journal, and the namespaces that it keeps aside.
+fn forget() {
+    for name in files("/run/fyke/netns") {
+        let _ = umount2(format!("/run/fyke/netns/{name}").as_str(), MntFlags::MNT_DETACH);
+    }
+    let _ = fs::remove_dir_all("/run/fyke");
+}
+
+fn files(folder: &str) -> Vec<String> {
+    let mut found: Vec<String> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    found
+}
+
+fn names() -> Vec<String> {
+    files("/run/netns")
+}
+
+/// Gives what is in a namespace: its rules, and a parameter; or that it is none.
+fn inside(name: &str, backend: &str) -> String {
+    let run = |words: &[&str]| Command::new("ip").args(["netns", "exec", name]).args(words).output().unwrap();
+    let rules = run(&[&format!("iptables-{backend}-save")]);
+    let forward = run(&["cat", "/proc/sys/net/ipv4/ip_forward"]);
+    match rules.status.success() {
+        true => format!("namespace {name}: {}{}", plain(&String::from_utf8_lossy(&rules.stdout)), String::from_utf8_lossy(&forward.stdout)),
+        false => format!("namespace {name}: none"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
 mod company;
-mod confirm;
+pub(crate) mod confirm;
 mod crowd;
 mod examples;
 mod guard;
@@ -10,16 +10,21 @@ mod ipset;
 mod journal;
 mod link;
 mod link_kinds;
-pub(crate) mod listing;
 mod memory;
+pub(crate) mod names;
+mod netns;
 mod persist;
 mod plan;
+mod ports;
 mod recipes;
 mod rollback;
 mod route;
+pub(crate) mod shown;
+mod sockets;
 mod ssh_rate_limit;
 mod sys;
 mod sysctl;
+mod tc;
 mod traces;
 mod undo;
 pub(crate) mod world;

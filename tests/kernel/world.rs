@@ -23,7 +23,8 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
-use super::listing::links;
+pub(crate) use super::shown::{links, sets, sysctls};
+use super::shown::{namespaces, queues};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
@@ -144,14 +145,16 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
 }
 
 /// All that iptables and nft know of a world, as text without counters. Equal texts are equal states.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     nft: Vec<String>,
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
+    namespaces: Vec<String>,
     links: Vec<String>,
+    queues: Vec<String>,
 }
 
 impl State {
@@ -262,7 +265,16 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets(), links: links() }
+        State {
+            nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")),
+            rules,
+            recent,
+            sysctls: sysctls(),
+            sets: sets(),
+            namespaces: super::names::namespaces(),
+            links: links(),
+            queues: queues(),
+        }
     }
 
     /// Listens on a port, in both families.
@@ -347,41 +359,6 @@ pub(crate) fn destroy_sets(names: &[&str]) {
             sleep(Duration::from_millis(5));
         }
     }
-}
-
-/// Gives what `ipset save` writes, sorted, without what changes by itself: seeds and sizes of hashes, and the time that is left.
-pub(crate) fn sets() -> Vec<String> {
-    let moving = |word: &str, of: &str| match word {
-        "initval" | "hashsize" | "bucketsize" => true,
-        "timeout" | "packets" | "bytes" => of == "add",
-        _ => false,
-    };
-    let plain = |line: &str| {
-        let (mut words, mut kept) = (line.split(' '), Vec::new());
-        while let Some(word) = words.next() {
-            match moving(word, kept.first().copied().unwrap_or_default()) {
-                true => drop(words.next()),
-                false => kept.push(word),
-            }
-        }
-        kept.join(" ")
-    };
-    let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
-    lines.sort();
-    lines
-}
-
-/// Gives the parameters of this namespace that do not change by themselves, by their paths.
-pub(crate) fn sysctls() -> BTreeMap<String, String> {
-    let folders = |version: &str| [format!("/proc/sys/net/{version}"), format!("/proc/sys/net/{version}/conf/*")];
-    let globs = ["ipv4", "ipv6"].into_iter().flat_map(folders);
-    let interfaces = |folder: String| match folder.strip_suffix("/*") {
-        Some(parent) => fs::read_dir(parent).into_iter().flatten().map(|entry| entry.unwrap().path()).collect(),
-        None => vec![folder.into()],
-    };
-    let files = globs.flat_map(interfaces).flat_map(|folder| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()));
-    let value = |path: std::path::PathBuf| Some((path.to_str()?.to_owned(), fs::read_to_string(&path).ok()?.trim_end().to_owned()));
-    files.filter_map(value).collect()
 }
 
 /// Takes what changes by itself, and what stays after a first use, out of the text of iptables-save: comments, counters of chains, and tables

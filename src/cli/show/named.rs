@@ -3,18 +3,29 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, links, sets};
+use super::{Paint, links, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
-use crate::model::{Change, Object, State};
+use crate::model::{Change, Object, State, tc};
 
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (namespaces, others): (Vec<&Change>, _) = others.into_iter().partition(|change| matches!(change.object, Object::Netns(_)));
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    let queues: String = others
+        .iter()
+        .filter(|change| matches!(change.object, Object::Tc(_)))
+        .filter_map(|change| Some(line(change, paint)? + "\n"))
+        .collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    links::diff(&others, paint) + &part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint))
+    part("network namespaces", netns::diff(&namespaces, paint))
+        + &links::diff(&others, paint)
+        + &part("kernel parameters", parameters)
+        + &part("reserved ports", ports::diff(&others, paint))
+        + &part("sets", sets::diff(&others, paint))
+        + &part("traffic control", queues)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -36,6 +47,9 @@ fn name(object: &Object) -> String {
         Object::Set(set) => set.to_string(),
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
+        Object::ReservedPort(port) => port.to_string(),
+        Object::Netns(object) => netns::name(object),
+        Object::Tc(object) => object.to_string(),
         other => other.to_string(),
     }
 }
@@ -48,8 +62,15 @@ pub(super) fn command(change: &Change, told: &mut links::Told) -> Option<String>
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
+        (Object::Netns(_), _) => netns::command(change),
+        (Object::Tc(_), _) if change.is_claim() => None,
+        (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
         _ => sets::command(change),
     }
+}
+
+fn of_tc(state: &Option<State>) -> Option<&tc::State> {
+    if let Some(State::Tc(state)) = state { Some(state) } else { None }
 }
 
 /// Gives a change for a program.
@@ -59,7 +80,11 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::ReservedPort(_) => "reserved-port",
+        Object::Netns(_) => "netns",
         Object::Link(ref object) => object.noun(),
+        Object::Tc(tc::Object::Class(..)) => "class",
+        Object::Tc(_) => "qdisc",
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

@@ -7,6 +7,7 @@ pub mod nftables;
 pub mod route;
 pub mod rtnl;
 pub mod sockets;
+pub mod tc;
 
 use std::io;
 use std::time::Duration;

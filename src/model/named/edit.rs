@@ -44,9 +44,20 @@ impl Edit {
             Edit::Add(object, _) | Edit::Ensure(object, _) if object.holds_others() && !wanted.contains_key(object) => {
                 earlier.iter().any(|(edit, _)| edit.object() == *object)
             }
+            // What is kept aside when it is taken away has to be there before.
+            Edit::Del(object) | Edit::Absent(object) if object.is_of_the_machine() => earlier.iter().any(|(edit, _)| edit.object() == *object),
             _ => false,
         };
-        makes_anew || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+        // What belongs to the machine is written where the run is at home.
+        let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
+        makes_anew
+            || earlier.last().is_some_and(|(last, _)| elsewhere(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+    }
+
+    /// Tells whether it may make anew what another edit has made go with something else.
+    pub fn may_follow_others_that_went(&self) -> bool {
+        self.object().gives_way()
     }
 
     /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by
@@ -56,7 +67,7 @@ impl Edit {
             return Err(fault);
         }
         match self {
-            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.gives_way()) => {
+            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.is_half_made() && !now.gives_way()) => {
                 Err(Fault::new(Kind::Exists, format!("make the {object}"), "it is there already").hint("`ensure` does not mind"))
             }
             Edit::Set(object, _) if !inventory.contains_key(object) => Err(missing(format!("set the {object}"))),
@@ -109,8 +120,9 @@ fn missing(tried: String) -> Fault {
 }
 
 fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<Object>, Fault> {
-    if let Some(needed) = object.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)) {
-        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {needed}")));
+    let state = &object.settle(state, inventory)?;
+    if let Some(lacking) = object.lacks(state, inventory) {
+        return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {lacking}")));
     }
     let rival = rival(inventory, object);
     let now = inventory.get(object);
@@ -118,7 +130,8 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         return Ok(vec![object.clone()]);
     }
     if object.holds_others()
-        && let Some(now) = now
+        && !object.gives_way()
+        && let Some(now) = now.filter(|now| !now.is_half_made())
     {
         let why = format!("it is there, and is another one: {}", super::Told(now));
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
@@ -192,7 +205,7 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
         for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
-            let goes_with_all = object.holds_others() && !wanted.contains_key(&object);
+            let goes_with_all = object.holds_others() && (object.gives_way() || !wanted.contains_key(&object));
             if goes_with_all {
                 // What is in it goes first, also if it was asked for before.
                 order.retain(|(other, _)| *other != object);
@@ -211,6 +224,10 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
         // What follows and stays as it was has to be known all the same: it follows on the way back, too.
         if stays && !object.is_shared() {
             continue;
+        }
+        if let Some(why) = before.as_ref().and_then(State::lacks).filter(|_| !stays) {
+            let fault = Fault::new(Kind::Refused, format!("change the {object}"), format!("{why}, so it could not be put back"));
+            return Err(fault.hint("take it away by hand, if nobody needs it back").at(origin.clone()));
         }
         let change = Change::new(object, before, after);
         match stays && asked_for {

@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{Fault, link, sysctl};
+use super::{Fault, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -30,8 +30,14 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// The reserved ports.
+    ReservedPorts,
+    /// Network namespaces.
+    Netns(netns::Scope),
     /// Links and what belongs to them, routes or rules.
     Link(link::Scope),
+    /// Something of traffic control.
+    Tc(tc::Scope),
 }
 
 impl Scope {
@@ -40,10 +46,19 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
-            (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
+            (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
+            (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             _ => false,
         }
+    }
+}
+
+impl Scope {
+    /// Tells whether it is about what belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Scope::Netns(_))
     }
 }
 
@@ -54,7 +69,10 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::ReservedPort(_) => vec![Scope::ReservedPorts],
+            Object::Netns(object) => vec![Scope::Netns(object.scope())],
             Object::Link(object) => object.scopes(),
+            Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
             _ => Vec::new(),
         }
     }
@@ -64,13 +82,20 @@ impl Object {
         match self {
             Object::Sysctl(_) => false,
             Object::Link(object) => object.can_be_made(),
+            Object::Tc(object) => object.can_be_made(),
             _ => true,
         }
     }
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::Link(_))
+        match self {
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) | Object::Link(_) => {
+                true
+            }
+            Object::Tc(object) => object.is_shared(),
+            _ => false,
+        }
     }
 
     /// Tells whether others may follow it, see [`follows`].
@@ -87,19 +112,57 @@ impl Object {
         }
     }
 
+    /// Names what is not there of what it has to be in, in a state; nothing where nothing is missing.
+    fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
+            _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
+        }
+    }
+
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
         match self {
-            Object::Set(_) => true,
+            Object::Set(_) | Object::Netns(_) => true,
             Object::Link(object) => object.holds_others(),
+            Object::Tc(object) => object.holds_others(),
             _ => false,
         }
     }
 
-    /// Gives what there is with it from the beginning, and is no change of its own.
-    fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
+    /// Tells whether another one can take its place while it is there, and what is in it goes.
+    fn gives_way(&self) -> bool {
+        matches!(self, Object::Tc(_))
+    }
+
+    /// Names what is in it: one, and several.
+    fn inside(&self) -> (&'static str, &'static str) {
+        match self {
+            Object::Set(_) => ("an element", "elements"),
+            _ => ("something", "things"),
+        }
+    }
+
+    /// Completes a state that is asked for with what is known only beside what there is, and refuses one that cannot be.
+    fn settle(&self, state: &State, inventory: &Inventory) -> Result<State, Fault> {
         match (self, state) {
-            (Object::Link(object), State::Link(state)) => object.comes_with(state),
+            (Object::Tc(object), State::Tc(state)) => tc::settle(object, state, inventory).map(State::Tc),
+            (_, state) => Ok(state.clone()),
+        }
+    }
+
+    /// Tells whether it belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Object::Netns(_))
+    }
+
+    /// Gives what there is with it from the beginning, and is no change of its own.
+    pub fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
+        match (self, state) {
+            (Object::Link(object), State::Link(state)) => {
+                let device = object.device().zip(object.index()).map(|(device, index)| tc::device(device, index));
+                object.comes_with(state).into_iter().chain(device).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -120,8 +183,27 @@ impl State {
         match (self, other) {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
+            (State::Netns(one), State::Netns(other)) => one.agrees(other),
             (State::Link(one), State::Link(other)) => one.agrees(other),
+            (State::Tc(one), State::Tc(other)) => one.agrees(other),
             _ => self == other,
+        }
+    }
+
+    /// Tells whether what has this state is made anew for another one to follow: what is in it goes.
+    fn is_made_anew_for(&self, next: &State) -> bool {
+        matches!((self, next), (State::Tc(now), State::Tc(next)) if now.is_made_anew_for(next))
+    }
+
+    /// Says what of the state the kernel does not tell, so that it could not come back.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if let State::Tc(state) = self { state.lacks() } else { None }
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
+    pub fn recall(&mut self, known: &State) {
+        if let (State::Tc(state), State::Tc(known)) = (self, known) {
+            state.recall(known);
         }
     }
 
@@ -137,6 +219,16 @@ impl State {
             State::Link(state) => state.passes(),
             _ => false,
         }
+    }
+
+    /// Tells whether it is only what a killed program has left: whoever makes or takes away the object takes its place.
+    pub fn is_half_made(&self) -> bool {
+        matches!(self, State::Netns(netns::State::Half))
+    }
+
+    /// Says who uses what has this state, and would lose it.
+    pub fn held(&self) -> Option<String> {
+        if let State::Netns(state) = self { state.held() } else { None }
     }
 }
 
@@ -162,21 +254,25 @@ fn state_of(inventory: &Inventory, object: &Object) -> Option<State> {
     Some(State::Pair(identity(one)?, identity(other)?))
 }
 
-/// Gives what is in an object.
+/// Gives what is in an object, and in what is in it, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Iterator<Item = (&'a Object, &'a State)> {
+    let of_tc = if let Object::Tc(object) = container { tc::contents(inventory, object) } else { Vec::new() };
     // What is in one set stands together, and the element of no parts would be the first.
     let first = match container {
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
         _ => None,
     };
     let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
-    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object))
+    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object)).chain(of_tc)
 }
 
 /// Gives what goes or changes when an object goes, what stands on others first.
 fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<State>)> {
     match object {
-        Object::Link(object) => link::go_with(object, inventory),
+        Object::Link(object) => {
+            let queues = object.device().map(|device| tc::all_on(&device, inventory)).unwrap_or_default();
+            queues.into_iter().map(|queue| (queue, None)).chain(link::go_with(object, inventory)).collect()
+        }
         _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }
 }
@@ -192,6 +288,7 @@ fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Obje
             };
             inventory.iter().filter_map(made).collect()
         }
+        _ if inventory.get(object).is_some_and(|now| now.is_made_anew_for(state)) => going_with(inventory, object),
         _ => Vec::new(),
     }
 }
@@ -238,6 +335,14 @@ pub fn follows(change: &Change, lead: &Change) -> bool {
     }
 }
 
+/// Says what a change does that whoever asks for it may not expect.
+pub fn remark(change: &Change) -> Option<String> {
+    match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+        _ => None,
+    }
+}
+
 /// A state as it is told in a sentence.
 pub struct Told<'a>(pub &'a State);
 
@@ -252,7 +357,9 @@ impl fmt::Display for Told<'_> {
             State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
+            State::Netns(state) => write!(f, "{state}"),
             State::Link(state) => write!(f, "{state}"),
+            State::Tc(state) => write!(f, "{state}"),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! From the changes in the journal back to what there was before them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::{Inventory, Told, agree, followers, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
+use crate::model::netns;
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
-    let mut way = Way { present, changes, force, made: Vec::new(), drift: Vec::new(), touched: HashMap::new() };
+    let mut way = Way { present, changes, force, then: present.clone(), made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
     changes.iter().rev().for_each(|change| way.back(change));
     way.keep_followers();
     (way.made, way.drift)
@@ -17,10 +18,12 @@ struct Way<'a> {
     present: &'a Inventory,
     changes: &'a [Change],
     force: bool,
+    /// What there is after `made`.
+    then: Inventory,
     made: Vec<Change>,
     drift: Vec<Drift>,
-    /// What is in `made`, and whether it is there then.
-    touched: HashMap<Object, bool>,
+    /// What is in `made`.
+    touched: HashSet<Object>,
 }
 
 impl Way<'_> {
@@ -29,18 +32,23 @@ impl Way<'_> {
     }
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
-        match self.touched.insert(object.clone(), then.is_some()) {
-            None => self.made.push(Change::new(object.clone(), now, then)),
-            // What was to get another state goes all the same with what it is in.
-            Some(true) if then.is_none() => {
-                self.made.iter_mut().filter(|change| change.object == *object).for_each(|change| change.after = None);
+        if self.touched.insert(object.clone()) {
+            match &then {
+                Some(state) => drop(self.then.insert(object.clone(), state.clone())),
+                None => drop(self.then.remove(object)),
             }
-            Some(was_there) => drop(self.touched.insert(object.clone(), was_there)),
+            self.made.push(Change::new(object.clone(), now, then));
+        } else if then.is_none() && self.then.remove(object).is_some() {
+            // What was to get another state goes all the same with what it is in.
+            self.made.iter_mut().filter(|change| change.object == *object).for_each(|change| change.after = None);
         }
     }
 
     fn back(&mut self, change: &Change) {
-        let now = state_of(self.present, &change.object);
+        let mut now = state_of(self.present, &change.object);
+        if let (Some(now), Some(after)) = (&mut now, &change.after) {
+            now.recall(after);
+        }
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
             _ if change.is_claim() => self.claim(change, now),
@@ -54,6 +62,8 @@ impl Way<'_> {
             }
             _ if agree(now.as_ref(), before) => self.report(change, false, "somebody put it back"),
             _ if self.force || agree(now.as_ref(), after) => self.put(change, now),
+            // A killed program left it so, on the way there or on the way back.
+            Some(state) if state.is_half_made() => self.put(change, now),
             Some(state) => self.report(change, true, became(state)),
             None => self.report(change, true, "somebody took it away"),
         }
@@ -61,32 +71,45 @@ impl Way<'_> {
 
     /// Puts an object into the state that it had, with what goes or changes with that.
     fn put(&mut self, change: &Change, now: Option<State>) {
-        let is_there = |object: &Object| self.touched.get(object).copied().unwrap_or_else(|| self.present.contains_key(object));
-        if change.before.as_ref().is_some_and(|before| !change.object.needs(before).iter().all(is_there)) {
+        if change.before.as_ref().is_some_and(|before| change.object.lacks(before, &self.then).is_some()) {
             return self.report(change, true, "what it was in is gone");
         }
+        if let Some(held) = now.as_ref().and_then(State::held).filter(|_| change.before.is_none() && !self.force) {
+            return self.report(change, true, held);
+        }
+        if matches!(&change.before, Some(State::Netns(state)) if self.is_lost(state)) {
+            return self.report(change, false, "it was kept aside, and is gone from there");
+        }
         let with = match &change.before {
-            None => going_with(self.present, &change.object),
-            Some(state) => followers(&change.object, state, self.present),
+            None => going_with(&self.then, &change.object),
+            Some(state) => followers(&change.object, state, &self.then),
         };
         let (gone, others): (Vec<_>, Vec<_>) = with.into_iter().partition(|(_, state)| state.is_none());
         // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
         let theirs = gone.iter().filter(|(object, _)| self.is_of_others(object)).count();
         if theirs > 0 && !self.force {
-            let elements = if theirs == 1 { "an element" } else { "elements" };
-            return self.report(change, true, format!("somebody else put {elements} into it, {theirs} in all"));
+            let (one, several) = change.object.inside();
+            let what = if theirs == 1 { one } else { several };
+            return self.report(change, true, format!("somebody else put {what} into it, {theirs} in all"));
         }
         let taken = if change.before.is_none() { others } else { Vec::new() };
         for (object, then) in gone.into_iter().chain(taken) {
-            self.make(&object, self.present.get(&object).cloned(), then);
+            self.make(&object, self.then.get(&object).cloned(), then);
         }
         self.make(&change.object, now, change.before.clone());
     }
 
     /// Tells whether somebody else has made an object that is there, and that does not go by itself.
     fn is_of_others(&self, object: &Object) -> bool {
-        let passes = self.present.get(object).is_none_or(State::passes);
+        let passes = self.then.get(object).is_none_or(State::passes);
         object.can_be_made() && !passes && !self.changes.iter().any(|change| change.object == *object)
+    }
+
+    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there.
+    fn is_lost(&self, state: &netns::State) -> bool {
+        let aside = state.cookie().map(|cookie| Object::Netns(netns::Object::Aside(cookie)));
+        let is_gone = |object: &Object| !self.present.contains_key(object) && self.changes.iter().any(|change| change.object == *object);
+        aside.as_ref().is_some_and(is_gone)
     }
 
     /// Looks at what the batch only relied on, or kept as it was.

@@ -13,8 +13,10 @@ mod log_drops;
 mod nat_masquerade;
 mod port_forward;
 mod redirect_port;
+mod shaping;
 mod show_firewall;
 mod snat;
+mod sockets;
 
 use std::fs::File;
 use std::io::{Read, Write};

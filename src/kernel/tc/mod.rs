@@ -1,0 +1,178 @@
+//! Traffic control of one network namespace: what there is on a device, and changes of it, over rtnetlink(7).
+
+mod refusal;
+mod write;
+
+use std::io;
+
+use nix::net::if_::{if_nameindex, if_nametoindex};
+
+use super::errno;
+use super::named::Refusal;
+use super::netlink::Socket;
+use super::netlink::message::Messages;
+use super::netlink::tc::{self as wire, Head, Noun, Order};
+use super::netns::Netns;
+use crate::model::named::Inventory;
+use crate::model::tc::{Counted, Device, Handle, Kind, Object, Qdisc, Scope, State};
+use crate::model::{self, Change, Fault};
+
+/// How often a list is read until it is the same twice.
+const READS: usize = 5;
+
+/// The traffic control of a network namespace, over a socket that is opened when it is needed.
+#[derive(Default)]
+pub struct Live {
+    socket: Option<Socket>,
+    /// Kinds that are known to be there.
+    kinds: Vec<Kind>,
+}
+
+impl Live {
+    fn socket(&mut self) -> Result<&mut Socket, Fault> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => open()?,
+        };
+        Ok(self.socket.insert(socket))
+    }
+
+    /// Reads what there is. What is not there is left out.
+    pub fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
+        match scope {
+            Scope::Devices => Ok(devices()),
+            Scope::Kind(kind) => self.probe(kind).map(|()| Inventory::new()),
+            Scope::Device(device) => self.on(device),
+        }
+    }
+
+    /// Reads all that is on a device, until it is the same twice: these lists have no mark that tells of a change in the middle.
+    fn on(&mut self, device: &Device) -> Result<Inventory, Fault> {
+        let tried = || format!("read the qdiscs of {device}");
+        let Ok(link) = if_nametoindex(device.as_str()) else { return Ok(Inventory::new()) };
+        let mut last = None;
+        for _ in 0..READS {
+            let found = self.once(device, link).map_err(|error| errno::fault(tried(), error))?;
+            match last.replace(found) {
+                Some(before) if last.as_ref() == Some(&before) => return Ok(before),
+                _ => {}
+            }
+        }
+        Err(Fault::new(model::Kind::Busy, tried(), format!("somebody changes them all the time: {READS} lists were all different")))
+    }
+
+    /// Reads what was counted on a device, also of what the kernel put there by itself.
+    pub fn counted(&mut self, device: &Device) -> Result<Vec<(Object, Counted)>, Fault> {
+        let tried = || format!("read what was counted on {device}");
+        let link = if_nametoindex(device.as_str()).map_err(|error| errno::fault(tried(), error))?;
+        let (socket, mut found, head) = (self.socket()?, Vec::new(), Head { link, ..Head::default() });
+        let listed = socket.list_tc(Noun::Qdisc, head, &mut |body| {
+            let listed = wire::qdisc(body).filter(|listed| listed.head.link == link);
+            found.extend(listed.map(|listed| (Object::Qdisc(device.clone(), listed.head.parent), listed.counted)));
+        });
+        listed.map_err(|error| errno::fault(tried(), error))?;
+        let listed = socket.list_tc(Noun::Class, head, &mut |body| {
+            let listed = wire::class(body).filter(|listed| listed.head.link == link);
+            found.extend(listed.map(|listed| (Object::Class(device.clone(), listed.head.handle), listed.counted)));
+        });
+        listed.map_err(|error| errno::fault(tried(), error))?;
+        Ok(found)
+    }
+
+    fn once(&mut self, device: &Device, link: u32) -> io::Result<Inventory> {
+        let socket = self.socket().map_err(|fault| io::Error::other(fault.to_string()))?;
+        let mut found = Inventory::new();
+        let mut put = |object: Object, state: State| drop(found.insert(model::Object::Tc(object), model::State::Tc(state)));
+        put(Object::Device(device.clone()), State::Link(link));
+        let head = Head { link, ..Head::default() };
+        let mut by_hand = false;
+        let of_this = |listed: &Head| listed.link == link;
+        socket.list_tc(Noun::Qdisc, head, &mut |body| {
+            if let Some(listed) = wire::qdisc(body).filter(|listed| of_this(&listed.head)) {
+                by_hand |= listed.what.kind.has_classes();
+                // One without a handle is what the kernel puts there when nobody else does.
+                if listed.what.handle != Handle::NONE {
+                    put(Object::Qdisc(device.clone(), listed.head.parent), State::Qdisc(Box::new(listed.what)));
+                }
+            }
+        })?;
+        if by_hand {
+            socket.list_tc(Noun::Class, head, &mut |body| {
+                if let Some(listed) = wire::class(body).filter(|listed| of_this(&listed.head) && listed.what.kind.has_classes()) {
+                    put(Object::Class(device.clone(), listed.head.handle), State::Class(Box::new(listed.what)));
+                }
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Makes changes, in their order.
+    pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        let orders = write::orders(changes)?;
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let at = |order: usize| orders.get(order).map_or(0, |(at, _)| *at);
+        let socket = self.socket().map_err(|fault| Refusal { fault, at: at(0) })?;
+        let sent = socket.order(orders.len(), |messages, number, sequence| {
+            if let Some((_, order)) = orders.get(number) {
+                order.write(messages, sequence);
+            }
+        });
+        match sent {
+            Ok(None) => Ok(()),
+            Ok(Some(stopped)) => {
+                let at = at(stopped.at);
+                Err(Refusal { fault: refusal::of(changes.get(at), &stopped.refused), at })
+            }
+            Err(error) => Err(Refusal { fault: errno::fault("change the qdiscs", error), at: at(0) }),
+        }
+    }
+
+    /// Refuses a kind that the kernel does not have. Where that cannot be found out, nobody knows, and the kernel says so when it is told to use it.
+    pub fn probe(&mut self, kind: &Kind) -> Result<(), Fault> {
+        if self.kinds.contains(kind) {
+            return Ok(());
+        }
+        match has(kind) {
+            Some(false) => Err(lacks(kind)),
+            Some(true) => {
+                self.kinds.push(kind.clone());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Says that the kernel does not have a kind, and what has it.
+pub fn lacks(kind: &Kind) -> Fault {
+    refusal::unknown(&format!("use the qdisc {kind}"), kind)
+}
+
+/// Finds out whether the kernel has a kind, in a network namespace that is made for it and goes again; nothing where none can be made.
+pub fn has(kind: &Kind) -> Option<bool> {
+    let wanted = kind.clone();
+    let asked = Netns::create().ok()?.run(move || {
+        let link = if_nametoindex("lo").map_err(|error| errno::fault("find lo", error))?;
+        let place = if wanted.is_ingress() { Handle::INGRESS } else { Handle::ROOT };
+        let order = Order::qdisc(wire::Deed::Add, place, &Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) }, None);
+        let sent = open()?.order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence));
+        sent.map_err(|error| errno::fault("ask for a kind", error))
+    });
+    // Any other refusal, also that options are missing, comes from the kind itself.
+    Some(!asked.ok()?.is_some_and(|stopped| refusal::is_unknown_kind(&stopped.refused)))
+}
+
+fn open() -> Result<Socket, Fault> {
+    Socket::open(libc::NETLINK_ROUTE).map_err(|error| errno::fault("talk to the kernel over rtnetlink", error))
+}
+
+fn devices() -> Inventory {
+    let Ok(all) = if_nameindex() else { return Inventory::new() };
+    let device = |one: &nix::net::if_::Interface| {
+        let device = Device::listed(&one.name().to_string_lossy());
+        (model::Object::Tc(Object::Device(device)), model::State::Tc(State::Link(one.index())))
+    };
+    all.iter().map(device).collect()
+}
