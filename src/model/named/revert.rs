@@ -38,6 +38,9 @@ impl Way<'_> {
                 None => drop(self.then.remove(object)),
             }
             self.made.push(Change::new(object.clone(), now, then));
+        } else if then.is_none() && self.then.remove(object).is_some() {
+            // What was to get another state goes all the same with what it is in.
+            self.made.iter_mut().filter(|change| change.object == *object).for_each(|change| change.after = None);
         }
     }
 
