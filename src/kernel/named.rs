@@ -42,6 +42,7 @@ impl Source for Here {
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
             Scope::Tc(scope) => self.queues.read(scope),
+            Scope::Actions(kind) => self.queues.actions(kind),
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum Object {
     SetPair(SetName, SetName),
     /// Something of traffic control.
     Tc(tc::Object),
+    /// An action that filters can share.
+    Action(tc::action::Key),
 }
 
 /// The state of an object.
@@ -59,6 +61,8 @@ pub enum State {
     Pair(String, String),
     /// The state of something of traffic control.
     Tc(tc::State),
+    /// What an action does.
+    Action(Box<tc::action::Action>),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -122,7 +126,7 @@ impl Change {
 
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
-        let is_owned = matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Tc(_));
+        let is_owned = matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Tc(_) | Object::Action(_));
         is_owned && self.before.is_none() && self.after.is_some()
     }
 
@@ -137,7 +141,7 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::Tc(_) => None,
+            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::Tc(_) | Object::Action(_) => None,
         }
     }
 
@@ -168,6 +172,7 @@ impl fmt::Display for Object {
             Object::Member(set, element) => write!(f, "element {element} of set {set}"),
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
             Object::Tc(object) => write!(f, "{object}"),
+            Object::Action(key) => write!(f, "{key}"),
         }
     }
 }

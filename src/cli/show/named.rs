@@ -13,7 +13,7 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
-    let queues: String = others.iter().filter(|change| matches!(change.object, Object::Tc(_))).filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    let queues: String = others.iter().filter(|change| matches!(change.object, Object::Tc(_) | Object::Action(_))).filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
     part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint)) + &part("traffic control", queues)
 }
@@ -38,6 +38,7 @@ fn name(object: &Object) -> String {
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
         Object::Tc(object) => object.to_string(),
+        Object::Action(key) => key.to_string(),
         other => other.to_string(),
     }
 }
@@ -49,10 +50,15 @@ pub(super) fn command(change: &Change) -> Option<String> {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
-        (Object::Tc(_), _) if change.is_claim() => None,
+        (Object::Tc(_) | Object::Action(_), _) if change.is_claim() => None,
+        (Object::Action(key), _) => tc::action::written(key, of_action(&change.before), of_action(&change.after)).map(|line| line + "\n"),
         (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
         _ => sets::command(change),
     }
+}
+
+fn of_action(state: &Option<State>) -> Option<&tc::action::Action> {
+    if let Some(State::Action(action)) = state { Some(action) } else { None }
 }
 
 fn of_tc(state: &Option<State>) -> Option<&tc::State> {
@@ -67,6 +73,8 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
         Object::Tc(tc::Object::Class(..)) => "class",
+        Object::Tc(tc::Object::Filter(..)) => "filter",
+        Object::Action(_) => "action",
         Object::Tc(_) => "qdisc",
         _ => "object",
     };

@@ -1,8 +1,10 @@
 //! Traffic control of one network namespace: what there is on a device, and changes of it, over rtnetlink(7).
 
+mod filter;
 mod refusal;
 mod write;
 
+use std::collections::HashMap;
 use std::io;
 
 use nix::net::if_::{if_nameindex, if_nametoindex};
@@ -62,6 +64,10 @@ impl Live {
     }
 
     fn once(&mut self, device: &Device, link: u32) -> io::Result<Inventory> {
+        self.once_with_roots(device, link).map(|(found, _)| found)
+    }
+
+    fn once_with_roots(&mut self, device: &Device, link: u32) -> io::Result<(Inventory, filter::Roots)> {
         let socket = self.socket().map_err(|fault| io::Error::other(fault.to_string()))?;
         let mut found = Inventory::new();
         let mut put = |object: Object, state: State| drop(found.insert(model::Object::Tc(object), model::State::Tc(state)));
@@ -85,12 +91,49 @@ impl Live {
                 }
             })?;
         }
-        Ok(found)
+        let mut roots = filter::Roots::new();
+        for parent in filter::parents(&found) {
+            filter::read(socket, device, link, parent, (&mut found, &mut roots))?;
+        }
+        Ok((found, roots))
+    }
+
+    /// Finds the numbers of the first tables of u32 on the devices where a change needs one.
+    fn roots(&mut self, changes: &[Change]) -> HashMap<Device, filter::Roots> {
+        let mut found = HashMap::new();
+        for change in changes.iter().filter(|change| filter::needs_root(change)) {
+            let model::Object::Tc(object) = &change.object else { continue };
+            let device = object.device();
+            if let (false, Ok(link)) = (found.contains_key(device), if_nametoindex(device.as_str())) {
+                // Where they cannot be read, the kernel will say what is wrong.
+                let roots = self.once_with_roots(device, link).map(|(_, roots)| roots).unwrap_or_default();
+                found.insert(device.clone(), roots);
+            }
+        }
+        found
+    }
+
+    /// Reads the actions of a kind that filters can share.
+    pub fn actions(&mut self, kind: &str) -> Result<Inventory, Fault> {
+        filter::actions(self.socket()?, kind)
+    }
+
+    /// Makes changes of actions, in their order.
+    fn write_actions(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        let is_action = |change: &Change| matches!(change.object, model::Object::Action(_)) && !change.is_claim();
+        let mine: Vec<(usize, &Change)> = changes.iter().enumerate().filter(|(_, change)| is_action(change)).collect();
+        if mine.is_empty() {
+            return Ok(());
+        }
+        let socket = self.socket().map_err(|fault| Refusal { fault, at: mine[0].0 })?;
+        filter::write_actions(socket, &mine)
     }
 
     /// Makes changes, in their order.
     pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        let orders = write::orders(changes)?;
+        self.write_actions(changes)?;
+        let roots = self.roots(changes);
+        let orders = write::orders(changes, &roots)?;
         if orders.is_empty() {
             return Ok(());
         }

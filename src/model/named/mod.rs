@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::Fault;
 use super::change::{Change, Object, State};
@@ -33,6 +34,8 @@ pub enum Scope {
     Sets,
     /// Something of traffic control.
     Tc(tc::Scope),
+    /// The actions of a kind.
+    Actions(Arc<str>),
 }
 
 impl Scope {
@@ -43,6 +46,7 @@ impl Scope {
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
             (Scope::Sets, Object::Set(_)) => true,
             (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
+            (Scope::Actions(kind), Object::Action(key)) => *kind == key.kind,
             _ => false,
         }
     }
@@ -56,6 +60,7 @@ impl Object {
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
             Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
+            Object::Action(key) => vec![Scope::Actions(key.kind.clone())],
             _ => Vec::new(),
         }
     }
@@ -72,7 +77,7 @@ impl Object {
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
         match self {
-            Object::Sysctl(_) | Object::Member(..) => true,
+            Object::Sysctl(_) | Object::Member(..) | Object::Action(_) => true,
             Object::Tc(object) => object.is_shared(),
             _ => false,
         }
@@ -129,6 +134,7 @@ impl State {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
             (State::Tc(one), State::Tc(other)) => one.agrees(other),
+            (State::Action(one), State::Action(other)) => one.agrees(other),
             _ => self == other,
         }
     }
@@ -249,6 +255,7 @@ impl fmt::Display for Told<'_> {
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
             State::Tc(state) => write!(f, "{state}"),
+            State::Action(action) => write!(f, "{action}"),
         }
     }
 }

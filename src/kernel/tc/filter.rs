@@ -1,0 +1,166 @@
+//! The filters of a device, and the actions that filters share.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::io;
+
+use nix::net::if_::{if_nameindex, if_nametoindex};
+
+use crate::kernel::errno;
+use crate::kernel::named::Refusal;
+use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::message::Messages;
+use crate::kernel::netlink::tc::filter::{self as wire, Listed};
+use crate::kernel::netlink::tc::{Deed, Head, Noun};
+use crate::model::named::Inventory;
+use crate::model::tc::action::{self, Action, Links};
+use crate::model::tc::filter::{Filter, Key, is_table};
+use crate::model::tc::{Device, Handle, Object, Qdisc, State};
+use crate::model::{self, Change, Fault};
+
+/// The devices of this network namespace; they are listed when a name is asked for.
+#[derive(Default)]
+pub(super) struct Devices(OnceCell<Vec<(u32, String)>>);
+
+impl Links for Devices {
+    fn name(&self, index: u32) -> Option<String> {
+        let list = || {
+            let all = if_nameindex().ok();
+            all.iter().flat_map(|all| all.iter()).map(|one| (one.index(), one.name().to_string_lossy().into_owned())).collect()
+        };
+        self.0.get_or_init(list).iter().find(|(other, _)| *other == index).map(|(_, name)| name.clone())
+    }
+
+    fn index(&self, name: &str) -> Option<u32> {
+        if_nametoindex(name).ok()
+    }
+}
+
+/// The first tables of u32 of a device, by parent, chain and priority: the kernel numbers them as it likes.
+pub(super) type Roots = BTreeMap<(Handle, u32, u16), u32>;
+
+/// Gives what may have filters: qdiscs, and each class.
+pub(super) fn parents(inventory: &Inventory) -> Vec<Handle> {
+    let of_qdisc = |qdisc: &Qdisc| match qdisc.kind.as_str() {
+        "ingress" => vec![Handle::CLSACT_INGRESS],
+        "clsact" => vec![Handle::CLSACT_INGRESS, Handle::CLSACT_EGRESS],
+        // These ask no filters.
+        "pfifo" | "bfifo" | "pfifo_fast" | "tbf" | "netem" | "noqueue" | "mq" => Vec::new(),
+        _ => vec![qdisc.handle],
+    };
+    let of = |entry: (&model::Object, &model::State)| match entry {
+        (_, model::State::Tc(State::Qdisc(qdisc))) => of_qdisc(qdisc),
+        (model::Object::Tc(Object::Class(_, class)), _) => vec![*class],
+        _ => Vec::new(),
+    };
+    inventory.iter().flat_map(of).collect()
+}
+
+/// Reads the filters that one qdisc or class asks.
+pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Handle, into: (&mut Inventory, &mut Roots)) -> io::Result<()> {
+    let mut listed: Vec<Listed> = Vec::new();
+    let head = Head { link, parent, ..Head::default() };
+    socket.list_tc(Noun::Filter, head, &mut |body| {
+        // What has no handle only tells that there is such a priority.
+        listed.extend(Listed::read(body).filter(|one| one.head.link == link && one.head.handle != Handle::NONE));
+    })?;
+    let (inventory, roots) = into;
+    // Of the tables of a priority the one that was there first is told last.
+    for one in listed.iter().filter(|one| one.kind == "u32" && is_table(one.head.handle.bits())) {
+        roots.insert((parent, one.chain, one.prio()), one.head.handle.bits());
+    }
+    let devices = Devices::default();
+    for one in listed {
+        let root = roots.get(&(parent, one.chain, one.prio())).copied().unwrap_or(0);
+        if one.kind == "u32" && one.head.handle.bits() == root {
+            continue;
+        }
+        let (key, mut filter) = one.parts(parent, root, &devices);
+        filter.link = link;
+        inventory.insert(model::Object::Tc(Object::Filter(device.clone(), key)), model::State::Tc(State::Filter(Box::new(filter))));
+    }
+    Ok(())
+}
+
+/// Tells whether the number of a first table has to be known to make a change.
+pub(super) fn needs_root(change: &Change) -> bool {
+    let of = |state: &Option<model::State>| matches!(state, Some(model::State::Tc(State::Filter(filter))) if filter.kind == "u32");
+    matches!(&change.object, model::Object::Tc(Object::Filter(..))) && of(&change.before) && !change.is_claim()
+}
+
+/// Reads the actions of a kind.
+pub(super) fn read_actions(socket: &mut Socket, kind: &str) -> io::Result<Inventory> {
+    let devices = Devices::default();
+    let sequence = socket.next_sequence();
+    let mut question = Messages::new();
+    wire::ask_actions(&mut question, sequence, kind);
+    let mut found = Inventory::new();
+    socket.dump(question.bytes(), sequence, &mut |message, body| {
+        for action in wire::actions(message, body, &devices) {
+            let key = action::Key::new(&action.kind, action.index());
+            found.insert(model::Object::Action(key), model::State::Action(Box::new(action)));
+        }
+    })?;
+    Ok(found)
+}
+
+/// Makes changes of actions, in their order.
+pub(super) fn write_actions(socket: &mut Socket, changes: &[(usize, &Change)]) -> Result<(), Refusal> {
+    let devices = Devices::default();
+    let mut odd = None;
+    let sent = socket.order(changes.len(), |messages, number, sequence| {
+        let Some((at, change)) = changes.get(number) else { return };
+        match (&change.object, &change.before, &change.after) {
+            (model::Object::Action(_), before, Some(model::State::Action(action))) => {
+                let deed = if before.is_some() { Deed::Replace } else { Deed::Add };
+                if let Err(fault) = wire::set_action(messages, sequence, deed, action, &devices) {
+                    odd.get_or_insert(Refusal { fault, at: *at });
+                }
+            }
+            (model::Object::Action(key), _, None) => wire::del_action(messages, sequence, &key.kind, key.index),
+            _ => {}
+        }
+    });
+    let at = |order: usize| changes.get(order).map_or(0, |(at, _)| *at);
+    match (odd, sent) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Ok(None)) => Ok(()),
+        (None, Ok(Some(stopped))) => {
+            Err(Refusal { fault: super::refusal::of(changes.get(stopped.at).map(|(_, change)| *change), &stopped.refused), at: at(stopped.at) })
+        }
+        (None, Err(error)) => Err(Refusal { fault: errno::fault("change the actions", error), at: at(0) }),
+    }
+}
+
+/// Gives the orders that make a change of a filter.
+pub(super) fn orders(key: &Key, states: (Option<&Filter>, Option<&Filter>), link: u32, roots: &Roots) -> Result<Vec<super::wire::Order>, Fault> {
+    use super::wire::Order;
+    let devices = Devices::default();
+    let root = roots.get(&(key.parent, key.chain, key.prio)).copied();
+    let del = |filter: &Filter| Order::filter(Deed::Del, link, key, filter, root, &devices);
+    let add = |filter: &Filter| Order::filter(Deed::Add, link, key, filter, None, &devices);
+    match states {
+        (None, None) => Ok(Vec::new()),
+        (None, Some(after)) => Ok(vec![add(after)?]),
+        (Some(before), None) => Ok(vec![del(before)?]),
+        (Some(before), Some(after)) if before.becomes(after) => Ok(vec![Order::filter(Deed::Change, link, key, after, root, &devices)?]),
+        (Some(before), Some(after)) => Ok(vec![del(before)?, add(after)?]),
+    }
+}
+
+/// Reads the actions of a kind over a socket, as a fault says it.
+pub(super) fn actions(socket: &mut Socket, kind: &str) -> Result<Inventory, Fault> {
+    read_actions(socket, kind).or_else(|error| match error.raw_os_error() {
+        // The kernel has no such kind, and so none of them is there.
+        Some(libc::EINVAL | libc::ENOENT | libc::EOPNOTSUPP) => Ok(Inventory::new()),
+        _ => Err(errno::fault(format!("read the actions of kind {kind}"), error)),
+    })
+}
+
+/// What is looked at is never an action alone.
+pub(super) fn of_action(change: &Change) -> Option<&Action> {
+    match (&change.before, &change.after) {
+        (_, Some(model::State::Action(action))) | (Some(model::State::Action(action)), None) => Some(action),
+        _ => None,
+    }
+}
