@@ -128,12 +128,21 @@ impl Attributes {
 
     /// Marks what holds attributes as such, along a path of types: where the kernel is strict, it wants that.
     pub fn mark(&mut self, path: &[u16]) {
+        self.along(path, &|kind| *kind |= NESTED);
+    }
+
+    /// Takes such marks away.
+    pub fn unmark(&mut self, path: &[u16]) {
+        self.along(path, &|kind| *kind &= TYPE);
+    }
+
+    fn along(&mut self, path: &[u16], change: &dyn Fn(&mut u16)) {
         let Some((first, rest)) = path.split_first() else { return };
-        for (kind, value) in self.0.iter_mut().filter(|(kind, _)| kind & TYPE == *first) {
-            *kind |= NESTED;
+        for (kind, value) in self.0.iter_mut().filter(|(kind, _)| *kind & TYPE == *first) {
+            change(kind);
             if !rest.is_empty() {
                 let mut inside = Self::read_marked(value);
-                inside.mark(rest);
+                inside.along(rest, change);
                 *value = inside.bytes();
             }
         }

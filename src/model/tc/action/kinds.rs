@@ -126,10 +126,21 @@ pub(super) fn is_blank(kind: &str, options: &Attributes) -> bool {
     })
 }
 
+/// Gives the paths of attributes that have to be marked as holding attributes.
+fn nested(kind: &str) -> &'static [&'static [u16]] {
+    match kind {
+        "gate" => &[gate::NESTED],
+        "pedit" => &[pedit::NESTED],
+        "tunnel_key" => tunnel::NESTED,
+        _ => &[],
+    }
+}
+
 /// Takes out what runs on by itself.
 pub(super) fn settle(kind: &str, options: &mut Attributes) {
     let Some(shape) = shape(kind) else { return };
     options.drop(shape.runs);
+    nested(kind).iter().for_each(|path| options.unmark(path));
     match kind {
         "police" => police::settle(options),
         "gate" => gate::settle(options),
@@ -173,12 +184,9 @@ pub(super) fn name_device(kind: &str, options: &mut Attributes, links: &dyn Link
 /// Puts in what the kernel wants to be told, and does not tell: numbers of devices, tables of times.
 pub(super) fn complete(kind: &str, options: &Attributes, links: &dyn Links) -> Result<Attributes, Fault> {
     let mut complete = options.clone();
-    match kind {
-        "police" => police::complete(&mut complete),
-        "gate" => complete.mark(gate::NESTED),
-        "pedit" => complete.mark(pedit::NESTED),
-        "tunnel_key" => tunnel::NESTED.iter().for_each(|path| complete.mark(path)),
-        _ => {}
+    nested(kind).iter().for_each(|path| complete.mark(path));
+    if kind == "police" {
+        police::complete(&mut complete);
     }
     if let Some(name) = options.text(DEVICE) {
         let missing = || Fault::new(Kind::NotFound, format!("send packets to the device {name}"), "there is no such device");

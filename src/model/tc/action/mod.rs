@@ -122,7 +122,7 @@ impl Action {
     pub fn sent(&self, links: &dyn Links) -> Result<Attributes, Fault> {
         let mut attributes = Attributes::default();
         attributes.put_text(attribute::KIND, &self.kind);
-        attributes.put_nest(attribute::OPTIONS, &kinds::complete(&self.kind, &self.options, links)?);
+        attributes.put_nest(attribute::OPTIONS, &self.completed(links)?);
         attributes.mark(&[attribute::OPTIONS]);
         if let Some(cookie) = unhex(&self.cookie).filter(|cookie| !cookie.is_empty()) {
             attributes.put(attribute::COOKIE, cookie);
@@ -135,6 +135,11 @@ impl Action {
             attributes.put(attribute::FLAGS, bits(self.flags));
         }
         Ok(attributes)
+    }
+
+    /// Gives its parameters with what the kernel wants to be told, and does not tell.
+    pub(super) fn completed(&self, links: &dyn Links) -> Result<Attributes, Fault> {
+        kinds::complete(&self.kind, &self.options, links)
     }
 
     /// Gives the number by which several filters can share it; 0 where the kernel is to choose one.

@@ -191,7 +191,7 @@ fn command(argv: &mut Argv, extended: bool, mut key: Key, field: Field, keys: &m
         }
         (Value::Mac, [high, low]) => {
             pack(argv, keys, Key { value: high >> 16, mask: 0, ..key }, 2, u32::MAX)?;
-            pack(argv, keys, Key { value: high << 16 | low, mask: 0, offset: key.offset + 4, ..key }, 4, u32::MAX)
+            pack(argv, keys, Key { value: high << 16 | low, mask: 0, offset: (key.offset & !3) + 4, ..key }, 4, u32::MAX)
         }
         (Value::Ip6, words) => {
             let mut parts = (key.offset..).step_by(4).zip(words);

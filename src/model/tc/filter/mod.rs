@@ -91,8 +91,7 @@ impl Filter {
             options.drop(&[DEVICE]);
         }
         if let Some((kind, inside)) = grammar.police.and_then(|kind| Some((kind, options.nest(kind)?))) {
-            let police = Action::new("police", inside).sent(links)?;
-            options.set(kind, police.nest(2).unwrap_or_default().bytes());
+            options.set(kind, Action::new("police", inside).completed(links)?.bytes());
         }
         if !self.actions.is_empty() {
             options.put_nest(grammar.actions, &Action::sent_all(&self.actions, links)?);
@@ -126,6 +125,7 @@ impl Filter {
     fn settle(&mut self) {
         let Some(grammar) = kinds::find(&self.kind) else { return };
         self.options.drop(grammar.runs);
+        grammar.nested.iter().for_each(|path| self.options.unmark(path));
         if let Some(kind) = grammar.flags {
             let flags = self.options.u32(kind).unwrap_or(0) & FLAGS;
             if flags == 0 { self.options.drop(&[kind]) } else { self.options.set(kind, flags.to_ne_bytes()) }

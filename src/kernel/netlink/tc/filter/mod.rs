@@ -1,5 +1,12 @@
 //! Filters and actions over rtnetlink(7), as linux/pkt_cls.h and linux/rtnetlink.h have them.
 
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tool;
+
 use super::{Deed, Head, Noun, Order, attribute};
 use crate::kernel::netlink::message::{Messages, attributes, flag, text};
 use crate::model::Fault;

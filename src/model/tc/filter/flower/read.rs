@@ -1,141 +1,28 @@
-//! The filter `flower`: fields of a packet by their names, see tc-flower(8).
+//! Reading the words of `flower`.
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
-use super::{Draft, Filter, Key};
+use super::*;
 use crate::model::Fault;
-use crate::model::tc::action::{address, as_mac, decimal_or_hex, erspan, geneve, labels, labels_shown, mac_shown, masked, nested, options_shown};
+use crate::model::tc::Handle;
+use crate::model::tc::action::{as_mac, decimal_or_hex, erspan, geneve, labels, masked, nested};
 use crate::model::tc::argv::{self, Argv};
-use crate::model::tc::attribute::Attributes;
-use crate::model::tc::{Handle, protocol};
-
-const CLASS: u16 = 1;
-const ETH_TYPE: u16 = 8;
-const IP_PROTO: u16 = 9;
-/// Whether hardware is to do it, and whether it is to say more.
-pub(super) const FLAGS: u16 = 22;
-const VERBOSE: u32 = 16;
-const FRAGMENTS: u16 = 47;
-const FRAGMENTS_MASK: u16 = 48;
-const NUM_OF_VLANS: u16 = 102;
-const VLAN_ETH_TYPE: u16 = 25;
-const CVLAN_ETH_TYPE: u16 = 79;
-const MPLS: u16 = 99;
-const TUNNEL: u16 = 84;
-const TUNNEL_MASK: u16 = 85;
-const PPP_PROTO: u16 = 104;
-/// What has to be marked as holding attributes.
-pub(super) const NESTED: &[&[u16]] =
-    &[&[TUNNEL, 2], &[TUNNEL, 3], &[TUNNEL, 4], &[TUNNEL_MASK, 2], &[TUNNEL_MASK, 3], &[TUNNEL_MASK, 4], &[MPLS, 1]];
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SCTP: u8 = 132;
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
-const IP_PROTOS: &[(&str, u8)] = &[("tcp", TCP), ("udp", UDP), ("sctp", SCTP), ("icmp", ICMP), ("icmpv6", ICMPV6)];
+use crate::model::tc::filter::Draft;
 
 /// What is known of the packet so far, by which later words are read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(in crate::model::tc::filter) struct Seen {
     /// The protocol behind the tags that were named.
-    eth_type: u16,
-    vlan_eth_type: u16,
-    vlans: u8,
-    ip_proto: u8,
-}
-
-/// How a field is written, with its attribute and that of its mask.
-#[derive(Clone, Copy)]
-enum Form {
-    /// A number with the most that it can be, of so many bytes; `true` in the order of the network.
-    Number(u16, u64, usize, bool),
-    /// A number of 8 bits with a mask, decimal or hexadecimal.
-    Small(u16, u16),
-    /// A MAC address with a mask.
-    Mac(u16, u16),
-    /// An address of either family with a mask.
-    Ip([u16; 4]),
-    /// An IPv4 address of a packet of ARP.
-    Arp(u16, u16),
-    /// The number of a network, or the mark of a connection, with a mask.
-    Mark(u16, u16),
-    Zone(u16, u16),
-    Label(u16, u16),
-    State(u16, u16),
-    Flags(u16, u16),
-}
-
-const FIELDS: &[(&str, Form)] = &[
-    ("ct_state", Form::State(91, 92)),
-    ("ct_zone", Form::Zone(93, 94)),
-    ("ct_mark", Form::Mark(95, 96)),
-    ("ct_label", Form::Label(97, 98)),
-    ("vlan_id", Form::Number(23, 0xfff, 2, false)),
-    ("vlan_prio", Form::Number(24, 7, 1, false)),
-    ("cvlan_id", Form::Number(77, 0xfff, 2, false)),
-    ("cvlan_prio", Form::Number(78, 7, 1, false)),
-    ("mpls_label", Form::Number(70, 0xf_ffff, 4, false)),
-    ("mpls_tc", Form::Number(69, 7, 1, false)),
-    ("mpls_bos", Form::Number(68, 1, 1, false)),
-    ("mpls_ttl", Form::Number(67, 255, 1, false)),
-    ("dst_mac", Form::Mac(4, 5)),
-    ("src_mac", Form::Mac(6, 7)),
-    ("ip_tos", Form::Small(73, 74)),
-    ("ip_ttl", Form::Small(75, 76)),
-    ("dst_ip", Form::Ip([12, 13, 16, 17])),
-    ("src_ip", Form::Ip([10, 11, 14, 15])),
-    ("tcp_flags", Form::Flags(71, 72)),
-    ("arp_tip", Form::Arp(59, 60)),
-    ("arp_sip", Form::Arp(57, 58)),
-    ("arp_tha", Form::Mac(65, 66)),
-    ("arp_sha", Form::Mac(63, 64)),
-    ("pppoe_sid", Form::Number(103, 0xffff, 2, true)),
-    ("enc_dst_ip", Form::Ip([29, 30, 33, 34])),
-    ("enc_src_ip", Form::Ip([27, 28, 31, 32])),
-    ("enc_key_id", Form::Number(26, u32::MAX as u64, 4, true)),
-    ("enc_dst_port", Form::Number(45, 0xffff, 2, true)),
-    ("enc_tos", Form::Small(80, 81)),
-    ("enc_ttl", Form::Small(82, 83)),
-];
-
-/// The fields whose names and attributes follow from what was named before, each with its mask.
-const OTHERS: &[(u16, u16)] = &[(18, 35), (19, 36), (20, 37), (21, 38), (41, 39), (42, 40), (49, 50), (51, 52), (53, 54), (55, 56), (61, 62), (43, 44)];
-const RANGES: [(&str, u16, u16); 2] = [("src_port", 87, 88), ("dst_port", 89, 90)];
-const STATES: &[(&str, u16)] = &[("trk", 8), ("new", 1), ("est", 2), ("rel", 4), ("inv", 16), ("rpl", 32)];
-const FRAGMENT_BITS: &[(&str, u32)] = &[("frag", 1), ("firstfrag", 2)];
-
-/// Gives the attribute of a port, and that of its mask.
-fn port(ip_proto: u8, is_dst: bool) -> Option<(u16, u16)> {
-    match (ip_proto, is_dst) {
-        (TCP, false) => Some((18, 35)),
-        (TCP, true) => Some((19, 36)),
-        (UDP, false) => Some((20, 37)),
-        (UDP, true) => Some((21, 38)),
-        (SCTP, false) => Some((41, 39)),
-        (SCTP, true) => Some((42, 40)),
-        _ => None,
-    }
-}
-
-/// Gives the attribute of the type or the code of a message of ICMP, and that of its mask.
-fn icmp(seen: &Seen, is_code: bool) -> Option<(u16, u16)> {
-    match (seen.eth_type, seen.ip_proto, is_code) {
-        (protocol::IP, ICMP, true) => Some((49, 50)),
-        (protocol::IP, ICMP, false) => Some((51, 52)),
-        (protocol::IPV6, ICMPV6, true) => Some((53, 54)),
-        (protocol::IPV6, ICMPV6, false) => Some((55, 56)),
-        _ => None,
-    }
+    pub(super) eth_type: u16,
+    pub(super) vlan_eth_type: u16,
+    pub(super) vlans: u8,
+    pub(super) ip_proto: u8,
 }
 
 /// Reads a word of this kind of filter.
-pub(super) fn word(argv: &mut Argv, draft: &mut Draft) -> Result<bool, Fault> {
+pub(in crate::model::tc::filter) fn word(argv: &mut Argv, draft: &mut Draft) -> Result<bool, Fault> {
     if draft.seen.eth_type == 0 {
         draft.seen = Seen { eth_type: draft.protocol, ip_proto: 0xff, ..draft.seen };
     }
-    if let Some((name, form)) = FIELDS.iter().find(|(name, _)| argv.begins(name)) {
+    if let Some((name, form)) = FIELDS.iter().find(|(name, _)| argv.begins(name) && !argv.is("mpls")) {
         may_stand(argv, name, &draft.seen, draft.protocol)?;
         argv.next()?;
         field(argv, *form, draft)?;
@@ -491,7 +378,7 @@ fn gtp(word: &str) -> Option<Attributes> {
 }
 
 /// Completes what was read.
-pub(super) fn end(argv: &Argv, draft: &mut Draft) -> Result<(), Fault> {
+pub(in crate::model::tc::filter) fn end(argv: &Argv, draft: &mut Draft) -> Result<(), Fault> {
     if let Some(queue) = draft.hw_tc {
         // Which classes stand for the queues of hardware, tc(8) makes of the qdisc.
         let class = Handle::new(draft.parent.major(), 0xffe0 + queue);
@@ -501,175 +388,4 @@ pub(super) fn end(argv: &Argv, draft: &mut Draft) -> Result<(), Fault> {
         return Err(argv.refuse("`mpls` and `mpls_label` and its like exclude each other"));
     }
     Ok(())
-}
-
-/// Takes out what follows from the protocol.
-pub(super) fn settle(options: &mut Attributes) {
-    options.drop(&[ETH_TYPE]);
-}
-
-/// Puts in the masks that the kernel tells in any case.
-pub(super) fn fill(options: &mut Attributes) {
-    let pairs = FIELDS.iter().flat_map(|(_, form)| match *form {
-        Form::Number(..) => Vec::new(),
-        Form::Ip([four, mask4, six, mask6]) => vec![(four, mask4), (six, mask6)],
-        Form::Small(kind, mask) | Form::Mac(kind, mask) | Form::Arp(kind, mask) | Form::Mark(kind, mask) => vec![(kind, mask)],
-        Form::Zone(kind, mask) | Form::Label(kind, mask) | Form::State(kind, mask) | Form::Flags(kind, mask) => vec![(kind, mask)],
-    });
-    [97, 98].into_iter().for_each(|kind| options.edit(kind, |bytes| bytes.resize(16, 0)));
-    for (kind, mask) in pairs.chain(OTHERS.iter().copied()) {
-        let Some(len) = options.get(kind).map(<[u8]>::len) else { continue };
-        if !options.has(mask) {
-            options.put(mask, vec![0xff; len]);
-        } else if options.get(mask).is_some_and(|mask| mask.iter().all(|byte| *byte == 0)) {
-            options.drop(&[kind, mask]);
-        }
-    }
-}
-
-/// Puts in what the kernel wants to be told beside the protocol of a filter.
-pub(super) fn complete(options: &mut Attributes, of: u16) {
-    if of != protocol::ALL {
-        options.set(ETH_TYPE, of.to_be_bytes());
-    }
-    if !options.has(FLAGS) {
-        options.put(FLAGS, 0u32.to_ne_bytes());
-    }
-}
-
-/// Shows the words of this kind of filter, those first by which others are read.
-pub(super) fn show(filter: &Filter, key: &Key) -> String {
-    let options = &filter.options;
-    let mut line = String::new();
-    let network = |kind| options.get(kind).and_then(|bytes| bytes.first_chunk()).map(|bytes| u16::from_be_bytes(*bytes));
-    if let Some(count) = options.u8(NUM_OF_VLANS) {
-        let _ = write!(line, " num_of_vlans {count}");
-    }
-    let mut seen = Seen { eth_type: key.protocol, ip_proto: options.u8(IP_PROTO).unwrap_or(0xff), ..Seen::default() };
-    for (kind, name) in [(VLAN_ETH_TYPE, "vlan_ethtype"), (CVLAN_ETH_TYPE, "cvlan_ethtype")] {
-        if let Some(id) = network(kind) {
-            let _ = write!(line, " {name} {}", protocol::name(id));
-            seen.eth_type = id;
-        }
-    }
-    if let Some(number) = network(PPP_PROTO) {
-        let _ = write!(line, " ppp_proto {number:#x}");
-        seen.eth_type = [(0x21, protocol::IP), (0x57, protocol::IPV6)].iter().find(|(known, _)| *known == number).map_or(seen.eth_type, |(_, id)| *id);
-    }
-    if let Some(number) = options.u8(IP_PROTO) {
-        let known = IP_PROTOS.iter().find(|(_, known)| *known == number).map(|(name, _)| (*name).to_owned());
-        let _ = write!(line, " ip_proto {}", known.unwrap_or_else(|| format!("{number:02x}")));
-    }
-    for (name, form) in FIELDS {
-        if let Some(text) = field_shown(*form, options) {
-            let _ = write!(line, " {name} {text}");
-        }
-    }
-    line + &others_shown(options, &seen)
-}
-
-fn others_shown(options: &Attributes, seen: &Seen) -> String {
-    let mut line = String::new();
-    let network = |kind| options.get(kind).and_then(|bytes| bytes.first_chunk()).map(|bytes| u16::from_be_bytes(*bytes));
-    for (is_dst, (name, least, most)) in [false, true].into_iter().zip(RANGES) {
-        let (kind, mask) = port(seen.ip_proto, is_dst).unwrap_or((0, 0));
-        match (network(kind), network(mask), network(least), network(most)) {
-            (.., Some(first), Some(last)) => drop(write!(line, " {name} {first}-{last}")),
-            (Some(port), Some(mask), ..) if mask != 0xffff || port == 0 => drop(write!(line, " {name} {port}/{mask:#x}")),
-            (Some(port), ..) => drop(write!(line, " {name} {port}")),
-            _ => {}
-        }
-    }
-    let bytes = [("type", icmp(seen, false)), ("code", icmp(seen, true)), ("arp_op", Some((61, 62)))];
-    for (name, (kind, mask)) in bytes.into_iter().filter_map(|(name, kinds)| Some((name, kinds?))) {
-        match (options.u8(kind), options.u8(mask)) {
-            (Some(value), Some(mask)) if mask != 0xff => drop(write!(line, " {name} {value}/{mask}")),
-            (Some(value), _) => drop(write!(line, " {name} {value}")),
-            _ => {}
-        }
-    }
-    if let Some(mask) = options.u32(FRAGMENTS_MASK).map(u32::from_be) {
-        let value = options.u32(FRAGMENTS).map_or(0, u32::from_be);
-        let shown = |(name, bit): &(&str, u32)| (mask & bit != 0).then(|| format!("{}{name}", if value & bit != 0 { "" } else { "no" }));
-        let _ = write!(line, " ip_flags {}", FRAGMENT_BITS.iter().filter_map(shown).collect::<Vec<_>>().join("/"));
-    }
-    if let Some(list) = options.nest(MPLS) {
-        line.push_str(" mpls");
-        for (_, bytes) in list.iter() {
-            let one = Attributes::read(bytes);
-            line.push_str(" lse");
-            for (kind, name) in [(1, "depth"), (5, "label"), (4, "tc"), (3, "bos"), (2, "ttl")] {
-                if let Some(value) = one.u32(kind).or(one.u8(kind).map(u32::from)) {
-                    let _ = write!(line, " {name} {value}");
-                }
-            }
-        }
-    }
-    if options.u32(FLAGS).is_some_and(|flags| flags & VERBOSE != 0) {
-        line.push_str(" verbose");
-    }
-    line + &tunnel_shown(options)
-}
-
-fn tunnel_shown(options: &Attributes) -> String {
-    let (Some(key), Some(mask)) = (options.nest(TUNNEL), options.nest(TUNNEL_MASK)) else { return String::new() };
-    if let (Some(key), Some(mask)) = (key.nest(4), mask.nest(4)) {
-        let pair = |of: &Attributes| format!("{:02x}:{:02x}", of.u8(1).unwrap_or(0), of.u8(2).unwrap_or(0));
-        return format!(" gtp_opts {}/{}", pair(&key), pair(&mask));
-    }
-    let (Some((name, keys)), Some((_, masks))) = (options_shown(&key), options_shown(&mask)) else { return String::new() };
-    let pairs = keys.split(',').zip(masks.split(',')).map(|(key, mask)| format!("{key}/{mask}"));
-    format!(" {name} {}", pairs.collect::<Vec<_>>().join(","))
-}
-
-fn field_shown(form: Form, options: &Attributes) -> Option<String> {
-    let network = |kind| Some(u16::from_be_bytes(*options.get(kind)?.first_chunk()?));
-    match form {
-        Form::Number(kind, _, _, true) => {
-            let value = options.get(kind)?.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-            Some(value.to_string())
-        }
-        Form::Number(kind, _, 4, _) => Some(options.u32(kind)?.to_string()),
-        Form::Number(kind, _, 2, _) => Some(options.u16(kind)?.to_string()),
-        Form::Number(kind, ..) => Some(options.u8(kind)?.to_string()),
-        Form::Small(kind, mask) => {
-            let (value, mask) = (options.u8(kind)?, options.u8(mask).unwrap_or(0xff));
-            Some(if mask == 0xff { value.to_string() } else { format!("{value}/{mask:x}") })
-        }
-        Form::Mac(kind, mask) => {
-            let (mac, mask) = (options.get(kind)?, options.get(mask).unwrap_or(&[0xff; 6]));
-            Some(if mask.iter().all(|byte| *byte == 0xff) { mac_shown(mac) } else { format!("{}/{}", mac_shown(mac), mac_shown(mask)) })
-        }
-        Form::Ip([four, mask4, six, mask6]) => ip_shown(options, four, mask4).or_else(|| ip_shown(options, six, mask6)),
-        Form::Arp(kind, mask) => ip_shown(options, kind, mask),
-        Form::Mark(kind, mask) => {
-            let (value, mask) = (options.u32(kind)?, options.u32(mask).unwrap_or(u32::MAX));
-            Some(if mask == u32::MAX { value.to_string() } else { format!("{value}/{mask:#x}") })
-        }
-        Form::Zone(kind, mask) => {
-            let (value, mask) = (options.u16(kind)?, options.u16(mask).unwrap_or(u16::MAX));
-            Some(if mask == u16::MAX { value.to_string() } else { format!("{value}/{mask:#x}") })
-        }
-        Form::Label(kind, mask) => Some(labels_shown(options.get(kind)?, options.get(mask))),
-        Form::State(kind, mask) => {
-            let (value, mask) = (options.u16(kind)?, options.u16(mask).unwrap_or(0));
-            let shown = |(name, bit): &(&str, u16)| (mask & bit != 0).then(|| format!("{}{name}", if value & bit != 0 { "+" } else { "-" }));
-            Some(STATES.iter().filter_map(shown).collect())
-        }
-        Form::Flags(kind, mask) => Some(format!("{:#x}/{:x}", network(kind)?, network(mask).unwrap_or(0xfff))),
-    }
-}
-
-fn ip_shown(options: &Attributes, kind: u16, mask: u16) -> Option<String> {
-    let (bytes, mask) = (options.get(kind)?, options.get(mask)?);
-    let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
-    let full = mask.len() as u32 * 8;
-    let leading = mask.iter().take_while(|byte| **byte == 0xff).count() as u32 * 8
-        + mask.iter().find(|byte| **byte != 0xff).map_or(0, |byte| byte.leading_ones());
-    Some(match () {
-        () if ones == full => address(bytes),
-        () if leading == ones => format!("{}/{ones}", address(bytes)),
-        // Such a mask tc(8) shows, and does not read.
-        () => format!("{}/{}", address(bytes), <[u8; 16]>::try_from(mask).map_or_else(|_| address(mask), |mask| IpAddr::from(mask).to_string())),
-    })
 }
