@@ -12,6 +12,7 @@ pub mod script;
 pub mod session;
 pub mod sys;
 pub mod sysctl;
+pub mod tc;
 pub mod types;
 
 use rhai::plugin::exported_manifest;
@@ -34,6 +35,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
     Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
+    Room { name: "tc", summary: "Traffic control: what queues on a device, after tc(8)", module: tc::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
     Room {
         name: "sys",

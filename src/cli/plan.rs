@@ -55,7 +55,7 @@ fn tell(screen: &Screen, options: &Options, plan: &Plan, outcome: &Outcome) -> R
     if screen.json {
         let mut document = json!({
             "complete": outcome.unknown.is_none(), "known_until": until, "changes": changes::json(found), "acts": outcome.report.acts,
-            "lockouts": outcome.report.lockouts, "exit": code,
+            "lockouts": outcome.report.lockouts, "notes": changes::told(found), "exit": code,
         });
         if plan.commands {
             document["commands"] = changes::commands(found, place::backend(options)).lines().collect();
@@ -69,6 +69,7 @@ fn tell(screen: &Screen, options: &Options, plan: &Plan, outcome: &Outcome) -> R
         outcome.report.acts.iter().try_for_each(|act| screen.print_line(&format!("! {act}, which cannot be lifted")))?;
         screen.print(&format!("{}\n", changes::planned(found)))?;
     }
+    changes::told(found).iter().for_each(|note| screen.note(note));
     outcome.report.lockouts.iter().for_each(|fault| screen.note(&refused(fault)));
     if let Some(fault) = &outcome.unknown {
         screen.note(&format!("the plan is known up to {}: {}", until.unwrap_or_else(|| "here".to_owned()), fault.why));

@@ -1,11 +1,12 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
-use super::{sysctl, tc};
+use super::sysctl;
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
-use crate::model::{Change, Fault, Object, State};
+use crate::model::tc::{self, Counted, Device};
+use crate::model::{Change, Fault, Kind, Object, State};
 
 /// A refusal of one of several changes. Those before it were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,12 @@ pub struct Refusal {
 pub trait Source: Send {
     /// Reads what there is. What is not there is left out.
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault>;
+
+    /// Reads what was counted of the queues of a device. A kernel in memory counts nothing.
+    fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
+        let why = "only packets that have passed can tell it";
+        Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), why))
+    }
 }
 
 /// The objects of one network namespace, to read and to write.
@@ -32,7 +39,7 @@ pub trait Named: Source {
 #[derive(Default)]
 pub struct Here {
     sets: ipset::live::Live,
-    queues: tc::Live,
+    queues: super::tc::Live,
 }
 
 impl Source for Here {
@@ -44,6 +51,10 @@ impl Source for Here {
             Scope::Tc(scope) => self.queues.read(scope),
             Scope::Actions(kind) => self.queues.actions(kind),
         }
+    }
+
+    fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
+        self.queues.counted(device)
     }
 }
 

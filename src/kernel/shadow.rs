@@ -9,7 +9,7 @@ use super::recent::{self, Recent};
 use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
 use crate::model::named::{Inventory, Scope};
-use crate::model::{Change, Family, Fault, Kind, Object, State};
+use crate::model::{Change, Family, Fault, Kind, Object, State, tc};
 
 /// What a shadow lies over.
 pub trait Below: Send {
@@ -140,6 +140,15 @@ impl named::Source for Shadow {
         }
         Ok(found)
     }
+
+    fn counted(&mut self, device: &tc::Device) -> Result<Vec<(tc::Object, tc::Counted)>, Fault> {
+        let is_planned = |object: &Object| matches!(object, Object::Tc(object) if object.device() == device);
+        let planned = self.written.keys().any(is_planned);
+        match self.below.as_mut().filter(|_| !planned) {
+            Some(below) => below.named().counted(device),
+            None => Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it")),
+        }
+    }
 }
 
 impl Named for Shadow {
@@ -238,6 +247,10 @@ impl Xtables for Shared {
 impl named::Source for Shared {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         named::Source::read(&mut *self.lock(), scope)
+    }
+
+    fn counted(&mut self, device: &tc::Device) -> Result<Vec<(tc::Object, tc::Counted)>, Fault> {
+        named::Source::counted(&mut *self.lock(), device)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::kernel::xtables::Backend;
 use crate::model::ipset::SetName;
 use crate::model::iptables::{Cut, Memory, Patch, Revert, Ruleset, Trusting, walk};
 use crate::model::named::{apply, contents, revert};
+use crate::model::tc::{self, effect};
 use crate::model::{Change, Family, Fault, Flow, Inventory, Kind, Object, Origin, State};
 
 /// What a user can do who means it.
@@ -196,6 +197,22 @@ fn named(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
     let risk = |change: &Change| match (&change.object, &change.after) {
         (Object::Sysctl(key), Some(State::Value(value))) if !change.is_claim() && key.switches_off(flow.family(), value) => {
             Some(Risk { what: format!("{key} becomes {value}"), sure: key.leads(), origin: change.origin.clone() })
+        }
+        _ => None,
+    };
+    changes.iter().filter_map(risk).chain(queues(flow, changes)).collect()
+}
+
+/// Finds what queues do to a connection that leaves by their device.
+fn queues(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
+    let risk = |change: &Change| match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => {
+            let device = object.device().as_str();
+            // Where it is not certain by which device the connection goes, it may be this one.
+            let is_its = flow.interface.as_deref().is_none_or(|interface| interface == device);
+            let (what, sure) = effect::cuts(state).filter(|_| is_its)?;
+            let sure = sure && flow.interface.is_some() && matches!(object, tc::Object::Qdisc(_, tc::Handle::ROOT));
+            Some(Risk { what: format!("the {object}: {what}"), sure, origin: change.origin.clone() })
         }
         _ => None,
     };

@@ -41,7 +41,7 @@ use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
 use crate::model::named::Scope;
-use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State};
+use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State, tc};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -66,6 +66,8 @@ pub enum Query {
     Named(Scope),
     /// One of those objects.
     State(Object),
+    /// What was counted of the queues of a device: the changes queued so far are written first.
+    Queues(tc::Device),
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
 }
@@ -87,6 +89,8 @@ pub enum Reading {
     Named(Inventory),
     /// The state of an object; none where it is not there.
     State(Option<State>),
+    /// What was counted of each queue.
+    Queues(Vec<(tc::Object, tc::Counted)>),
     /// A text, if there is one.
     Text(Option<String>),
 }
@@ -231,6 +235,10 @@ impl Transaction {
         match query {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
+            Query::Queues(device) => {
+                self.flush()?;
+                self.kernel.named().counted(&device).map(Reading::Queues)
+            }
             Query::Text(text) => text.read().map(Reading::Text),
             Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),

@@ -16,6 +16,7 @@ mod rollback;
 mod ssh_rate_limit;
 mod sys;
 mod sysctl;
+mod tc;
 mod traces;
 mod undo;
 pub(crate) mod world;

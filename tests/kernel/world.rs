@@ -150,6 +150,7 @@ pub(crate) struct State {
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
+    queues: Vec<String>,
 }
 
 impl State {
@@ -260,7 +261,7 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets() }
+        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets(), queues: queues() }
     }
 
     /// Listens on a port, in both families.
@@ -365,6 +366,32 @@ pub(crate) fn sets() -> Vec<String> {
         kept.join(" ")
     };
     let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
+    lines.sort();
+    lines
+}
+
+/// Gives what tc(8) shows of all devices, without what it counts and without how many there are that use it.
+pub(crate) fn queues() -> Vec<String> {
+    let plain = |line: &str| {
+        let (mut words, mut kept) = (line.split_whitespace(), Vec::new());
+        while let Some(word) = words.next() {
+            match ["refcnt", "direct_packets_stat"].contains(&word) {
+                true => drop(words.next()),
+                false => kept.push(word),
+            }
+        }
+        kept.join(" ")
+    };
+    let mut lines: Vec<String> = tool("tc", &["-d", "qdisc", "show"], "").lines().map(plain).collect();
+    let devices: Vec<String> = lines.iter().filter_map(|line| Some(line.split_once(" dev ")?.1.split(' ').next()?.to_owned())).collect();
+    // Only where somebody has set a qdisc, something can be in it.
+    let set = |device: &&String| lines.iter().any(|line| line.contains(&format!(" dev {device} ")) && !line.contains(" 0: dev "));
+    let mut more = Vec::new();
+    for device in devices.iter().filter(set).collect::<std::collections::BTreeSet<_>>() {
+        let classes = tool("tc", &["-d", "class", "show", "dev", device], "");
+        more.extend(classes.lines().map(|line| format!("{device}: {}", plain(line))));
+    }
+    lines.extend(more);
     lines.sort();
     lines
 }

@@ -10,6 +10,7 @@ use crate::kernel::xtables::Backend;
 use crate::model::Family;
 use crate::model::change::{Change, Drift, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
+use crate::model::named::remark;
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places.
 ///
@@ -62,7 +63,13 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
         1 => "1 change".to_owned(),
         many => format!("{many} changes"),
     };
-    format!("{changes}{way_back}\n{}", remarks(report, paint))
+    let told: String = told(&report.changes).iter().map(|remark| format!("{} {remark}\n", paint.yellow("! note:"))).collect();
+    format!("{changes}{way_back}\n{}{told}", remarks(report, paint))
+}
+
+/// Says what changes do that whoever asks for them may not expect.
+pub(crate) fn told(changes: &[Change]) -> Vec<String> {
+    changes.iter().filter_map(remark).map(|remark| escaped(&remark).to_string()).collect()
 }
 
 /// Tells whether a run relies on what another one has set.

@@ -16,7 +16,7 @@ use super::netlink::tc::{self as wire, Head, Noun, Order};
 use super::netlink::Socket;
 use super::netns::Netns;
 use crate::model::named::Inventory;
-use crate::model::tc::{Device, Handle, Kind, Object, Qdisc, Scope, State};
+use crate::model::tc::{Counted, Device, Handle, Kind, Object, Qdisc, Scope, State};
 use crate::model::{self, Change, Fault};
 
 /// How often a list is read until it is the same twice.
@@ -61,6 +61,24 @@ impl Live {
             }
         }
         Err(Fault::new(model::Kind::Busy, tried(), format!("somebody changes them all the time: {READS} lists were all different")))
+    }
+
+    /// Reads what was counted on a device, also of what the kernel put there by itself.
+    pub fn counted(&mut self, device: &Device) -> Result<Vec<(Object, Counted)>, Fault> {
+        let tried = || format!("read what was counted on {device}");
+        let link = if_nametoindex(device.as_str()).map_err(|error| errno::fault(tried(), error))?;
+        let (socket, mut found, head) = (self.socket()?, Vec::new(), Head { link, ..Head::default() });
+        let listed = socket.list_tc(Noun::Qdisc, head, &mut |body| {
+            let listed = wire::qdisc(body).filter(|listed| listed.head.link == link);
+            found.extend(listed.map(|listed| (Object::Qdisc(device.clone(), listed.head.parent), listed.counted)));
+        });
+        listed.map_err(|error| errno::fault(tried(), error))?;
+        let listed = socket.list_tc(Noun::Class, head, &mut |body| {
+            let listed = wire::class(body).filter(|listed| listed.head.link == link);
+            found.extend(listed.map(|listed| (Object::Class(device.clone(), listed.head.handle), listed.counted)));
+        });
+        listed.map_err(|error| errno::fault(tried(), error))?;
+        Ok(found)
     }
 
     fn once(&mut self, device: &Device, link: u32) -> io::Result<Inventory> {

@@ -54,7 +54,6 @@ fn said(tried: &str, refused: &Refused) -> Fault {
         Errno::ENOENT | Errno::ENODEV => model::Kind::NotFound,
         Errno::EEXIST => model::Kind::Exists,
         Errno::EBUSY => model::Kind::Busy,
-        Errno::EOPNOTSUPP => model::Kind::Unsupported,
         _ => model::Kind::Refused,
     };
     let why = match &refused.words {

@@ -240,6 +240,14 @@ pub fn follows(change: &Change, lead: &Change) -> bool {
     }
 }
 
+/// Says what a change does that whoever asks for it may not expect.
+pub fn remark(change: &Change) -> Option<String> {
+    match (&change.object, &change.after) {
+        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+        _ => None,
+    }
+}
+
 /// A state as it is told in a sentence.
 pub struct Told<'a>(pub &'a State);
 

@@ -30,13 +30,20 @@ fn rint(value: f64) -> f64 {
 
 /// Of each step the last place of the normal distribution that falls on it.
 fn normal() -> Vec<i32> {
-    let mut table = [0.0; STEPS + 1];
-    let mut x = -10.0;
-    while x < 10.05 {
-        table[rint(STEPS as f64 * below(x)) as usize] = x;
-        x += 0.00005;
-    }
-    table[..STEPS].iter().step_by(EVERY).map(|x| rint(x * SCALE) as i32).collect()
+    const FINE: f64 = 0.00005;
+    let place = |at: u32| f64::from(at) * FINE - 10.0;
+    let step = |at: u32| rint(STEPS as f64 * below(place(at))) as usize;
+    let mut first = 0;
+    let mut last_on = |wanted: usize| {
+        let (mut low, mut high) = (first, 401_000);
+        while low < high {
+            let middle = (low + high) / 2;
+            if step(middle) <= wanted { low = middle + 1 } else { high = middle }
+        }
+        first = low - 1;
+        rint(place(first) * SCALE) as i32
+    };
+    (0..STEPS).step_by(EVERY).map(&mut last_on).collect()
 }
 
 fn pareto(step: usize) -> i32 {

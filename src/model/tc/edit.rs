@@ -32,6 +32,7 @@ pub(super) fn settle(object: &Object, state: &State, inventory: &Inventory) -> R
         (Object::Filter(..), State::Filter(asked)) => State::Filter(Box::new(Filter { link, ..(**asked).clone() })),
         (_, state) => state.clone(),
     };
+    of_one_kind(object, &settled, inventory).map_err(|why| Fault::new(Kind::Refused, tried(), why))?;
     in_no_circle(object, &settled, inventory).map_err(|why| Fault::new(Kind::Refused, tried(), why))?;
     match container(object, Some(&settled), inventory) {
         Ok(_) => Ok(settled),
@@ -53,6 +54,15 @@ fn handle(device: &Device, place: Handle, asked: &Qdisc, now: Option<&Qdisc>, in
             Err(format!("a qdisc in its own class {place} would be a circle"))
         }
         _ => Ok(asked.handle),
+    }
+}
+
+/// Refuses a class in a qdisc of another kind.
+fn of_one_kind(object: &Object, state: &State, inventory: &Inventory) -> Result<(), String> {
+    let (Object::Class(device, class), State::Class(asked)) = (object, state) else { return Ok(()) };
+    match qdisc_of(device, *class, inventory) {
+        Some((_, qdisc)) if qdisc.kind != asked.kind => Err(format!("the qdisc {} is of another kind: {}", class.qdisc(), qdisc.kind)),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod command;
 mod device;
 pub mod distribution;
 mod edit;
+pub mod effect;
 pub mod filter;
 mod handle;
 mod kind;
@@ -169,6 +170,25 @@ impl State {
         };
         (link != 0).then_some(link)
     }
+}
+
+/// What the kernel has counted of a qdisc or of a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Bytes that were sent.
+    pub bytes: u64,
+    /// Packets that were sent.
+    pub packets: u64,
+    /// Packets that were dropped.
+    pub drops: u32,
+    /// How often a packet had to wait for the rate.
+    pub overlimits: u32,
+    /// How often the device took a packet back.
+    pub requeues: u32,
+    /// Bytes that wait.
+    pub backlog: u32,
+    /// Packets that wait.
+    pub queued: u32,
 }
 
 /// Completes what is asked for with what is known only beside the others: the device, and handles that nobody chose; and refuses what cannot be.

@@ -10,7 +10,7 @@ use std::io;
 use super::message::{Messages, attributes, flag, text};
 use super::{Dump, Socket};
 use crate::model::tc::units::Sizes;
-use crate::model::tc::{Class, Handle, Kind, Qdisc};
+use crate::model::tc::{Class, Counted, Handle, Kind, Qdisc};
 
 pub use options::{decode, encode};
 
@@ -204,25 +204,6 @@ fn read_sizes(value: &[u8]) -> Option<Sizes> {
         mtu: part(16)?,
         tsize: part(20)?,
     })
-}
-
-/// What the kernel has counted of a qdisc or of a class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Bytes that were sent.
-    pub bytes: u64,
-    /// Packets that were sent.
-    pub packets: u64,
-    /// Packets that were dropped.
-    pub drops: u32,
-    /// How often a packet had to wait for the rate.
-    pub overlimits: u32,
-    /// How often the device took a packet back.
-    pub requeues: u32,
-    /// Bytes that wait.
-    pub backlog: u32,
-    /// Packets that wait.
-    pub queued: u32,
 }
 
 /// An entry of a list.

@@ -156,7 +156,9 @@ impl Action {
 
     /// Tells whether another one is the same, as far as somebody has chosen it.
     pub fn agrees(&self, other: &Self) -> bool {
+        let same_number = self.kind == other.kind && self.index() == other.index();
         match (self.index(), other.index()) {
+            _ if same_number && (self.is_reference() || other.is_reference()) => true,
             (0, index) if index > 0 => self.clone().with_index(index).agrees(other),
             (index, 0) if index > 0 => self.agrees(&other.clone().with_index(index)),
             _ if !kinds::is_known(&self.kind) => self.kind == other.kind,
@@ -169,6 +171,13 @@ impl Action {
         let mut filled = self.clone();
         kinds::fill(&self.kind, &mut filled.options);
         filled
+    }
+
+    /// Tells whether it drops each packet, or sends it elsewhere.
+    pub fn takes_away(&self) -> bool {
+        let is_plain = ["gact", "mirred"].contains(&&self.kind[..]) && !self.options.has(3);
+        let verdicts = kinds::verdicts(&self.kind, &self.options);
+        is_plain && verdicts.iter().all(|verdict| [Verdict::DROP, Verdict::STOLEN].contains(verdict))
     }
 
     /// Tells whether packets go to a chain of filters from it.

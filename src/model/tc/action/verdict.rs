@@ -28,6 +28,8 @@ impl Verdict {
     pub const OK: Self = Self(0);
     /// The filters begin anew.
     pub const RECLASSIFY: Self = Self(1);
+    /// The packet is thrown away.
+    pub const DROP: Self = Self(2);
     /// The next action has its turn.
     pub const PIPE: Self = Self(3);
     /// The action has taken the packet.

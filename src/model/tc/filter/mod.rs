@@ -175,13 +175,36 @@ impl Filter {
         }
     }
 
+    /// Tells whether it finds every packet of its protocol.
+    pub fn finds_everything(&self) -> bool {
+        match &self.kind[..] {
+            "matchall" => true,
+            "u32" => self.options.get(u32::SELECTOR).is_some_and(u32::sees_all),
+            "flower" | "basic" => kinds::find(&self.kind).is_some_and(|grammar| {
+                let beside = [grammar.class, grammar.flags, grammar.police];
+                self.options.iter().all(|(kind, _)| beside.contains(&Some(kind)))
+            }),
+            _ => false,
+        }
+    }
+
+    /// Tells whether its actions take each packet away.
+    pub fn lets_nothing_pass(&self) -> bool {
+        self.actions.first().is_some_and(Action::takes_away)
+    }
+
+    /// Gives the class to which packets go.
+    pub fn class(&self) -> Option<Handle> {
+        let kind = kinds::find(&self.kind).and_then(|grammar| grammar.class)?;
+        self.options.u32(kind).map(Handle::of)
+    }
+
     /// Tells whether it sends packets to a class, or to a table of filters, or is in that table.
     pub(super) fn leads_to(&self, key: &Key, other: &Object) -> bool {
-        let number = |kind: Option<u16>| kind.and_then(|kind| self.options.u32(kind));
         match other {
-            Object::Class(_, class) => number(kinds::find(&self.kind).and_then(|grammar| grammar.class)) == Some(class.bits()),
+            Object::Class(_, class) => self.class() == Some(*class),
             Object::Filter(_, table) if !table.looks && table.parent == key.parent => {
-                table.holds(key) || self.kind == "u32" && number(Some(u32::LINK)) == Some(table.handle)
+                table.holds(key) || self.kind == "u32" && self.options.u32(u32::LINK) == Some(table.handle)
             }
             _ => false,
         }
@@ -228,6 +251,15 @@ impl Key {
         !self.looks && key.looks && key.parent == self.parent && table(key.handle) == self.handle
     }
 
+    /// Gives the handle as the kind of the filter writes it.
+    pub fn handle_words(&self, filter: &Filter) -> String {
+        match &filter.kind[..] {
+            "u32" => u32::shown(self.handle),
+            "fw" => basic::fw_shown(self.handle, &filter.options),
+            _ => format!("{:#x}", self.handle),
+        }
+    }
+
     /// Gives the words of tc(8) for the place of a filter, in front of its kind.
     pub fn words(&self, filter: Option<&Filter>) -> String {
         let parent = match self.parent {
@@ -236,11 +268,7 @@ impl Key {
             parent => format!("parent {parent}"),
         };
         let chain = if self.chain > 0 { format!(" chain {}", self.chain) } else { String::new() };
-        let handle = match filter {
-            Some(filter) if filter.kind == "u32" => u32::shown(self.handle),
-            Some(filter) if filter.kind == "fw" => basic::fw_shown(self.handle, &filter.options),
-            _ => format!("{:#x}", self.handle),
-        };
+        let handle = filter.map_or_else(|| format!("{:#x}", self.handle), |filter| self.handle_words(filter));
         format!("{parent} protocol {} pref {}{chain} handle {handle}", protocol::name(self.protocol), self.prio)
     }
 }

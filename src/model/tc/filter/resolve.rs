@@ -13,12 +13,21 @@ const FIRST: u16 = 0xc000;
 const FIRST_NODE: u32 = 0x800;
 
 impl Command {
+    /// Gives the edits that see to it that no such filter is there.
+    pub fn absent(&self, inventory: &Inventory) -> Result<Vec<Edit>, Fault> {
+        let there = There { device: &self.place.device, inventory };
+        let Ok(parent) = self.parent(&there) else { return Ok(Vec::new()) };
+        Ok(self.meant(&there, parent).map(Edit::Absent).collect())
+    }
+
     /// Gives the edits that do what is asked for.
     pub fn edits(&self, inventory: &Inventory) -> Result<Vec<Edit>, Fault> {
         let there = There { device: &self.place.device, inventory };
         let parent = self.parent(&there)?;
         if self.verb == Verb::Delete {
-            return self.deletions(&there, parent);
+            let found: Vec<Edit> = self.meant(&there, parent).map(Edit::Del).collect();
+            let missing = || Fault::new(Kind::NotFound, format!("take away filters of {} at {parent}", self.place.device), "there are none such");
+            return if found.is_empty() { Err(missing().hint("`absent_filter` does not mind")) } else { Ok(found) };
         }
         let Some(filter) = &self.filter else { return Ok(Vec::new()) };
         let (key, filter) = self.resolve(&there, parent, filter)?;
@@ -44,8 +53,8 @@ impl Command {
         }
     }
 
-    /// Finds the filters that are to be taken away.
-    fn deletions(&self, there: &There<'_>, parent: Handle) -> Result<Vec<Edit>, Fault> {
+    /// Finds the filters that are meant, those that look before the tables in which they are.
+    fn meant(&self, there: &There<'_>, parent: Handle) -> impl Iterator<Item = change::Object> {
         let at = &self.place;
         let is_meant = |key: &Key, filter: &Filter| {
             key.parent == parent
@@ -55,13 +64,8 @@ impl Command {
                 && self.filter.as_ref().is_none_or(|asked| asked.kind == filter.kind)
                 && (self.handle == 0 || self.handle == key.handle || there.symbolic(self.handle, key) == key.handle)
         };
-        let found: Vec<Edit> = there.filters().filter(|(key, filter)| is_meant(key, filter)).map(|(key, _)| Edit::Del(there.object(key.clone()))).collect();
-        if found.is_empty() {
-            let fault = Fault::new(Kind::NotFound, format!("take away filters of {} at {parent}", at.device), "there are none such");
-            return Err(fault.hint("`absent` does not mind"));
-        }
-        // Those that look go before the tables in which they are.
-        Ok(found.into_iter().rev().collect())
+        let found: Vec<change::Object> = there.filters().filter(|(key, filter)| is_meant(key, filter)).map(|(key, _)| there.object(key.clone())).collect();
+        found.into_iter().rev()
     }
 
     /// Chooses the numbers that nobody chose.

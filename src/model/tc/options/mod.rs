@@ -83,6 +83,7 @@ impl Options {
     pub fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Netem(one), Self::Netem(other)) => one.agrees(other),
+            (Self::Tbf(one), Self::Tbf(other)) => one.agrees(other),
             (Self::Htb(one), Self::Htb(other)) => one.agrees(other),
             (Self::HtbClass(one), Self::HtbClass(other)) => one.agrees(other),
             (Self::Sfq(one), Self::Sfq(other)) => one.agrees(other),

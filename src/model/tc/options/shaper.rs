@@ -67,6 +67,11 @@ fn in_ticks(words: &Words<'_>, name: &str, rate: u64, bytes: u64) -> Result<u32,
     ticks(rate, bytes).ok_or_else(|| words.wrong(format!("the {name} is too large: {}", why())))
 }
 
+/// Tells whether two bursts take as long, but for less than a byte: programs round in many ways.
+fn as_long(rate: u64, one: u32, other: u32) -> bool {
+    one.abs_diff(other) <= ticks(rate, 1).unwrap_or(u32::MAX).max(16)
+}
+
 /// A token bucket: packets leave at a rate, and at most a burst at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tbf {
@@ -166,6 +171,16 @@ impl Tbf {
             (Some(peak), Some(mtu)) => Some((peak, in_ticks(words, "mtu", peak, mtu)?)),
         };
         Ok(Self { rate, burst: in_ticks(words, "burst", rate, burst)?, limit, peak, framing: bucket.framing })
+    }
+
+    /// Tells whether another one is the same, to the byte.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let peaks = match (self.peak, other.peak) {
+            (Some((rate, one)), Some((same, other))) => rate == same && as_long(rate, one, other),
+            (one, other) => one == other,
+        };
+        let rest = |of: &Self| Self { burst: 0, peak: None, ..*of };
+        peaks && rest(self) == rest(other) && as_long(self.rate, self.burst, other.burst)
     }
 
     /// Gives how long a packet waits at most, as `lat` of tc(8); nothing where that does not say exactly how many bytes wait.
@@ -328,7 +343,9 @@ impl HtbClass {
     /// Tells whether another one is the same, as far as somebody has chosen it.
     pub fn agrees(&self, other: &Self) -> bool {
         let same = self.quantum.is_none() || other.quantum.is_none() || self.quantum == other.quantum;
-        same && Self { quantum: None, ..*self } == Self { quantum: None, ..*other }
+        let rest = |of: &Self| Self { quantum: None, burst: 0, cburst: 0, ..*of };
+        let bursts = as_long(self.rate, self.burst, other.burst) && as_long(self.ceil, self.cburst, other.cburst);
+        same && bursts && rest(self) == rest(other)
     }
 }
 

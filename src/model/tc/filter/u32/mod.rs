@@ -22,7 +22,8 @@ pub(super) const HASH: u16 = 2;
 /// The table in which it goes on.
 pub(super) const LINK: u16 = 3;
 pub(super) const DIVISOR: u16 = 4;
-const SELECTOR: u16 = 5;
+/// What is looked at.
+pub(super) const SELECTOR: u16 = 5;
 const MARK: u16 = 10;
 pub(super) const FLAGS: u16 = 11;
 /// What stays as it is when the kernel changes a filter.
@@ -161,6 +162,11 @@ pub(super) fn settle(options: &mut Attributes) {
             success.fill(0);
         }
     });
+}
+
+/// Tells whether nothing is looked at, so that every packet is found.
+pub(super) fn sees_all(selector: &[u8]) -> bool {
+    Selector::told(selector).is_some_and(|selector| selector.bytes.iter().all(|key| key.mask == 0))
 }
 
 /// Shows the words of this kind of filter.
