@@ -390,10 +390,33 @@ pub(crate) fn queues() -> Vec<String> {
     for device in devices.iter().filter(set).collect::<std::collections::BTreeSet<_>>() {
         let classes = tool("tc", &["-d", "class", "show", "dev", device], "");
         more.extend(classes.lines().map(|line| format!("{device}: {}", plain(line))));
+        let of_classes = classes.lines().filter_map(|line| line.split_whitespace().nth(2).map(str::to_owned));
+        let on_it = lines.iter().filter(|line| line.contains(&format!(" dev {device} ")));
+        let of_qdiscs = on_it.filter_map(|line| line.split_whitespace().nth(2).filter(|handle| *handle != "0:").map(str::to_owned));
+        let parents = of_qdiscs.chain(of_classes).chain(["ffff:fff2", "ffff:fff3"].map(str::to_owned));
+        more.extend(parents.collect::<std::collections::BTreeSet<_>>().iter().flat_map(|parent| filters(device, parent)));
     }
     lines.extend(more);
     lines.sort();
     lines
+}
+
+/// Gives what tc(8) shows of the filters that a qdisc or a class asks, one a line, without the number that the kernel has for the first table of each priority.
+fn filters(device: &str, parent: &str) -> Vec<String> {
+    let shown = tool("tc", &["-d", "filter", "show", "dev", device, "parent", parent], "");
+    let plain = |word: &str| match word.trim_end_matches(':').split(':').next().and_then(|table| u32::from_str_radix(table, 16).ok()) {
+        Some(0x800..) if word.len() >= 3 && word.starts_with('8') => format!("first{}", &word[3..]),
+        _ => word.to_owned(),
+    };
+    let mut found: Vec<String> = Vec::new();
+    for line in shown.lines() {
+        let words = line.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
+        match found.last_mut() {
+            Some(last) if !line.starts_with("filter ") => last.push_str(&format!(" {words}")),
+            _ => found.push(format!("{device} {parent}: {words}")),
+        }
+    }
+    found
 }
 
 /// Gives the parameters of this namespace that do not change by themselves, by their paths.
