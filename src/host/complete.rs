@@ -312,6 +312,10 @@ impl Host {
                 let start = blank.map_or(0, |blank| blank + 1);
                 (live::in_rule(&typed[..start]), inside + start)
             }
+            (Named::Queue, blank) => {
+                let start = blank.map_or(0, |blank| blank + 1);
+                (live::in_command(&typed[..start]), inside + start)
+            }
             (named, _) => (named, inside),
         };
         let names = self.names(named, table, &before.text[start..]);

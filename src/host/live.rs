@@ -10,7 +10,7 @@ use crate::kernel::{files, links, sysctl};
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
-use crate::model::{Family, Object};
+use crate::model::{Family, Object, tc};
 use crate::transaction::{Query, Reading};
 
 /// Targets that every iptables has, by table where they are bound to one.
@@ -21,6 +21,10 @@ const POLICIES: &[&str] = &["ACCEPT", "DROP"];
 const TABLES: &[&str] = &["filter", "nat", "mangle", "raw", "security"];
 /// What the words of a rule begin with most often.
 const OPTIONS: &[&str] = &["-p", "-s", "-d", "-i", "-o", "-m", "-j", "--dport", "--sport", "--ctstate", "--limit"];
+
+/// What a command of tc(8) begins with, and how it tells a place.
+const VERBS: &[&str] = &["add", "change", "replace", "del"];
+const PLACES: &[&str] = &["dev", "root", "parent", "handle", "classid"];
 
 /// What a string is about to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(super) enum Named {
     File,
     /// The words of a rule, of which the last is about to be typed.
     Rule,
+    /// The words of a command of tc(8), of which the last is about to be typed.
+    Queue,
     Nothing,
 }
 
@@ -89,9 +95,11 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
     match (room, function) {
         ("sysctl", "get" | "find" | "set" | "ensure") if first => Named::Parameter,
         ("sysctl", "list") => Named::Folder,
+        ("tc", "device") if first => Named::Interface,
+        ("tc", "qdisc" | "class") if first => Named::Queue,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
-        ("sysctl" | "ipset", _) => Named::Nothing,
+        ("sysctl" | "ipset" | "tc", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -122,6 +130,19 @@ pub(super) fn in_rule(words: &str) -> Named {
     }
 }
 
+/// Tells what the last of the words of a command of tc(8) stands for, by the word in front of it.
+pub(super) fn in_command(words: &str) -> Named {
+    match words.split_whitespace().next_back() {
+        Some("dev") => Named::Interface,
+        _ => Named::Queue,
+    }
+}
+
+/// Lists the kinds of qdiscs.
+fn kinds() -> Vec<String> {
+    tc::KINDS.iter().map(|kind| (*kind).to_owned()).collect()
+}
+
 impl Host {
     /// Lists the names that a string can have that begins so, in some families of a table.
     pub(super) fn names(&self, named: Named, table: (&[Family], Table), start: &str) -> Vec<String> {
@@ -143,6 +164,7 @@ impl Host {
             Named::Module => modules(start),
             Named::File => paths(start),
             Named::Rule => owned(OPTIONS),
+            Named::Queue => owned(VERBS).into_iter().chain(owned(PLACES)).chain(kinds()).collect(),
             Named::Nothing => Vec::new(),
         };
         all.into_iter().filter(|name| name.starts_with(start)).collect()
@@ -231,6 +253,8 @@ mod tests {
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
+        assert_eq!((of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")), (Named::Interface, Named::Queue, Named::Queue));
+        assert_eq!((in_command("add dev "), in_command("add dev eth0 ")), (Named::Interface, Named::Queue));
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));
     }

@@ -35,6 +35,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
+    Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -112,7 +113,34 @@ ipset::delete_set("spare");
 ipset::absent_set("other");
 "#;
 
-/// Changes something twice, and fails: what is disturbed is the rollback.
+/// What other programs have queueing, as `tc -batch` takes it.
+pub(crate) const QUEUED: &str = "\
+qdisc add dev eth0 root handle 1: htb default 20
+class add dev eth0 parent 1: classid 1:1 htb rate 10mbit
+class add dev eth0 parent 1:1 classid 1:10 htb rate 5mbit
+class add dev eth0 parent 1:1 classid 1:20 htb rate 5mbit ceil 10mbit
+qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 7
+qdisc add dev eth0 ingress
+qdisc add dev eth1 root handle 1: tbf rate 1mbit burst 5kb limit 9kb
+";
+
+/// Puts queues in the place of others, changes classes, and takes both away.
+const QUEUES: &str = r#"
+let eth0 = tc::device("eth0");
+eth0.ensure_class("1:20", "parent 1:1 htb rate 3mbit");
+eth0.add_class("1:30", "parent 1:1 htb rate 1mbit");
+eth0.add("1:30", "handle 30: bfifo limit 9kb");
+eth0.del_class("1:10");
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+eth0.ensure("root", "tbf rate 8mbit burst 16kb limit 99kb");
+eth0.del("ingress");
+tc::qdisc(["replace dev eth1 root handle 1: htb", "add dev eth1 clsact"]);
+tc::class("add dev eth1 classid 1:1 htb rate 1mbit");
+commit();
+eth0.absent("root");
+tc::device("eth1").absent_class("1:1");
+"#;
+
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.
 const THROWS: &str = r#"
 let filter = iptables::both("filter");

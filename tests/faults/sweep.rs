@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
-use super::rooms::Room;
+use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, queues, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -91,6 +92,10 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        for place in [["eth0", "root"], ["eth0", "ingress"], ["eth1", "root"], ["eth1", "clsact"]] {
+            // Where nothing is, nothing is taken away.
+            let _ = Command::new("tc").args(["qdisc", "del", "dev"]).args(place).output().unwrap();
+        }
     }
 
     fn wipe_rules(&self) {
@@ -104,6 +109,7 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         tool("ipset", &["restore"], SETS);
+        tool("tc", &["-batch", "-"], QUEUED);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }
@@ -151,6 +157,7 @@ impl<'a> Stage<'a> {
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
+        state.extend(queues());
         without_run(&state.join("\n"))
     }
 }

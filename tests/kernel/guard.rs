@@ -25,6 +25,7 @@ on_both! {
     a_refusal_lifts_what_was_written_before
     a_plan_tells
     what_is_foretold_happens
+    queues_that_cut_the_login_are_refused
 }
 
 /// Two hundred milliseconds are the least after which TCP sends something once more; on the wires of these tests a packet takes none.
@@ -442,4 +443,22 @@ fn what_is_foretold_happens(world: &World) {
     assert!(lived > RULESETS / 8 && died > RULESETS / 8, "{lived} lived, {died} died");
     world.iptables("iptables -t mangle -F");
     world.wipe();
+}
+
+fn queues_that_cut_the_login_are_refused(world: &World) {
+    let mut login = Login::ssh(world, "192.0.2.2");
+    // No packet fits into the bucket.
+    login.is_guarded(world, "tc::device(\"eth0\").ensure(\"root\", \"tbf rate 1mbit burst 40 limit 100\");");
+    // Another interface, and a rate with which one can work.
+    for script in [
+        "tc::device(\"eth1\").ensure(\"root\", \"tbf rate 1mbit burst 40 limit 100\");",
+        "tc::device(\"eth0\").ensure(\"root\", \"tbf rate 1mbit burst 32kbit latency 50ms\");",
+    ] {
+        let before = world.state();
+        let said = login.eval(world, &[], script);
+        assert_eq!(said.code, Some(0), "{script}: {said:?}");
+        login.lives();
+        assert_eq!(login.fyke(world, &["undo", "last"]).code, Some(0));
+        assert_eq!(world.state(), before);
+    }
 }

@@ -18,7 +18,7 @@ pub(super) fn settle(object: &Object, state: &State, inventory: &Inventory) -> R
                 Some(change::State::Tc(State::Qdisc(now))) => Some(&**now),
                 _ => None,
             };
-            let handle = handle(device, *place, asked, now, inventory).map_err(|why| Fault::new(Kind::Refused, tried(), why))?;
+            let handle = handle(device, *place, asked, now, inventory).map_err(|why| Fault::input(tried(), why))?;
             State::Qdisc(Box::new(Qdisc { link, handle, ..(**asked).clone() }))
         }
         (Object::Class(_, class), State::Class(asked)) => {
@@ -32,8 +32,8 @@ pub(super) fn settle(object: &Object, state: &State, inventory: &Inventory) -> R
         (Object::Filter(..), State::Filter(asked)) => State::Filter(Box::new(Filter { link, ..(**asked).clone() })),
         (_, state) => state.clone(),
     };
-    of_one_kind(object, &settled, inventory).map_err(|why| Fault::new(Kind::Refused, tried(), why))?;
-    in_no_circle(object, &settled, inventory).map_err(|why| Fault::new(Kind::Refused, tried(), why))?;
+    of_one_kind(object, &settled, inventory).map_err(|why| Fault::input(tried(), why))?;
+    in_no_circle(object, &settled, inventory).map_err(|why| Fault::input(tried(), why))?;
     match container(object, Some(&settled), inventory) {
         Ok(_) => Ok(settled),
         Err(lacking) => Err(Fault::new(Kind::NotFound, tried(), format!("there is no {lacking}"))),

@@ -14,7 +14,7 @@ use crate::model::Fault;
 pub struct Kind(Arc<str>);
 
 /// The kinds whose options are understood.
-pub(super) const KNOWN: &[&str] = &[
+pub const KNOWN: &[&str] = &[
     "netem",
     "tbf",
     "htb",

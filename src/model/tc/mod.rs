@@ -31,7 +31,7 @@ pub use class::Class;
 pub use device::Device;
 pub use filter::Filter;
 pub use handle::Handle;
-pub use kind::Kind;
+pub use kind::{KNOWN as KINDS, Kind};
 pub use options::{Fifo, Framing, Htb, HtbClass, Loss, Netem, Options, Pace, Prio, Settings, Sfq, Slot, Tbf, are_settings};
 pub use qdisc::Qdisc;
 

@@ -13,6 +13,7 @@ mod log_drops;
 mod nat_masquerade;
 mod port_forward;
 mod redirect_port;
+mod shaping;
 mod show_firewall;
 mod snat;
 
