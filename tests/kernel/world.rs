@@ -397,11 +397,17 @@ pub(crate) fn queues() -> Vec<String> {
         more.extend(parents.collect::<std::collections::BTreeSet<_>>().iter().flat_map(|parent| filters(device, parent)));
     }
     lines.extend(more);
+    // What no filter uses any more may still be there for a moment; what was made on its own is.
+    let shared = tool("tc", &["actions", "list", "action", "mirred"], "");
+    let pairs = shared.lines().filter(|line| line.contains("action order")).zip(shared.lines().filter(|line| line.contains("index ")));
+    let alone = pairs.filter(|(_, index)| index.contains("bind 0"));
+    lines.extend(alone.map(|(what, index)| format!("{} {}", what.split_once(": ").unwrap().1.trim(), index.trim())));
     lines.sort();
     lines
 }
 
-/// Gives what tc(8) shows of the filters that a qdisc or a class asks, one a line, without the number that the kernel has for the first table of each priority.
+/// Gives what tc(8) shows of the filters that a qdisc or a class asks, one a line, without the numbers that the kernel chooses: of the first table of a
+/// priority, and of actions.
 fn filters(device: &str, parent: &str) -> Vec<String> {
     let shown = tool("tc", &["-d", "filter", "show", "dev", device, "parent", parent], "");
     let plain = |word: &str| match word.trim_end_matches(':').split(':').next().and_then(|table| u32::from_str_radix(table, 16).ok()) {
@@ -410,7 +416,10 @@ fn filters(device: &str, parent: &str) -> Vec<String> {
     };
     let mut found: Vec<String> = Vec::new();
     for line in shown.lines() {
-        let words = line.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
+        let line_words: Vec<&str> = line.split_whitespace().collect();
+        let is_number = |at: usize| at > 0 && line_words[at - 1] == "index";
+        let words = line_words.iter().enumerate().map(|(at, word)| if is_number(at) { "some".to_owned() } else { plain(word) });
+        let words = words.collect::<Vec<_>>().join(" ");
         match found.last_mut() {
             Some(last) if !line.starts_with("filter ") => last.push_str(&format!(" {words}")),
             _ => found.push(format!("{device} {parent}: {words}")),

@@ -3,12 +3,13 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use crate::kernel::errno;
 use crate::kernel::named::Refusal;
-use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::{Socket, Stopped};
 use crate::kernel::netlink::message::Messages;
 use crate::kernel::netlink::tc::filter::{self as wire, Listed};
 use crate::kernel::netlink::tc::{Deed, Head, Noun};
@@ -104,32 +105,54 @@ pub(super) fn read_actions(socket: &mut Socket, kind: &str) -> io::Result<Invent
     Ok(found)
 }
 
+/// How long the kernel may hold on to what a filter used that is gone: it lets go in a work queue.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tells whether a change takes away what filters that are gone may still hold on to: a table, or an action that was shared.
+pub(super) fn is_let_go_later(change: &Change) -> bool {
+    let is_one = matches!(&change.object, model::Object::Action(_)) || matches!(&change.object, model::Object::Tc(Object::Filter(_, key)) if !key.looks);
+    is_one && change.after.is_none()
+}
+
+/// Sends orders, and once more for a while where the kernel says that something is in use, if that may pass.
+pub(super) fn patiently(passes: bool, mut send: impl FnMut() -> io::Result<Option<Stopped>>) -> io::Result<Option<Stopped>> {
+    let begun = Instant::now();
+    loop {
+        match send() {
+            Ok(Some(Stopped { refused, .. }))
+                if passes && [libc::EBUSY, libc::EPERM].contains(&refused.errno) && begun.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            sent => return sent,
+        }
+    }
+}
+
 /// Makes changes of actions, in their order.
 pub(super) fn write_actions(socket: &mut Socket, changes: &[(usize, &Change)]) -> Result<(), Refusal> {
     let devices = Devices::default();
-    let mut odd = None;
-    let sent = socket.order(changes.len(), |messages, number, sequence| {
-        let Some((at, change)) = changes.get(number) else { return };
-        match (&change.object, &change.before, &change.after) {
-            (model::Object::Action(_), before, Some(model::State::Action(action))) => {
-                let deed = if before.is_some() { Deed::Replace } else { Deed::Add };
-                if let Err(fault) = wire::set_action(messages, sequence, deed, action, &devices) {
-                    odd.get_or_insert(Refusal { fault, at: *at });
+    for (at, change) in changes {
+        let mut odd = None;
+        let sent = patiently(is_let_go_later(change), || {
+            socket.order(1, |messages, _, sequence| match (&change.object, &change.before, &change.after) {
+                (model::Object::Action(_), before, Some(model::State::Action(action))) => {
+                    let deed = if before.is_some() { Deed::Replace } else { Deed::Add };
+                    odd = wire::set_action(messages, sequence, deed, action, &devices).err();
                 }
-            }
-            (model::Object::Action(key), _, None) => wire::del_action(messages, sequence, &key.kind, key.index),
-            _ => {}
-        }
-    });
-    let at = |order: usize| changes.get(order).map_or(0, |(at, _)| *at);
-    match (odd, sent) {
-        (Some(refusal), _) => Err(refusal),
-        (None, Ok(None)) => Ok(()),
-        (None, Ok(Some(stopped))) => {
-            Err(Refusal { fault: super::refusal::of(changes.get(stopped.at).map(|(_, change)| *change), &stopped.refused), at: at(stopped.at) })
-        }
-        (None, Err(error)) => Err(Refusal { fault: errno::fault("change the actions", error), at: at(0) }),
+                (model::Object::Action(key), _, None) => wire::del_action(messages, sequence, &key.kind, key.index),
+                _ => {}
+            })
+        });
+        let fault = match (odd, sent) {
+            (None, Ok(None)) => continue,
+            (Some(fault), _) => fault,
+            (None, Ok(Some(stopped))) => super::refusal::of(Some(change), &stopped.refused),
+            (None, Err(error)) => errno::fault("change the actions", error),
+        };
+        return Err(Refusal { fault, at: *at });
     }
+    Ok(())
 }
 
 /// Gives the orders that make a change of a filter.

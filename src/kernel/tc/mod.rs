@@ -149,27 +149,46 @@ impl Live {
 
     /// Makes changes, in their order.
     pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        self.write_actions(changes)?;
+        let is_action = |change: &Change| matches!(change.object, model::Object::Action(_));
+        let mut first = 0;
+        // What is shared is there before those that use it, and goes after them.
+        while let Some(change) = changes.get(first) {
+            let part = changes[first..].iter().take_while(|other| is_action(other) == is_action(change)).count();
+            let part = &changes[first..first + part];
+            let done = if is_action(change) { self.write_actions(part) } else { self.write_queues(part) };
+            done.map_err(|refusal| Refusal { at: first + refusal.at, ..refusal })?;
+            first += part.len();
+        }
+        Ok(())
+    }
+
+    fn write_queues(&mut self, changes: &[Change]) -> Result<(), Refusal> {
         let roots = self.roots(changes);
         let orders = write::orders(changes, &roots)?;
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let at = |order: usize| orders.get(order).map_or(0, |(at, _)| *at);
-        let socket = self.socket().map_err(|fault| Refusal { fault, at: at(0) })?;
-        let sent = socket.order(orders.len(), |messages, number, sequence| {
-            if let Some((_, order)) = orders.get(number) {
-                order.write(messages, sequence);
+        let Some((at, _)) = orders.first() else { return Ok(()) };
+        let socket = self.socket().map_err(|fault| Refusal { fault, at: *at })?;
+        // What may still be in use for a while is taken away on its own.
+        let waits = |(at, order): &(usize, Order)| order.deed == wire::Deed::Del && changes.get(*at).is_some_and(filter::is_let_go_later);
+        let mut rest = &orders[..];
+        while let Some(order) = rest.first() {
+            let count = if waits(order) { 1 } else { rest.iter().take_while(|order| !waits(order)).count() };
+            let (part, behind) = rest.split_at(count);
+            let sent = filter::patiently(waits(order), || socket.order(part.len(), |messages, number, sequence| {
+                if let Some((_, order)) = part.get(number) {
+                    order.write(messages, sequence);
+                }
+            }));
+            let at = |order: usize| part.get(order).map_or(0, |(at, _)| *at);
+            match sent {
+                Ok(None) => rest = behind,
+                Ok(Some(stopped)) => {
+                    let at = at(stopped.at);
+                    return Err(Refusal { fault: refusal::of(changes.get(at), &stopped.refused), at });
+                }
+                Err(error) => return Err(Refusal { fault: errno::fault("change the qdiscs", error), at: at(0) }),
             }
-        });
-        match sent {
-            Ok(None) => Ok(()),
-            Ok(Some(stopped)) => {
-                let at = at(stopped.at);
-                Err(Refusal { fault: refusal::of(changes.get(at), &stopped.refused), at })
-            }
-            Err(error) => Err(Refusal { fault: errno::fault("change the qdiscs", error), at: at(0) }),
         }
+        Ok(())
     }
 
     /// Finds out whether the kernel has a kind, in a network namespace that is made for it and goes again. Where none can be made, nobody knows.

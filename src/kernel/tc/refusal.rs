@@ -40,6 +40,9 @@ fn of_filter(change: &Change, refused: &Refused) -> Option<Fault> {
         () if lacks("TC classifier not found") => format!("filters of kind {kind}, or the module cls_{kind}"),
         () if lacks("Failed to load TC action module") => "one of these actions: its module act_… is not there".to_owned(),
         () if lacks("Failed to load qdisc") => "what it needs".to_owned(),
+        () if matches!(change.object, model::Object::Action(_)) && change.after.is_none() && refused.errno == libc::EPERM => {
+            return Some(Fault::new(model::Kind::Busy, tried, "a filter uses it").hint("take that filter away first"));
+        }
         () => return Some(said(&tried, refused)),
     };
     let words = refused.words.as_deref().unwrap_or_default();

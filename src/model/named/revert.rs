@@ -71,6 +71,10 @@ impl Way<'_> {
                 // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
                 let inside: Vec<(Object, State)> =
                     contents(&self.then, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
+                let is_left = |object: &Object| self.drift.iter().any(|drift| drift.left && drift.object == *object);
+                if let Some((object, _)) = inside.iter().find(|(object, _)| is_left(object)).filter(|_| !self.force) {
+                    return self.report(change, true, format!("the {object}, which somebody changed, is in it"));
+                }
                 let theirs =
                     |(object, state): &&(Object, State)| !state.passes() && !self.changes.iter().any(|change| change.object == *object);
                 let theirs = inside.iter().filter(theirs).count();

@@ -206,5 +206,5 @@ fn read(argv: &mut Argv, kind: &str, place: &Place, handle: Option<String>) -> R
         }
     }
     (grammar.end)(argv, &mut draft)?;
-    Ok((draft.handle, Filter::new(kind, draft.options, draft.actions)))
+    Ok((draft.handle, Filter::new(kind, draft.protocol, draft.options, draft.actions)))
 }

@@ -52,6 +52,9 @@ pub struct Filter {
     /// The index of its device; 0 where it is not known yet.
     #[serde(default)]
     pub link: u32,
+    /// The protocol of the packets: what it looks at is shown by that.
+    #[serde(default)]
+    pub protocol: u16,
     /// Its kind: `u32`, `flower`, `matchall` and the like.
     pub kind: String,
     /// What it looks at, as the kernel tells it.
@@ -63,14 +66,14 @@ pub struct Filter {
 
 impl Filter {
     /// Makes a filter of what was read.
-    pub fn new(kind: &str, options: Attributes, actions: Vec<Action>) -> Self {
-        let mut filter = Self { link: 0, kind: kind.to_owned(), options, actions };
+    pub fn new(kind: &str, protocol: u16, options: Attributes, actions: Vec<Action>) -> Self {
+        let mut filter = Self { link: 0, protocol, kind: kind.to_owned(), options, actions };
         filter.settle();
         filter
     }
 
     /// Takes apart what the kernel tells of a filter.
-    pub fn told(kind: &str, mut options: Attributes, links: &dyn Links) -> Self {
+    pub fn told(kind: &str, protocol: u16, mut options: Attributes, links: &dyn Links) -> Self {
         let mut actions = Vec::new();
         if let Some(grammar) = kinds::find(kind) {
             actions = options.nest(grammar.actions).map(|list| Action::told_all(&list, links)).unwrap_or_default();
@@ -79,7 +82,7 @@ impl Filter {
         if kind == "route" {
             basic::name_device(&mut options, links);
         }
-        Self::new(kind, options, actions)
+        Self::new(kind, protocol, options, actions)
     }
 
     /// Gives what the kernel is told of it, as a filter of packets of a protocol.
@@ -308,7 +311,7 @@ impl fmt::Display for Key {
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = Key { parent: Handle::ROOT, chain: 0, looks: true, prio: 0, protocol: protocol::ALL, handle: 0 };
+        let key = Key { parent: Handle::ROOT, chain: 0, looks: true, prio: 0, protocol: self.protocol, handle: 0 };
         f.write_str(&self.words(&key))
     }
 }

@@ -177,7 +177,8 @@ impl<'a> There<'a> {
             .map(|(other, _)| other.handle)
             .collect();
         match &filter.kind[..] {
-            "u32" if !key.looks && key.handle == 0 => (0x801..0xfff).map(|table| table << 20).find(|handle| !taken.contains(handle)),
+            // The kernel takes numbers from 800 on for the first tables of priorities.
+            "u32" if !key.looks && key.handle == 0 => (1..0x800).map(|table| table << 20).find(|handle| !taken.contains(handle)),
             "u32" if key.looks && u32::node(key.handle) == 0 => {
                 (FIRST_NODE..0x1000).map(|node| key.handle | node).find(|handle| !taken.contains(handle))
             }

@@ -77,7 +77,7 @@ impl Listed {
                 handle = handle & !ROOT | ROOT;
             }
         }
-        let filter = Filter::told(&self.kind, options, links);
+        let filter = Filter::told(&self.kind, protocol, options, links);
         let handle = filter.without_device(handle);
         (Key { parent, chain, looks, prio, protocol, handle }, filter)
     }

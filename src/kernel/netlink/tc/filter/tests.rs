@@ -21,7 +21,7 @@ impl Links for Lo {
 
 /// What is sent for a command about a filter, without any number that is chosen of what is there.
 pub(super) fn filter_of(command: &Command) -> Result<Sent, Fault> {
-    let nothing = Filter::new("", Attributes::default(), Vec::new());
+    let nothing = Filter::new("", 0, Attributes::default(), Vec::new());
     let filter = command.filter.as_ref().unwrap_or(&nothing);
     let key = Key {
         parent: command.place.parent.unwrap_or(Handle::NONE),
