@@ -419,8 +419,11 @@ fn filters(device: &str, parent: &str) -> Vec<String> {
         let line_words: Vec<&str> = line.split_whitespace().collect();
         let is_number = |at: usize| at > 0 && line_words[at - 1] == "index";
         let words = line_words.iter().enumerate().map(|(at, word)| if is_number(at) { "some".to_owned() } else { plain(word) });
-        let words = words.collect::<Vec<_>>().join(" ");
+        // Which is told from the second look on.
+        let words = words.collect::<Vec<_>>().join(" ").replace("used_hw_stats disabled", "");
+        let words = words.trim();
         match found.last_mut() {
+            _ if words.is_empty() => {}
             Some(last) if !line.starts_with("filter ") => last.push_str(&format!(" {words}")),
             _ => found.push(format!("{device} {parent}: {words}")),
         }

@@ -87,7 +87,10 @@ impl Command {
             return Ok((same, filter));
         }
         if key.prio == 0 {
-            key.prio = there.prio(&key).ok_or_else(|| self.full("priorities"))?;
+            key.prio = there.prio(&key, &filter.kind).ok_or_else(|| self.full("priorities"))?;
+        } else if filter.kind == "u32" && there.is_mixed(&key) {
+            let why = "the kernel mixes up the filters of u32 of one priority in several chains";
+            return Err(Fault::new(Kind::Refused, format!("put a filter on {}", self.place.device), why).hint("choose another priority"));
         }
         key.handle = there.handle(&key, &filter).ok_or_else(|| self.full("handles"))?;
         if let Some(now) = there.state(&key).filter(|now| self.verb != Verb::Add && now.kind == filter.kind && filter.kind == "u32") {
@@ -160,9 +163,17 @@ impl<'a> There<'a> {
         found.next().map(|(other, _)| other.clone())
     }
 
+    /// Tells whether a filter of u32 would have a priority that others of its kind have in another chain: the kernel lists them in both.
+    fn is_mixed(&self, key: &Key) -> bool {
+        self.filters().any(|(other, filter)| {
+            (other.parent, other.prio) == (key.parent, key.prio) && other.chain != key.chain && filter.kind == "u32"
+        })
+    }
+
     /// Chooses a priority, in front of all others.
-    fn prio(&self, key: &Key) -> Option<u16> {
-        let others = self.filters().filter(|(other, _)| other.parent == key.parent && other.chain == key.chain);
+    fn prio(&self, key: &Key, kind: &str) -> Option<u16> {
+        let is_near = |other: &Key, filter: &Filter| other.chain == key.chain || kind == "u32" && filter.kind == "u32";
+        let others = self.filters().filter(|(other, filter)| other.parent == key.parent && is_near(other, filter));
         match others.map(|(other, _)| other.prio).min() {
             Some(first) => first.checked_sub(1).filter(|prio| *prio > 0),
             None => Some(FIRST),
