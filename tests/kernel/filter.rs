@@ -165,8 +165,17 @@ fn tables_of_filters_come_back_in_their_order(world: &World) {
         assert_eq!(world.state(), before, "{text}");
     }
     let said = world.run("table", "tc::filter(\"add dev eth0 parent 1: protocol ip prio 5 u32 ht 9: match u8 0 0 flowid 1:10\");");
-    assert!(said.code == Some(1) && said.err.contains("there is no table of filters 9:"), "{said:?}");
+    assert!(said.code == Some(2) && said.err.contains("there is no table of filters 9:"), "{said:?}");
     tc("qdisc del dev eth0 root");
+    // The only priority, whose tables go with its last filter.
+    tc("qdisc add dev eth0 clsact");
+    tc("filter add dev eth0 ingress protocol ip prio 5 handle 2: u32 divisor 4");
+    tc("filter add dev eth0 ingress protocol ip prio 5 u32 ht 2:1: match ip src 10.0.0.1 flowid 1:10");
+    let before = world.state();
+    assert_eq!(world.run("only", "tc::device(\"eth0\").del_filter(\"ingress\", \"\");").code, Some(0));
+    world.undo();
+    assert_eq!(world.state(), before);
+    tc("qdisc del dev eth0 clsact");
 }
 
 fn what_a_qdisc_took_along_comes_back(world: &World) {

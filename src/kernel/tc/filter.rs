@@ -1,7 +1,7 @@
 //! The filters of a device, and the actions that filters share.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::kernel::named::Refusal;
 use crate::kernel::netlink::{Socket, Stopped};
 use crate::kernel::netlink::message::Messages;
 use crate::kernel::netlink::tc::filter::{self as wire, Listed};
-use crate::kernel::netlink::tc::{Deed, Head, Noun};
+use crate::kernel::netlink::tc::{Deed, Head, Noun, Order};
 use crate::model::named::Inventory;
 use crate::model::tc::action::{self, Action, Links};
 use crate::model::tc::filter::{Filter, Key, is_table};
@@ -37,8 +37,20 @@ impl Links for Devices {
     }
 }
 
-/// The first tables of u32 of a device, by parent, chain and priority: the kernel numbers them as it likes.
-pub(super) type Roots = BTreeMap<(Handle, u32, u16), u32>;
+/// What is known of the filters of u32 of a device when some of them are changed.
+#[derive(Default)]
+pub(super) struct Roots {
+    /// The first tables, by parent, chain and priority: the kernel numbers them as it likes.
+    numbers: BTreeMap<(Handle, u32, u16), u32>,
+    /// The filters that are there, and the tables that somebody made.
+    keys: BTreeSet<Key>,
+}
+
+impl Roots {
+    fn number(&self, key: &Key) -> Option<u32> {
+        self.numbers.get(&(key.parent, key.chain, key.prio)).copied()
+    }
+}
 
 /// Gives what may have filters: qdiscs, and each class.
 pub(super) fn parents(inventory: &Inventory) -> Vec<Handle> {
@@ -68,16 +80,17 @@ pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Hand
     let (inventory, roots) = into;
     // Of the tables of a priority the one that was there first is told last.
     for one in listed.iter().filter(|one| one.kind == "u32" && is_table(one.head.handle.bits())) {
-        roots.insert((parent, one.chain, one.prio()), one.head.handle.bits());
+        roots.numbers.insert((parent, one.chain, one.prio()), one.head.handle.bits());
     }
     let devices = Devices::default();
     for one in listed {
-        let root = roots.get(&(parent, one.chain, one.prio())).copied().unwrap_or(0);
+        let root = roots.numbers.get(&(parent, one.chain, one.prio())).copied().unwrap_or(0);
         if one.kind == "u32" && one.head.handle.bits() == root {
             continue;
         }
         let (key, mut filter) = one.parts(parent, root, &devices);
         filter.link = link;
+        roots.keys.insert(key.clone());
         inventory.insert(model::Object::Tc(Object::Filter(device.clone(), key)), model::State::Tc(State::Filter(Box::new(filter))));
     }
     Ok(())
@@ -87,6 +100,33 @@ pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Hand
 pub(super) fn needs_root(change: &Change) -> bool {
     let of = |state: &Option<model::State>| matches!(state, Some(model::State::Tc(State::Filter(filter))) if filter.kind == "u32");
     matches!(&change.object, model::Object::Tc(Object::Filter(..))) && of(&change.before) && !change.is_claim()
+}
+
+/// Gives the orders that take away priorities of u32 in which nothing is left, each behind the last change that took something out: the kernel does so
+/// by itself only where there is no other one.
+pub(super) fn emptied(changes: &[Change], roots: &HashMap<Device, Roots>, is_gone: &dyn Fn(&Object) -> bool) -> Vec<(usize, Order)> {
+    let mut priorities: BTreeMap<(&Device, Key), (usize, u32)> = BTreeMap::new();
+    let (mut out, mut into) = (BTreeSet::new(), BTreeSet::new());
+    for (at, change) in changes.iter().enumerate() {
+        let model::Object::Tc(object @ Object::Filter(device, key)) = &change.object else { continue };
+        match (&change.before, &change.after) {
+            (_, Some(_)) => drop(into.insert((device, key))),
+            (Some(model::State::Tc(State::Filter(filter))), None) if filter.kind == "u32" && !is_gone(object) => {
+                out.insert((device, key));
+                priorities.insert((device, Key { looks: true, handle: 0, ..key.clone() }), (at, filter.link));
+            }
+            _ => {}
+        }
+    }
+    let is_empty = |device: &Device, of: &Key| {
+        let is_in = |key: &Key| (key.parent, key.chain, key.prio) == (of.parent, of.chain, of.prio);
+        let stays = roots.get(device).is_some_and(|roots| roots.keys.iter().any(|key| is_in(key) && !out.contains(&(device, key))));
+        !stays && !into.iter().any(|(other, key)| *other == device && is_in(key))
+    };
+    let order = |((device, key), (at, link)): ((&Device, Key), (usize, u32))| {
+        is_empty(device, &key).then(|| (at, Order::priority(link, &key, "u32")))
+    };
+    priorities.into_iter().filter_map(order).collect()
 }
 
 /// Reads the actions of a kind.
@@ -108,6 +148,11 @@ pub(super) fn read_actions(socket: &mut Socket, kind: &str) -> io::Result<Invent
 /// How long the kernel may hold on to what a filter used that is gone: it lets go in a work queue.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Tells whether an order takes away a whole priority.
+pub(super) fn is_priority(order: &Order) -> bool {
+    order.noun == Noun::Filter && order.deed == Deed::Del && order.head.handle == Handle::NONE
+}
+
 /// Tells whether a change takes away what filters that are gone may still hold on to: a table, or an action that was shared.
 pub(super) fn is_let_go_later(change: &Change) -> bool {
     let is_one = matches!(&change.object, model::Object::Action(_)) || matches!(&change.object, model::Object::Tc(Object::Filter(_, key)) if !key.looks);
@@ -119,6 +164,8 @@ pub(super) fn patiently(passes: bool, mut send: impl FnMut() -> io::Result<Optio
     let begun = Instant::now();
     loop {
         match send() {
+            // With the last filter the kernel takes away the tables, too.
+            Ok(Some(Stopped { refused, .. })) if passes && refused.errno == libc::ENOENT => return Ok(None),
             Ok(Some(Stopped { refused, .. }))
                 if passes && [libc::EBUSY, libc::EPERM].contains(&refused.errno) && begun.elapsed() < PATIENCE =>
             {
@@ -156,10 +203,9 @@ pub(super) fn write_actions(socket: &mut Socket, changes: &[(usize, &Change)]) -
 }
 
 /// Gives the orders that make a change of a filter.
-pub(super) fn orders(key: &Key, states: (Option<&Filter>, Option<&Filter>), link: u32, roots: &Roots) -> Result<Vec<super::wire::Order>, Fault> {
-    use super::wire::Order;
+pub(super) fn orders(key: &Key, states: (Option<&Filter>, Option<&Filter>), link: u32, roots: &Roots) -> Result<Vec<Order>, Fault> {
     let devices = Devices::default();
-    let root = roots.get(&(key.parent, key.chain, key.prio)).copied();
+    let root = roots.number(key);
     let del = |filter: &Filter| Order::filter(Deed::Del, link, key, filter, root, &devices);
     let add = |filter: &Filter| Order::filter(Deed::Add, link, key, filter, None, &devices);
     match states {

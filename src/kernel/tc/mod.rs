@@ -109,7 +109,7 @@ impl Live {
                 }
             })?;
         }
-        let mut roots = filter::Roots::new();
+        let mut roots = filter::Roots::default();
         for parent in filter::parents(&found) {
             filter::read(socket, device, link, parent, (&mut found, &mut roots))?;
         }
@@ -168,7 +168,9 @@ impl Live {
         let Some((at, _)) = orders.first() else { return Ok(()) };
         let socket = self.socket().map_err(|fault| Refusal { fault, at: *at })?;
         // What may still be in use for a while is taken away on its own.
-        let waits = |(at, order): &(usize, Order)| order.deed == wire::Deed::Del && changes.get(*at).is_some_and(filter::is_let_go_later);
+        let waits = |(at, order): &(usize, Order)| {
+            filter::is_priority(order) || order.deed == wire::Deed::Del && changes.get(*at).is_some_and(filter::is_let_go_later)
+        };
         let mut rest = &orders[..];
         while let Some(order) = rest.first() {
             let count = if waits(order) { 1 } else { rest.iter().take_while(|order| !waits(order)).count() };

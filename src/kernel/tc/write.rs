@@ -35,7 +35,7 @@ pub(super) fn orders(changes: &[Change], roots: &HashMap<Device, Roots>) -> Resu
             Object::Filter(device, key) => {
                 let before = before.filter(|_| !gone.takes(object));
                 if after.is_some() || before.is_some() {
-                    let none = Roots::new();
+                    let none = Roots::default();
                     let states = (before.and_then(filter_of), after.and_then(filter_of));
                     let made = super::filter::orders(key, states, link, roots.get(device).unwrap_or(&none));
                     orders.extend(made.map_err(|fault| Refusal { fault, at })?.into_iter().map(|order| (at, order)));
@@ -43,6 +43,10 @@ pub(super) fn orders(changes: &[Change], roots: &HashMap<Device, Roots>) -> Resu
             }
             _ => write(object, (before, after), link, &gone, &mut |order| orders.push((at, order))),
         }
+    }
+    for (at, order) in super::filter::emptied(changes, roots, &|object| gone.takes(object)) {
+        let behind = orders.iter().rposition(|(other, _)| *other <= at).map_or(0, |last| last + 1);
+        orders.insert(behind, (at, order));
     }
     Ok(orders)
 }

@@ -84,6 +84,18 @@ impl Listed {
 }
 
 impl Order {
+    /// Makes an order that takes away a priority with all that is in it.
+    pub fn priority(link: u32, key: &Key, kind: &str) -> Self {
+        let info = u32::from(key.prio) << 16 | u32::from(key.protocol.to_be());
+        let mut m = Messages::new();
+        if key.chain > 0 {
+            m.attribute(CHAIN, &key.chain.to_ne_bytes());
+        }
+        m.text(attribute::KIND, kind);
+        let head = Head { link, handle: Handle::NONE, parent: key.parent, info };
+        Self { noun: Noun::Filter, deed: Deed::Del, head, attributes: m.bytes().to_vec() }
+    }
+
     /// Makes an order about a filter. `root` is the number of the first table of its priority, where that is known and needed.
     pub fn filter(deed: Deed, link: u32, key: &Key, filter: &Filter, root: Option<u32>, links: &dyn Links) -> Result<Self, Fault> {
         let handle = match filter.kind == "u32" && filter::table(key.handle) == ROOT {
