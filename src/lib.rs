@@ -27,7 +27,7 @@
 //! # Ok::<(), fyke::model::Fault>(())
 //! ```
 //!
-//! [`kernel::live::Live`] in the place of the shadow changes the network namespace of the calling thread. A program of its own has no guardian:
+//! [`kernel::machine::Machine::live`] in the place of the shadow changes the network namespace of the calling thread, and those that a script enters. A program of its own has no guardian:
 //! [`transaction::undo::recover`] lifts what it left half done.
 
 pub mod bind;

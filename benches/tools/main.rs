@@ -9,6 +9,8 @@ mod journal;
 mod machine;
 mod measure;
 mod prompt;
+mod queues;
+mod routes;
 mod sets;
 
 use std::error::Error;
@@ -66,7 +68,9 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let outcome = match words.first().map(String::as_str) {
         Some("inside") if words.iter().any(|word| word == "prompt") => alone(prompt::all),
+        Some("inside") if words.iter().any(|word| word == "queues") => alone(queues::all),
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
+        Some("inside") if words.iter().any(|word| word == "routes") => alone(routes::all),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
         _ => move_inside(&words),
@@ -105,6 +109,8 @@ fn measure_all() -> Outcome {
     }
     write!(page, "\n## Growth\n\n{GROWTH}{}", growth(&scratch)?)?;
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
+    write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
+    write!(page, "\n## Routes\n\n{}", routes::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;

@@ -9,6 +9,7 @@ use super::show::{Screen, Table, changes, pad};
 use super::term::{self, with_time};
 use super::watch::TIME;
 use crate::kernel::archive;
+use crate::model::netns::Site;
 use crate::model::{Change, Fault};
 use crate::transaction::past::Past;
 use crate::transaction::{Journal, RunKind, RunRecord};
@@ -57,7 +58,7 @@ fn list(screen: &Screen, place: &Place, runs: &[Past]) -> Result<u8, Fault> {
     let mut table = Table::new(["run", "when", "what", "user", "changes", "state"]);
     for past in runs {
         let record = &past.record;
-        let (when, what, count) = (ago(now() - record.started), what(record), past.count.unwrap_or(0).to_string());
+        let (when, what, count) = (ago(now() - record.started), what_and_where(place, record), past.count.unwrap_or(0).to_string());
         table.row([record.id.to_string(), when, what, record.context.user.clone(), count, in_words(place, record)]);
     }
     screen.print(&table.text(screen.paint, screen.bound())).map(|()| 0)
@@ -73,7 +74,13 @@ fn show(screen: &Screen, place: &Place, past: &Past) -> Result<u8, Fault> {
     }
     let context = &record.context;
     let (state, when) = (with_time(state(place, record), record), ago(now() - record.started));
-    let fields = [("what", &*what(record)), ("state", &state), ("when", &when), ("user", &context.user), ("command", &context.command)];
+    let fields = [
+        ("what", &*what_and_where(place, record)),
+        ("state", &state),
+        ("when", &when),
+        ("user", &context.user),
+        ("command", &context.command),
+    ];
     screen.print_line(&format!("{}  {}", pad("run", 7), record.id))?;
     fields.iter().try_for_each(|(name, value)| screen.print_line(&format!("{}  {value}", pad(name, 7))))?;
     screen.print(&changes::diff(made, screen.paint))?;
@@ -115,11 +122,24 @@ pub(super) fn what(record: &RunRecord) -> String {
     }
 }
 
+/// Says what a run is, and in which other network namespaces it has changed something.
+pub(super) fn what_and_where(place: &Place, record: &RunRecord) -> String {
+    let here = |site: &&Site| site.namespace == place.namespace;
+    let home = (record.context.namespace != place.namespace && record.elsewhere.iter().any(|site| here(&site)))
+        .then(|| record.context.home.as_str());
+    let others = record.elsewhere.iter().filter(|site| !here(site)).map(|site| site.home.as_str());
+    let places: Vec<&str> = home.into_iter().chain(others).collect();
+    match places.is_empty() {
+        true => what(record),
+        false => format!("{}, also in {}", what(record), places.join(", ")),
+    }
+}
+
 /// Tells the state, as far as it still means anything here.
 pub(crate) fn state(place: &Place, record: &RunRecord) -> String {
     match () {
         () if record.context.boot != place.boot => "gone with the reboot".to_owned(),
-        () if record.context.namespace != place.namespace => format!("{}, in another namespace", record.state.name()),
+        () if !record.concerns(place.namespace) => format!("{}, in another namespace", record.state.name()),
         () => record.state.name().to_owned(),
     }
 }

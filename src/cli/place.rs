@@ -7,9 +7,8 @@ use std::time::SystemTime;
 use super::args::{self, Options};
 use super::{show, word};
 use crate::host::Mode;
-use crate::kernel::live::{Live, Present};
+use crate::kernel::machine::Machine;
 use crate::kernel::netns::{self, Netns};
-use crate::kernel::shadow::Shadow;
 use crate::kernel::xtables::Backend;
 use crate::kernel::{Kernel, files, identity, login, sandbox, state};
 use crate::model::Fault;
@@ -64,14 +63,14 @@ impl Place {
         Journal::open(&self.shelf())
     }
 
-    /// Gives the runs of this boot and namespace.
+    /// Gives the runs of this boot that concern this namespace.
     pub(crate) fn here<'a>(&'a self, journal: &'a Journal) -> Here<'a> {
         Here { journal, boot: &self.boot, namespace: self.namespace }
     }
 
-    /// Gives the kernel of this namespace, to read and to write.
+    /// Gives the machine, at home in this namespace, to read and to write.
     pub(crate) fn live(options: &Options) -> Box<dyn Kernel> {
-        Box::new(Live::new(backend(options)))
+        Box::new(Machine::live(backend(options)))
     }
 
     /// Gives the guard of the login by which this program was started.
@@ -83,7 +82,7 @@ impl Place {
     pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun, guard: Guard) -> Door {
         let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
             Mode::Run => (Self::live(options), self.shelf()),
-            Mode::Plan => (Box::new(Shadow::over(Box::new(Present::new(backend(options))))), Shelf::Memory),
+            Mode::Plan => (Box::new(Machine::planned(backend(options))), Shelf::Memory),
         };
         let begun = move |run: &RunId| if mode == Mode::Run { begun(run) } else { Ok(()) };
         Door::open(Setup {

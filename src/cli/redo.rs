@@ -37,7 +37,7 @@ pub(crate) fn again(
     trace::at_work(place, &run.id, Patience::ASKED, || {
         let run = place.here(journal).again(journal.run(&run.id)?)?;
         let (mut kernel, (force, stance)) = (Place::live(options), how);
-        Place::guard(stance).put_back(kernel.as_mut(), journal, &Task::Redo(run.clone()))?;
+        Place::guard(stance).put_back(kernel.as_mut(), &place.here(journal), &Task::Redo(run.clone()))?;
         Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force }.redo(&run)
     })
 }

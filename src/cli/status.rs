@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::args::{Options, Status};
-use super::history::{ago, state};
+use super::history::{ago, state, what_and_where};
 use super::notice;
 use super::place::{Place, now};
 use super::show::{Screen, Table, changes};
 use super::term::{self, with_time};
-use crate::kernel::live::Live;
+use crate::kernel::machine::Machine;
 use crate::model::{Fault, Kind};
 use crate::transaction::status::{Standing, status};
 use crate::transaction::{Journal, RunState};
@@ -19,7 +19,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Status) -> Result<
     notice::heed(screen, options, &place)?;
     let standing = match Journal::open_existing(&place.shelf())? {
         // What is in force is told of both backends.
-        Some(journal) => status(&mut Live::new(None), &place.here(&journal))?,
+        Some(journal) => status(&mut Machine::live(None), &place.here(&journal))?,
         None => Vec::new(),
     };
     let drifted = standing.iter().any(|one| !one.drift.is_empty() || one.run.state == RunState::Stuck);
@@ -37,7 +37,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Status) -> Result<
         let (when, count) = (ago(now() - run.started), visible(one).to_string());
         table.row([
             run.id.to_string(),
-            run.context.owner.to_string(),
+            what_and_where(&place, run),
             when,
             run.context.user.clone(),
             count,

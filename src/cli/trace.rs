@@ -1,6 +1,7 @@
 //! The traces of a run: the file of its lock and its bell. By them the next invocation finds what is left to do, so here alone is decided
 //! when they go.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::place::Place;
@@ -28,11 +29,15 @@ impl Patience {
     pub(crate) const BOUND: Self = Self { run: Duration::from_secs(10), turn: lock::TO_LIFT };
 }
 
-/// Works on a run while nobody else does, and nobody else writes here.
+/// Works on a run while nobody else does, and nobody else writes to the namespaces that it concerns.
 pub(crate) fn at_work<T>(place: &Place, run: &RunId, patience: Patience, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let state = place.state_to_write()?;
     let lock = RunLock::take(&state, run.as_str(), patience.run)?;
-    let outcome = RunLock::in_turn(&state, place.namespace, patience.turn, work);
+    let mut namespaces = BTreeSet::from([place.namespace]);
+    if let Ok(Some(record)) = find(place, run) {
+        namespaces.extend(record.namespaces());
+    }
+    let outcome = RunLock::in_turn(&state, &namespaces, patience.turn, work);
     settle(place, lock, run, outcome.is_ok());
     outcome
 }

@@ -65,7 +65,7 @@ fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, r
             place.here(journal).nothing_stands_on(&record, with)?;
         }
         let mut kernel = Place::live(options);
-        Place::guard(words.safety.stance()).put_back(kernel.as_mut(), journal, &Task::Lift(record))?;
+        Place::guard(words.safety.stance()).put_back(kernel.as_mut(), &place.here(journal), &Task::Lift(record))?;
         Desk { kernel: kernel.as_mut(), journal, context: &context, now: now(), force: words.force }.lift(run, RunState::Lifted)
     })
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use super::Host;
 use super::embedded::STDLIB;
 use super::lex::{Kind, Piece};
-use crate::kernel::{files, links, sysctl};
+use crate::kernel::{files, link, sysctl};
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
-use crate::model::{Family, Object, tc};
+use crate::model::{Family, Object, netns, tc};
 use crate::transaction::{Query, Reading};
 
 /// Targets that every iptables has, by table where they are bound to one.
@@ -38,6 +38,8 @@ pub(super) enum Named {
     Policy,
     List,
     Set,
+    /// A network namespace, by its name.
+    Netns,
     /// A kernel parameter, by its key.
     Parameter,
     /// A folder of kernel parameters, by its key.
@@ -82,7 +84,7 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
 fn of_key(key: &str) -> Named {
     match key {
         "jump" => Named::Target,
-        "in_interface" | "out_interface" => Named::Interface,
+        "in_interface" | "out_interface" | "dev" | "iif" | "oif" | "master" | "link" => Named::Interface,
         "proto" => Named::Protocol,
         "state" => Named::State,
         "match_set" => Named::Set,
@@ -99,7 +101,9 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("tc", "qdisc" | "class") if first => Named::Queue,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
-        ("sysctl" | "ipset" | "tc", _) => Named::Nothing,
+        ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
+        ("link", "get" | "find" | "del" | "absent") => Named::Interface,
+        ("sysctl" | "ipset" | "netns" | "link" | "tc", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -150,7 +154,7 @@ impl Host {
             Named::Table => owned(TABLES),
             Named::Chain => self.chains(table),
             Named::Target => [owned(TARGETS), self.chains(table).into_iter().filter(|chain| !is_builtin(chain)).collect()].concat(),
-            Named::Interface => links::names(),
+            Named::Interface => link::names(),
             Named::Protocol => owned(PROTOCOLS),
             Named::State => owned(STATES),
             Named::Policy => owned(POLICIES),
@@ -159,6 +163,7 @@ impl Host {
                 _ => Vec::new(),
             },
             Named::Set => self.sets(),
+            Named::Netns => self.namespaces(),
             Named::Parameter => parameters(start),
             Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
@@ -187,6 +192,14 @@ impl Host {
     fn sets(&self) -> Vec<String> {
         let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Sets)) else { return Vec::new() };
         let name = |object: &Object| if let Object::Set(name) = object { Some(name.to_string()) } else { None };
+        found.keys().filter_map(name).collect()
+    }
+
+    fn namespaces(&self) -> Vec<String> {
+        let Ok(Reading::Named(found)) = self.session.door().read(Query::Named(Scope::Netns(netns::Scope::Names))) else {
+            return Vec::new();
+        };
+        let name = |object: &Object| if let Object::Netns(netns::Object::Name(name)) = object { Some(name.to_string()) } else { None };
         found.keys().filter_map(name).collect()
     }
 }
@@ -251,9 +264,16 @@ mod tests {
         assert_eq!(of("ipset::find(\""), Named::Set);
         assert_eq!(of("ipset::swap(\"a\", \""), Named::Set);
         assert_eq!(of("ipset::new_set(\"a\", \""), Named::Nothing);
+        assert_eq!(of("netns::enter(\"b"), Named::Netns);
+        assert_eq!(of("netns::add(\"b"), Named::Nothing);
+        assert_eq!([of("link::get(\""), of("link::del(\"e"), of("r.add(#{ dev: \"")], [Named::Interface; 3]);
+        assert_eq!(of("link::add(\""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
-        assert_eq!((of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")), (Named::Interface, Named::Queue, Named::Queue));
+        assert_eq!(
+            (of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")),
+            (Named::Interface, Named::Queue, Named::Queue)
+        );
         assert_eq!((in_command("add dev "), in_command("add dev eth0 ")), (Named::Interface, Named::Queue));
         assert_eq!(of(":"), Named::Nothing);
         assert_eq!((in_rule("-p tcp -j "), in_rule("-p tcp "), in_rule("-i ")), (Named::Target, Named::Rule, Named::Interface));

@@ -6,6 +6,7 @@
 //! to lift the run (its guardian, or a later invocation) opens the file anew, and has the lock only when nobody is left who could write.
 //! So a free lock is also the proof that a run is dead, which a process number never is.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -89,11 +90,21 @@ impl RunLock {
         Self::take(state, &format!("writing-{namespace}"), patience).map_err(in_the_way)
     }
 
-    /// Does work while nobody else writes to a network namespace.
-    pub fn in_turn<T>(state: &Path, namespace: u64, patience: Duration, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        let turn = Self::turn(state, namespace, patience)?;
+    /// Waits so for several, always in the same order: two that want the same do not wait for one another.
+    pub fn turns(state: &Path, namespaces: &BTreeSet<u64>, patience: Duration) -> Result<Vec<RunLock>, Fault> {
+        namespaces.iter().map(|namespace| Self::turn(state, *namespace, patience)).collect()
+    }
+
+    /// Does work while nobody else writes to some network namespaces.
+    pub fn in_turn<T>(
+        state: &Path,
+        namespaces: &BTreeSet<u64>,
+        patience: Duration,
+        work: impl FnOnce() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let turns = Self::turns(state, namespaces, patience)?;
         let done = work();
-        turn.remove();
+        turns.into_iter().for_each(Self::remove);
         done
     }
 

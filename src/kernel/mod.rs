@@ -5,21 +5,26 @@ pub mod bell;
 pub mod clock;
 pub mod errno;
 pub mod files;
+pub mod holders;
 pub mod identity;
 pub mod ipset;
-pub mod links;
+pub mod link;
 pub mod live;
 pub mod lock;
 pub mod login;
+pub mod machine;
 pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
+pub mod proc_net;
 pub mod process;
 pub mod program;
 pub mod recent;
+pub mod reserved_ports;
 pub mod sandbox;
 pub mod shadow;
+pub mod sockets;
 pub mod state;
 pub mod stdio;
 pub mod store;
@@ -36,6 +41,7 @@ mod tests;
 
 use self::xtables::Backend;
 use crate::model::command::{Command, Ran};
+use crate::model::netns::{Site, Word};
 use crate::model::{Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
@@ -54,8 +60,39 @@ pub trait Kernel: Send {
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
 
+    /// Writes a file. A kernel in memory leaves it at that.
+    fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// The sockets.
+    fn sockets(&mut self) -> &mut dyn sockets::Sockets;
+
+    /// Works in another network namespace from here on, until it comes back; tells whether that one is still there. The calling thread may be in
+    /// it meanwhile, and must not do anything else.
+    fn go_to(&mut self, site: &Site) -> Result<bool, Fault> {
+        Err(alone(&format!("go to the {site}")))
+    }
+
+    /// Works at home again, where it has begun.
+    fn come_back(&mut self) {}
+
+    /// Makes a network namespace without a name, and gives its cookie. It is gone with this process, unless it gets a name or a process before.
+    fn make_namespace(&mut self) -> Result<u64, Fault> {
+        Err(alone("make a network namespace"))
+    }
+
+    /// Finds the network namespace that somebody means, by a path or by a process.
+    fn find_namespace(&mut self, word: &Word) -> Result<Site, Fault> {
+        Err(alone(&format!("open the network namespace {word}")))
+    }
+
     /// Runs a program. A kernel in memory has none.
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
         Err(Fault::new(Kind::Unknown, format!("run `{command}`"), "a plan runs no programs, and only the program can tell what it does"))
     }
+}
+
+fn alone(tried: &str) -> Fault {
+    Fault::new(Kind::Unsupported, tried, "this kernel has one network namespace only")
 }

@@ -1,12 +1,13 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
-use super::sysctl;
+use super::netns::names;
+use super::{link, reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
 use crate::model::tc::{self, Counted, Device};
-use crate::model::{Change, Fault, Kind, Object, State};
+use crate::model::{Change, Fault, Kind, Object, State, netns};
 
 /// A refusal of one of several changes. Those before it were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub trait Named: Source {
 #[derive(Default)]
 pub struct Here {
     sets: ipset::live::Live,
+    links: link::Live,
     queues: super::tc::Live,
 }
 
@@ -48,6 +50,9 @@ impl Source for Here {
             Scope::Sysctl(folder) => sysctl::read(folder),
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
+            Scope::ReservedPorts => reserved_ports::read(),
+            Scope::Netns(scope) => names::read(scope),
+            Scope::Link(scope) => self.links.read(*scope),
             Scope::Tc(scope) => self.queues.read(scope),
             Scope::Actions(kind) => self.queues.actions(kind),
         }
@@ -73,26 +78,83 @@ fn of_sets(sets: Sets, with_members: bool) -> Inventory {
 
 impl Named for Here {
     fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        // What makes others follow would overwrite what was written to them before.
-        let leads = |change: &Change| matches!(&change.object, Object::Sysctl(key) if key.leads());
-        let mut order: Vec<usize> = (0..changes.len()).collect();
-        order.sort_by_key(|at| !leads(&changes[*at]));
-        let parameters = order.iter().filter_map(|at| Some((*at, parameter(&changes[*at])?)));
-        parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))?;
-        let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
-        let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
-        if !steps.is_empty() {
-            self.sets.write(&steps).map_err(refused)?;
+        // What a script does by one mechanism and then by another is done in that order.
+        let mut done = 0;
+        for part in changes.chunk_by(|one, other| Mechanism::of(one) == Mechanism::of(other)) {
+            self.write_part(part).map_err(|refusal| Refusal { at: done + refusal.at, ..refusal })?;
+            done += part.len();
         }
-        self.queues.write(changes)
+        Ok(())
     }
 }
+
+/// By what a change is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mechanism {
+    Sysctl,
+    ReservedPorts,
+    Sets,
+    Links,
+    Queues,
+    Namespaces,
+}
+
+impl Mechanism {
+    fn of(change: &Change) -> Option<Self> {
+        match change.object {
+            Object::Sysctl(_) => Some(Self::Sysctl),
+            Object::ReservedPort(_) => Some(Self::ReservedPorts),
+            Object::Set(_) | Object::Member(..) | Object::SetPair(..) => Some(Self::Sets),
+            Object::Link(_) => Some(Self::Links),
+            Object::Tc(_) => Some(Self::Queues),
+            Object::Netns(_) => Some(Self::Namespaces),
+            _ => None,
+        }
+    }
+}
+
+impl Here {
+    /// Makes changes of one mechanism.
+    fn write_part(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        match changes.first().and_then(Mechanism::of) {
+            Some(Mechanism::Sysctl) => {
+                let mut parameters: Vec<_> = changes.iter().enumerate().filter_map(|(at, change)| Some((at, parameter(change)?))).collect();
+                // What makes others follow would overwrite what was written to them before.
+                parameters.sort_by_key(|(_, (key, _))| !key.leads());
+                parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))
+            }
+            Some(Mechanism::ReservedPorts) => reserved_ports::write(changes.iter()).map_err(|fault| Refusal { fault, at: 0 }),
+            Some(Mechanism::Sets) => {
+                let (at, steps): (Vec<usize>, Vec<Step>) =
+                    changes.iter().enumerate().filter_map(|(at, change)| Some((at, step(change)?))).unzip();
+                let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
+                if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
+            }
+            Some(Mechanism::Links) => self.links.write(changes),
+            Some(Mechanism::Queues) => self.queues.write(changes),
+            Some(Mechanism::Namespaces) => {
+                let namespaces = changes.iter().enumerate().filter_map(|(at, change)| Some((at, namespace(change)?)));
+                namespaces.into_iter().try_for_each(|(at, write)| write().map_err(|fault| Refusal { fault, at }))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 
 fn parameter(change: &Change) -> Option<(&Key, &Value)> {
     match (&change.object, &change.after) {
         (Object::Sysctl(key), Some(State::Value(value))) => Some((key, value)),
         _ => None,
     }
+}
+
+fn namespace(change: &Change) -> Option<impl Fn() -> Result<(), Fault>> {
+    let Object::Netns(object) = &change.object else { return None };
+    fn of(state: &Option<State>) -> Option<&netns::State> {
+        if let Some(State::Netns(state)) = state { Some(state) } else { None }
+    }
+    (!change.is_claim()).then_some(move || names::write(object, of(&change.before), of(&change.after)))
 }
 
 fn step(change: &Change) -> Option<Step> {

@@ -1,7 +1,13 @@
 //! Programs that a script asks for.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::errno;
 use super::tool::{End, Request, Tool};
-use crate::model::command::{Command, Ran};
+use crate::model::command::{Command, Ran, View};
+use crate::model::netns::Name;
 use crate::model::{Fault, Kind};
 
 /// The most that a program may write to its standard output, in bytes.
@@ -12,7 +18,11 @@ pub fn run(command: &Command) -> Result<Ran, Fault> {
     let tried = |fault: Fault| Fault { tried: format!("run `{command}`"), ..fault };
     let program = command.program();
     let tool = if program.starts_with('/') { Tool::at(program) } else { Tool::find(program) }.map_err(tried)?;
-    let request = Request::new(&tool).args(command.arguments()).stdin(command.input.as_bytes()).timeout(command.timeout);
+    let covers = match &command.view {
+        View::Common => None,
+        View::Netns(name) => Some(name.as_ref().map_or(Ok(Vec::new()), covers).map_err(tried)?),
+    };
+    let request = Request::new(&tool).covers(covers).args(command.arguments()).stdin(command.input.as_bytes()).timeout(command.timeout);
     let output = request.output(OUTPUT).interruptible().run().map_err(tried)?;
     if command.check && !output.success() {
         let status = match output.end {
@@ -29,6 +39,25 @@ pub fn run(command: &Command) -> Result<Ran, Fault> {
     };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned());
     Ok(Ran { status, output: text(output.stdout), errors: text(output.stderr) })
+}
+
+/// Lists the files of /etc/netns/NAME, each with the one of /etc that it stands for.
+fn covers(name: &Name) -> Result<Vec<(PathBuf, PathBuf)>, Fault> {
+    let folder = Path::new("/etc/netns").join(name.as_str());
+    let files = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files.map_err(|error| errno::fault("", error))?,
+    };
+    let mut found = Vec::new();
+    for file in files.flatten() {
+        let (own, common) = (file.path(), Path::new("/etc").join(file.file_name()));
+        if fs::metadata(&common).is_err() {
+            let why = format!("{} would stand in the place of {}, which is not there", own.display(), common.display());
+            return Err(Fault::new(Kind::NotFound, "", why).hint("make an empty file there"));
+        }
+        found.push((own, common));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

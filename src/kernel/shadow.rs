@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Kernel;
 use super::named::{self, Named};
 use super::recent::{self, Recent};
+use super::sockets::Sockets;
 use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
 use crate::model::named::{Inventory, Scope};
+use crate::model::sockets::{Filter, Holders, Socket};
 use crate::model::{Change, Family, Fault, Kind, Object, State, tc};
 
 /// What a shadow lies over.
@@ -21,6 +23,9 @@ pub trait Below: Send {
 
     /// The lists of remembered sources; only its reading half is used.
     fn recent(&mut self) -> &mut dyn Recent;
+
+    /// The sockets; only its reading half is used.
+    fn sockets(&mut self) -> &mut dyn Sockets;
 }
 
 /// A kernel in memory.
@@ -53,6 +58,11 @@ impl Shadow {
         Ok(self.rulesets.entry(family).or_insert(fresh))
     }
 
+    /// Gives the named objects that were written and are there.
+    pub fn named_objects(&self) -> Vec<Object> {
+        self.written.iter().filter(|(_, state)| state.is_some()).map(|(object, _)| object.clone()).collect()
+    }
+
     /// Numbers the entries from 1 and forgets tags that do not count, as a listing does.
     fn relist(&self, set: &Ruleset) -> Ruleset {
         let mut listed = set.clone();
@@ -77,6 +87,10 @@ impl Kernel for Shadow {
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
 }
@@ -152,7 +166,9 @@ impl named::Source for Shadow {
         let planned = self.written.keys().any(is_planned);
         match self.below.as_mut().filter(|_| !planned) {
             Some(below) => below.named().counted(device),
-            None => Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it")),
+            None => {
+                Err(Fault::new(Kind::Unknown, format!("read what was counted on {device}"), "only packets that have passed can tell it"))
+            }
         }
     }
 }
@@ -195,6 +211,25 @@ impl Recent for Shadow {
     }
 }
 
+impl Sockets for Shadow {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<Socket>, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Vec::new()), |below| below.sockets().list(filter))
+    }
+
+    fn details(&mut self, socket: &Socket) -> Result<Option<Socket>, Fault> {
+        self.below.as_mut().map_or(Ok(None), |below| below.sockets().details(socket))
+    }
+
+    fn holders(&mut self) -> Result<Holders, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Holders::new()), |below| below.sockets().holders())
+    }
+
+    /// Destroys none, and tells how many there would be.
+    fn destroy(&mut self, sockets: &[Socket]) -> Result<usize, Fault> {
+        Ok(sockets.len())
+    }
+}
+
 /// A shadow that can be looked at, and changed as another program would, while a door has it. The door takes it for a kernel that judges by
 /// itself, as the live one does, and so goes the way of a run.
 #[derive(Clone, Default)]
@@ -222,6 +257,10 @@ impl Kernel for Shared {
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
 }
@@ -277,5 +316,23 @@ impl Recent for Shared {
 
     fn edit(&mut self, list: &str, edit: &recent::Edit) -> Result<(), Fault> {
         self.lock().edit(list, edit)
+    }
+}
+
+impl Sockets for Shared {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<Socket>, Fault> {
+        self.lock().list(filter)
+    }
+
+    fn details(&mut self, socket: &Socket) -> Result<Option<Socket>, Fault> {
+        self.lock().details(socket)
+    }
+
+    fn holders(&mut self) -> Result<Holders, Fault> {
+        self.lock().holders()
+    }
+
+    fn destroy(&mut self, sockets: &[Socket]) -> Result<usize, Fault> {
+        self.lock().destroy(sockets)
     }
 }

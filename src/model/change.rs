@@ -1,13 +1,14 @@
 //! An entry of the journal: one object, its state before and its state after.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use super::ipset::{Definition, Element, Entry, SetName};
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
-use super::{Family, Fault, Kind, sysctl, tc};
+use super::{Family, Fault, Kind, link, netns, sysctl, tc};
 
 /// What a change is about. An object has an identity that outlives what happens around it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ pub enum Object {
     Member(SetName, Element),
     /// Two sets, and which of them has which name.
     SetPair(SetName, SetName),
+    /// A port that is not given to whoever asks for any.
+    ReservedPort(u16),
+    /// A network namespace.
+    Netns(netns::Object),
+    /// A link, what belongs to one, a route or a rule.
+    Link(link::Object),
     /// Something of traffic control.
     Tc(tc::Object),
     /// An action that filters can share.
@@ -59,6 +66,10 @@ pub enum State {
     Entry(Entry),
     /// What tells two sets apart, whatever their names.
     Pair(String, String),
+    /// What there is of a network namespace.
+    Netns(netns::State),
+    /// The state of a link, of what belongs to one, of a route or a rule.
+    Link(link::State),
     /// The state of something of traffic control.
     Tc(tc::State),
     /// What an action does.
@@ -111,23 +122,47 @@ pub struct Change {
     /// The script position that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The network namespace in which it is made, where that is not the one in which the run is at home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<Arc<str>>,
 }
 
 impl Change {
     /// Makes a change.
     pub fn new(object: Object, before: Option<State>, after: Option<State>) -> Self {
-        Self { object, before, after, origin: None }
+        Self { object, before, after, origin: None, netns: None }
     }
 
-    /// Tells whether the change is worth counting to a person; that nf_tables registers a table is not.
+    /// Tells whether the change is worth counting to a person; that nf_tables registers a table, or where a namespace is kept, is not.
     pub fn is_visible(&self) -> bool {
-        !self.is_claim() && !matches!(self.object, Object::Table(..) | Object::BaseChain(_))
+        let is_quiet = match &self.object {
+            Object::Table(..) | Object::BaseChain(_) => true,
+            Object::Netns(netns::Object::Aside(_)) => true,
+            Object::Link(object) => object.is_quiet(self.after.is_some()),
+            _ => false,
+        };
+        !self.is_claim() && !is_quiet
     }
 
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
-        let is_owned = matches!(self.object, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Tc(_) | Object::Action(_));
-        is_owned && self.before.is_none() && self.after.is_some()
+        let is_owned = match &self.object {
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) => true,
+            Object::Netns(_) | Object::Tc(_) | Object::Action(_) => true,
+            Object::Link(object) => object.holds_others(),
+            _ => false,
+        };
+        is_owned && self.before.as_ref().is_none_or(State::is_half_made) && self.after.is_some()
+    }
+
+    /// Makes it about another network namespace: about the one that was made once more.
+    pub fn renew(&mut self, old: u64, new: u64) {
+        for state in [&mut self.before, &mut self.after].into_iter().flatten() {
+            match state {
+                State::Netns(netns::State::Made { cookie, .. }) if *cookie == old => *cookie = new,
+                _ => {}
+            }
+        }
     }
 
     /// Tells whether nothing is changed: a run relies on what another one has set.
@@ -141,7 +176,16 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::Tc(_) | Object::Action(_) => None,
+            Object::Table(..)
+            | Object::Sysctl(_)
+            | Object::Set(_)
+            | Object::Member(..)
+            | Object::SetPair(..)
+            | Object::ReservedPort(_)
+            | Object::Netns(_)
+            | Object::Link(_)
+            | Object::Tc(_)
+            | Object::Action(_) => None,
         }
     }
 
@@ -171,6 +215,9 @@ impl fmt::Display for Object {
             Object::Set(set) => write!(f, "set {set}"),
             Object::Member(set, element) => write!(f, "element {element} of set {set}"),
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
+            Object::ReservedPort(port) => write!(f, "reserved port {port}"),
+            Object::Netns(object) => write!(f, "{object}"),
+            Object::Link(object) => write!(f, "{object}"),
             Object::Tc(object) => write!(f, "{object}"),
             Object::Action(key) => write!(f, "{key}"),
         }

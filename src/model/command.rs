@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Fault;
+use super::netns::Name;
 
 /// A program with its arguments: words, never a line for a shell.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,18 @@ pub struct Command {
     pub timeout: Duration,
     /// Whether it is a fault when it ends with another status than 0.
     pub check: bool,
+    /// Which files of the system it sees.
+    pub view: View,
+}
+
+/// Which files of the system a program sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// Those that everybody sees.
+    #[default]
+    Common,
+    /// /sys of the network namespace that it is in, and the files of /etc/netns/NAME in the place of those of /etc, if that has a name.
+    Netns(Option<Name>),
 }
 
 impl Command {
@@ -38,7 +51,7 @@ impl Command {
         if program.contains('/') && !program.starts_with('/') {
             return refuse("its path does not begin at the root", "write the whole path, or a plain name");
         }
-        Ok(Self { words, input: String::new(), timeout: Self::TIMEOUT, check: true })
+        Ok(Self { words, input: String::new(), timeout: Self::TIMEOUT, check: true, view: View::Common })
     }
 
     /// Gives the program: a plain name, or a path from the root on.

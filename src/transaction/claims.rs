@@ -36,7 +36,7 @@ pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claim
     let (mut set, mut mine): (Vec<Change>, Vec<Change>) = (Vec::new(), Vec::new());
     for run in open(journal, own, context)? {
         let of = if run.context.owner == context.owner { &mut mine } else { &mut set };
-        of.extend(journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes));
+        of.extend(journal.standing_at(&run.id, context.namespace)?.into_iter().flat_map(|batch| batch.changes));
     }
     // An earlier run of the same instance relies on it already.
     let known: HashSet<&Object> = mine.iter().map(|change| &change.object).collect();
@@ -56,8 +56,9 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
         return Ok((mine, inherited));
     }
     // What a stuck run still has in its journal may be lifted already: it is nobody's heir.
-    for other in open(journal, &run.id, &run.context)?.filter(|other| other.state != RunState::Stuck) {
-        for mut theirs in journal.standing(&other.id)? {
+    let here = run.context.at(batch.site.namespace);
+    for other in open(journal, &run.id, &here)?.filter(|other| other.state != RunState::Stuck) {
+        for mut theirs in journal.standing_at(&other.id, here.namespace)? {
             let wanted: HashMap<&Object, &Change> = theirs.changes.iter().map(|other| (&other.object, other)).collect();
             let wants = |other: &Change, change: &Change| {
                 agree(other.after.as_ref(), change.after.as_ref()) && (other.is_claim() || other.before == change.before)
@@ -70,8 +71,8 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
             if leads.is_empty() {
                 continue;
             }
-            let parameters: Vec<&Change> = leads.iter().filter(|lead| matches!(lead.object, Object::Sysctl(_))).collect();
-            let is_taken = |change: &Change| claimed(change) || parameters.iter().any(|lead| follows(change, lead));
+            let leaders: Vec<&Change> = leads.iter().filter(|lead| lead.object.leads()).collect();
+            let is_taken = |change: &Change| claimed(change) || leaders.iter().any(|lead| follows(change, lead));
             let (taken, rest) = mine.into_iter().partition(is_taken);
             mine = rest;
             let taken: Vec<Change> = taken;

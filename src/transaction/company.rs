@@ -19,7 +19,7 @@ pub(super) struct Other {
 pub(super) fn others(journal: &Journal, shelf: &Shelf, own: &RunId, context: &Context) -> Result<Vec<Other>, Fault> {
     let unfinished = journal.unfinished(&context.boot, context.namespace)?;
     let other = |run: RunRecord| {
-        let changes = journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes).collect();
+        let changes = journal.standing_at(&run.id, context.namespace)?.into_iter().flat_map(|batch| batch.changes).collect();
         let alive = matches!(shelf, Shelf::File(path) if path.parent().is_some_and(|state| RunLock::is_held(state, run.id.as_str())));
         Ok(Other { run, alive, changes })
     };

@@ -4,25 +4,28 @@
 //! that is decided here, for all rooms alike. What lifts something after an error or a crash is not asked: it must not stop.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::journal::Journal;
 use super::named::inventory;
 use super::record::Batch;
-use super::select::Task;
+use super::select::{Here, Task};
+use super::sites;
 use crate::kernel::Kernel;
 use crate::kernel::recent::Recent;
 use crate::kernel::xt_recent::XtRecent;
-use crate::kernel::xtables::Backend;
 use crate::model::ipset::SetName;
 use crate::model::iptables::{Cut, Memory, Patch, Revert, Ruleset, Trusting, walk};
-use crate::model::named::{apply, contents, revert};
+use crate::model::link;
+use crate::model::named::{Scope, apply, contents, revert};
+use crate::model::sockets::{End, Proto, Socket};
 use crate::model::tc::{self, effect};
 use crate::model::{Change, Family, Fault, Flow, Inventory, Kind, Object, Origin, State};
 
 /// What a user can do who means it.
 const RUN: &str = "`--confirm 60s` lifts it again unless you confirm it; `--allow-lockout` does it as it is";
 const UNDO: &str = "`--allow-lockout` does it as it is";
+const ACT: &str = "name the others more closely; `--allow-lockout` destroys it all the same";
 
 /// What to do about a change that could cut the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ struct Risk {
 /// Stands between a login and the changes that could cut it.
 pub struct Guard {
     stance: Stance,
-    find: Box<dyn FnMut() -> Vec<Flow> + Send>,
+    find: Arc<Mutex<dyn FnMut() -> Vec<Flow> + Send>>,
     /// The connections of the login, as they were found last.
     flows: Option<Vec<Flow>>,
     told: Vec<Fault>,
@@ -57,7 +60,12 @@ pub struct Guard {
 impl Guard {
     /// Makes a guard of the login that `find` finds; it is looked for at the first change.
     pub fn new(stance: Stance, find: impl FnMut() -> Vec<Flow> + Send + 'static) -> Self {
-        Self { stance, find: Box::new(find), flows: None, told: Vec::new() }
+        Self { stance, find: Arc::new(Mutex::new(find)), flows: None, told: Vec::new() }
+    }
+
+    /// Makes a guard of the same login in another network namespace, where other connections count.
+    pub(super) fn elsewhere(&self) -> Self {
+        Self { stance: self.stance, find: self.find.clone(), flows: None, told: Vec::new() }
     }
 
     /// Makes a guard that lets everything pass.
@@ -69,7 +77,7 @@ impl Guard {
     /// there was none once, there will be none.
     pub(super) fn wake(&mut self) -> bool {
         if self.stance != Stance::Allow && !self.is_idle() {
-            self.flows = Some((self.find)());
+            self.flows = Some((self.find.lock().unwrap_or_else(PoisonError::into_inner))());
         }
         self.flows.is_some() && !self.is_idle()
     }
@@ -101,6 +109,7 @@ impl Guard {
     /// Decides about changes of named objects before they are written.
     pub(super) fn named(&mut self, kernel: &mut dyn Kernel, changes: &[Change]) -> Result<(), Fault> {
         self.judge("write these changes", RUN, |flow| named(flow, changes))?;
+        self.routing(kernel, "write these changes", RUN, changes)?;
         if self.is_idle() || !changes.iter().any(is_of_sets) {
             return Ok(());
         }
@@ -116,32 +125,71 @@ impl Guard {
         Ok(())
     }
 
+    /// Decides about sockets before they are destroyed.
+    pub(super) fn sockets(&mut self, doomed: &[Socket], origin: &Origin) -> Result<(), Fault> {
+        self.wake();
+        self.judge("destroy these sockets", ACT, |flow| {
+            let is_it = |socket: &Socket| {
+                let at = |end: &End| Some(SocketAddr::new(end.address()?.to_canonical(), end.port()?));
+                socket.proto == Proto::Tcp && at(&socket.local) == Some(flow.here) && at(&socket.peer) == Some(flow.peer)
+            };
+            let risk = |_: &Socket| Risk { what: "its socket is one of them".to_owned(), sure: true, origin: Some(origin.clone()) };
+            doomed.iter().filter(|socket| is_it(socket)).map(risk).collect()
+        })
+    }
+
+    /// Decides about changes that could lead the packets of a login elsewhere, or nowhere.
+    fn routing(&mut self, kernel: &mut dyn Kernel, tried: &str, hint: &str, changes: &[Change]) -> Result<(), Fault> {
+        let is_routing = |change: &Change| matches!(change.object, Object::Link(_)) && !change.is_claim();
+        if self.flows.is_none() || self.is_idle() || !changes.iter().any(is_routing) {
+            return Ok(());
+        }
+        let mut before = Inventory::new();
+        for scope in [link::Scope::Links, link::Scope::Routes(None), link::Scope::Rules] {
+            before.extend(kernel.named().read(&Scope::Link(scope))?);
+        }
+        let mut after = before.clone();
+        apply(&mut after, changes);
+        self.judge(tried, hint, |flow| links(flow, changes).into_iter().chain(ways(flow, changes, &before, &after)).collect())
+    }
+
     fn families(&self) -> BTreeSet<Family> {
         self.flows.iter().flatten().map(Flow::family).collect()
     }
 
     /// Decides about putting batches back before that is begun: what lifts a run, or sets it again.
-    pub fn put_back(&mut self, kernel: &mut dyn Kernel, journal: &Journal, task: &Task) -> Result<(), Fault> {
-        if !self.wake() {
+    pub fn put_back(&mut self, kernel: &mut dyn Kernel, here: &Here<'_>, task: &Task) -> Result<(), Fault> {
+        if self.stance == Stance::Allow {
             return Ok(());
-        }
-        let (Task::Lift(run) | Task::Redo(run)) = task;
-        if let Some(backend) = Backend::named(&run.context.backend) {
-            kernel.return_to(backend)?;
-            kernel.xtables()?.know(&journal.known(&run.context.boot, run.context.namespace)?);
         }
         let (tried, runs) = match task {
             Task::Lift(run) => (format!("undo run {}", run.id), vec![run.id.clone()]),
-            Task::Redo(run) => (format!("set run {} again", run.id), journal.liftings(&run.id)?),
+            Task::Redo(run) => (format!("set run {} again", run.id), here.journal.liftings(&run.id)?),
         };
         let mut open: Vec<Batch> = Vec::new();
         for run in &runs {
-            open.extend(journal.standing(run)?.into_iter().rev());
+            open.extend(here.journal.standing(run)?.into_iter().rev());
+        }
+        while let Some(first) = open.first().cloned() {
+            let (mine, others): (Vec<Batch>, Vec<Batch>) = open.into_iter().partition(|batch| batch.site == first.site);
+            open = others;
+            let first = mine.iter().find(|batch| !batch.is_named()).unwrap_or(&first);
+            // What is gone with its namespace cuts nothing any more.
+            sites::at(kernel, here, first, |kernel| self.elsewhere().put_back_here(kernel, &tried, &mine))?;
+        }
+        Ok(())
+    }
+
+    /// Decides about the batches of one network namespace.
+    fn put_back_here(&mut self, kernel: &mut dyn Kernel, tried: &str, open: &[Batch]) -> Result<(), Fault> {
+        if !self.wake() {
+            return Ok(());
         }
         let all = || open.iter().flat_map(|batch| &batch.changes);
         let back: Vec<Change> =
             all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
         self.judge(&tried, UNDO, |flow| named(flow, &back))?;
+        self.routing(kernel, &tried, UNDO, &back)?;
         let is_about = |family: Family, change: &Change| is_of_sets(change) || change.object.table().is_some_and(|(of, _)| of == family);
         let concerns = |family: &Family| all().any(|change| is_about(*family, change));
         for family in Family::BOTH.into_iter().filter(concerns) {
@@ -158,7 +206,7 @@ impl Guard {
                 let lifted = revert(&sets_after, &batch.changes, false).0;
                 apply(&mut sets_after, &lifted);
             }
-            self.judge(&tried, UNDO, |flow| match &read {
+            self.judge(tried, UNDO, |flow| match &read {
                 Ok((before, after)) => {
                     rules(flow, View { rules: before, sets: &sets_before }, View { rules: after, sets: &sets_after }, &[])
                 }
@@ -217,6 +265,51 @@ fn queues(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
         _ => None,
     };
     changes.iter().filter_map(risk).collect()
+}
+
+/// Finds what a change does to the link or the address of a connection. Where the link is not known, it may be any.
+fn links(flow: &Flow, changes: &[Change]) -> Vec<Risk> {
+    use link::{Object as Of, Setting, State as In, Value};
+    let is_its = |dev: &link::Dev| flow.interface.as_deref().is_none_or(|name| name == dev.name.as_str());
+    let risk = |change: &Change| {
+        let Object::Link(object) = &change.object else { return None };
+        let what = match (object, &change.after) {
+            (Of::Link(dev), None) if is_its(dev) => format!("the link {dev} goes"),
+            (Of::Setting(dev, Setting::Up), Some(State::Link(In::Setting(Value::Flag(false))))) if is_its(dev) => {
+                format!("the link {dev} is set down")
+            }
+            (Of::Setting(dev, Setting::Master), Some(State::Link(In::Setting(Value::Link(Some(master)))))) if is_its(dev) => {
+                format!("the link {dev} becomes a port of {master}")
+            }
+            (Of::Address(key), None) if key.host.address == flow.here.ip().to_canonical() => format!("the address {} goes", key.host),
+            _ => return None,
+        };
+        Some(Risk { what, sure: flow.interface.is_some(), origin: change.origin.clone() })
+    };
+    changes.iter().filter(|change| !change.is_claim()).filter_map(risk).collect()
+}
+
+/// Finds whether packets to the far end of a connection could go another way than before, or no way.
+fn ways(flow: &Flow, changes: &[Change], before: &Inventory, after: &Inventory) -> Vec<Risk> {
+    let (here, peer) = (flow.here.ip().to_canonical(), flow.peer.ip().to_canonical());
+    let known = link::path::ends(before, here, peer);
+    if known.iter().all(Option::is_none) {
+        // What is cut already, any way is good for.
+        return Vec::new();
+    }
+    let new: Vec<_> = link::path::ends(after, here, peer).into_iter().filter(|end| !known.contains(end)).collect();
+    let told = |end: &Option<Vec<link::route::Hop>>| match end {
+        None => format!("nothing leads to {peer} any more"),
+        Some(hops) => {
+            let devs: Vec<String> = hops.iter().filter_map(|hop| hop.dev.as_ref()).map(|dev| format!("by {dev}")).collect();
+            format!("packets to {peer} go another way: {}", devs.join(" or "))
+        }
+    };
+    let is_about = |change: &&Change| {
+        matches!(&change.object, Object::Link(link::Object::Route(_) | link::Object::Rule(_))) && change.origin.is_some()
+    };
+    let origin = changes.iter().find(is_about).and_then(|change| change.origin.clone());
+    new.iter().map(|end| Risk { what: told(end), sure: end.is_none(), origin: origin.clone() }).collect()
 }
 
 /// Finds what new rules could do to a connection. What could cut it before is left out: it is somebody else's, or was allowed.

@@ -1,6 +1,6 @@
 //! The journal: what was intended, what was done, what was lifted. Written before the kernel is touched.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,9 +10,10 @@ use super::record::{Batch, Context, Module, RunKind, RunRecord, RunState, Source
 use crate::kernel::store::{Statement, Store, Value};
 use crate::model::iptables::rule::fingerprint;
 use crate::model::iptables::{Owner, RunId};
+use crate::model::netns::Site;
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -24,13 +25,18 @@ CREATE TABLE runs (
 );
 CREATE TABLE batches (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
+    namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL,
     PRIMARY KEY (run, number)
 );
+CREATE INDEX batches_by_namespace ON batches (namespace);
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
 CREATE INDEX made_by_batch ON made (run, batch);
 CREATE TABLE acts (run TEXT NOT NULL REFERENCES runs, body TEXT NOT NULL, origin TEXT NOT NULL);
 ";
+
+/// Which runs concern a network namespace: those that are at home there, and those that have changed something there.
+const CONCERNS: &str = "boot = ?1 AND (namespace = ?2 OR id IN (SELECT run FROM batches WHERE namespace = ?2))";
 
 /// Where a journal is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,15 +141,17 @@ impl Journal {
         self.store.change(("UPDATE runs SET term_state = ? WHERE id = ? AND term_state = ?", values)).map(|rows| rows == 1)
     }
 
-    /// Writes down what a batch is going to change. Called again for the same batch, it replaces what it wrote.
-    pub fn intend(&mut self, run: &RunId, batch: i64, changes: &[Change]) -> Result<(), Fault> {
+    /// Writes down what a batch is going to change, in which network namespace, and in which backend of iptables. Called again for the same batch,
+    /// it replaces what it wrote.
+    pub fn intend(&mut self, run: &RunId, batch: i64, (site, backend): (&Site, &str), changes: &[Change]) -> Result<(), Fault> {
         let key = || vec![Value::from(run.as_str()), batch.into()];
         // One text for all: ten thousand rows would cost more than ten thousand rules cost the kernel of legacy iptables.
         let body = sealed(&json(changes)?);
+        let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into()];
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL)", [key(), vec![body.into()]].concat()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
         ];
         for change in changes.iter().filter(|change| change.makes()) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
@@ -238,8 +246,10 @@ impl Journal {
         }
         let old = format!("SELECT id FROM runs WHERE id IN ({closed} -1 OFFSET {keep}) OR parent IN ({closed} -1 OFFSET {keep})");
         let later = "SELECT 1 FROM made AS other JOIN runs AS theirs ON theirs.id = other.run JOIN runs AS mine ON mine.id = made.run \
+                     JOIN batches AS there ON there.run = other.run AND there.number = other.batch \
+                     JOIN batches AS here ON here.run = made.run AND here.number = made.batch \
                      WHERE other.object = made.object AND other.rowid > made.rowid \
-                     AND theirs.boot = mine.boot AND theirs.namespace = mine.namespace";
+                     AND theirs.boot = mine.boot AND there.namespace = here.namespace";
         let statements = [
             format!("DELETE FROM acts WHERE run IN ({old})"),
             format!("DELETE FROM made WHERE run IN ({old}) AND object NOT LIKE '{{\"table\":%' AND object NOT LIKE '{{\"base-chain\":%'"),
@@ -254,24 +264,23 @@ impl Journal {
         self.store.write(statements.iter().map(|sql| (sql.as_str(), Vec::new())))
     }
 
-    /// Gives the runs of one boot and one network namespace, the oldest first.
+    /// Gives the runs of one boot that concern a network namespace, the oldest first.
     pub fn runs(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
-        self.select("WHERE boot = ? AND namespace = ? ORDER BY rowid", values)
+        self.select(&format!("WHERE {CONCERNS} ORDER BY rowid"), values)
     }
 
-    /// Gives the runs that have begun and not ended, the oldest first.
+    /// Gives those of them that have begun and not ended, the oldest first.
     pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
-        self.select("WHERE boot = ? AND namespace = ? AND state = 'running' ORDER BY rowid", values)
+        self.select(&format!("WHERE {CONCERNS} AND state = 'running' ORDER BY rowid"), values)
     }
 
-    /// Gives the runs of one boot and one network namespace that are not settled: half done, or with a term.
+    /// Gives those of them that are not settled: half done, or with a term.
     pub fn unsettled(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
-        let which = "WHERE boot = ? AND namespace = ? AND (state = 'running' OR \
-                     (state IN ('done', 'stuck') AND term_state IN ('armed', 'over'))) ORDER BY rowid";
-        self.select(which, values)
+        let open = "(state = 'running' OR (state IN ('done', 'stuck') AND term_state IN ('armed', 'over')))";
+        self.select(&format!("WHERE {CONCERNS} AND {open} ORDER BY rowid"), values)
     }
 
     /// Gives a run.
@@ -287,7 +296,29 @@ impl Journal {
 
     fn select(&self, which: &str, values: Vec<Value>) -> Result<Vec<RunRecord>, Fault> {
         let rows = self.store.read(&format!("SELECT * FROM runs {which}"), values)?;
-        rows.iter().map(|row| record(row)).collect()
+        let mut records = rows.iter().map(|row| record(row)).collect::<Result<Vec<_>, _>>()?;
+        self.locate(&mut records)?;
+        Ok(records)
+    }
+
+    /// Finds out in which other network namespaces runs have changed something.
+    fn locate(&self, records: &mut [RunRecord]) -> Result<(), Fault> {
+        let (which, values) = match records {
+            [] => return Ok(()),
+            [one] => ("AND runs.id = ?", vec![one.id.as_str().into()]),
+            _ => ("", Vec::new()),
+        };
+        let sql = format!(
+            "SELECT run, batches.namespace, batches.home FROM batches JOIN runs ON runs.id = batches.run \
+             WHERE batches.namespace <> runs.namespace {which} GROUP BY run, batches.namespace ORDER BY MIN(batches.rowid)"
+        );
+        let mut found: HashMap<String, Vec<Site>> = HashMap::new();
+        for row in self.store.read(&sql, values)? {
+            let site = Site::new(row[1].integer().cast_unsigned(), row[2].text());
+            found.entry(row[0].text().to_owned()).or_default().push(site);
+        }
+        records.iter_mut().for_each(|record| record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default());
+        Ok(())
     }
 
     /// Gives the ids of the runs whose tags count in a network namespace.
@@ -297,7 +328,7 @@ impl Journal {
 
     /// Gives the batches of a run with their changes, the oldest first.
     pub fn batches(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
-        let sql = "SELECT number, state, changes, left FROM batches WHERE run = ? ORDER BY number";
+        let sql = "SELECT number, state, changes, left, namespace, home, backend FROM batches WHERE run = ? ORDER BY number";
         let rows = self.store.read(sql, vec![run.as_str().into()])?;
         let batch = |row: &Vec<Value>| {
             Ok(Batch {
@@ -306,6 +337,8 @@ impl Journal {
                 lifted: matches!(row[1].text(), "lifted" | "withdrawn"),
                 changes: unsealed(row[2].text()).map_err(|why| damaged(run.as_str(), &why))?,
                 left: if row[3] == Value::Null { None } else { Some(row[3].integer().cast_unsigned()) },
+                site: Site::new(row[4].integer().cast_unsigned(), row[5].text()),
+                backend: row[6].text().to_owned(),
             })
         };
         rows.iter().map(batch).collect()
@@ -316,11 +349,32 @@ impl Journal {
         Ok(self.batches(run)?.into_iter().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect())
     }
 
+    /// Gives what a run did in a network namespace and was not lifted.
+    pub(super) fn standing_at(&self, run: &RunId, namespace: u64) -> Result<Vec<Batch>, Fault> {
+        Ok(self.standing(run)?.into_iter().filter(|batch| batch.site.namespace == namespace).collect())
+    }
+
+    /// Writes down that a namespace that some runs have made is another one from now on, because it was made once more.
+    pub(super) fn renew(&mut self, runs: &[&RunId], old: u64, new: u64) -> Result<(), Fault> {
+        let mut statements = Vec::new();
+        for run in runs {
+            for mut batch in self.batches(run)? {
+                batch.changes.iter_mut().for_each(|change| change.renew(old, new));
+                let namespace = if batch.site.namespace == old { new } else { batch.site.namespace };
+                let body = sealed(&json(&batch.changes)?);
+                let values = vec![body.into(), namespace.cast_signed().into(), run.as_str().into(), batch.number.into()];
+                statements.push(("UPDATE batches SET changes = ?, namespace = ? WHERE run = ? AND number = ?", values));
+            }
+        }
+        self.store.write(statements)
+    }
+
     /// Gives the tables and built-in chains that any run made nf_tables register, lifted or not: whoever leaves them empty lets go of them, for
     /// the one that made them may have been lifted when others still used them, and two may be lifted at the same time.
     pub fn registrations(&self, boot: &str, namespace: u64) -> Result<Vec<Change>, Fault> {
         let sql = "SELECT DISTINCT object, runs.id FROM made JOIN runs ON runs.id = made.run \
-                   WHERE boot = ? AND namespace = ? ORDER BY object DESC";
+                   JOIN batches ON batches.run = made.run AND batches.number = made.batch \
+                   WHERE boot = ? AND batches.namespace = ? ORDER BY object DESC";
         let rows = self.store.read(sql, vec![boot.into(), namespace.cast_signed().into()])?;
         let objects =
             rows.iter().map(|row| serde_json::from_str(row[0].text()).map_err(|error| damaged(row[1].text(), &error.to_string())));
@@ -343,7 +397,8 @@ impl Journal {
     /// Tells which script made an object that is still in force, the latest if there were several. An undo or a redo that brought it back did not make it.
     pub fn maker(&self, object: &Object, boot: &str, namespace: u64) -> Result<Option<Owner>, Fault> {
         let sql = "SELECT recipe, instance FROM made JOIN runs ON runs.id = made.run \
-                   WHERE object = ? AND boot = ? AND namespace = ? AND kind = 'run' AND state IN ('running', 'done', 'stuck') \
+                   JOIN batches ON batches.run = made.run AND batches.number = made.batch \
+                   WHERE object = ? AND boot = ? AND batches.namespace = ? AND kind = 'run' AND runs.state IN ('running', 'done', 'stuck') \
                    ORDER BY runs.rowid DESC LIMIT 1";
         let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
@@ -432,6 +487,7 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
             }
             _ => None,
         },
+        elsewhere: Vec::new(),
     })
 }
 

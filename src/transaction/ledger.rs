@@ -1,6 +1,7 @@
 //! The run's own page in the journal, opened at the first change; before that, nothing is written anywhere.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Begun;
@@ -11,6 +12,7 @@ use super::record::{Bound, Context, RunKind, RunRecord, Until};
 use crate::kernel::lock::RunLock;
 use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
+use crate::model::netns::Site;
 use crate::model::{Change, Fault, Inventory, Kind, Object, Origin};
 
 /// A run and its journal.
@@ -18,6 +20,10 @@ pub(super) struct Ledger {
     pub(super) run: RunId,
     pub(super) context: Context,
     pub(super) now: fn() -> i64,
+    /// The network namespace in which the run is at work.
+    pub(super) site: Site,
+    /// The backend of iptables that it writes to there.
+    pub(super) backend: String,
     /// For how long the run is to be in force, if not for good.
     pub(super) bound: Option<Bound>,
     /// Until when it is, once it has ended.
@@ -29,12 +35,45 @@ pub(super) struct Ledger {
     /// The journal of earlier runs, as long as this one has not opened it as its own.
     earlier: Option<Journal>,
     entered: bool,
+    /// The namespaces in which the run may change what others of its instance have set.
+    free: BTreeSet<u64>,
     batches: i64,
 }
 
 impl Ledger {
     pub(super) fn new(run: RunId, context: Context, now: fn() -> i64, (shelf, past): (Shelf, Shelf), begun: Begun) -> Self {
-        Self { run, context, now, bound: None, until: None, shelf, past, begun, journal: None, earlier: None, entered: false, batches: 0 }
+        let (site, backend) = (context.site(), context.backend.clone());
+        Self {
+            run,
+            context,
+            now,
+            site,
+            backend,
+            bound: None,
+            until: None,
+            shelf,
+            past,
+            begun,
+            journal: None,
+            earlier: None,
+            entered: false,
+            free: BTreeSet::new(),
+            batches: 0,
+        }
+    }
+
+    /// Tells whether the run is at work where it is at home.
+    pub(super) fn is_home(&self) -> bool {
+        self.site.namespace == self.context.namespace
+    }
+
+    /// Gives the name of the namespace in which the run is at work, if it is not at home.
+    pub(super) fn label(&self) -> Option<Arc<str>> {
+        (!self.is_home()).then(|| self.site.home.as_str().into())
+    }
+
+    fn here(&self) -> Context {
+        self.context.at(self.site.namespace)
     }
 
     /// Gives the id of the run, if it has changed anything.
@@ -44,7 +83,7 @@ impl Ledger {
 
     /// Gives the runs whose tags count here, this one among them.
     pub(super) fn known(&mut self) -> Result<HashSet<RunId>, Fault> {
-        let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
+        let (boot, namespace) = (self.context.boot.clone(), self.site.namespace);
         let runs = |journal: &Journal| journal.known(&boot, namespace);
         let mut known = self.earlier()?.map(runs).transpose()?.unwrap_or_default();
         known.extend(self.journal.as_ref().map(runs).transpose()?.unwrap_or_default());
@@ -75,7 +114,7 @@ impl Ledger {
 
     /// Tells who made an object that is in force, this run or an earlier one.
     pub(super) fn maker(&mut self, object: &Object) -> Result<Option<Owner>, Fault> {
-        let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
+        let (boot, namespace) = (self.context.boot.clone(), self.site.namespace);
         let maker = |journal: &Journal| journal.maker(object, &boot, namespace);
         match self.journal.as_ref().map(maker).transpose()?.flatten() {
             Some(owner) => Ok(Some(owner)),
@@ -122,19 +161,25 @@ impl Ledger {
         }
     }
 
-    /// Waits until no other run of fyke writes to this namespace, and keeps the others waiting as long as what it gives is held.
-    pub(super) fn turn(&self, patience: Duration) -> Result<Option<RunLock>, Fault> {
-        let Shelf::File(journal) = &self.shelf else { return Ok(None) };
-        let Some(folder) = journal.parent() else { return Ok(None) };
+    /// Waits until no other run of fyke writes to these namespaces, and keeps the others waiting as long as what it gives is held.
+    pub(super) fn turns(&self, namespaces: &BTreeSet<u64>, patience: Duration) -> Result<Vec<RunLock>, Fault> {
+        let Shelf::File(journal) = &self.shelf else { return Ok(Vec::new()) };
+        let Some(folder) = journal.parent() else { return Ok(Vec::new()) };
         if !files::exists(folder) {
             state::make(folder)?;
         }
-        RunLock::turn(folder, self.context.namespace, patience).map(Some)
+        RunLock::turns(folder, namespaces, patience)
+    }
+
+    /// Gives the namespaces in which the run has changed something, and the one in which it is at home.
+    pub(super) fn namespaces(&mut self) -> Result<BTreeSet<u64>, Fault> {
+        let run = self.run.clone();
+        Ok(self.journal()?.run(&run)?.namespaces())
     }
 
     /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
     pub(super) fn nothing_is_armed(&mut self) -> Result<(), Fault> {
-        let (boot, namespace, owner) = (self.context.boot.clone(), self.context.namespace, self.context.owner.clone());
+        let (boot, namespace, owner) = (self.context.boot.clone(), self.site.namespace, self.context.owner.clone());
         let runs = self.shared()?.map_or(Ok(Vec::new()), |journal| journal.unsettled(&boot, namespace))?;
         match runs.into_iter().find(|run| run.is_armed() && run.context.owner == owner && run.id != self.run) {
             None => Ok(()),
@@ -148,8 +193,10 @@ impl Ledger {
 
     /// Enters the run, and tells the guardian, before anything is touched.
     fn enter(&mut self) -> Result<&mut Journal, Fault> {
-        if !self.entered {
+        if self.free.insert(self.site.namespace) {
             self.nothing_is_armed()?;
+        }
+        if !self.entered {
             (self.begun)(&self.run)?;
             let (run, context, now) = (self.run.clone(), self.context.clone(), (self.now)());
             let until = self.bound.map(|bound| bound.from(clock::boottime()));
@@ -161,6 +208,10 @@ impl Ledger {
 
     /// Writes down which backend of iptables is written to: it is known at the first use of a table.
     pub(super) fn uses(&mut self, backend: &str) -> Result<(), Fault> {
+        self.backend = backend.to_owned();
+        if !self.is_home() {
+            return Ok(());
+        }
         self.context.backend = backend.to_owned();
         let run = self.run.clone();
         if self.entered { self.journal()?.uses(&run, backend) } else { Ok(()) }
@@ -173,20 +224,20 @@ impl Ledger {
 
     /// Gives the other runs that are at work in this namespace. They are in nobody's way who only plans.
     pub(super) fn others(&mut self) -> Result<Vec<Other>, Fault> {
-        let (run, context, shelf) = (self.run.clone(), self.context.clone(), self.shelf.clone());
+        let (run, context, shelf) = (self.run.clone(), self.here(), self.shelf.clone());
         self.shared()?.map_or(Ok(Vec::new()), |journal| company::others(journal, &shelf, &run, &context))
     }
 
     /// Gives those of the claims on which another recipe stands.
     pub(super) fn relied_on(&mut self, claims: Vec<Change>) -> Result<Vec<Change>, Fault> {
-        let (run, context) = (self.run.clone(), self.context.clone());
+        let (run, context) = (self.run.clone(), self.here());
         self.shared()?.map_or(Ok(Vec::new()), |journal| claims::relied_on(journal, &run, &context, claims))
     }
 
     /// Writes down what a batch is going to change; more than once, if the plan is made anew.
     pub(super) fn intend(&mut self, batch: i64, changes: &[Change]) -> Result<(), Fault> {
-        let run = self.run.clone();
-        self.enter()?.intend(&run, batch, changes)?;
+        let (run, site, backend) = (self.run.clone(), self.site.clone(), self.backend.clone());
+        self.enter()?.intend(&run, batch, (&site, &backend), changes)?;
         self.batches = batch;
         Ok(())
     }

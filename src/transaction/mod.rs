@@ -17,12 +17,15 @@ pub mod record;
 mod revert;
 mod rules;
 pub mod select;
+mod sites;
+mod sockets;
 pub mod status;
 mod step;
 #[cfg(test)]
 mod tests;
 pub mod undo;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,14 +37,18 @@ pub use self::outside::Text;
 use self::overlay::Overlay;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
+use self::sites::Away;
 use self::undo::Desk;
 use crate::kernel::Kernel;
 use crate::kernel::lock::{self, RunLock};
+use crate::kernel::machine::{Machine, Places};
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
 use crate::model::named::Scope;
-use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State, tc};
+use crate::model::netns::{Site, Word};
+use crate::model::sockets::{Filter, Holders, Socket};
+use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State, netns, tc};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -68,8 +75,16 @@ pub enum Query {
     State(Object),
     /// What was counted of the queues of a device: the changes queued so far are written first.
     Queues(tc::Device),
+    /// A network namespace that somebody means, as long as it is there.
+    Site(Word),
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
+    /// The sockets that a filter means.
+    Sockets(Filter),
+    /// One socket again, with what the protocol keeps about it.
+    Socket(Box<Socket>),
+    /// Who holds which socket.
+    Holders,
 }
 
 /// What a query gives.
@@ -91,8 +106,16 @@ pub enum Reading {
     State(Option<State>),
     /// What was counted of each queue.
     Queues(Vec<(tc::Object, tc::Counted)>),
+    /// A network namespace.
+    Site(Site),
     /// A text, if there is one.
     Text(Option<String>),
+    /// Sockets.
+    Sockets(Vec<Socket>),
+    /// A socket, if it is still there.
+    Socket(Option<Box<Socket>>),
+    /// Who holds which socket.
+    Holders(Holders),
 }
 
 /// What is done and cannot be lifted.
@@ -102,6 +125,8 @@ pub enum Act {
     Zero(ChainRef, Option<usize>),
     /// Changes a list of remembered sources.
     Recent(String, recent::Edit),
+    /// Takes a network namespace away, with all that is in it.
+    Destroy(netns::Name),
 }
 
 /// What is told the id of a run before the run is journaled.
@@ -140,7 +165,7 @@ impl Door {
     /// Opens a door to a fresh namespace that is in memory only, with its journal.
     pub fn over_nothing() -> Self {
         let context = Context { pid: std::process::id(), ..Context::default() };
-        let kernel = Box::new(Shadow::over_nothing());
+        let kernel = Box::new(Machine::in_memory(Box::new(Shadow::over_nothing()), &Places::default()));
         let (journal, past) = (Shelf::Memory, Shelf::Memory);
         let begun = Box::new(|_: &RunId| Ok(()));
         Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun, guard: Guard::asleep() })
@@ -175,22 +200,22 @@ impl Door {
 
     /// Reads something, with everything that is queued on top.
     pub fn read(&self, query: Query) -> Result<Reading, Fault> {
-        self.lock().read(query)
+        self.lock().there(|it| it.read(query))
     }
 
     /// Queues a change.
     pub fn change(&self, intent: impl Into<Intent>, origin: Origin) -> Result<(), Fault> {
-        self.lock().change(intent.into(), origin)
+        self.lock().there(|it| it.change(intent.into(), origin))
     }
 
     /// Does something that cannot be lifted, after everything that is queued.
     pub fn act(&self, act: Act, origin: Origin) -> Result<(), Fault> {
-        self.lock().act(&act, &origin)
+        self.lock().there(|it| it.act(&act, &origin))
     }
 
     /// Writes everything that is queued.
     pub fn commit(&self) -> Result<(), Fault> {
-        self.lock().flush()
+        self.lock().there(Transaction::flush)
     }
 
     /// Ends the run well: writes what is queued, takes out what it replaces, and closes its entry in the journal.
@@ -212,6 +237,10 @@ struct Transaction {
     guard: Guard,
     /// Whether the kernel has been told which tags count.
     ready: bool,
+    /// What belongs to the namespaces in which the run is not at work now.
+    away: Vec<Away>,
+    /// The namespaces to which it comes back, the next one last.
+    path: Vec<Site>,
     changes: Vec<Change>,
     acts: Vec<String>,
 }
@@ -226,6 +255,8 @@ impl Transaction {
             ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
             guard: setup.guard,
             ready: false,
+            away: Vec::new(),
+            path: Vec::new(),
             changes: Vec::new(),
             acts: Vec::new(),
         }
@@ -240,6 +271,16 @@ impl Transaction {
                 self.kernel.named().counted(&device).map(Reading::Queues)
             }
             Query::Text(text) => text.read().map(Reading::Text),
+            Query::Sockets(filter) => self.kernel.sockets().list(&filter).map(Reading::Sockets),
+            Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
+            Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),
+            Query::Site(word) => self.site(&word).map(Reading::Site),
+            Query::State(object) if object.is_of_the_machine() => {
+                self.at_home(|it| it.named.state(&object, it.kernel.named())).map(Reading::State)
+            }
+            Query::Named(scope) if scope.is_of_the_machine() => {
+                self.at_home(|it| it.named.read(&scope, it.kernel.named())).map(Reading::Named)
+            }
             Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
             of_rules => self.read_rules(of_rules),
@@ -255,6 +296,10 @@ impl Transaction {
                     self.flush()?;
                 }
                 self.change_rules(intent, origin)
+            }
+            Intent::Named(edits) if !self.ledger.is_home() && edits.iter().any(|edit| edit.object().is_of_the_machine()) => {
+                self.flush()?;
+                self.at_home(|it| it.change(Intent::Named(edits), origin).and_then(|()| it.flush()))
             }
             Intent::Named(edits) => {
                 if !self.overlay.is_clean() || edits.iter().any(|edit| self.named.is_to_be_written_before(edit)) {
@@ -278,7 +323,9 @@ impl Transaction {
             Act::Recent(list, recent::Edit::Add(address)) => format!("added {address} to the recent list {list}"),
             Act::Recent(list, recent::Edit::Remove(address)) => format!("removed {address} from the recent list {list}"),
             Act::Recent(list, recent::Edit::Clear) => format!("cleared the recent list {list}"),
+            Act::Destroy(name) => format!("took away the network namespace {name}, with all that was in it"),
         };
+        let what = self.named_here(what);
         if let Act::Zero(..) = act {
             self.get_ready()?;
         }
@@ -286,6 +333,7 @@ impl Transaction {
         match act {
             Act::Zero(chain, place) => self.kernel.xtables()?.zero(chain, *place)?,
             Act::Recent(list, edit) => self.kernel.recent().edit(list, edit)?,
+            Act::Destroy(name) => self.take_away(name)?,
         }
         self.acts.push(what);
         Ok(())
@@ -320,9 +368,19 @@ impl Transaction {
 
     /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
     fn in_turn<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let turn = self.ledger.turn(patience)?;
+        let here = BTreeSet::from([self.ledger.site.namespace]);
+        self.in_turns(&here, patience, work)
+    }
+
+    fn in_turns<T>(
+        &mut self,
+        of: &BTreeSet<u64>,
+        patience: Duration,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let turns = self.ledger.turns(of, patience)?;
         let done = work(self);
-        turn.into_iter().for_each(RunLock::remove);
+        turns.into_iter().for_each(RunLock::remove);
         done
     }
 
@@ -339,16 +397,22 @@ impl Transaction {
     }
 
     fn finish(&mut self) -> Result<Report, Fault> {
-        self.flush()?;
+        self.there(Self::flush)?;
+        self.everywhere(Self::retire)?;
+        self.ledger.close()?;
+        let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));
+        Ok(Report { run: self.ledger.entered().cloned(), changes, acts, lockouts: self.told(), ..Report::default() })
+    }
+
+    /// Takes out what the run replaces, where it is at work.
+    fn retire(&mut self) -> Result<(), Fault> {
         if self.ready {
             self.overlay.retire(self.kernel.xtables()?)?;
             self.flush()?;
             // One that changes nothing because all is there already relies on it to stay.
             self.ledger.nothing_is_armed()?;
         }
-        self.ledger.close()?;
-        let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));
-        Ok(Report { run: self.ledger.entered().cloned(), changes, acts, lockouts: self.guard.told(), ..Report::default() })
+        Ok(())
     }
 
     fn forget_queued(&mut self) {
@@ -357,10 +421,12 @@ impl Transaction {
     }
 
     fn rollback(&mut self) -> Result<Report, Fault> {
+        self.go_home();
         self.forget_queued();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        self.in_turn(lock::TO_LIFT, |it| {
+        let namespaces = self.ledger.namespaces()?;
+        self.in_turns(&namespaces, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
             Desk { kernel, journal, context: &context, now, force: false }.lift(&run, RunState::RolledBack)
         })

@@ -125,6 +125,7 @@ impl Transaction {
         let wish = wish(&present, &named.edits)?;
         let mut changes = wish.changes;
         changes.extend(ledger.relied_on(wish.claims)?);
+        changes.iter_mut().for_each(|change| change.netns = ledger.label());
         if let Some(met) = company::in_the_way(&ledger.others()?, &changes) {
             return if met.passes { Ok(Some(met.fault)) } else { Err(met.fault) };
         }

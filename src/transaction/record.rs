@@ -1,10 +1,12 @@
 //! What the journal remembers, as plain values.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::iptables::{Owner, RunId};
+use crate::model::netns::Site;
 use crate::model::{Change, Fault, Kind, Object};
 
 /// Declares an enumeration whose values have names: in the journal, in JSON, and to people.
@@ -167,6 +169,18 @@ pub struct Context {
     pub backend: String,
 }
 
+impl Context {
+    /// Gives the network namespace in which the run is at home.
+    pub fn site(&self) -> Site {
+        Site::new(self.namespace, self.home.as_str())
+    }
+
+    /// Gives what it would be in another network namespace.
+    pub fn at(&self, namespace: u64) -> Self {
+        Self { namespace, ..self.clone() }
+    }
+}
+
 /// A run as the journal has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -185,9 +199,22 @@ pub struct RunRecord {
     pub started: i64,
     /// Until when it is in force, if that was bounded.
     pub until: Option<Until>,
+    /// The other network namespaces in which it has changed something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Site>,
 }
 
 impl RunRecord {
+    /// Gives the network namespaces that it concerns, by their cookies.
+    pub fn namespaces(&self) -> BTreeSet<u64> {
+        self.elsewhere.iter().map(|site| site.namespace).chain([self.context.namespace]).collect()
+    }
+
+    /// Tells whether it is at home in a network namespace, or has changed something there.
+    pub fn concerns(&self, namespace: u64) -> bool {
+        self.context.namespace == namespace || self.elsewhere.iter().any(|site| site.namespace == namespace)
+    }
+
     /// Tells whether somebody waits for a word that the run may stay.
     pub fn is_armed(&self) -> bool {
         self.state.is_open() && self.until.is_some_and(|until| until.state == TermState::Armed)
@@ -217,6 +244,10 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The number of the state that it left, where the kernel counts the changes of everybody.
     pub left: Option<u64>,
+    /// The network namespace in which they were made.
+    pub site: Site,
+    /// The backend of iptables that was written to there; empty where there is none.
+    pub backend: String,
 }
 
 impl Batch {

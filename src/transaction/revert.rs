@@ -1,6 +1,7 @@
 //! Putting back what one batch of changes did, where the present is still what the batch left.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::named::inventory;
 use super::record::Batch;
@@ -30,12 +31,14 @@ pub(super) struct Job<'a> {
     pub(super) force: bool,
     /// Whether nobody has changed anything since: then rules need not be worded in order to be compared.
     pub(super) untouched: bool,
+    /// The network namespace in which this is done, where that is not home.
+    pub(super) netns: Option<Arc<str>>,
 }
 
 impl<'a> Job<'a> {
     /// Makes a job of changes that somebody else may have changed since.
     pub(super) fn of(changes: &'a [Change]) -> Self {
-        Self { changes, origin: &[], empty: &[], force: false, untouched: false }
+        Self { changes, origin: &[], empty: &[], force: false, untouched: false, netns: None }
     }
 
     /// Tells whether it is about objects that are known by a name of their own.
@@ -101,7 +104,8 @@ pub(super) fn revert(
         return revert_rules(kernel.xtables()?, job, journal);
     }
     let present = inventory(job.changes.iter().map(|change| change.object.clone()), kernel.named())?;
-    let (made, drift) = named::revert(&present, job.changes, job.force);
+    let (mut made, drift) = named::revert(&present, job.changes, job.force);
+    made.iter_mut().for_each(|change| change.netns.clone_from(&job.netns));
     journal(&made)?;
     kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
     Ok(Reverted { made, drift })
@@ -181,6 +185,7 @@ fn find(present: &[Ruleset], job: &Job<'_>, faith: &mut Faith) -> (Reverted, Vec
         done.drift.extend(found.drift);
         patches.push(patch);
     }
+    done.made.iter_mut().for_each(|change| change.netns.clone_from(&job.netns));
     (done, patches)
 }
 

@@ -80,7 +80,8 @@ impl Transaction {
         let sets = if guarded { sets_asked(overlay, &families, kernel.as_mut())? } else { Inventory::new() };
         let (mut changes, mut passes) = (Vec::new(), false);
         let outcome = kernel.xtables()?.update(&families, &mut |present| {
-            let (patches, found) = overlay.patches(present)?;
+            let (patches, mut found) = overlay.patches(present)?;
+            found.iter_mut().for_each(|change| change.netns = ledger.label());
             if let Some(met) = company::in_the_way(&others, &found) {
                 passes = met.passes;
                 return Err(met.fault);

@@ -1,12 +1,14 @@
 //! Which runs a user means, and which of them stand on one another.
 
+use std::collections::BTreeSet;
+
 use super::journal::Journal;
-use super::record::{RunKind, RunRecord, RunState};
+use super::record::{Batch, RunKind, RunRecord, RunState};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::named::agree;
 use crate::model::{Change, Fault, Kind, Object, State, tc};
 
-/// The runs of one boot in one network namespace.
+/// The runs of one boot that concern one network namespace.
 pub struct Here<'a> {
     /// The journal.
     pub journal: &'a Journal,
@@ -124,16 +126,17 @@ impl Here<'_> {
 
     /// Refuses to lift a run on which later ones stand that are not going to be lifted before it.
     pub fn nothing_stands_on(&self, run: &RunRecord, lifted_before: &[RunId]) -> Result<(), Fault> {
-        let later: Vec<RunRecord> = self.in_force()?.into_iter().take_while(|other| other.id != run.id).collect();
-        let later = later.into_iter().filter(|other| !lifted_before.contains(&other.id));
-        let mut mine = None;
-        for other in later {
-            let mine: &Vec<Change> = match &mut mine {
-                Some(mine) => mine,
-                unread => unread.insert(self.changes(&run.id)?),
-            };
-            let theirs = self.changes(&other.id)?;
-            if let Some(change) = theirs.iter().find(|change| stands_on(change, &run.id, mine)) {
+        let mut later: Vec<RunRecord> = self.journal.all_runs()?;
+        later.drain(..=later.iter().position(|other| other.id == run.id).unwrap_or(0));
+        later.retain(|other| other.kind == RunKind::Run && other.state.is_open() && !lifted_before.contains(&other.id));
+        if later.is_empty() {
+            return Ok(());
+        }
+        let mine = self.journal.standing(&run.id)?;
+        let places: BTreeSet<u64> = mine.iter().flat_map(|batch| made_here(batch).chain([batch.site.namespace])).collect();
+        for other in later.iter().rev().filter(|other| places.iter().any(|namespace| other.concerns(*namespace))) {
+            let theirs = self.journal.standing(&other.id)?;
+            if let Some(change) = theirs.iter().find_map(|batch| builds_on(batch, &run.id, &mine)) {
                 let why = format!("run {} ({}) came later and builds on it: {}", other.id, other.context.owner, change.object);
                 return Err(Fault::new(Kind::Refused, format!("undo run {}", run.id), why)
                     .hint(format!("undo both: fyke undo {} {}; or this one alone: fyke undo --force {}", other.id, run.id, run.id)));
@@ -147,16 +150,30 @@ impl Here<'_> {
         let batches = self.journal.batches(&run.id)?;
         Ok(!batches.is_empty() && batches.iter().all(|batch| batch.changes.is_empty()))
     }
+}
 
-    fn changes(&self, run: &RunId) -> Result<Vec<Change>, Fault> {
-        Ok(self.journal.standing(run)?.into_iter().flat_map(|batch| batch.changes).collect())
+/// Gives the namespaces that a batch has made, by their cookies.
+fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
+    batch.changes.iter().filter(|change| change.makes()).filter_map(|change| match &change.after {
+        Some(State::Netns(state)) => state.cookie(),
+        _ => None,
+    })
+}
+
+/// Finds a change of a later batch that builds on what a run did: on its changes in the same namespace, or in one that it has made.
+fn builds_on<'a>(later: &'a Batch, run: &RunId, earlier: &[Batch]) -> Option<&'a Change> {
+    let is_inside = |batch: &Batch| made_here(batch).any(|namespace| namespace == later.site.namespace);
+    if earlier.iter().any(is_inside) {
+        return later.changes.first();
     }
+    let here = || earlier.iter().filter(|batch| batch.site.namespace == later.site.namespace).flat_map(|batch| &batch.changes);
+    later.changes.iter().find(|change| stands_on(change, run, here))
 }
 
 /// Tells whether a later change of a named object goes on from where an earlier one ended, or is in what that one made.
 fn needs(later: &Change, earlier: &Change) -> bool {
     match (&later.object, &earlier.object) {
-        (Object::Member(set, _), Object::Set(made)) => set == made && earlier.makes() && later.after.is_some(),
+        (_, made) if earlier.makes() && later.after.as_ref().is_some_and(|after| later.object.needs(after).contains(made)) => true,
         (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
         (Object::Tc(object), Object::Tc(made)) if object != made => match (&later.after, &earlier.after) {
             (Some(State::Tc(state)), Some(State::Tc(of))) if earlier.before.is_none() => tc::is_on((object, Some(state)), made, of),
@@ -167,17 +184,17 @@ fn needs(later: &Change, earlier: &Change) -> bool {
 }
 
 /// Tells whether a later change builds on a run: takes its rules out, or renames, uses or fills a chain that it made.
-fn stands_on(later: &Change, run: &RunId, earlier: &[Change]) -> bool {
+fn stands_on<'a, E: Iterator<Item = &'a Change>>(later: &Change, run: &RunId, earlier: impl Fn() -> E) -> bool {
     if let Some(State::Rule(rule, _)) = &later.before
         && rule.tag.as_ref().is_some_and(|tag| tag.run == *run)
     {
         return true;
     }
     if later.object.is_named() {
-        return !later.is_claim() && earlier.iter().any(|change| !change.is_claim() && needs(later, change));
+        return !later.is_claim() && earlier().any(|change| !change.is_claim() && needs(later, change));
     }
     if let Some(State::Rule(rule, _)) = &later.after
-        && earlier.iter().any(|change| matches!(&change.object, Object::Set(set) if change.makes() && rule.words.names_set(set.as_str())))
+        && earlier().any(|change| matches!(&change.object, Object::Set(set) if change.makes() && rule.words.names_set(set.as_str())))
     {
         return true;
     }
@@ -190,7 +207,7 @@ fn stands_on(later: &Change, run: &RunId, earlier: &[Change]) -> bool {
         Some(State::Name(name)) => name,
         _ => &at.chain,
     };
-    earlier.iter().filter(|change| change.before.is_none()).any(|change| match &change.object {
+    earlier().filter(|change| change.before.is_none()).any(|change| match &change.object {
         Object::Chain(made) if (made.family, made.table) == (at.family, at.table) => {
             made.chain == *former || target.as_deref() == Some(made.chain.as_str())
         }

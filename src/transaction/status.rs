@@ -1,11 +1,10 @@
 //! What is in force, and whether it still is what was set.
 
 use super::record::{Batch, RunRecord, RunState};
-use super::revert;
 use super::select::Here;
+use super::sites;
 use crate::kernel::Kernel;
-use crate::kernel::xtables::Backend;
-use crate::model::{Change, Drift, Fault};
+use crate::model::{Drift, Fault};
 
 /// A run that is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,29 +24,18 @@ pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>,
     for run in here.in_force()? {
         standing.push(Standing { batches: here.journal.standing(&run.id)?, run, drift: Vec::new() });
     }
-    for backend in [Some(Backend::Nft), Some(Backend::Legacy), None] {
-        // One that is running is not through with its changes.
-        let is_meant = |run: &RunRecord, batch: &Batch| match backend {
-            _ if run.state == RunState::Running => false,
-            Some(backend) => !batch.is_named() && run.context.backend == backend.name(),
-            None => batch.is_named(),
-        };
-        let mine: Vec<(usize, usize)> = (standing.iter().enumerate())
-            .flat_map(|(at, one)| (0..one.batches.len()).rev().map(move |batch| (at, batch)))
-            .filter(|(at, batch)| is_meant(&standing[*at].run, &standing[*at].batches[*batch]))
-            .collect();
-        if let (Some(backend), false) = (backend, mine.is_empty()) {
-            kernel.return_to(backend)?;
-            kernel.xtables()?.know(&here.journal.known(here.boot, here.namespace)?);
-        }
-        let changes: Vec<&[Change]> = mine.iter().map(|(at, batch)| &standing[*at].batches[*batch].changes[..]).collect();
-        let found = revert::look(kernel, &changes)?;
-        for ((at, batch), drift) in mine.into_iter().zip(found) {
-            let one = &mut standing[at];
-            // What is gone of a run that was lifted in part, its own undo has taken out.
-            let whole = one.batches[batch].done && one.run.state == RunState::Done;
-            one.drift.extend(drift.into_iter().filter(|drift| whole || drift.left));
-        }
+    // One that is running is not through with its changes.
+    let mine: Vec<(usize, usize)> = (standing.iter().enumerate())
+        .filter(|(_, one)| one.run.state != RunState::Running)
+        .flat_map(|(at, one)| (0..one.batches.len()).rev().map(move |batch| (at, batch)))
+        .collect();
+    let batches: Vec<&Batch> = mine.iter().map(|(at, batch)| &standing[*at].batches[*batch]).collect();
+    let found = sites::look(kernel, here, &batches)?;
+    for ((at, batch), drift) in mine.into_iter().zip(found) {
+        let one = &mut standing[at];
+        // What is gone of a run that was lifted in part, its own undo has taken out.
+        let whole = one.batches[batch].done && one.run.state == RunState::Done;
+        one.drift.extend(drift.into_iter().filter(|drift| whole || drift.left));
     }
     Ok(standing)
 }

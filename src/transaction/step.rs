@@ -4,7 +4,8 @@ use super::claims::{self, Inheritance};
 use super::journal::Journal;
 use super::record::Batch;
 use super::revert::{Job, is_untouched, revert};
-use super::{Door, Transaction};
+use super::select::Here;
+use super::{Door, Transaction, sites};
 use crate::kernel::{Kernel, lock};
 use crate::model::iptables::RunId;
 use crate::model::{Fault, Kind, Report};
@@ -17,7 +18,7 @@ impl Door {
 
     /// Ends a step well: writes what is queued, and gives what was done since the last one. The next step reads afresh.
     pub fn step(&self) -> Result<Report, Fault> {
-        self.lock().step()
+        self.lock().there(Transaction::step)
     }
 
     /// Gives the numbers of the batches of this run that are in force.
@@ -44,25 +45,27 @@ impl Transaction {
     }
 
     fn withdraw(&mut self, mark: i64) -> Result<Report, Fault> {
+        self.go_home();
         self.forget_queued();
         self.changes.clear();
         let acts = std::mem::take(&mut self.acts);
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let mut report = Report { run: Some(run.clone()), acts, ..Report::default() };
-        let (boot, namespace) = (self.ledger.context.boot.clone(), self.ledger.context.namespace);
-        let faults = self.in_turn(lock::TO_LIFT, |it| {
-            if it.ready {
-                it.kernel.xtables()?.know(&it.ledger.known()?);
-            }
+        let (context, namespaces) = (self.ledger.context.clone(), self.ledger.namespaces()?);
+        let faults = self.in_turns(&namespaces, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
-            let (record, empty) = (journal.run(&run)?, journal.registrations(&boot, namespace)?);
+            let record = journal.run(&run)?;
             let mut faults = Vec::new();
             for batch in after(journal, &run, mark)? {
                 let (changes, inherited) = claims::split(journal, &record, &batch)?;
                 report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
-                match put_back(kernel, &batch, Job { empty: &empty, ..Job::of(&changes) }, &mut report) {
-                    Ok(true) => journal.withdrawn(&run, batch.number, &inherited)?,
-                    Ok(false) => {}
+                let empty = journal.registrations(&context.boot, batch.site.namespace)?;
+                let job = Job { empty: &empty, ..Job::of(&changes) };
+                let here = Here { journal, boot: &context.boot, namespace: context.namespace };
+                match sites::at(kernel, &here, &batch, |kernel| put_back(kernel, &batch, job, &mut report)) {
+                    Ok(None) => journal.withdrawn(&run, batch.number, &inherited)?,
+                    Ok(Some(true)) => journal.withdrawn(&run, batch.number, &inherited)?,
+                    Ok(Some(false)) => {}
                     Err(fault) => faults.push(fault),
                 }
             }

@@ -5,12 +5,15 @@ use std::hash::{BuildHasher, RandomState};
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
-use crate::model::{Change, Drift, Fault, Kind, Report};
+use crate::model::netns::{self, Site};
+use crate::model::{Change, Drift, Fault, Kind, Object, Report, State};
 
 use super::claims::{self, Inheritance};
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
-use super::revert::{Job, Reverted, is_untouched, look, revert};
+use super::revert::{Job, Reverted, is_untouched, revert};
+use super::select::Here;
+use super::sites;
 
 /// What undo and redo work with.
 pub struct Desk<'a> {
@@ -75,13 +78,15 @@ impl Desk<'_> {
         work.begin(self.journal, self.now)?;
         // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
-        let fault = match self.set_all(run, &liftings, &origin, &mut work) {
+        let again = self.make_once_more(run, &liftings).and_then(|()| self.set_all(run, &liftings, &origin, &mut work));
+        let fault = match again {
             Ok(()) if work.faults.is_empty() => {
                 let Work { mut report, .. } = work;
                 let standing = self.journal.standing(run)?;
-                let changes: Vec<&[Change]> = standing.iter().rev().map(|batch| &batch.changes[..]).collect();
+                let batches: Vec<&Batch> = standing.iter().rev().collect();
+                let here = here(self.journal, self.context);
                 // What its undo found gone already does not come back by itself.
-                report.drift.extend(look(self.kernel, &changes)?.into_iter().flatten());
+                report.drift.extend(sites::look(self.kernel, &here, &batches)?.into_iter().flatten());
                 return Ok(report);
             }
             Ok(()) => None,
@@ -92,6 +97,25 @@ impl Desk<'_> {
         let lifted = self.lift(run, RunState::Lifted).and_then(|_| self.close(&work));
         let hint = format!("cure the cause, then: fyke redo {run}");
         work.end(format!("set run {run} again"), hint).map_err(|fault| fault.followed_by(lifted.err()))
+    }
+
+    /// Makes namespaces once more that a run had made and its lifting has taken away: what the run did in them is done in these.
+    fn make_once_more(&mut self, run: &RunId, liftings: &[RunId]) -> Result<(), Fault> {
+        let mut gone = Vec::new();
+        for lifting in liftings {
+            let batches = self.journal.batches(lifting)?;
+            let taken = batches.iter().flat_map(|batch| &batch.changes).filter_map(taken_away);
+            gone.extend(taken);
+        }
+        for site in gone {
+            let is_there = self.kernel.go_to(&site)?;
+            self.kernel.come_back();
+            if !is_there {
+                let runs: Vec<&RunId> = liftings.iter().chain([run]).collect();
+                self.journal.renew(&runs, site.namespace, self.kernel.make_namespace()?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts back the liftings of a run, and closes it.
@@ -154,10 +178,6 @@ impl Desk<'_> {
         let backend = &parent.context.backend;
         Backend::named(backend).map_or(Ok(()), |backend| self.kernel.return_to(backend))?;
         let context = Context { backend: backend.clone(), ..self.context.clone() };
-        if !context.backend.is_empty() {
-            self.kernel.xtables()?.know(&self.journal.known(&context.boot, context.namespace)?);
-        }
-        let empty = self.journal.registrations(&context.boot, context.namespace)?;
         Ok(Work {
             // The hasher's keys come from the kernel's random numbers.
             id: RunId::from_bits(RandomState::new().hash_one(&parent.id)),
@@ -168,7 +188,6 @@ impl Desk<'_> {
             unwritten: false,
             mute: false,
             again: false,
-            empty,
             number: 0,
             report,
             faults: Vec::new(),
@@ -177,11 +196,31 @@ impl Desk<'_> {
 
     /// Puts changes of a batch back; tells whether all of them are back.
     fn put_back(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
-        let (untouched, empty) = (is_untouched(self.kernel, batch)?, std::mem::take(&mut work.empty));
-        let job = Job { changes, origin, empty: &empty, force: self.force, untouched };
+        match sites::go_to(self.kernel, &here(self.journal, self.context), batch) {
+            Ok(true) => {
+                let done = self.put_back_here(batch, changes, origin, work);
+                self.kernel.come_back();
+                done
+            }
+            Ok(false) => {
+                let gone = sites::gone_with(batch).filter(|_| batch.done && !work.again);
+                work.report.drift.extend(gone);
+                Ok(true)
+            }
+            Err(fault) => {
+                work.faults.push(fault);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Does that where the batch was made.
+    fn put_back_here(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+        let empty = self.journal.registrations(&self.context.boot, batch.site.namespace)?;
+        let netns = (batch.site.namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
+        let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns };
         // A tool may have been killed, or somebody in the way for a moment.
-        let outcome = self.attempt(&job, work).or_else(|_| self.attempt(&job, work));
-        work.empty = empty;
+        let outcome = self.attempt(batch, &job, work).or_else(|_| self.attempt(batch, &job, work));
         match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
@@ -198,7 +237,7 @@ impl Desk<'_> {
     }
 
     /// Tries to put a batch back, as a batch of its own: what a failed attempt has done is in the journal, too.
-    fn attempt(&mut self, job: &Job<'_>, work: &mut Work) -> Result<Reverted, Fault> {
+    fn attempt(&mut self, batch: &Batch, job: &Job<'_>, work: &mut Work) -> Result<Reverted, Fault> {
         work.number += 1;
         let (mut intended, journal, now) = (false, &mut *self.journal, self.now);
         let found = revert(self.kernel, job, &mut |made| {
@@ -206,7 +245,7 @@ impl Desk<'_> {
             if !made.is_empty() || intended {
                 work.note(|work| {
                     work.begin(journal, now)?;
-                    journal.intend(&work.id, work.number, made)
+                    journal.intend(&work.id, work.number, (&batch.site, &batch.backend), made)
                 })?;
                 intended = true;
             }
@@ -225,6 +264,20 @@ impl Desk<'_> {
     }
 }
 
+/// Gives the namespace that a change has taken away, if it has taken away one.
+fn taken_away(change: &Change) -> Option<Site> {
+    match (&change.object, &change.before, &change.after) {
+        (Object::Netns(netns::Object::Name(name)), Some(State::Netns(netns::State::Made { cookie, .. })), None) => {
+            Some(Site::new(*cookie, name.as_str()))
+        }
+        _ => None,
+    }
+}
+
+fn here<'a>(journal: &'a Journal, context: &'a Context) -> Here<'a> {
+    Here { journal, boot: &context.boot, namespace: context.namespace }
+}
+
 /// A lifting or a redo, as far as it has come: a run of its own in the journal, once it changes something.
 struct Work {
     id: RunId,
@@ -238,8 +291,6 @@ struct Work {
     mute: bool,
     /// Whether some of it was lifted before.
     again: bool,
-    /// What other runs made nf_tables register.
-    empty: Vec<Change>,
     number: i64,
     report: Report,
     faults: Vec<Fault>,

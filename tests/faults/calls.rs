@@ -123,6 +123,7 @@ const ERRORS: &[(&[&str], &[Errno])] = &[
     (&["fcntl", "flock"], &[EINTR, EAGAIN, ENOMEM]),
     (&["clone", "clone3", "vfork", "execve"], &[EAGAIN, ENOMEM, EPERM]),
     (&["pipe2", "mmap"], &[ENOMEM]),
+    (&["mount", "umount2", "setns"], &[EPERM, ENOMEM]),
 ];
 
 /// Gives the name of a call.

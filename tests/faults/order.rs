@@ -34,7 +34,7 @@ pub(super) fn of_a_run(stage: &Stage<'_>) {
     stage.reset();
 }
 
-/// Tells whether a call changes what iptables sets, a set or a kernel parameter, or starts a program that is going to.
+/// Tells whether a call changes what iptables sets, a set, a link, a route, a queue, a kernel parameter or the name of a namespace, or starts a program that is going to.
 fn changes(entry: &Entry) -> bool {
     let [first, second, third] = entry.arguments();
     match entry.call.number {
@@ -42,17 +42,29 @@ fn changes(entry: &Entry) -> bool {
         libc::SYS_sendmsg => begins_a_batch(entry, pointer(entry, pointer(entry, second + 16))),
         libc::SYS_setsockopt => [libc::IPPROTO_IP, libc::IPPROTO_IPV6].contains(&(second as i32)) && third == XT_SO_SET_REPLACE,
         libc::SYS_write => fs::read_link(format!("/proc/{}/fd/{first}", entry.thread)).is_ok_and(|path| path.starts_with("/proc/sys/net")),
+        libc::SYS_mount => is_of_namespaces(&text(entry, second)),
+        libc::SYS_umount2 => is_of_namespaces(&text(entry, first)),
         libc::SYS_execve => text(entry, first).ends_with("-restore"),
         _ => false,
     }
 }
 
-/// Tells whether a netlink message begins a batch for nf_tables, or changes sets.
+/// Tells whether a namespace is mounted on this file, or kept aside there.
+fn is_of_namespaces(path: &str) -> bool {
+    ["/run/netns/", "/run/fyke/netns/"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// The messages of rtnetlink (linux/rtnetlink.h): of each four, the first makes, the second takes away, the third asks, the fourth sets.
+const RTM: std::ops::Range<u16> = 16..96;
+const RTM_ASKS: u16 = 2;
+
+/// Tells whether a netlink message begins a batch for nf_tables, or changes sets, links, routes, rules or queues.
 fn begins_a_batch(entry: &Entry, at: u64) -> bool {
     let mut head = [0; 6];
     let whole = entry.memory(at, &mut head) == head.len();
     let kind = u16::from_ne_bytes([head[4], head[5]]);
-    whole && (kind == NFNL_MSG_BATCH_BEGIN || (kind >> 8 == NFNL_SUBSYS_IPSET && SETS_CHANGE.contains(&(kind & 0xff))))
+    let of_routes = RTM.contains(&kind) && kind & 3 != RTM_ASKS;
+    whole && (kind == NFNL_MSG_BATCH_BEGIN || of_routes || (kind >> 8 == NFNL_SUBSYS_IPSET && SETS_CHANGE.contains(&(kind & 0xff))))
 }
 
 fn pointer(entry: &Entry, at: u64) -> u64 {

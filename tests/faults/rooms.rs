@@ -35,8 +35,11 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
+    Room { name: "ports", covers: &["ports"], recipe: PORTS, code: 0, before: FOREIGN },
+    Room { name: "netns", covers: &["netns"], recipe: NAMESPACES, code: 0, before: FOREIGN },
     Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
     Room { name: "filters", covers: &["tc"], recipe: FILTERS, code: 0, before: FOREIGN },
+    Room { name: "link", covers: &["link"], recipe: LINKS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -114,6 +117,31 @@ ipset::delete_set("spare");
 ipset::absent_set("other");
 "#;
 
+/// Sets the ephemeral range, reserves ports, its own and beside those of others, and sets some free, in two batches.
+const PORTS: &str = r#"
+ports::set_range("20000-30000");
+ports::add_reserved("9000-9003");
+ports::del_reserved(7000);
+commit();
+ports::ensure_range("20000-29999");
+ports::ensure_reserved([9003, 9100]);
+ports::absent_reserved([7001, 9000]);
+"#;
+
+/// Makes namespaces, takes them away and works in them: one of its own, and one of others that it then takes away.
+const NAMESPACES: &str = r#"
+let blue = netns::add("blue");
+blue.run(|| {
+    sysctl::set("net.ipv4.ip_forward", 1);
+    iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+});
+netns::enter("foreign", || iptables::table("filter").chain("INPUT").append("-p tcp --dport 8 -j DROP"));
+netns::ensure("half");
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 9 -j DROP");
+netns::del("foreign");
+netns::absent("spare");
+"#;
+
 /// What other programs have queueing, as `tc -batch` takes it.
 pub(crate) const QUEUED: &str = "\
 qdisc add dev eth0 root handle 1: htb default 20
@@ -158,6 +186,26 @@ tc::filter("replace dev eth0 ingress protocol ip pref 3 handle ::800 u32 match i
 commit();
 eth0.absent_filter("ingress", "pref 7");
 eth0.absent_filter("1:", "");
+"#;
+
+/// Makes, sets and takes away links, addresses, neighbours, routes and rules, its own and those of others, in two batches.
+const LINKS: &str = r#"
+let ours = link::add("ours0 mtu 1400 address 02:00:5e:10:00:75 type veth peer name theirs0");
+link::get("theirs0").set("up address 02:00:5e:10:00:76");
+ours.up();
+ours.addresses().add("192.0.2.77/32");
+link::get("left0").set(#{ mtu: 1350, alias: "taken" });
+link::routes().add(["10.8.0.0/16 via 203.0.113.2", "blackhole 10.9.0.0/16", "2001:db8:8::/64 via 2001:db8:5::2"]);
+link::routes().absent("10.6.0.0/16");
+link::rules().add("to 10.9.0.0/16 prohibit");
+commit();
+link::ensure("br7 up address 02:00:5e:10:00:77 type bridge");
+link::get("left0").down();
+link::rules().ensure("from 203.0.113.0/24 lookup 100");
+link::rules().del("from 198.18.0.0/24 lookup 100");
+ours.neighbours().ensure("192.0.2.78 lladdr 02:00:5e:10:00:78");
+link::del("spare1");
+link::absent("spare0");
 "#;
 
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.

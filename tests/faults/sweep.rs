@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Instant;
 
+use nix::mount::{MntFlags, umount2};
+
 use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
-use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, queues, sets, sysctls, tool};
+use crate::kernel::world::{Backend, World, chains, destroy_sets, links, plain, queues, sets, sysctls, tool};
 use crate::program::Said;
 
 /// The tables that are swept with nothing in them. The others of legacy iptables stay unregistered.
@@ -27,6 +30,39 @@ create other hash:net comment
 add other 198.51.100.0/24
 create spare hash:ip timeout 0
 add spare 192.0.2.9
+";
+
+/// Ports that other programs have reserved.
+const RESERVED: (&str, &str) = ("/proc/sys/net/ipv4/ip_local_reserved_ports", "7000-7002");
+
+/// What other programs have as links, with what is on them. What the kernel would choose at random is chosen here.
+const LINKS: &str = "\
+link add left0 index 71 address 02:00:5e:10:00:71 type veth peer name right0 index 72 address 02:00:5e:10:00:72
+link add spare0 index 73 address 02:00:5e:10:00:73 type veth peer name spare1 index 74 address 02:00:5e:10:00:74
+link set left0 up
+link set right0 up
+link set spare0 up
+addr add 203.0.113.1/24 dev left0
+addr add 2001:db8:5::1/64 dev left0 nodad
+addr add 198.18.0.1/24 dev spare0
+route add 10.5.0.0/16 via 203.0.113.2
+route add 10.6.0.0/16 via 203.0.113.2 metric 5
+route add 2001:db8:6::/64 via 2001:db8:5::2
+route add 10.7.0.0/16 via 198.18.0.2
+neigh add 203.0.113.2 lladdr 02:00:5e:10:00:02 dev left0
+rule add from 198.18.0.0/24 lookup 100
+";
+
+/// The links of others and of the recipes, and what is left of these without a link.
+const LINKS_GONE: &str = "\
+link del left0
+link del spare0
+link del ours0
+link del br7
+rule del from 198.18.0.0/24
+rule del from 203.0.113.0/24
+rule del to 10.9.0.0/16
+route del blackhole 10.9.0.0/16
 ";
 
 /// A state, as text: equal texts are equal states.
@@ -57,7 +93,7 @@ impl<'a> Stage<'a> {
         let recipe: Vec<String> = room.text().map_or_else(own, |text| vec![world.recipe(room.name, text)]);
         let run = [vec!["run".to_owned()], recipe].concat();
         let mut stage = Self { world, room, run, before: String::new(), after: String::new() };
-        let _ = fs::remove_dir_all("/run/fyke");
+        forget();
         stage.wipe();
         stage.set();
         stage.before = stage.state();
@@ -92,10 +128,19 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        fs::write(RESERVED.0, "\n").unwrap();
+        for name in names().iter().filter(|name| *name != "client") {
+            let path = format!("/run/netns/{name}");
+            let _ = umount2(path.as_str(), MntFlags::MNT_DETACH);
+            fs::remove_file(path).unwrap();
+        }
         for place in [["eth0", "root"], ["eth0", "ingress"], ["eth1", "root"], ["eth1", "clsact"]] {
             // Where nothing is, nothing is taken away.
             let _ = Command::new("tc").args(["qdisc", "del", "dev"]).args(place).output().unwrap();
         }
+        // What is not there need not be taken away.
+        let gone = self.world.folder.file("gone", LINKS_GONE);
+        let _ = std::process::Command::new("ip").args(["-force", "-batch", &gone]).output().unwrap();
     }
 
     fn wipe_rules(&self) {
@@ -109,7 +154,18 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         tool("ipset", &["restore"], SETS);
+        fs::write(RESERVED.0, RESERVED.1).unwrap();
+        // What only one room is about costs all the others time.
+        if self.room.name == "netns" {
+            for name in ["foreign", "spare"] {
+                tool("ip", &["netns", "add", name], "");
+            }
+            let program = format!("iptables-{}", self.world.backend.name());
+            tool("ip", &["netns", "exec", "foreign", &program, "-A", "INPUT", "-p", "tcp", "--dport", "6", "-j", "DROP"], "");
+            fs::File::create("/run/netns/half").unwrap().set_permissions(fs::Permissions::from_mode(0)).unwrap();
+        }
         tool("tc", &["-batch", "-"], QUEUED);
+        tool("ip", &["-batch", "-"], LINKS);
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }
@@ -117,7 +173,7 @@ impl<'a> Stage<'a> {
 
     /// Puts the world back to where the recipe has not been run.
     pub(crate) fn reset(&self) {
-        let _ = fs::remove_dir_all("/run/fyke");
+        forget();
         if self.state() != self.before {
             self.wipe();
             self.set();
@@ -157,8 +213,41 @@ impl<'a> Stage<'a> {
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
+        state.extend(names().iter().filter(|name| *name != "client").map(|name| inside(name, backend)));
+        state.extend(files("/run/fyke/netns").iter().map(|_| "one is kept aside".to_owned()));
         state.extend(queues());
+        state.extend(links());
         without_run(&state.join("\n"))
+    }
+}
+
+/// Forgets all that fyke remembers: its journal, and the namespaces that it keeps aside.
+fn forget() {
+    for name in files("/run/fyke/netns") {
+        let _ = umount2(format!("/run/fyke/netns/{name}").as_str(), MntFlags::MNT_DETACH);
+    }
+    let _ = fs::remove_dir_all("/run/fyke");
+}
+
+fn files(folder: &str) -> Vec<String> {
+    let mut found: Vec<String> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    found
+}
+
+fn names() -> Vec<String> {
+    files("/run/netns")
+}
+
+/// Gives what is in a namespace: its rules, and a parameter; or that it is none.
+fn inside(name: &str, backend: &str) -> String {
+    let run = |words: &[&str]| Command::new("ip").args(["netns", "exec", name]).args(words).output().unwrap();
+    let rules = run(&[&format!("iptables-{backend}-save")]);
+    let forward = run(&["cat", "/proc/sys/net/ipv4/ip_forward"]);
+    match rules.status.success() {
+        true => format!("namespace {name}: {}{}", plain(&String::from_utf8_lossy(&rules.stdout)), String::from_utf8_lossy(&forward.stdout)),
+        false => format!("namespace {name}: none"),
     }
 }
 

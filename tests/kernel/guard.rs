@@ -23,6 +23,7 @@ on_both! {
     a_login_that_is_over_is_not_guarded
     an_undo_that_cuts_is_refused
     a_refusal_lifts_what_was_written_before
+    the_way_of_the_login_is_guarded
     a_plan_tells
     what_is_foretold_happens
     queues_that_cut_the_login_are_refused
@@ -443,6 +444,37 @@ fn what_is_foretold_happens(world: &World) {
     assert!(lived > RULESETS / 8 && died > RULESETS / 8, "{lived} lived, {died} died");
     world.iptables("iptables -t mangle -F");
     world.wipe();
+}
+
+/// A link, an address, a route or a rule without which the packets of the login find no way.
+fn the_way_of_the_login_is_guarded(world: &World) {
+    let mut login = Login::ssh(world, "192.0.2.2");
+    for script in [
+        "link::get(\"eth0\").down();",
+        "link::get(\"eth0\").addresses().del(\"192.0.2.1\");",
+        "link::routes().add(\"blackhole 192.0.2.2\");",
+        "link::rules().add(\"to 192.0.2.0/24 unreachable\");",
+        "link::routes(100).add(\"prohibit default\"); link::rules().add(\"from 192.0.2.1 lookup 100\");",
+    ] {
+        login.is_guarded(world, script);
+    }
+    // What is about others is none of the login's business.
+    for script in [
+        "link::get(\"eth1\").down();",
+        "link::routes().add(\"blackhole 203.0.113.0/24\");",
+        "link::rules().add(\"to 198.51.100.0/24 unreachable\");",
+        "link::rules().add(\"from 192.0.2.1 lookup 100\");",
+        "link::get(\"eth0\").addresses().add(\"192.0.2.77/24\"); link::get(\"eth0\").set(\"mtu 1400\");",
+    ] {
+        let said = login.eval(world, &[], script);
+        assert_eq!(said.code, Some(0), "{script}: {said:?}");
+        login.lives();
+        assert_eq!(login.fyke(world, &["undo", "last"]).code, Some(0), "{script}");
+        login.lives();
+    }
+    // A plan tells, and an undo is refused that takes the address away by which its user has come.
+    let said = login.fyke(world, &["plan", &world.recipe("down", "link::get(\"eth0\").down();")]);
+    assert!(said.err.contains("the link eth0 is set down") || said.out.contains("the link eth0 is set down"), "{said:?}");
 }
 
 fn queues_that_cut_the_login_are_refused(world: &World) {

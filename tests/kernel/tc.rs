@@ -77,7 +77,12 @@ fn unclassful() {
 fn what_a_root_gave_way_for_comes_back_with_all_that_was_in_it(world: &World) {
     classful();
     let before = world.state();
-    for text in [BUCKET, "tc::qdisc(\"del dev eth0 root\");", "tc::device(\"eth0\").absent(\"root\"); tc::device(\"eth0\").absent(\"ingress\");", "tc::qdisc(\"replace dev eth0 root handle 1: htb default 10\");"] {
+    for text in [
+        BUCKET,
+        "tc::qdisc(\"del dev eth0 root\");",
+        "tc::device(\"eth0\").absent(\"root\"); tc::device(\"eth0\").absent(\"ingress\");",
+        "tc::qdisc(\"replace dev eth0 root handle 1: htb default 10\");",
+    ] {
         let said = world.run("over", text);
         assert!(said.code == Some(0) && !shows("class htb 1:10"), "{text}: {said:?}");
         let after = world.state();
@@ -126,17 +131,25 @@ fn what_fyke_reads_is_what_tc_shows(world: &World) {
         let Some((handle, words)) = words.strip_prefix("handle ").and_then(|rest| rest.split_once(' ')) else { continue };
         let (kind, options) = words.split_once(' ').unwrap();
         let place = if place == "root" { "root".to_owned() } else { format!("parent {place}") };
-        let shown = theirs.lines().find(|line| line.starts_with(&format!("qdisc {kind} {handle} {place}"))).unwrap_or_else(|| panic!("{line}: {theirs}"));
+        let shown = theirs
+            .lines()
+            .find(|line| line.starts_with(&format!("qdisc {kind} {handle} {place}")))
+            .unwrap_or_else(|| panic!("{line}: {theirs}"));
         // What tc(8) rounds, fyke says to the byte; the rest is the same.
         for option in ["rate", "burst", "peakrate", "lat", "limit", "r2q", "default"] {
-            let value = |text: &str| text.split(' ').skip_while(|word| *word != option).nth(1).map(|value| value.trim_end_matches(['p', 'b']).to_owned());
+            let value = |text: &str| {
+                text.split(' ').skip_while(|word| *word != option).nth(1).map(|value| value.trim_end_matches(['p', 'b']).to_owned())
+            };
             if let (Some(ours), Some(theirs)) = (value(options), value(shown)) {
                 assert_eq!(ours.to_lowercase(), theirs.to_lowercase(), "{option}: {line}: {shown}");
             }
         }
     }
     assert_eq!(said.out.lines().count(), 8, "{said:?}");
-    assert!(said.out.contains("\"rate\": 1500kbit") && said.out.contains("\"parent\": \"1:1\"") && said.out.contains("\"quantum\": 3000"), "{said:?}");
+    assert!(
+        said.out.contains("\"rate\": 1500kbit") && said.out.contains("\"parent\": \"1:1\"") && said.out.contains("\"quantum\": 3000"),
+        "{said:?}"
+    );
     unclassful();
 }
 
@@ -162,7 +175,9 @@ fn what_somebody_did_since_is_left(world: &World) {
     lifted(0, "somebody took it away");
     assert_eq!(world.state(), before);
     // Changed, and replaced.
-    for theirs in ["qdisc change dev eth0 root tbf rate 2mbit burst 32kbit latency 400ms", "qdisc replace dev eth0 root handle 7: pfifo limit 3"] {
+    for theirs in
+        ["qdisc change dev eth0 root tbf rate 2mbit burst 32kbit latency 400ms", "qdisc replace dev eth0 root handle 7: pfifo limit 3"]
+    {
         world.run("bucket", BUCKET);
         tc(theirs);
         let now = queues();
@@ -172,7 +187,10 @@ fn what_somebody_did_since_is_left(world: &World) {
         assert_eq!(world.state(), before);
     }
     // Something of theirs in what is ours.
-    world.run("classes", "tc::qdisc(\"add dev eth0 root handle 1: htb\"); tc::class(\"add dev eth0 parent 1: classid 1:1 htb rate 1mbit\");");
+    world.run(
+        "classes",
+        "tc::qdisc(\"add dev eth0 root handle 1: htb\"); tc::class(\"add dev eth0 parent 1: classid 1:1 htb rate 1mbit\");",
+    );
     tc("class add dev eth0 parent 1: classid 1:2 htb rate 1mbit");
     lifted(3, "somebody else put something into it, 1 in all");
     assert!(shows("class htb 1:2 ") && !shows("class htb 1:1 "), "{:?}", queues());
@@ -218,7 +236,9 @@ fn two_recipes_share_a_qdisc(world: &World) {
 fn a_plan_says_what_would_be(world: &World) {
     classful();
     let before = world.state();
-    let text = format!("{BUCKET} let eth0 = tc::device(\"eth0\"); print(eth0.get(\"root\").rate); print(eth0.classes().len()); eth0.add(\"1:99\", \"pfifo\");");
+    let text = format!(
+        "{BUCKET} let eth0 = tc::device(\"eth0\"); print(eth0.get(\"root\").rate); print(eth0.classes().len()); eth0.add(\"1:99\", \"pfifo\");"
+    );
     let said = world.fyke(&["plan", &world.recipe("bucket", &text)]);
     assert!(said.code == Some(2) && said.err.contains("there is no qdisc 1: on eth0"), "{said:?}");
     let said = world.fyke_well(&["plan", &world.recipe("bucket", BUCKET)]);
@@ -246,7 +266,9 @@ fn a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched(world: &World
             tc("qdisc del dev eth1 root");
             continue;
         }
-        let text = format!("iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 7 -j DROP\"); tc::device(\"eth0\").ensure(\"root\", \"{kind}\");");
+        let text = format!(
+            "iptables::table(\"filter\").chain(\"INPUT\").append(\"-p tcp --dport 7 -j DROP\"); tc::device(\"eth0\").ensure(\"root\", \"{kind}\");"
+        );
         for verb in ["plan", "run"] {
             let said = world.fyke(&[verb, &world.recipe("lacks", &text)]);
             assert!(said.code == Some(7) && said.err.contains("Specified qdisc kind is unknown"), "{said:?}");
@@ -258,8 +280,14 @@ fn a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched(world: &World
 
 fn a_refusal_carries_the_words_of_the_kernel(world: &World) {
     let before = world.state();
-    let said = world.run("deep", "tc::qdisc(\"add dev eth0 root handle 1: pfifo limit 5\");\ncommit();\ntc::qdisc(\"add dev eth0 parent 1:1 handle 2: pfifo\");");
-    assert!(said.code == Some(1) && said.err.contains("cannot set the qdisc of class 1:1 of eth0 (pfifo)") && said.err.contains("deep.rhai:3:"), "{said:?}");
+    let said = world.run(
+        "deep",
+        "tc::qdisc(\"add dev eth0 root handle 1: pfifo limit 5\");\ncommit();\ntc::qdisc(\"add dev eth0 parent 1:1 handle 2: pfifo\");",
+    );
+    assert!(
+        said.code == Some(1) && said.err.contains("cannot set the qdisc of class 1:1 of eth0 (pfifo)") && said.err.contains("deep.rhai:3:"),
+        "{said:?}"
+    );
     assert_eq!(world.state(), before);
     let said = world.run("nowhere", "tc::device(\"eth7\");");
     assert!(said.err.contains("there is no such device") && said.err.contains("did you mean `eth"), "{said:?}");

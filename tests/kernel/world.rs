@@ -21,6 +21,7 @@ use fyke::model::iptables::Table;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
+use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::program::{self, Folder, Said, is_root};
@@ -143,13 +144,15 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
 }
 
 /// All that iptables and nft know of a world, as text without counters. Equal texts are equal states.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     nft: Vec<String>,
     rules: Vec<(&'static str, String)>,
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
+    namespaces: Vec<String>,
+    links: Vec<String>,
     queues: Vec<String>,
 }
 
@@ -261,7 +264,16 @@ impl World {
             .map(|lists| lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         recent.sort();
-        State { nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")), rules, recent, sysctls: sysctls(), sets: sets(), queues: queues() }
+        State {
+            nft: chains(&tool("nft", &["-s", "list", "ruleset"], "")),
+            rules,
+            recent,
+            sysctls: sysctls(),
+            sets: sets(),
+            namespaces: namespaces(),
+            links: links(),
+            queues: queues(),
+        }
     }
 
     /// Listens on a port, in both families.
@@ -287,7 +299,7 @@ impl World {
     }
 
     /// Tells whether a connection takes no longer than the given time.
-    fn connects(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> bool {
+    pub(crate) fn connects(&self, from: IpAddr, to: SocketAddr, patience: Duration) -> bool {
         match self.reach(from, to, patience) {
             Ok(_) => true,
             Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => false,
@@ -368,6 +380,70 @@ pub(crate) fn sets() -> Vec<String> {
     let mut lines: Vec<String> = tool("ipset", &["save"], "").lines().map(plain).collect();
     lines.sort();
     lines
+}
+
+/// Gives the namespaces that have names, each with its inode, and those that fyke keeps aside.
+pub(crate) fn namespaces() -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let number = |path: &std::path::Path| match fs::metadata(path).unwrap() {
+        half if half.mode() & 0o777 == 0 => "half made".to_owned(),
+        about => about.ino().to_string(),
+    };
+    let files = |folder: &str| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let mut found = [files("/run/netns"), files("/run/fyke/netns")].concat();
+    found.sort();
+    found.iter().map(|path| format!("{} {}", path.display(), number(path))).collect()
+}
+
+/// Gives what ip(8) lists of links, addresses, neighbours, routes and rules, each as a line of its own, sorted: without what the kernel makes and
+/// changes by itself.
+pub(crate) fn links() -> Vec<String> {
+    let list =
+        |words: &[&str]| -> Vec<Value> { serde_json::from_str(&tool("ip", &[&["-j", "-d"], words].concat(), "")).unwrap_or_default() };
+    let mut lines = Vec::new();
+    let mut add = |what: &str, value: &Value| lines.push(format!("{what} {value}"));
+    for mut link in list(&["address"]) {
+        let addresses = link.as_object_mut().unwrap().remove("addr_info").unwrap_or_default();
+        add("link", &plain_link(&link));
+        for mut address in addresses.as_array().cloned().unwrap_or_default() {
+            let of_kernel = address["scope"] == "link" && address["family"] == "inet6";
+            ["tentative", "dadfailed", "protocol"].into_iter().for_each(|volatile| drop(address.as_object_mut().unwrap().remove(volatile)));
+            if !of_kernel {
+                add(&format!("address of {}", link["ifindex"]), &address);
+            }
+        }
+    }
+    for family in ["-4", "-6"] {
+        for mut route in list(&[family, "route", "show", "table", "all"]) {
+            route.as_object_mut().unwrap().remove("flags");
+            if !["kernel", "ra"].iter().any(|proto| route["protocol"] == **proto) {
+                add("route", &route);
+            }
+        }
+        list(&[family, "rule"]).iter().for_each(|rule| add("rule", rule));
+    }
+    list(&["neighbour", "show", "nud", "permanent"]).iter().for_each(|neighbour| add("neighbour", neighbour));
+    lines.sort();
+    lines
+}
+
+/// Leaves of a link what somebody can set.
+fn plain_link(link: &Value) -> Value {
+    let mut plain = serde_json::Map::new();
+    for key in ["ifindex", "ifname", "link", "link_index", "mtu", "master", "txqlen", "address", "ifalias", "promiscuity"] {
+        link.get(key).into_iter().for_each(|value| drop(plain.insert(key.to_owned(), value.clone())));
+    }
+    let chosen = ["UP", "NOARP", "PROMISC", "MULTICAST", "ALLMULTI"];
+    let flags = link["flags"].as_array().into_iter().flatten().filter(|flag| chosen.iter().any(|chosen| **flag == **chosen));
+    plain.insert("flags".into(), flags.cloned().collect());
+    let moving = |key: &str| ["timer", "_id", "topology", "root", "fdb_n"].iter().any(|part| key.contains(part));
+    let mut info = link["linkinfo"].clone();
+    if let Some(data) = info.get_mut("info_data").and_then(Value::as_object_mut) {
+        data.retain(|key, _| !moving(key) || key == "id");
+    }
+    info.as_object_mut().into_iter().for_each(|info| drop(info.remove("info_slave_data")));
+    plain.insert("linkinfo".into(), info);
+    Value::Object(plain)
 }
 
 /// Gives what tc(8) shows of all devices, without what it counts and without how many there are that use it.

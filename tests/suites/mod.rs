@@ -6,7 +6,9 @@
 mod cases;
 mod findings;
 mod firewalls;
+mod packets;
 mod page;
+mod shaping;
 mod steps;
 
 use crate::kernel::world::{World, on_both};

@@ -17,7 +17,7 @@ pub fn module() -> Module {
 }
 
 /// Refuses an option that there is not.
-fn known(options: &Map, names: &[&str]) -> Result<(), Fault> {
+pub(super) fn known(options: &Map, names: &[&str]) -> Result<(), Fault> {
     match options.keys().find(|key| !names.contains(&key.as_str())) {
         None => Ok(()),
         Some(odd) => {

@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use crate::bind::call::{self, Answer};
 use crate::bind::types;
 use crate::model::Fault;
-use crate::model::command::Command;
+use crate::model::command::{Command, Ran};
 
 #[allow(missing_docs, unreachable_pub)]
 #[export_module(manifest)]
@@ -62,13 +62,18 @@ pub mod functions {
         let door = call::door(&ctx)?;
         let ran = command(&words, &options).and_then(|command| door.run(&command, call::origin(&ctx)));
         let ran = ran.map_err(|f| call::fault(&ctx, f))?;
-        let entries: [(&str, Dynamic); 3] = [("status", ran.status.into()), ("output", ran.output.into()), ("errors", ran.errors.into())];
-        Ok(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        Ok(shown(ran))
     }
 }
 
+/// Gives what came of a program to a script.
+pub(in crate::bind) fn shown(ran: Ran) -> Map {
+    let entries: [(&str, Dynamic); 3] = [("status", ran.status.into()), ("output", ran.output.into()), ("errors", ran.errors.into())];
+    entries.into_iter().map(|(name, value)| (name.into(), value)).collect()
+}
+
 /// Reads a command as a script gives it.
-fn command(words: &[Dynamic], options: &Map) -> Result<Command, Fault> {
+pub(in crate::bind) fn command(words: &[Dynamic], options: &Map) -> Result<Command, Fault> {
     super::known(options, &["timeout", "input", "check"])?;
     let given = |name| options.get(name).filter(|value: &&Dynamic| !value.is_unit());
     let words = words

@@ -104,12 +104,17 @@ fn typed(word: &str) -> Dynamic {
     }
     let exact = |nanos: i64| (nanos % 1000 == 0).then(|| Span::of((nanos / 1000) as u128, String::new).ok()).flatten();
     if word.ends_with("bit") {
-        return units::rate(word).ok().and_then(|bytes| Rate::of(u128::from(bytes) * 8, String::new).ok()).map_or(word.into(), Dynamic::from);
+        return units::rate(word)
+            .ok()
+            .and_then(|bytes| Rate::of(u128::from(bytes) * 8, String::new).ok())
+            .map_or(word.into(), Dynamic::from);
     }
     if let Some(span) = word.ends_with('s').then(|| units::time(word, 1).ok().and_then(exact)).flatten() {
         return Dynamic::from(span);
     }
-    if let Some(size) = word.ends_with('b').then(|| units::size(word).ok()).flatten().and_then(|bytes| Size::of(bytes.into(), String::new).ok()) {
+    if let Some(size) =
+        word.ends_with('b').then(|| units::size(word).ok()).flatten().and_then(|bytes| Size::of(bytes.into(), String::new).ok())
+    {
         return Dynamic::from(size);
     }
     word.into()
@@ -129,16 +134,17 @@ mod tests {
     #[test]
     fn options_become_values_of_their_types() {
         let map = told("limit 1000 delay 100ms 10ms 25% loss gemodel 1% 99% ecn rate 1500Kbit");
-        let shown = |key: &str| format!("{}:{}", map[key].type_name().rsplit("::").next().unwrap(), types::text(&map[key]).unwrap_or_else(|| map[key].to_string()));
-        assert_eq!(["limit", "delay", "jitter", "correlation", "loss", "ecn", "rate"].map(shown), [
-            "i64:1000",
-            "Span:100ms",
-            "Span:10ms",
-            "string:25%",
-            "string:gemodel 1% 99%",
-            "bool:true",
-            "Rate:1500kbit"
-        ]);
+        let shown = |key: &str| {
+            format!(
+                "{}:{}",
+                map[key].type_name().rsplit("::").next().unwrap(),
+                types::text(&map[key]).unwrap_or_else(|| map[key].to_string())
+            )
+        };
+        assert_eq!(
+            ["limit", "delay", "jitter", "correlation", "loss", "ecn", "rate"].map(shown),
+            ["i64:1000", "Span:100ms", "Span:10ms", "string:25%", "string:gemodel 1% 99%", "bool:true", "Rate:1500kbit"]
+        );
         let map = told("limit 10240p target 4999us memory_limit 32Mb bands 3 priomap 1 2 2");
         assert_eq!((map["limit"].as_int(), map["priomap"].to_string().as_str()), (Ok(10240), "1 2 2"));
         assert_eq!(map["memory_limit"].read_lock::<Size>().unwrap().count(), 32 << 20);

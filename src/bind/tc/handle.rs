@@ -42,7 +42,9 @@ impl Device {
             text => {
                 let place = Handle::of_class(text).map_err(|f| call::fault(ctx, f))?;
                 match place {
-                    Handle::NONE => Err(call::fault(ctx, Fault::input("use \"none\" as the place of a qdisc", "root, ingress, or a class: 1:10"))),
+                    Handle::NONE => {
+                        Err(call::fault(ctx, Fault::input("use \"none\" as the place of a qdisc", "root, ingress, or a class: 1:10")))
+                    }
                     place => Ok(place),
                 }
             }
@@ -81,7 +83,8 @@ impl Device {
     /// Reads what was given as a class, as a command of tc(8) would have it.
     pub(super) fn class(&self, ctx: &NativeCallContext, verb: &str, class: &str, given: &Dynamic) -> Answer<OfClass> {
         let words = given::words(ctx, given)?;
-        let parent = given.read_lock::<Map>().and_then(|map| map.get("parent").map(|parent| format!("parent {parent} "))).unwrap_or_default();
+        let parent =
+            given.read_lock::<Map>().and_then(|map| map.get("parent").map(|parent| format!("parent {parent} "))).unwrap_or_default();
         OfClass::read(&format!("{verb} dev {} classid {class} {parent}{words}", self.name)).map_err(|f| call::fault(ctx, f))
     }
 }

@@ -1,10 +1,11 @@
 //! Changes: as a diff by table and chain, as the commands that would do the same, and as JSON.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Paint, named};
+use super::{Paint, links, named, netns, ports};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
@@ -12,10 +13,30 @@ use crate::model::change::{Change, Drift, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
 use crate::model::named::remark;
 
-/// Writes the changes as a diff: tables with their chains, and the rules of each with their places.
+/// Writes the changes as a diff: tables with their chains, and the rules of each with their places; those of other network namespaces apart.
 ///
 /// `+` is added, at its place after all changes; `-` is taken out, from its place before them; `~` is changed in place.
 pub(crate) fn diff(changes: &[Change], paint: Paint) -> String {
+    let mut places: Vec<&Option<Arc<str>>> = Vec::new();
+    for change in changes {
+        if !places.contains(&&change.netns) {
+            places.push(&change.netns);
+        }
+    }
+    let mut text = String::new();
+    for place in places {
+        let mine: Vec<Change> = changes.iter().filter(|change| change.netns == *place).cloned().collect();
+        let body = diff_here(&mine, paint);
+        if let (Some(name), false) = (place, body.is_empty()) {
+            text.push_str(&(paint.bold(&format!("in the network namespace {}", escaped(name))) + "\n"));
+        }
+        text.push_str(&body);
+    }
+    text
+}
+
+/// Writes the changes of one network namespace.
+fn diff_here(changes: &[Change], paint: Paint) -> String {
     let mut text = named::diff(changes, paint);
     let mut families: Vec<(Table, Vec<Family>, String)> = Vec::new();
     for (family, table) in tables(changes) {
@@ -140,7 +161,13 @@ pub(crate) fn visible(changes: &[Change]) -> usize {
 
 /// Gives the changes for a program.
 pub(crate) fn json(changes: &[Change]) -> Value {
-    let entry = |change: &Change| at(change).map_or_else(|| named::json(change), |at| entry(change, at));
+    let entry = |change: &Change| {
+        let mut entry = at(change).map_or_else(|| named::json(change), |at| entry(change, at));
+        if let Some(netns) = &change.netns {
+            entry["netns"] = json!(netns);
+        }
+        entry
+    };
     changes.iter().filter(|change| change.is_visible()).map(entry).collect()
 }
 
@@ -168,6 +195,16 @@ fn entry(change: &Change, at: &ChainRef) -> Value {
 
 /// Writes the commands that would do the same, one a line, quoted for a shell. `backend` is the one that was asked for, if any was.
 pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
+    let mut text = String::new();
+    for mine in changes.chunk_by(|one, next| one.netns == next.netns) {
+        let inside = mine.first().and_then(|change| change.netns.as_deref()).map(netns::inside).unwrap_or_default();
+        commands_here(mine, backend).lines().for_each(|line| text.push_str(&format!("{inside}{line}\n")));
+    }
+    text
+}
+
+/// Writes the commands of one network namespace.
+fn commands_here(changes: &[Change], backend: Option<Backend>) -> String {
     let suffix = match backend {
         None => "",
         Some(Backend::Nft) => "-nft",
@@ -187,10 +224,10 @@ pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
             _ => None,
         })
         .collect();
-    let mut text = String::new();
+    let (mut text, mut told) = (String::new(), links::Told::default());
     for change in changes {
         let Some(at) = at(change) else {
-            text.extend(named::command(change));
+            text.extend(named::command(change, &mut told));
             continue;
         };
         let mut line = |at: &ChainRef, words: &str| text.push_str(&format!("{}{suffix} -w -t {} {words}\n", at.family.command(), at.table));
@@ -211,6 +248,7 @@ pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
             _ => {}
         }
     }
+    text.push_str(&ports::commands(changes));
     text
 }
 

@@ -3,9 +3,12 @@
 pub(crate) mod changes;
 mod fault;
 mod function;
+mod links;
 mod markdown;
 mod named;
+mod netns;
 mod paint;
+mod ports;
 pub(crate) mod recipe;
 mod sets;
 mod table;

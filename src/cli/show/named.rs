@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, sets};
+use super::{Paint, links, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State, tc};
@@ -12,10 +12,20 @@ use crate::model::{Change, Object, State, tc};
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
     let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (namespaces, others): (Vec<&Change>, _) = others.into_iter().partition(|change| matches!(change.object, Object::Netns(_)));
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
-    let queues: String = others.iter().filter(|change| matches!(change.object, Object::Tc(_) | Object::Action(_))).filter_map(|change| Some(line(change, paint)? + "\n")).collect();
+    let queues: String = others
+        .iter()
+        .filter(|change| matches!(change.object, Object::Tc(_) | Object::Action(_)))
+        .filter_map(|change| Some(line(change, paint)? + "\n"))
+        .collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint)) + &part("traffic control", queues)
+    part("network namespaces", netns::diff(&namespaces, paint))
+        + &links::diff(&others, paint)
+        + &part("kernel parameters", parameters)
+        + &part("reserved ports", ports::diff(&others, paint))
+        + &part("sets", sets::diff(&others, paint))
+        + &part("traffic control", queues)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -37,6 +47,8 @@ fn name(object: &Object) -> String {
         Object::Set(set) => set.to_string(),
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
+        Object::ReservedPort(port) => port.to_string(),
+        Object::Netns(object) => netns::name(object),
         Object::Tc(object) => object.to_string(),
         Object::Action(key) => key.to_string(),
         other => other.to_string(),
@@ -44,12 +56,14 @@ fn name(object: &Object) -> String {
 }
 
 /// Writes the command that would do the same.
-pub(super) fn command(change: &Change) -> Option<String> {
+pub(super) fn command(change: &Change, told: &mut links::Told) -> Option<String> {
     match (&change.object, &change.after) {
+        (Object::Link(_), _) => links::command(change, told),
         (Object::Sysctl(key), Some(State::Value(value))) if !change.is_claim() => {
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
+        (Object::Netns(_), _) => netns::command(change),
         (Object::Tc(_) | Object::Action(_), _) if change.is_claim() => None,
         (Object::Action(key), _) => tc::action::written(key, of_action(&change.before), of_action(&change.after)).map(|line| line + "\n"),
         (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
@@ -72,6 +86,9 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::ReservedPort(_) => "reserved-port",
+        Object::Netns(_) => "netns",
+        Object::Link(ref object) => object.noun(),
         Object::Tc(tc::Object::Class(..)) => "class",
         Object::Tc(tc::Object::Filter(..)) => "filter",
         Object::Action(_) => "action",
@@ -109,7 +126,10 @@ kernel parameters
   = net.ipv4.ip_local_port_range is 1 2 already
 ";
         assert_eq!(diff(&changes, Paint::none()), wanted);
-        assert_eq!(changes.iter().filter_map(command).collect::<String>(), "sysctl -w net.ipv4.ip_forward=1\n");
+        assert_eq!(
+            changes.iter().filter_map(|change| command(change, &mut links::Told::default())).collect::<String>(),
+            "sysctl -w net.ipv4.ip_forward=1\n"
+        );
         assert_eq!((&json(&changes[0])["name"], &json(&changes[0])["after"]), (&json!("net.ipv4.ip_forward"), &json!("1")));
     }
 }

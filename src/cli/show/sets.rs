@@ -8,7 +8,7 @@ use crate::model::named::Told;
 use crate::model::{Change, Object, State};
 
 /// As many elements of one sign as are told of each set; the others are counted.
-const TOLD: usize = 20;
+pub(super) const TOLD: usize = 20;
 
 /// Writes the changes of sets, those of one set together.
 pub(super) fn diff(changes: &[&Change], paint: Paint) -> String {
@@ -85,7 +85,7 @@ fn elements<'a>(changes: impl Iterator<Item = &'a Change>, paint: Paint) -> Stri
 }
 
 /// Writes a number with commas between thousands.
-fn grouped(number: usize) -> String {
+pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();
     groups.map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(",")

@@ -5,6 +5,7 @@ pub mod ipset;
 pub mod message;
 pub mod nftables;
 pub mod route;
+pub mod rtnl;
 pub mod sockets;
 pub mod tc;
 
@@ -98,7 +99,17 @@ impl Socket {
     ///
     /// `write` adds one order as a message with the sequence number that it is given. It asks for no acknowledgement: a message that does nothing stands
     /// at the end of each datagram and is acknowledged instead, and what is refused is told in any case.
-    pub fn order(&mut self, count: usize, mut write: impl FnMut(&mut Messages, usize, u32)) -> io::Result<Option<Stopped>> {
+    pub fn order(&mut self, count: usize, write: impl FnMut(&mut Messages, usize, u32)) -> io::Result<Option<Stopped>> {
+        self.order_forgiving(count, write, |_, _| false)
+    }
+
+    /// Sends orders as [`order`](Self::order) does, and goes on behind those that are refused for a reason that is `forgiven`.
+    pub fn order_forgiving(
+        &mut self,
+        count: usize,
+        mut write: impl FnMut(&mut Messages, usize, u32),
+        forgiven: impl Fn(usize, &Refused) -> bool,
+    ) -> io::Result<Option<Stopped>> {
         let mut next = 0;
         while next < count {
             let (first, begun) = (next, self.sequence);
@@ -118,7 +129,8 @@ impl Socket {
                         Some(_) if answer.sequence == last => done = true,
                         Some(Err(refused)) if stopped.is_none() => {
                             let at = answer.sequence.wrapping_sub(begun) as usize;
-                            stopped = (1..=next - first).contains(&at).then(|| Stopped { at: first + at - 1, refused });
+                            let mine = (1..=next - first).contains(&at).then(|| Stopped { at: first + at - 1, refused });
+                            stopped = mine.filter(|stopped| !forgiven(stopped.at, &stopped.refused));
                         }
                         _ => {}
                     }

@@ -43,7 +43,7 @@ fn tour() -> String {
     }
     assert_ne!(cookie().unwrap(), outside);
     assert!(PEER_ADDRESSES.map(answers) == [true, true], "from here");
-    let peer = Netns::named(PEER).unwrap();
+    let peer = Netns::open(PEER).unwrap();
     assert_eq!(peer.run(|| Ok(OWN_ADDRESSES.map(answers))), Ok([true, true]), "from the peer");
     assert!(geteuid().is_root());
     assert_eq!(state_dir().unwrap(), Path::new("/run/fyke"));

@@ -11,9 +11,9 @@ use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use super::errno;
 use super::named::Refusal;
+use super::netlink::Socket;
 use super::netlink::message::Messages;
 use super::netlink::tc::{self as wire, Head, Noun, Order};
-use super::netlink::Socket;
 use super::netns::Netns;
 use crate::model::named::Inventory;
 use crate::model::tc::{Counted, Device, Handle, Kind, Object, Qdisc, Scope, State};
@@ -206,10 +206,14 @@ impl Live {
             let place = if wanted.is_ingress() { Handle::INGRESS } else { Handle::ROOT };
             let qdisc = Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) };
             let order = Order::qdisc(wire::Deed::Add, place, &qdisc, None);
-            socket.order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence)).map_err(|error| errno::fault("ask for a kind", error))
+            socket
+                .order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence))
+                .map_err(|error| errno::fault("ask for a kind", error))
         });
         match answer {
-            Ok(Some(stopped)) if refusal::is_unknown_kind(&stopped.refused) => Err(refusal::unknown(&format!("use the qdisc {kind}"), kind)),
+            Ok(Some(stopped)) if refusal::is_unknown_kind(&stopped.refused) => {
+                Err(refusal::unknown(&format!("use the qdisc {kind}"), kind))
+            }
             // Any other answer, also that options are missing, comes from the kind itself.
             Ok(_) => {
                 self.kinds.push(kind.clone());

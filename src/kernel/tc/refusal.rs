@@ -16,10 +16,13 @@ pub(super) fn of(change: Option<&Change>, refused: &Refused) -> Fault {
     if let Some(fault) = change.and_then(|change| of_filter(change, refused)) {
         return fault;
     }
-    let tried = change.map_or_else(|| "change the qdiscs".to_owned(), |change| match (&change.before, &change.after, kind) {
-        (_, Some(_), Some(kind)) => format!("set the {} ({kind})", change.object),
-        _ => format!("take away the {}", change.object),
-    });
+    let tried = change.map_or_else(
+        || "change the qdiscs".to_owned(),
+        |change| match (&change.before, &change.after, kind) {
+            (_, Some(_), Some(kind)) => format!("set the {} ({kind})", change.object),
+            _ => format!("take away the {}", change.object),
+        },
+    );
     match kind {
         Some(kind) if is_unknown_kind(refused) => unknown(&tried, kind),
         _ => said(&tried, refused),

@@ -81,7 +81,9 @@ struct Gone<'a>(HashSet<(&'a Device, Handle)>);
 impl<'a> Gone<'a> {
     fn of(changes: &'a [Change]) -> Self {
         let gone = |change: &'a Change| match parts(change)? {
-            (Object::Qdisc(device, _), Some(before @ State::Qdisc(qdisc)), after) if after.is_none_or(|after| before.is_made_anew_for(after)) => {
+            (Object::Qdisc(device, _), Some(before @ State::Qdisc(qdisc)), after)
+                if after.is_none_or(|after| before.is_made_anew_for(after)) =>
+            {
                 Some((device, qdisc.handle))
             }
             _ => None,

@@ -91,12 +91,23 @@ pub struct Request<'a> {
     timeout: Duration,
     output: usize,
     interruptible: bool,
+    covers: Option<Vec<(PathBuf, PathBuf)>>,
 }
 
 impl<'a> Request<'a> {
     /// Describes a run without arguments and input, in the present network namespace, that may take 30 s.
     pub fn new(tool: &'a Tool) -> Self {
-        Self { tool, args: Vec::new(), stdin: &[], env: Vec::new(), netns: None, timeout: TIMEOUT, output: OUTPUT, interruptible: false }
+        Self {
+            tool,
+            args: Vec::new(),
+            stdin: &[],
+            env: Vec::new(),
+            netns: None,
+            timeout: TIMEOUT,
+            output: OUTPUT,
+            interruptible: false,
+            covers: None,
+        }
     }
 
     /// Adds an argument: one word, whatever is in it.
@@ -155,6 +166,13 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Lets it see /sys of its network namespace, and in the place of the second file of each pair the first one. Nobody else sees that.
+    #[must_use]
+    pub fn covers(mut self, covers: Option<Vec<(PathBuf, PathBuf)>>) -> Self {
+        self.covers = covers;
+        self
+    }
+
     /// Runs it and waits for its end.
     pub fn run(&self) -> Result<Output, Fault> {
         let mut running = self.start()?;
@@ -186,7 +204,9 @@ impl<'a> Request<'a> {
             word(&pair)
         });
         let env = env.collect::<Result<_, _>>()?;
-        let program = Program { path, args, env, stdio: [&stdin, &stdout, &stderr], netns: self.netns.map(|fd| fd.as_raw_fd()) };
+        let cover = |(own, common): &(PathBuf, PathBuf)| Ok([word(own.as_os_str())?, word(common.as_os_str())?]);
+        let covers = self.covers.as_ref().map(|covers| covers.iter().map(cover).collect::<Result<_, Fault>>()).transpose()?;
+        let program = Program { path, args, env, stdio: [&stdin, &stdout, &stderr], netns: self.netns.map(|fd| fd.as_raw_fd()), covers };
         let child = spawn::spawn(&program).map_err(|error| fail(error.into()))?;
         Running::new(self, child, stdout_read.into(), stderr_read.into()).map_err(|error| fail(error.into()))
     }

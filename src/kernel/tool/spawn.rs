@@ -27,6 +27,8 @@ pub(super) struct Program<'a> {
     /// What becomes its standard input, output and error.
     pub(super) stdio: [&'a OwnedFd; 3],
     pub(super) netns: Option<RawFd>,
+    /// What it sees in the place of other files, if it sees the system as one in its network namespace.
+    pub(super) covers: Option<Vec<[CString; 2]>>,
 }
 
 /// A started program: its process, and a descriptor that becomes readable when it ends.
@@ -42,6 +44,8 @@ struct Orders {
     env: *const *const libc::c_char,
     stdio: [RawFd; 3],
     netns: Option<RawFd>,
+    /// The pairs of `covers`, and behind the last one a null.
+    covers: *const [*const libc::c_char; 2],
     limits: Option<&'static [(Resource, (rlim_t, rlim_t)); 2]>,
     parent: libc::pid_t,
     error: AtomicI32,
@@ -53,12 +57,17 @@ pub(super) fn spawn(program: &Program<'_>) -> nix::Result<Child> {
     let pointers =
         |strings: &[CString]| -> Vec<*const libc::c_char> { strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect() };
     let (args, env) = (pointers(&program.args), pointers(&program.env));
+    let pairs: Option<Vec<[*const libc::c_char; 2]>> = program.covers.as_ref().map(|covers| {
+        let pairs = covers.iter().map(|[own, common]| [own.as_ptr(), common.as_ptr()]);
+        pairs.chain([[ptr::null(); 2]]).collect()
+    });
     let orders = Orders {
         path: program.path.as_ptr(),
         args: args.as_ptr(),
         env: env.as_ptr(),
         stdio: program.stdio.map(AsRawFd::as_raw_fd),
         netns: program.netns,
+        covers: pairs.as_ref().map_or(ptr::null(), |pairs| pairs.as_ptr()),
         limits: limits::inherited(),
         parent: getpid().as_raw(),
         error: AtomicI32::new(0),
@@ -130,8 +139,36 @@ unsafe fn enter(orders: &Orders) -> bool {
         if let Some(netns) = orders.netns {
             fine = fine && libc::setns(netns, libc::CLONE_NEWNET) == 0;
         }
+        fine = fine && (orders.covers.is_null() || cover(orders.covers));
         for (target, source) in (0..).zip(orders.stdio) {
             fine = fine && libc::dup2(source, target) == target;
+        }
+        fine
+    }
+}
+
+/// Gives the child files of its own, as ip-netns(8) exec does it (netns_switch() of iproute2, lib/namespace.c): its own /sys, which shows the
+/// interfaces of its network namespace, and files in the place of others.
+///
+/// # Safety
+///
+/// For the child of `clone` only; the pairs end with a null.
+unsafe fn cover(mut pair: *const [*const libc::c_char; 2]) -> bool {
+    const SYS: *const libc::c_char = c"/sys".as_ptr();
+    // SAFETY: as of `obey`; the pairs outlive the child as its orders do.
+    unsafe {
+        let nothing = ptr::null();
+        // Mounts of the machine still come in, none of these goes out.
+        let mut fine = libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(nothing, c"/".as_ptr(), nothing, libc::MS_SLAVE | libc::MS_REC, nothing.cast()) == 0;
+        // A read-only /sys that cannot be taken away can be covered by a read-only one only; in a user namespace perhaps by none at all, and
+        // then the program sees that of the machine.
+        libc::umount2(SYS, libc::MNT_DETACH);
+        let show = |flags| libc::mount(c"netns".as_ptr(), SYS, c"sysfs".as_ptr(), flags, nothing.cast()) == 0;
+        let _ = show(0) || show(libc::MS_RDONLY);
+        while !(*pair)[0].is_null() {
+            fine = fine && libc::mount((*pair)[0], (*pair)[1], nothing, libc::MS_BIND, nothing.cast()) == 0;
+            pair = pair.add(1);
         }
         fine
     }

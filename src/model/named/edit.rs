@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Inventory, agree, contents, followers, state_of, swap};
+use super::{Inventory, agree, contents, followers, give, going_with, state_of, swap};
 use crate::model::change::{Change, Object, State};
 use crate::model::ipset::SetName;
 use crate::model::{Fault, Kind, Origin};
@@ -46,7 +46,11 @@ impl Edit {
             }
             _ => false,
         };
-        makes_anew || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+        // What belongs to the machine is written where the run is at home.
+        let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
+        makes_anew
+            || earlier.last().is_some_and(|(last, _)| elsewhere(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
     }
 
     /// Tells whether it may make anew what another edit has made go with something else.
@@ -57,8 +61,11 @@ impl Edit {
     /// Does it to what there is, and gives the objects that it may change, those first that have to be changed first. What the kernel changes by
     /// itself is among them.
     pub fn apply(&self, inventory: &mut Inventory) -> Result<Vec<Object>, Fault> {
+        if let Some(fault) = self.forbidden(inventory) {
+            return Err(fault);
+        }
         match self {
-            Edit::Add(object, _) if inventory.contains_key(object) => {
+            Edit::Add(object, _) if inventory.get(object).is_some_and(|now| !now.is_half_made() && !now.gives_way()) => {
                 Err(Fault::new(Kind::Exists, format!("make the {object}"), "it is there already").hint("`ensure` does not mind"))
             }
             Edit::Set(object, _) if !inventory.contains_key(object) => Err(missing(format!("set the {object}"))),
@@ -94,13 +101,25 @@ impl Edit {
     }
 }
 
+impl Edit {
+    /// Says what stands against it, beyond that the object is there or not.
+    fn forbidden(&self, inventory: &Inventory) -> Option<Fault> {
+        match self {
+            Edit::Add(object, state) if !inventory.contains_key(object) => object.forbids(inventory, Some(state)),
+            Edit::Set(object, state) | Edit::Ensure(object, state) => object.forbids(inventory, Some(state)),
+            Edit::Del(object) | Edit::Absent(object) => object.forbids(inventory, None),
+            Edit::Add(..) | Edit::Keep(..) | Edit::Swap(..) => None,
+        }
+    }
+}
+
 fn missing(tried: String) -> Fault {
     Fault::new(Kind::NotFound, tried, "there is no such thing")
 }
 
 fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<Object>, Fault> {
     let state = &object.settle(state, inventory)?;
-    if let Err(lacking) = object.container(Some(state), inventory) {
+    if let Some(lacking) = object.lacks(state, inventory) {
         return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {lacking}")));
     }
     let rival = rival(inventory, object);
@@ -110,22 +129,24 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
     }
     if object.holds_others()
         && !object.gives_way()
-        && let Some(now) = now
+        && let Some(now) = now.filter(|now| !now.is_half_made())
     {
         let why = format!("it is there, and is another one: {}", super::Told(now));
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
     }
-    let followers = followers(object, state, inventory);
-    let mut touched: Vec<Object> = rival.into_iter().collect();
-    if now.is_some_and(|now| now.is_made_anew_for(state)) {
-        touched.extend(contents(inventory, object).map(|(inside, _)| inside.clone()));
-    }
-    touched.iter().for_each(|gone| drop(inventory.remove(gone)));
-    touched.push(object.clone());
-    touched.extend(followers.iter().map(|(object, _)| object.clone()));
-    inventory.extend(followers);
-    inventory.insert(object.clone(), state.clone());
-    Ok(touched)
+    let (followers, gone): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(|(_, state)| state.is_some());
+    let rivals = rival.into_iter().map(|rival| (rival, None));
+    let all: Vec<_> = rivals.chain(gone).chain([(object.clone(), Some(state.clone()))]).chain(followers).collect();
+    Ok(done(inventory, all))
+}
+
+/// Does what becomes of objects, and gives these.
+fn done(inventory: &mut Inventory, fates: Vec<(Object, Option<State>)>) -> Vec<Object> {
+    let done = |(object, state): (Object, Option<State>)| {
+        give(inventory, object.clone(), state);
+        object
+    };
+    fates.into_iter().map(done).collect()
 }
 
 /// Finds the element that has to go for another one to come: a bitmap has one place for each address, whatever the MAC address.
@@ -140,10 +161,8 @@ fn rival(inventory: &Inventory, object: &Object) -> Option<Object> {
 }
 
 fn take(inventory: &mut Inventory, object: &Object) -> Vec<Object> {
-    let mut gone: Vec<Object> = contents(inventory, object).map(|(inside, _)| inside.clone()).collect();
-    gone.push(object.clone());
-    gone.iter().for_each(|object| drop(inventory.remove(object)));
-    gone
+    let fates = going_with(inventory, object).into_iter().chain([(object.clone(), None)]).collect();
+    done(inventory, fates)
 }
 
 /// What edits make of what there is.

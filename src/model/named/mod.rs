@@ -12,10 +12,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Fault;
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{sysctl, tc};
+use super::{Fault, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -32,6 +31,12 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// The reserved ports.
+    ReservedPorts,
+    /// Network namespaces.
+    Netns(netns::Scope),
+    /// Links and what belongs to them, routes or rules.
+    Link(link::Scope),
     /// Something of traffic control.
     Tc(tc::Scope),
     /// The actions of a kind.
@@ -44,11 +49,20 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
-            (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
+            (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
+            (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
             (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
             (Scope::Actions(kind), Object::Action(key)) => *kind == key.kind,
             _ => false,
         }
+    }
+}
+
+impl Scope {
+    /// Tells whether it is about what belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Scope::Netns(_))
     }
 }
 
@@ -59,6 +73,9 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::ReservedPort(_) => vec![Scope::ReservedPorts],
+            Object::Netns(object) => vec![Scope::Netns(object.scope())],
+            Object::Link(object) => object.scopes(),
             Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
             Object::Action(key) => vec![Scope::Actions(key.kind.clone())],
             _ => Vec::new(),
@@ -69,6 +86,7 @@ impl Object {
     fn can_be_made(&self) -> bool {
         match self {
             Object::Sysctl(_) => false,
+            Object::Link(object) => object.can_be_made(),
             Object::Tc(object) => object.can_be_made(),
             _ => true,
         }
@@ -77,29 +95,40 @@ impl Object {
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
         match self {
-            Object::Sysctl(_) | Object::Member(..) | Object::Action(_) => true,
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Link(_) | Object::Action(_) => true,
+            Object::Netns(netns::Object::Name(_)) => true,
             Object::Tc(object) => object.is_shared(),
             _ => false,
         }
     }
 
-    /// Gives what it is in, beside what there is; or says what is not there that it would have to be in.
-    fn container(&self, state: Option<&State>, inventory: &Inventory) -> Result<Option<Object>, String> {
+    /// Tells whether others may follow it, see [`follows`].
+    pub fn leads(&self) -> bool {
+        matches!(self, Object::Sysctl(_) | Object::Link(link::Object::Link(_)))
+    }
+
+    /// Gives what has to be there for it to be there in a state.
+    pub fn needs(&self, state: &State) -> Vec<Object> {
         match (self, state) {
-            (Object::Member(set, _), _) => {
-                let set = Object::Set(set.clone());
-                if inventory.contains_key(&set) { Ok(Some(set)) } else { Err(set.to_string()) }
-            }
-            (Object::Tc(object), Some(State::Tc(state))) => Ok(object.container(Some(state), inventory)?.map(Object::Tc)),
-            (Object::Tc(object), _) => Ok(object.container(None, inventory)?.map(Object::Tc)),
-            _ => Ok(None),
+            (Object::Member(set, _), _) => vec![Object::Set(set.clone())],
+            (Object::Link(object), State::Link(state)) => object.needs(state),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Names what is not there of what it has to be in, in a state; nothing where nothing is missing.
+    fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
+        match (self, state) {
+            (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
+            _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
         }
     }
 
     /// Tells whether others are in it, which go when it goes.
     fn holds_others(&self) -> bool {
         match self {
-            Object::Set(_) => true,
+            Object::Set(_) | Object::Netns(_) => true,
+            Object::Link(object) => object.holds_others(),
             Object::Tc(object) => object.holds_others(),
             _ => false,
         }
@@ -125,6 +154,28 @@ impl Object {
             (_, state) => Ok(state.clone()),
         }
     }
+
+    /// Tells whether it belongs to the machine, and not to one of its network namespaces.
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Object::Netns(_))
+    }
+
+    /// Gives what there is with it from the beginning, and is no change of its own.
+    fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
+        match (self, state) {
+            (Object::Link(object), State::Link(state)) => object.comes_with(state),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Says what stands against giving it a state, or against taking it away.
+    fn forbids(&self, inventory: &Inventory, wanted: Option<&State>) -> Option<Fault> {
+        match (self, wanted) {
+            (Object::Link(object), None) => object.forbids(inventory, None),
+            (Object::Link(object), Some(State::Link(state))) => object.forbids(inventory, Some(state)),
+            _ => None,
+        }
+    }
 }
 
 impl State {
@@ -133,6 +184,8 @@ impl State {
         match (self, other) {
             (State::Set(one), State::Set(other)) => one.agrees(other),
             (State::Entry(one), State::Entry(other)) => one.agrees(other),
+            (State::Netns(one), State::Netns(other)) => one.agrees(other),
+            (State::Link(one), State::Link(other)) => one.agrees(other),
             (State::Tc(one), State::Tc(other)) => one.agrees(other),
             (State::Action(one), State::Action(other)) => one.agrees(other),
             _ => self == other,
@@ -156,9 +209,28 @@ impl State {
         }
     }
 
+    /// Tells whether something else may be put in its place as if it were not there: what the kernel has learned.
+    fn gives_way(&self) -> bool {
+        matches!(self, State::Link(link::State::Neighbour(about)) if !about.is_permanent())
+    }
+
     /// Tells whether what has this state goes away by itself.
     fn passes(&self) -> bool {
-        matches!(self, State::Entry(entry) if entry.timeout.is_some_and(|seconds| seconds > 0))
+        match self {
+            State::Entry(entry) => entry.timeout.is_some_and(|seconds| seconds > 0),
+            State::Link(state) => state.passes(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether it is only what a killed program has left: whoever makes or takes away the object takes its place.
+    pub fn is_half_made(&self) -> bool {
+        matches!(self, State::Netns(netns::State::Half))
+    }
+
+    /// Says who uses what has this state, and would lose it.
+    pub fn held(&self) -> Option<String> {
+        if let State::Netns(state) = self { state.held() } else { None }
     }
 }
 
@@ -196,17 +268,39 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Ite
     first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object)).chain(of_tc)
 }
 
-/// Gives what the kernel sets by itself when an object gets another state, also where that is what it was.
-fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, State)> {
-    let (Object::Sysctl(key), State::Value(value)) = (object, state) else { return Vec::new() };
-    if inventory.get(object) == Some(state) {
-        return Vec::new();
+/// Gives what goes or changes when an object goes, what stands on others first.
+fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<State>)> {
+    match object {
+        Object::Link(object) => link::go_with(object, inventory),
+        _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }
-    let made = |(other, _): (&Object, &State)| match other {
-        Object::Sysctl(name) => Some((other.clone(), State::Value(key.makes(value, name)?))),
-        _ => None,
-    };
-    inventory.iter().filter_map(made).collect()
+}
+
+/// Gives what the kernel sets or takes away by itself when an object gets another state, also where that is what it was.
+fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, Option<State>)> {
+    match (object, state) {
+        (Object::Link(object), State::Link(state)) => link::follow(object, state, inventory),
+        (Object::Sysctl(key), State::Value(value)) if inventory.get(object) != Some(state) => {
+            let made = |(other, _): (&Object, &State)| match other {
+                Object::Sysctl(name) => Some((other.clone(), Some(State::Value(key.makes(value, name)?)))),
+                _ => None,
+            };
+            inventory.iter().filter_map(made).collect()
+        }
+        _ if inventory.get(object).is_some_and(|now| now.is_made_anew_for(state)) => going_with(inventory, object),
+        _ => Vec::new(),
+    }
+}
+
+/// Gives an object a state, or takes it away.
+fn give(inventory: &mut Inventory, object: Object, state: Option<State>) {
+    match state {
+        Some(state) => {
+            inventory.extend(object.comes_with(&state).into_iter().filter(|_| !inventory.contains_key(&object)).collect::<Vec<_>>());
+            inventory.insert(object, state);
+        }
+        None => drop(inventory.remove(&object)),
+    }
 }
 
 /// Lets two sets have each other's name.
@@ -226,8 +320,7 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
     for change in changes {
         match (&change.object, &change.after) {
             (Object::SetPair(one, other), _) => swap(inventory, one, other),
-            (object, Some(state)) => drop(inventory.insert(object.clone(), state.clone())),
-            (object, None) => drop(inventory.remove(object)),
+            (object, state) => give(inventory, object.clone(), state.clone()),
         }
     }
 }
@@ -236,6 +329,7 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
 pub fn follows(change: &Change, lead: &Change) -> bool {
     match (&change.object, &lead.object, &lead.after) {
         (Object::Sysctl(key), Object::Sysctl(leader), Some(State::Value(value))) => leader.makes(value, key).is_some(),
+        (Object::Link(link::Object::Link(dev)), _, Some(State::Link(link::State::Link(lead)))) => lead.peer.as_ref() == Some(dev),
         _ => false,
     }
 }
@@ -262,6 +356,8 @@ impl fmt::Display for Told<'_> {
             State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
+            State::Netns(state) => write!(f, "{state}"),
+            State::Link(state) => write!(f, "{state}"),
             State::Tc(state) => write!(f, "{state}"),
             State::Action(action) => write!(f, "{action}"),
         }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{Inventory, Told, agree, contents, followers, state_of};
+use super::{Inventory, Told, agree, followers, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
+use crate::model::netns;
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
@@ -48,7 +49,9 @@ impl Way<'_> {
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
             _ if change.is_claim() => self.claim(change, now),
-            None if !change.object.can_be_made() => self.report(change, false, "it is gone, with what it belonged to"),
+            // What came with something that was made goes with it, whatever became of it.
+            _ if before.is_none() && !change.object.can_be_made() => {}
+            None if !change.object.can_be_made() && after.is_some() => self.report(change, false, "it is gone, with what it belonged to"),
             None if before.is_none() => {
                 if !after.is_some_and(State::passes) {
                     self.report(change, false, "somebody took it away");
@@ -56,38 +59,58 @@ impl Way<'_> {
             }
             _ if agree(now.as_ref(), before) => self.report(change, false, "somebody put it back"),
             _ if self.force || agree(now.as_ref(), after) => self.put(change, now),
+            // A killed program left it so, on the way there or on the way back.
+            Some(state) if state.is_half_made() => self.put(change, now),
             Some(state) => self.report(change, true, became(state)),
             None => self.report(change, true, "somebody took it away"),
         }
     }
 
-    /// Puts an object into the state that it had.
+    /// Puts an object into the state that it had, with what goes or changes with that.
     fn put(&mut self, change: &Change, now: Option<State>) {
-        match &change.before {
-            before @ Some(_) if change.object.container(before.as_ref(), &self.then).is_err() => {
-                self.report(change, true, "what it was in is gone");
-            }
-            before if now.as_ref().is_some_and(|now| before.as_ref().is_none_or(|before| now.is_made_anew_for(before))) => {
-                // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
-                let inside: Vec<(Object, State)> =
-                    contents(&self.then, &change.object).map(|(object, state)| (object.clone(), state.clone())).collect();
-                let is_left = |object: &Object| self.drift.iter().any(|drift| drift.left && drift.object == *object);
-                if let Some((object, _)) = inside.iter().find(|(object, _)| is_left(object)).filter(|_| !self.force) {
-                    return self.report(change, true, format!("the {object}, which somebody changed, is in it"));
-                }
-                let theirs =
-                    |(object, state): &&(Object, State)| !state.passes() && !self.changes.iter().any(|change| change.object == *object);
-                let theirs = inside.iter().filter(theirs).count();
-                if theirs > 0 && !self.force {
-                    let (one, several) = change.object.inside();
-                    let what = if theirs == 1 { one } else { several };
-                    return self.report(change, true, format!("somebody else put {what} into it, {theirs} in all"));
-                }
-                inside.into_iter().for_each(|(object, state)| self.make(&object, Some(state), None));
-                self.make(&change.object, now, before.clone());
-            }
-            before => self.make(&change.object, now, before.clone()),
+        if change.before.as_ref().is_some_and(|before| change.object.lacks(before, &self.then).is_some()) {
+            return self.report(change, true, "what it was in is gone");
         }
+        if let Some(held) = now.as_ref().and_then(State::held).filter(|_| change.before.is_none() && !self.force) {
+            return self.report(change, true, held);
+        }
+        if matches!(&change.before, Some(State::Netns(state)) if self.is_lost(state)) {
+            return self.report(change, false, "it was kept aside, and is gone from there");
+        }
+        let with = match &change.before {
+            None => going_with(&self.then, &change.object),
+            Some(state) => followers(&change.object, state, &self.then),
+        };
+        let (gone, others): (Vec<_>, Vec<_>) = with.into_iter().partition(|(_, state)| state.is_none());
+        let is_left = |object: &Object| self.drift.iter().any(|drift| drift.left && drift.object == *object);
+        if let Some((object, _)) = gone.iter().find(|(object, _)| object.can_be_made() && is_left(object)).filter(|_| !self.force) {
+            return self.report(change, true, format!("the {object}, which somebody changed, is in it"));
+        }
+        // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
+        let theirs = gone.iter().filter(|(object, _)| self.is_of_others(object)).count();
+        if theirs > 0 && !self.force {
+            let (one, several) = change.object.inside();
+            let what = if theirs == 1 { one } else { several };
+            return self.report(change, true, format!("somebody else put {what} into it, {theirs} in all"));
+        }
+        let taken = if change.before.is_none() { others } else { Vec::new() };
+        for (object, then) in gone.into_iter().chain(taken) {
+            self.make(&object, self.then.get(&object).cloned(), then);
+        }
+        self.make(&change.object, now, change.before.clone());
+    }
+
+    /// Tells whether somebody else has made an object that is there, and that does not go by itself.
+    fn is_of_others(&self, object: &Object) -> bool {
+        let passes = self.then.get(object).is_none_or(State::passes);
+        object.can_be_made() && !passes && !self.changes.iter().any(|change| change.object == *object)
+    }
+
+    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there.
+    fn is_lost(&self, state: &netns::State) -> bool {
+        let aside = state.cookie().map(|cookie| Object::Netns(netns::Object::Aside(cookie)));
+        let is_gone = |object: &Object| !self.present.contains_key(object) && self.changes.iter().any(|change| change.object == *object);
+        aside.as_ref().is_some_and(is_gone)
     }
 
     /// Looks at what the batch only relied on, or kept as it was.
@@ -117,8 +140,8 @@ impl Way<'_> {
     /// What follows and is not part of the batch stays as it is.
     fn keep_followers(&mut self) {
         let of = |change: &Change| change.after.iter().flat_map(|state| followers(&change.object, state, self.present)).collect::<Vec<_>>();
-        let followers: Vec<(Object, State)> = self.made.iter().flat_map(of).collect();
-        for (object, _) in followers {
+        let followers: Vec<(Object, Option<State>)> = self.made.iter().flat_map(of).collect();
+        for (object, _) in followers.into_iter().filter(|(_, state)| state.is_some()) {
             let now = self.present.get(&object).cloned();
             self.make(&object, now.clone(), now);
         }

@@ -87,7 +87,8 @@ impl Where {
     /// Takes a word about the place; tells whether there was one.
     fn word(&mut self, words: &mut Words<'_>, handle: &str) -> Result<bool, Fault> {
         let Some(word) = words.peek() else { return Ok(false) };
-        let twice = |said: bool| if said { Err(words.wrong(format!("{word:?} stands there twice, or beside another place"))) } else { Ok(()) };
+        let twice =
+            |said: bool| if said { Err(words.wrong(format!("{word:?} stands there twice, or beside another place"))) } else { Ok(()) };
         match word {
             "dev" => {
                 twice(self.device.is_some())?;
@@ -162,9 +163,6 @@ impl OfQdisc {
         let device = at.device(&words)?;
         let handle = at.handle.unwrap_or(Handle::NONE);
         let is_ingress = at.parent == Some(Handle::INGRESS);
-        if handle == Handle::OF_INGRESS && !is_ingress {
-            return Err(words.refuse("handle", "ffff:", "it belongs to ingress and clsact"));
-        }
         let place = match (at.parent, at.handle) {
             (Some(parent), _) => Place::At(parent),
             (None, Some(handle)) if verb != Verb::Add => Place::With(handle),

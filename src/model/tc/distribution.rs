@@ -82,7 +82,12 @@ mod tests {
                 println!("skipped: iproute2 has no table of {name} here");
                 continue;
             };
-            let theirs: Vec<i16> = theirs.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).map(|word| word.parse().unwrap()).collect();
+            let theirs: Vec<i16> = theirs
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .flat_map(str::split_whitespace)
+                .map(|word| word.parse().unwrap())
+                .collect();
             let far = table.iter().zip(&theirs).filter(|(ours, theirs)| ours.abs_diff(**theirs) > 1).count();
             assert_eq!((theirs.len(), far), (4096, 0), "{name}");
         }

@@ -49,7 +49,9 @@ fn handle(device: &Device, place: Handle, asked: &Qdisc, now: Option<&Qdisc>, in
         return same.or_else(free).ok_or_else(|| format!("all handles of {device} are taken"));
     }
     match qdisc_of(device, asked.handle, inventory) {
-        Some((other, _)) if *other != Object::Qdisc(device.clone(), place) => Err(format!("the {other} has the handle {} already", asked.handle)),
+        Some((other, _)) if *other != Object::Qdisc(device.clone(), place) => {
+            Err(format!("the {other} has the handle {} already", asked.handle))
+        }
         _ if place.qdisc() == asked.handle && place != Handle::ROOT && place != Handle::INGRESS => {
             Err(format!("a qdisc in its own class {place} would be a circle"))
         }

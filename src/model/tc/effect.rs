@@ -30,7 +30,9 @@ pub fn cuts(state: &State) -> Option<(String, bool)> {
             Loss::Random(part, _) if part >= HEAVY => Some((format!("it loses {:.0}% of the packets", percent(part)), false)),
             Loss::State([p13, p31, ..]) if p13 > p31 => Some(("it loses most of the packets".to_owned(), false)),
             Loss::Gemodel([p, r, ..]) if p > r => Some(("it loses most of the packets".to_owned(), false)),
-            _ if netem.corrupt.0 >= HEAVY => Some((format!("it damages {:.0}% of the packets", percent(netem.corrupt.0)), netem.corrupt.0 == u32::MAX)),
+            _ if netem.corrupt.0 >= HEAVY => {
+                Some((format!("it damages {:.0}% of the packets", percent(netem.corrupt.0)), netem.corrupt.0 == u32::MAX))
+            }
             _ if netem.delay + netem.jitter > 10_000_000_000 => Some((format!("it delays packets by {}", Time(netem.delay)), false)),
             _ if netem.pace.rate != 0 => slow(netem.pace.rate),
             _ => None,
@@ -67,7 +69,10 @@ pub fn remark(object: &Object, state: &State) -> Option<String> {
     let most = u128::from(limit * PACKET) * 1_000_000_000 / u128::from(nanos);
     let most = Rate((most / 125_000 * 125_000) as u64);
     let at = rate.map_or_else(|| "a gigabit".to_owned(), |rate| Rate(rate).to_string());
-    Some(format!("netem on {device} holds {limit} packets, and with a delay of {} drops what comes faster than about {most}: at {at} it takes `limit {wanted}`", Time(netem.delay)))
+    Some(format!(
+        "netem on {device} holds {limit} packets, and with a delay of {} drops what comes faster than about {most}: at {at} it takes `limit {wanted}`",
+        Time(netem.delay)
+    ))
 }
 
 #[cfg(test)]

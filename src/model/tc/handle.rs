@@ -141,6 +141,9 @@ mod tests {
             assert!(Handle::of_class(text).is_err(), "{text:?}");
         }
         let fault = Handle::of_qdisc("10000:").unwrap_err();
-        assert_eq!(fault.to_string(), "cannot use \"10000:\" as the handle of a qdisc: each of its numbers has up to four hexadecimal digits");
+        assert_eq!(
+            fault.to_string(),
+            "cannot use \"10000:\" as the handle of a qdisc: each of its numbers has up to four hexadecimal digits"
+        );
     }
 }

@@ -16,6 +16,8 @@ mod kind;
 mod options;
 pub mod protocol;
 mod qdisc;
+#[cfg(test)]
+mod tests;
 mod tree;
 pub mod units;
 pub mod words;

@@ -329,16 +329,39 @@ mod tests {
     fn numbers_are_those_of_tc() {
         assert_eq!([rate("1mbit"), rate("100kbps"), rate("1mibit"), rate("20000")], [Ok(125_000), Ok(100_000), Ok(131_072), Ok(2_500)]);
         assert_eq!([size("15k"), size("32kbit"), size("1500b"), size("0.5kb")], [Ok(15_360), Ok(4_096), Ok(1_500), Ok(512)]);
-        assert_eq!([time("100ms", 1), time("10", 1), time("10", 1000), time("0.1ms", 1)], [Ok(100_000_000), Ok(10), Ok(10_000), Ok(100_000)]);
+        assert_eq!(
+            [time("100ms", 1), time("10", 1), time("10", 1000), time("0.1ms", 1)],
+            [Ok(100_000_000), Ok(10), Ok(10_000), Ok(100_000)]
+        );
         assert_eq!([percent("1%"), percent("100"), percent("0%")], [Ok(42_949_673), Ok(u32::MAX), Ok(0)]);
         assert_eq!((ticks(125_000, 15_360), ticks(125_000, 1_600)), (Some(1_920_000), Some(200_000)));
-        let shown = [Rate(125_000).to_string(), Rate(187_500).to_string(), Size(15_360).to_string(), Time(1_500_000).to_string(), Percent(42_949_673).to_string()];
+        let shown = [
+            Rate(125_000).to_string(),
+            Rate(187_500).to_string(),
+            Size(15_360).to_string(),
+            Time(1_500_000).to_string(),
+            Percent(42_949_673).to_string(),
+        ];
         assert_eq!(shown, ["1Mbit", "1500Kbit", "15Kb", "1.5ms", "1%"]);
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for odd in ["", "nonsense", "-1mbit", "1e400bit", "infbit", "nan", "1mb", "1 mbit", ".5mbit", "1.mbit", "1..2mbit", "0x10bit", "9999999999tbit"] {
+        for odd in [
+            "",
+            "nonsense",
+            "-1mbit",
+            "1e400bit",
+            "infbit",
+            "nan",
+            "1mb",
+            "1 mbit",
+            ".5mbit",
+            "1.mbit",
+            "1..2mbit",
+            "0x10bit",
+            "9999999999tbit",
+        ] {
             assert!(rate(odd).is_err(), "{odd:?}");
         }
         for odd in ["", "-5s", "5 minutes", "1h-1m", "NaN", "9223372036854775808ms", "1e400s", "4294967296us", "1min"] {
@@ -350,7 +373,10 @@ mod tests {
         for odd in ["100.0001%", "%", "1%%", "1 %"] {
             assert!(percent(odd).is_err(), "{odd:?}");
         }
-        assert_eq!([number("0x10"), number("10"), number("-1"), number("+1"), number("0x"), number("a")], [Some(16), Some(10), None, None, None, None]);
+        assert_eq!(
+            [number("0x10"), number("10"), number("-1"), number("+1"), number("0x"), number("a")],
+            [Some(16), Some(10), None, None, None, None]
+        );
     }
 
     #[test]

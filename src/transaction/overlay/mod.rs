@@ -82,6 +82,14 @@ impl Overlay {
         }
     }
 
+    /// Numbers new rules after those of another overlay of the same run.
+    pub(in crate::transaction) fn number_after(&mut self, other: &Self) {
+        if self.queue.is_empty() {
+            self.next_tag = self.next_tag.max(other.next_tag);
+            self.first_tag = self.next_tag;
+        }
+    }
+
     /// Tells whether a flush would have nothing to do.
     pub(in crate::transaction) fn is_clean(&self) -> bool {
         self.queue.is_empty() && (!self.retiring || self.ensured.is_empty())

@@ -16,6 +16,7 @@ mod redirect_port;
 mod shaping;
 mod show_firewall;
 mod snat;
+mod sockets;
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -170,13 +170,22 @@ fn in_memory(name: &str, words: &[&str]) -> String {
 fn what_the_recipes_ask_for() {
     assert_eq!(in_memory("slow-interface", &[]), "handle 8001: netem limit 9256 delay 100ms");
     let jitter = ["--delay", "30ms", "--jitter", "5ms", "--loss", "0.5%", "--rate", "10mbit"];
-    assert_eq!(in_memory("slow-interface", &jitter), "handle 8001: netem limit 1041 delay 30ms 5ms distribution normal loss 0.5% rate 10Mbit");
+    assert_eq!(
+        in_memory("slow-interface", &jitter),
+        "handle 8001: netem limit 1041 delay 30ms 5ms distribution normal loss 0.5% rate 10Mbit"
+    );
     assert_eq!(in_memory("slow-interface", &["--delay", "0ms", "--loss", "3%"]), "handle 8001: netem limit 1000 loss 3%");
     assert_eq!(in_memory("limit-bandwidth", &["--rate", "1mbit"]), "handle 8001: tbf rate 1Mbit burst 4Kb lat 50ms");
-    assert_eq!(in_memory("limit-bandwidth", &["--rate", "100mbit", "--latency", "1s"]), "handle 8001: tbf rate 100Mbit burst 125000b lat 1s");
+    assert_eq!(
+        in_memory("limit-bandwidth", &["--rate", "100mbit", "--latency", "1s"]),
+        "handle 8001: tbf rate 100Mbit burst 125000b lat 1s"
+    );
     for profile in ["2g", "edge", "3g", "4g", "5g", "dsl", "cable", "wifi", "lossy-wifi", "satellite", "leo"] {
         let said = in_memory("network-profile", &["--profile", profile]);
-        assert!(said.contains("netem limit ") && said.contains(" distribution normal loss ") && said.contains(" rate "), "{profile}: {said}");
+        assert!(
+            said.contains("netem limit ") && said.contains(" distribution normal loss ") && said.contains(" rate "),
+            "{profile}: {said}"
+        );
     }
     let satellite = "handle 8001: netem limit 661 delay 300ms 10ms distribution normal loss 0.5% rate 20Mbit";
     assert_eq!(in_memory("network-profile", &["--profile", "satellite"]), satellite);

@@ -221,7 +221,9 @@ pub struct Listed<T> {
 pub fn qdisc(body: &[u8]) -> Option<Listed<Qdisc>> {
     let (head, rest) = Head::read(body)?;
     let (kind, options, counted) = parts(rest)?;
-    let word = |of: u16| attributes(rest).find(|(kind, _)| *kind == of).and_then(|(_, value)| value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)));
+    let word = |of: u16| {
+        attributes(rest).find(|(kind, _)| *kind == of).and_then(|(_, value)| value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)))
+    };
     let sizes = attributes(rest).find(|(kind, _)| *kind == attribute::STAB).and_then(|(_, value)| read_sizes(value));
     let options = decode(&kind, false, options);
     let blocks = (word(attribute::INGRESS_BLOCK), word(attribute::EGRESS_BLOCK));

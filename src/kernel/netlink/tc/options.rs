@@ -20,7 +20,9 @@ pub fn encode(options: &Options, before: Option<&Options>) -> Option<Vec<u8>> {
         Options::Prio(prio) => [&prio.bands.to_ne_bytes()[..], &prio.map].concat(),
         Options::Sfq(sfq) => write_sfq(sfq),
         Options::Fifo(fifo) => fifo.limit.to_ne_bytes().to_vec(),
-        Options::Settings(settings) => write_settings(settings, if let Some(Options::Settings(before)) = before { Some(before) } else { None }),
+        Options::Settings(settings) => {
+            write_settings(settings, if let Some(Options::Settings(before)) = before { Some(before) } else { None })
+        }
         Options::Opaque(bytes) => bytes.clone(),
     })
 }

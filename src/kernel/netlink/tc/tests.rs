@@ -122,7 +122,9 @@ fn what_is_sent_is_what_tc_sends() {
         let kind = Kind::listed(text(&theirs.3[&attribute::KIND]));
         let (mine, other) = (sent.3.get(&attribute::OPTIONS), theirs.3.get(&attribute::OPTIONS));
         let read = decode(&kind, of_class, other.map(Vec::as_slice));
-        if sent.3[&attribute::KIND] != theirs.3[&attribute::KIND] || sent.3.get(&attribute::STAB).is_some() != theirs.3.contains_key(&attribute::STAB) {
+        if sent.3[&attribute::KIND] != theirs.3[&attribute::KIND]
+            || sent.3.get(&attribute::STAB).is_some() != theirs.3.contains_key(&attribute::STAB)
+        {
             wrong.push(format!("{command}: another kind, or another table of sizes"));
         }
         // Without options there are none, or there is an empty list of them.
@@ -174,15 +176,18 @@ fn what_the_kernel_tells_is_read() {
     });
     let listed = class(m.bytes()).unwrap();
     assert_eq!((listed.head.handle, listed.what.parent), (Handle::new(1, 0x10), Handle::new(1, 0)));
-    assert_eq!(listed.what.options, Options::HtbClass(HtbClass {
-        rate: 125_000,
-        ceil: 125_000,
-        burst: 1_920_000,
-        cburst: 200_000,
-        prio: 0,
-        quantum: Some(12_500),
-        framing: Framing::default()
-    }));
+    assert_eq!(
+        listed.what.options,
+        Options::HtbClass(HtbClass {
+            rate: 125_000,
+            ceil: 125_000,
+            burst: 1_920_000,
+            cburst: 200_000,
+            prio: 0,
+            quantum: Some(12_500),
+            framing: Framing::default()
+        })
+    );
     assert_eq!(listed.what.options.to_string(), " prio 0 quantum 12500 rate 1Mbit ceil 1Mbit burst 15Kb cburst 1600b");
     assert_eq!(listed.counted, Counted { bytes: 1, packets: 2, queued: 3, backlog: 4, drops: 5, requeues: 6, overlimits: 7 });
 }
@@ -198,7 +203,9 @@ fn what_is_not_understood_is_written_as_it_was_read() {
 fn a_change_resets_what_is_not_asked_for_any_more() {
     let read = |line: &str| Options::of_qdisc(&Kind::listed("netem"), &mut Words::of(line, "netem")).unwrap();
     let (before, after) = (read("delay 100ms 10ms 25% loss 1% corrupt 2% rate 1mbit"), read("limit 500"));
-    let reset = attributes(&encode(&after, Some(&before)).unwrap()[24..]).map(|(kind, value)| (kind, value.iter().all(|byte| *byte == 0))).collect::<Vec<_>>();
+    let reset = attributes(&encode(&after, Some(&before)).unwrap()[24..])
+        .map(|(kind, value)| (kind, value.iter().all(|byte| *byte == 0)))
+        .collect::<Vec<_>>();
     assert_eq!(reset, [(10, true), (11, true), (1, true), (4, true), (6, true)]);
     assert_eq!(encode(&after, None).unwrap().len(), 24);
 }
@@ -210,33 +217,62 @@ fn line(kind: &'static str, parts: &'static [&'static [&'static str]]) -> impl S
 
 fn lines() -> impl Strategy<Value = String> {
     prop_oneof![
-        line("netem", &[
-            &["", "limit 7", "limit 100000"],
-            &["", "delay 100ms", "delay 1.5s 20us", "delay 33us 7ns 12.5%", "delay 1ms 1ms distribution normal"],
-            &["", "loss 0.0001%", "loss 33.3% 1%", "loss state 1% 2% 3%", "loss gemodel 5% 6% 7% 8%", "loss gemodel 1%", "loss 100% ecn"],
-            &["", "duplicate 1%", "duplicate 2% 3%"],
-            &["", "corrupt 0.1%", "corrupt 2% 3%"],
-            &["", "rate 1mbit", "rate 100gbit -5 10 -3", "rate 3kbit 20"],
-            &["", "slot 1ms", "slot 1ms 2ms packets 5", "slot distribution normal 1ms 5us bytes 2kb"],
-        ]),
+        line(
+            "netem",
+            &[
+                &["", "limit 7", "limit 100000"],
+                &["", "delay 100ms", "delay 1.5s 20us", "delay 33us 7ns 12.5%", "delay 1ms 1ms distribution normal"],
+                &[
+                    "",
+                    "loss 0.0001%",
+                    "loss 33.3% 1%",
+                    "loss state 1% 2% 3%",
+                    "loss gemodel 5% 6% 7% 8%",
+                    "loss gemodel 1%",
+                    "loss 100% ecn"
+                ],
+                &["", "duplicate 1%", "duplicate 2% 3%"],
+                &["", "corrupt 0.1%", "corrupt 2% 3%"],
+                &["", "rate 1mbit", "rate 100gbit -5 10 -3", "rate 3kbit 20"],
+                &["", "slot 1ms", "slot 1ms 2ms packets 5", "slot distribution normal 1ms 5us bytes 2kb"],
+            ]
+        ),
         line("netem delay 10ms", &[&["reorder 1%", "reorder 2% 3%", "reorder 5% gap 7"]]),
-        line("tbf", &[
-            &["rate 1mbit", "rate 33kbit", "rate 7gbit", "rate 50gbit", "rate 3kbps"],
-            &["burst 1600", "burst 32kbit", "burst 1mb"],
-            &["latency 50ms", "limit 3000", "latency 1us", "limit 17kb"],
-            &["", "overhead 4", "mpu 64 linklayer atm"],
-        ]),
+        line(
+            "tbf",
+            &[
+                &["rate 1mbit", "rate 33kbit", "rate 7gbit", "rate 50gbit", "rate 3kbps"],
+                &["burst 1600", "burst 32kbit", "burst 100kb"],
+                &["latency 50ms", "limit 3000", "latency 1us", "limit 17kb"],
+                &["", "overhead 4", "mpu 64 linklayer atm"],
+            ]
+        ),
         line("tbf rate 1mbit burst 5kb latency 70ms", &[&["peakrate 2mbit minburst 1540", "peakrate 40gbit mtu 9000"]]),
         line("htb", &[&["", "default 10", "default 0xffff"], &["", "r2q 5"], &["", "direct_qlen 9"]]),
-        line("fq_codel", &[&["", "limit 7"], &["", "target 1us"], &["", "ecn", "noecn"], &["", "memory_limit 3mb", "ce_threshold_selector 0x1/0x3"]]),
-        line("fq", &[&["", "limit 7"], &["", "maxrate 3mbit"], &["", "buckets 1024"], &["", "pacing", "nopacing"], &["", "timer_slack 7ns", "horizon 3s"]]),
-        line("cake", &[
-            &["", "bandwidth 3mbit", "unlimited"],
-            &["", "besteffort", "diffserv8", "precedence"],
-            &["", "overhead -5", "ethernet ether-vlan", "raw", "conservative"],
-            &["", "nat", "wash", "ack-filter"],
-            &["", "rtt 7ms"],
-        ]),
+        line(
+            "fq_codel",
+            &[&["", "limit 7"], &["", "target 1us"], &["", "ecn", "noecn"], &["", "memory_limit 3mb", "ce_threshold_selector 0x1/0x3"]]
+        ),
+        line(
+            "fq",
+            &[
+                &["", "limit 7"],
+                &["", "maxrate 3mbit"],
+                &["", "buckets 1024"],
+                &["", "pacing", "nopacing"],
+                &["", "timer_slack 7ns", "horizon 3s"]
+            ]
+        ),
+        line(
+            "cake",
+            &[
+                &["", "bandwidth 3mbit", "unlimited"],
+                &["", "besteffort", "diffserv8", "precedence"],
+                &["", "overhead -5", "ethernet ether-vlan", "raw", "conservative"],
+                &["", "nat", "wash", "ack-filter"],
+                &["", "rtt 7ms"],
+            ]
+        ),
         line("prio", &[&["", "bands 4 priomap 1 2 3 0"]]),
         line("sfq", &[&["", "limit 9"], &["", "perturb 10"], &["", "headdrop depth 3"], &["", "quantum 1514", "divisor 256"]]),
         line("pfifo", &[&["", "limit 9"]]),

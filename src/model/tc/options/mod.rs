@@ -113,9 +113,7 @@ impl Options {
     /// Says what of them the kernel does not tell, so that they could not be put back.
     pub fn lacks(&self) -> Option<&'static str> {
         match self {
-            Self::Netem(netem) if netem.may_have_a_distribution() => {
-                Some("the kernel does not tell how its delay is distributed")
-            }
+            Self::Netem(netem) if netem.may_have_a_distribution() => Some("the kernel does not tell how its delay is distributed"),
             _ => None,
         }
     }

@@ -120,8 +120,7 @@ impl Default for Netem {
 const UNIFORM: &str = "uniform";
 
 /// The words of netem.
-const WORDS: &[&str] =
-    &["limit", "delay", "loss", "seed", "ecn", "reorder", "corrupt", "gap", "duplicate", "distribution", "rate", "slot"];
+const WORDS: &[&str] = &["limit", "delay", "loss", "seed", "ecn", "reorder", "corrupt", "gap", "duplicate", "distribution", "rate", "slot"];
 
 impl Netem {
     /// Reads the words behind `netem`.
@@ -280,13 +279,16 @@ fn distribution(words: &mut Words<'_>) -> Result<Box<str>, Fault> {
     let name = words.value("distribution")?;
     match DISTRIBUTIONS.contains(&name) {
         true => Ok(name.into()),
-        false => Err(words.refuse("distribution", name, "there is no such distribution").hint(format!("those are {}", DISTRIBUTIONS.join(", ")))),
+        false => {
+            Err(words.refuse("distribution", name, "there is no such distribution").hint(format!("those are {}", DISTRIBUTIONS.join(", "))))
+        }
     }
 }
 
 fn pace(words: &mut Words<'_>) -> Result<Pace, Fault> {
     let mut pace = Pace { rate: words.rate("rate")?, ..Pace::default() };
-    let number = |words: &Words<'_>, name: &str, value: &str| value.parse::<i32>().map_err(|_| words.refuse(name, value, "it is a number of bytes"));
+    let number =
+        |words: &Words<'_>, name: &str, value: &str| value.parse::<i32>().map_err(|_| words.refuse(name, value, "it is a number of bytes"));
     if let Some(value) = words.signed() {
         pace.overhead = number(words, "packet overhead", value)?;
         if let Some(value) = words.digits() {

@@ -1,19 +1,26 @@
 //! Network namespaces: found, made, entered, and told apart.
 #![allow(unsafe_code)]
 
+pub mod names;
+mod seek;
+
 use std::fs::{self, File, OpenOptions};
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::errno;
+use crate::model::netns::{Name, Word};
 use crate::model::{Fault, Kind};
+
+pub use seek::{find, hold, is_held, release, seek};
 
 /// Where ip-netns(8) keeps its names.
 pub const NAMED: &str = "/run/netns";
@@ -39,21 +46,28 @@ impl AsFd for Netns {
 impl Netns {
     /// Opens what a user calls a namespace: a path if there is a slash in it, else a name of ip-netns(8).
     pub fn open(word: &str) -> Result<Netns, Fault> {
-        if word.contains('/') { Netns::at(Path::new(word)) } else { Netns::named(word) }
+        Netns::of(&word.parse().map_err(|fault| Fault { tried: format!("open the network namespace {word:?}"), ..fault })?)
+    }
+
+    /// Opens a namespace by its name, by a path, or by a process that is in it.
+    pub fn of(word: &Word) -> Result<Netns, Fault> {
+        match word {
+            Word::Name(name) => Netns::named(name),
+            Word::Path(path) => Netns::at(Path::new(path)),
+            Word::Pid(pid) => {
+                let tried = format!("open the network namespace of the process {pid}");
+                Netns::at(&PathBuf::from(format!("/proc/{pid}/ns/net"))).map_err(|fault| match fault.kind {
+                    Kind::NotFound => Fault { tried, why: "there is no such process".to_owned(), ..fault },
+                    _ => Fault { tried, ..fault },
+                })
+            }
+        }
     }
 
     /// Opens the namespace that ip-netns(8) knows by this name.
-    pub fn named(name: &str) -> Result<Netns, Fault> {
-        let tried = format!("open the network namespace {name:?}");
-        let why = match name {
-            "" => "the name is empty",
-            "." | ".." => "that is a folder",
-            _ if name.len() > 255 => "the name is longer than 255 bytes",
-            _ if name.contains(['/', '\0']) => "the name has a slash or a NUL byte in it",
-            _ if name.starts_with('-') => "the name begins with a hyphen",
-            _ => return Netns::at(&Path::new(NAMED).join(name)).map_err(|fault| Fault { tried, ..fault }.hint("see ip netns list")),
-        };
-        Err(Fault::input(tried, why))
+    pub fn named(name: &Name) -> Result<Netns, Fault> {
+        let tried = format!("open the network namespace {:?}", name.as_str());
+        Netns::at(&Path::new(NAMED).join(name.as_str())).map_err(|fault| Fault { tried, ..fault }.hint("see ip netns list"))
     }
 
     /// Opens the namespace that a file stands for: a bind mount, or /proc/PID/ns/net.
@@ -91,9 +105,42 @@ impl Netns {
         setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|error| errno::fault("enter the network namespace", error))
     }
 
+    /// Moves the calling thread into the namespace, until what it gives is dropped: on an error and in a panic, too.
+    pub fn visit(&self) -> Result<Visit, Fault> {
+        let own = Netns::current()?;
+        self.enter()?;
+        Ok(Visit { own })
+    }
+
+    /// Gives the number by which the kernel knows the namespace.
+    pub fn cookie(&self) -> Result<u64, Fault> {
+        let _visit = self.visit()?;
+        cookie()
+    }
+
+    /// Gives what tells the files of two namespaces apart as long as both are there.
+    fn file_number(&self) -> Option<(u64, u64)> {
+        fstat(&self.file).ok().map(|about| (about.st_dev, about.st_ino))
+    }
+
     /// Does some work on a thread of its own inside of the namespace. A thread that came back could fail to come back.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
         on_a_thread("work in the network namespace", || self.enter().and_then(|()| work()))
+    }
+}
+
+/// A thread that is in another namespace for a while.
+#[derive(Debug)]
+pub struct Visit {
+    own: Netns,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        // What a thread did that cannot come back, it would do to the wrong network. The guardian lifts the run of a process that ends so.
+        if self.own.enter().is_err() {
+            std::process::abort();
+        }
     }
 }
 
@@ -147,7 +194,7 @@ mod tests {
     #[test]
     fn names_are_checked_before_anything_is_opened() {
         for name in ["", ".", "..", "-x", "a\0b", &"n".repeat(256)] {
-            assert_eq!(Netns::named(name).unwrap_err().kind, Kind::Input, "{name:?}");
+            assert_eq!(Netns::open(name).unwrap_err().kind, Kind::Input, "{name:?}");
         }
         let fault = Netns::open("no-such-namespace").unwrap_err();
         assert_eq!((fault.kind, fault.hint.as_deref()), (Kind::NotFound, Some("see ip netns list")));
@@ -176,6 +223,19 @@ mod tests {
         assert_eq!(cookie().unwrap(), here, "the calling thread stayed where it was");
     }
 
+    /// Gives where a thread is in a namespace, in another one from there, and when it has come back from that one, by a panic.
+    fn visited(one: &Netns, other: &Netns) -> [u64; 3] {
+        let _first = one.visit().unwrap();
+        let (here, mut there) = (cookie().unwrap(), 0);
+        let fall = std::panic::AssertUnwindSafe(|| {
+            let _second = other.visit().unwrap();
+            there = cookie().unwrap();
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        assert!(std::panic::catch_unwind(fall).is_err());
+        [here, there, cookie().unwrap()]
+    }
+
     #[test]
     fn no_thread_ends_up_in_the_wrong_namespace() {
         let here = cookie().unwrap();
@@ -192,6 +252,8 @@ mod tests {
                 scope.spawn(move || {
                     for at in (0..8).cycle().skip(turn).take(100) {
                         assert_eq!(namespaces[at].run(cookie).unwrap(), cookies[at]);
+                        assert_eq!(visited(&namespaces[at], &namespaces[turn]), [cookies[at], cookies[turn], cookies[at]]);
+                        assert_eq!(broken.visit().unwrap_err().kind, Kind::System);
                         assert_eq!(
                             broken.run(|| -> Result<(), Fault> { panic!("done in the wrong namespace") }).unwrap_err().kind,
                             Kind::System

@@ -1,0 +1,215 @@
+//! Links and what belongs to them, routes and rules, of the network namespace in which fyke runs.
+
+mod names;
+mod refusal;
+mod tun;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+pub use names::names;
+
+use super::named::Refusal;
+use super::netlink::rtnl::{self, Order, Rtnl};
+use crate::model::link::{Dev, Link, Object, Scope, State};
+use crate::model::named::Inventory;
+use crate::model::{Change, Family, Fault, Object as Any, State as AnyState};
+
+/// How long an address of IPv6 is waited for that is not usable yet, because others are still asked whether they have it, and how often it is tried.
+const PATIENCE: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The links of a network namespace, over a socket that is opened when it is needed.
+#[derive(Default)]
+pub struct Live {
+    rtnl: Option<Rtnl>,
+}
+
+/// One thing to be done for a change.
+enum Step<'a> {
+    /// An order over rtnetlink.
+    Order(Order),
+    /// A link that only its own device makes.
+    Tun(&'a Dev, &'a Link),
+}
+
+impl Live {
+    fn rtnl(&mut self) -> Result<&mut Rtnl, Fault> {
+        let rtnl = match self.rtnl.take() {
+            Some(rtnl) => rtnl,
+            None => Rtnl::open().map_err(|error| super::errno::fault("talk to the kernel about links", error))?,
+        };
+        Ok(self.rtnl.insert(rtnl))
+    }
+
+    /// Reads what there is.
+    pub fn read(&mut self, scope: Scope) -> Result<Inventory, Fault> {
+        let found = self.list(scope);
+        if found.is_err() {
+            // What is still to come of the answer would be in the way of the next.
+            self.rtnl = None;
+        }
+        found
+    }
+
+    fn list(&mut self, scope: Scope) -> Result<Inventory, Fault> {
+        let fail = |what: &'static str| move |error: io::Error| super::errno::fault(format!("list the {what}"), error);
+        let rtnl = self.rtnl()?;
+        if scope == Scope::Rules {
+            let rule = |rule| (Any::Link(Object::Rule(rule)), AnyState::Link(State::Rule));
+            return Ok(rtnl.rules().map_err(fail("rules"))?.into_iter().map(rule).collect());
+        }
+        let links = rtnl.links().map_err(fail("links"))?;
+        let devs: BTreeMap<u32, Dev> = links.iter().map(|found| (found.dev.index, found.dev.clone())).collect();
+        match scope {
+            Scope::Links => Ok(of_links(links)),
+            Scope::Addresses => Ok(of_addresses(rtnl.addresses().map_err(fail("addresses"))?, &devs)),
+            Scope::Neighbours | Scope::Neighbourhood => {
+                let mut found = rtnl.neighbours().map_err(fail("neighbours"))?;
+                found.retain(|(.., about)| scope == Scope::Neighbourhood || about.is_permanent());
+                Ok(of_neighbours(found, &devs))
+            }
+            Scope::Routes(of) => {
+                let families = of.map_or(Family::BOTH.to_vec(), |(family, _)| vec![family]);
+                let mut found = Inventory::new();
+                for family in families {
+                    let routes = rtnl.steady_routes(family, of.map(|(_, table)| table)).map_err(fail("routes"))?;
+                    found.append(&mut of_routes(routes, &devs));
+                }
+                Ok(found)
+            }
+            Scope::Rules => Ok(Inventory::new()),
+        }
+    }
+
+    /// Makes changes, in their order.
+    pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        let mut made: Vec<&Dev> = Vec::new();
+        let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
+        for (at, change) in changes.iter().enumerate() {
+            steps.extend(steps_of(change, &mut made).into_iter().map(|step| (at, step)));
+        }
+        let mut rest = &steps[..];
+        while let Some((at, first)) = rest.first() {
+            let done = match first {
+                Step::Tun(dev, link) => tun::make(dev, link).map(|()| 1).map_err(|fault| Refusal { fault, at: *at })?,
+                Step::Order(_) => self.orders(changes, rest)?,
+            };
+            rest = &rest[done..];
+        }
+        Ok(())
+    }
+
+    /// Gives the orders that come first, and tells how many they are. One that may have to wait is the last: the kernel does what stands behind it in its
+    /// datagram all the same.
+    fn orders(&mut self, changes: &[Change], steps: &[(usize, Step<'_>)]) -> Result<usize, Refusal> {
+        let mut orders: Vec<&Order> =
+            steps.iter().map_while(|(_, step)| if let Step::Order(order) = step { Some(order) } else { None }).collect();
+        let patient = steps.iter().take(orders.len()).position(|(at, _)| refusal::may_have_to_wait(&changes[*at]));
+        orders.truncate(patient.map_or(orders.len(), |at| at + 1));
+        let (begun, mut first) = (Instant::now(), 0);
+        loop {
+            let at = steps.get(first).map_or(0, |(at, _)| *at);
+            let rtnl = self.rtnl().map_err(|fault| Refusal { fault, at })?;
+            let stopped = rtnl.order(&orders[first..]);
+            let stopped = match stopped {
+                Ok(None) => return Ok(orders.len()),
+                Ok(Some(stopped)) => stopped,
+                Err(error) => {
+                    self.rtnl = None;
+                    return Err(Refusal { fault: super::errno::fault(refusal::tried(&changes[at]), error), at });
+                }
+            };
+            first += stopped.at;
+            let at = steps.get(first).map_or(at, |(at, _)| *at);
+            let may_pass = refusal::may_have_to_wait(&changes[at]) && stopped.refused.errno == libc::EINVAL;
+            if !may_pass || begun.elapsed() > PATIENCE {
+                return Err(Refusal { fault: refusal::fault(&changes[at], &stopped.refused), at });
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+fn of_links(links: Vec<rtnl::link::Found>) -> Inventory {
+    let mut found = Inventory::new();
+    for rtnl::link::Found { dev, link, settings, .. } in links {
+        for (setting, value) in settings {
+            found.insert(Any::Link(Object::Setting(dev.clone(), setting)), AnyState::Link(State::Setting(value)));
+        }
+        found.insert(Any::Link(Object::Link(dev)), AnyState::Link(State::Link(link)));
+    }
+    found
+}
+
+fn of_addresses(addresses: Vec<rtnl::address::Found>, devs: &BTreeMap<u32, Dev>) -> Inventory {
+    let address = |(index, host, mut about): rtnl::address::Found| {
+        let dev = devs.get(&index)?.clone();
+        about.label = about.label.filter(|label| label != dev.name.as_str());
+        let key = crate::model::link::address::Key { dev, host };
+        Some((Any::Link(Object::Address(key)), AnyState::Link(State::Address(about))))
+    };
+    addresses.into_iter().filter_map(address).collect()
+}
+
+fn of_neighbours(neighbours: Vec<rtnl::neighbour::Found>, devs: &BTreeMap<u32, Dev>) -> Inventory {
+    let neighbour = |(index, address, about): rtnl::neighbour::Found| {
+        let key = crate::model::link::neighbour::Key { dev: devs.get(&index)?.clone(), address };
+        Some((Any::Link(Object::Neighbour(key)), AnyState::Link(State::Neighbour(about))))
+    };
+    neighbours.into_iter().filter_map(neighbour).collect()
+}
+
+fn of_routes(routes: Vec<(crate::model::link::route::Key, crate::model::link::route::Way)>, devs: &BTreeMap<u32, Dev>) -> Inventory {
+    let mut found = Inventory::new();
+    for (mut key, mut way) in routes {
+        rtnl::route::name(&mut way, &|index| devs.get(&index).cloned());
+        // IPv4 can have several that are equal but for their way.
+        while found.contains_key(&Any::Link(Object::Route(key.clone()))) && key.twin < u8::MAX {
+            key.twin += 1;
+        }
+        found.insert(Any::Link(Object::Route(key)), AnyState::Link(State::Route(way)));
+    }
+    found
+}
+
+/// Gives what is to be done for a change. A veth is made with its other end, and what others rely on is there already.
+fn steps_of<'a>(change: &'a Change, made: &mut Vec<&'a Dev>) -> Vec<Step<'a>> {
+    let (Any::Link(object), before, after) = (&change.object, &change.before, &change.after) else { return Vec::new() };
+    let (before, after) = (state(before), state(after));
+    if change.is_claim() && !matches!(object, Object::Setting(..)) {
+        return Vec::new();
+    }
+    let order = |order: Order| vec![Step::Order(order)];
+    match (object, before, after) {
+        (Object::Link(dev), None, Some(State::Link(link))) if !made.contains(&dev) => {
+            made.push(dev);
+            made.extend(&link.peer);
+            match link.kind.as_str() {
+                "tun" | "tap" => vec![Step::Tun(dev, link)],
+                _ => order(rtnl::link::add(dev, link)),
+            }
+        }
+        (Object::Link(dev), Some(_), None) => order(rtnl::link::del(dev)),
+        (Object::Setting(dev, setting), _, Some(State::Setting(value))) => {
+            rtnl::link::set(dev, *setting, value).into_iter().map(Step::Order).collect()
+        }
+        (Object::Address(key), Some(State::Address(about)), None) => order(rtnl::address::del(key, about)),
+        (Object::Address(key), before, Some(State::Address(about))) => order(rtnl::address::put(key, about, before.is_some())),
+        (Object::Neighbour(key), Some(State::Neighbour(about)), None) => order(rtnl::neighbour::del(key, about)),
+        (Object::Neighbour(key), _, Some(State::Neighbour(about))) => order(rtnl::neighbour::put(key, about)),
+        (Object::Route(key), Some(State::Route(way)), None) => order(rtnl::route::del(key, way)),
+        (Object::Route(key), before, Some(State::Route(way))) => order(rtnl::route::put(key, way, before.is_some())),
+        (Object::Rule(rule), Some(_), None) => order(rtnl::rule::del(rule)),
+        (Object::Rule(rule), None, Some(_)) => order(rtnl::rule::add(rule)),
+        _ => Vec::new(),
+    }
+}
+
+fn state(state: &Option<AnyState>) -> Option<&State> {
+    match state {
+        Some(AnyState::Link(state)) => Some(state),
+        _ => None,
+    }
+}

@@ -1,0 +1,311 @@
+//! Links as bytes: `struct ifinfomsg` and its attributes.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::{Order, Rtnl, address, bytes, how, u16_of, u32_of};
+use crate::kernel::netlink::message::{Messages, attributes, text};
+use crate::model::address::Address;
+use crate::model::link::kind::{Shape, options};
+use crate::model::link::{Dev, Link, Mac, Name, Raw, Setting, Value};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+/// The bytes of `struct ifinfomsg`.
+const HEADER: usize = 16;
+/// `VETH_INFO_PEER`: what follows is the other end as a link of its own.
+const VETH_PEER: u16 = 1;
+
+/// `IFLA_ADDRESS` and its like.
+mod ifla {
+    pub(super) const ADDRESS: u16 = 1;
+    pub(super) const NAME: u16 = 3;
+    pub(super) const MTU: u16 = 4;
+    pub(super) const LINK: u16 = 5;
+    pub(super) const MASTER: u16 = 10;
+    pub(super) const TXQLEN: u16 = 13;
+    pub(super) const LINKINFO: u16 = 18;
+    pub(super) const ALIAS: u16 = 20;
+    pub(super) const EXT_MASK: u16 = 29;
+    pub(super) const LINK_NETNSID: u16 = 37;
+    pub(super) const KIND: u16 = 1;
+    pub(super) const DATA: u16 = 2;
+}
+
+/// Flags of a link, and the setting that each of them is.
+const FLAGS: [(Setting, u32, bool); 5] = [
+    (Setting::Up, 0x1, false),
+    // IFF_NOARP says the contrary.
+    (Setting::Arp, 0x80, true),
+    (Setting::Promisc, 0x100, false),
+    (Setting::AllMulticast, 0x200, false),
+    (Setting::Multicast, 0x1000, false),
+];
+
+/// What was read of a link.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The link by its index and name.
+    pub dev: Dev,
+    /// What it is.
+    pub link: Link,
+    /// What it is set to.
+    pub settings: Vec<(Setting, Value)>,
+    /// The indices that it names: what it stands on or its other end, its master.
+    names: [u32; 2],
+}
+
+impl Rtnl {
+    /// Lists the links.
+    pub fn links(&mut self) -> io::Result<Vec<Found>> {
+        let mut question = Messages::new();
+        question.raw(&[0; HEADER]);
+        // RTEXT_FILTER_SKIP_STATS: counters are most of what there is to a link.
+        question.attribute(ifla::EXT_MASK, &8u32.to_ne_bytes());
+        let mut found = self.dump(RTM_GETLINK, question.bytes(), &read)?;
+        let names: BTreeMap<u32, Dev> = found.iter().map(|one| (one.dev.index, one.dev.clone())).collect();
+        found.iter_mut().for_each(|one| one.resolve(&names));
+        Ok(found)
+    }
+}
+
+impl Found {
+    /// Gives the links that this one names their names.
+    fn resolve(&mut self, names: &BTreeMap<u32, Dev>) {
+        let [other, master] = self.names;
+        let other = names.get(&other).filter(|_| !self.link.reaches_out).cloned();
+        if self.link.kind == "veth" {
+            self.link.peer = other
+        } else {
+            self.link.parent = other
+        }
+        self.settings.push((Setting::Master, Value::Link(names.get(&master).cloned())));
+    }
+}
+
+pub(super) fn read(body: &[u8]) -> Option<Found> {
+    let index = u32_of(body.get(4..)?);
+    let flags = u32_of(body.get(8..)?);
+    let mut found = Found { dev: Dev::new(index, Name::listed("")), link: Link::default(), settings: Vec::new(), names: [0; 2] };
+    let mut settings: BTreeMap<Setting, Value> =
+        FLAGS.iter().map(|(setting, bit, contrary)| (*setting, Value::Flag((flags & bit != 0) != *contrary))).collect();
+    settings.insert(Setting::Alias, Value::Text(String::new()));
+    settings.insert(Setting::Address, Value::Mac(Mac::of(&[])));
+    for (kind, value) in attributes(body.get(HEADER..)?) {
+        match kind {
+            ifla::NAME => found.dev.name = Name::listed(text(value)),
+            ifla::ADDRESS => drop(settings.insert(Setting::Address, Value::Mac(Mac::of(value)))),
+            ifla::MTU => drop(settings.insert(Setting::Mtu, Value::Number(u32_of(value)))),
+            ifla::TXQLEN => drop(settings.insert(Setting::TxQueueLen, Value::Number(u32_of(value)))),
+            ifla::ALIAS => drop(settings.insert(Setting::Alias, Value::Text(text(value).to_owned()))),
+            ifla::LINK => found.names[0] = u32_of(value),
+            ifla::MASTER => found.names[1] = u32_of(value),
+            ifla::LINK_NETNSID => found.link.reaches_out = true,
+            ifla::LINKINFO => info(value, &mut found),
+            _ => {}
+        }
+    }
+    settings.insert(Setting::Name, Value::Name(found.dev.name.clone()));
+    found.settings = settings.into_iter().collect();
+    Some(found)
+}
+
+fn info(value: &[u8], found: &mut Found) {
+    let find = |wanted: u16| attributes(value).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+    let link = &mut found.link;
+    text(find(ifla::KIND).unwrap_or_default()).clone_into(&mut link.kind);
+    let data = find(ifla::DATA).unwrap_or_default();
+    if link.kind == "tun" && attributes(data).any(|(kind, value)| kind == 3 && value.first() == Some(&2)) {
+        "tap".clone_into(&mut link.kind);
+    }
+    for (name, shape) in options(&link.kind).unwrap_or_default() {
+        let numbers = attribute(&link.kind, name);
+        for (_, value) in attributes(data).filter(|(kind, _)| numbers.contains(kind)) {
+            match shape {
+                Shape::Address => address(value)
+                    .filter(|address| !address.is_unspecified())
+                    .into_iter()
+                    .for_each(|address| link.options.note_address(name, Address(address))),
+                shape => link.options.note(name, *shape, decoded(&link.kind, name, value)),
+            }
+        }
+    }
+    if link.kind == "vxlan" {
+        found.names[0] = attributes(data).find(|(kind, _)| *kind == 3).map_or(0, |(_, value)| u32_of(value));
+    }
+    let mut kept = Messages::new();
+    for (kind, value) in attributes(data).filter(|(kind, value)| comes_back(&link.kind, *kind, value)) {
+        // IFLA_VXLAN_TTL_INHERIT is told as a number and taken as a flag.
+        kept.attribute(kind, if link.kind == "vxlan" && kind == 28 { &[] } else { value });
+    }
+    link.data = Raw::of(kept.bytes());
+}
+
+/// Tells whether what the kernel says of a kind can be told to it again: of a bridge much is its own doing.
+fn comes_back(kind: &str, attribute: u16, value: &[u8]) -> bool {
+    match (kind, attribute) {
+        // Where VLANs are not filtered, not every kernel could.
+        ("bridge", 7) | ("vxlan", 28) => value.first().is_some_and(|flag| *flag != 0),
+        ("bridge", _) => matches!(attribute, 1..=9 | 22..=45),
+        // Behind these stand bits that the kernel tells and does not take.
+        ("vxlan", _) => attribute <= 31,
+        ("vlan" | "ipvlan", _) => true,
+        _ => false,
+    }
+}
+
+/// Gives the numbers that the kernel has for an option; of an address that of each family.
+fn attribute(kind: &str, option: &str) -> &'static [u16] {
+    match (kind, option) {
+        ("bridge", "forward_delay") | ("vlan", "id") | ("macvlan" | "ipvlan", "mode") | ("vxlan", "id") | ("tun" | "tap", "user") => &[1],
+        ("bridge", "hello_time") | ("ipvlan", "flags") | ("tun" | "tap", "group") => &[2],
+        ("bridge", "max_age") => &[3],
+        ("bridge", "ageing_time") => &[4],
+        ("bridge", "stp_state") | ("vlan", "protocol") | ("vxlan", "ttl") | ("tun" | "tap", "vnet_hdr") => &[5],
+        ("bridge", "priority") | ("vxlan", "tos") => &[6],
+        ("bridge", "vlan_filtering") | ("vxlan", "learning") | ("tun" | "tap", "multi_queue") => &[7],
+        ("bridge", "vlan_protocol") | ("vxlan", "ageing") => &[8],
+        ("bridge", "group_fwd_mask") | ("vxlan", "maxaddress") => &[9],
+        ("bridge", "mcast_snooping") => &[23],
+        ("bridge", "mcast_querier") | ("vxlan", "external") => &[25],
+        ("bridge", "nf_call_iptables") => &[36],
+        ("bridge", "nf_call_ip6tables") => &[37],
+        ("bridge", "nf_call_arptables") => &[38],
+        ("bridge", "vlan_default_pvid") => &[39],
+        ("vxlan", "remote") => &[2, 16],
+        ("vxlan", "local") => &[4, 17],
+        ("vxlan", "proxy") => &[11],
+        ("vxlan", "rsc") => &[12],
+        ("vxlan", "l2miss") => &[13],
+        ("vxlan", "l3miss") => &[14],
+        ("vxlan", "dstport") => &[15],
+        _ => &[],
+    }
+}
+
+/// How many bytes the kernel has for an option.
+fn width(kind: &str, option: &str) -> usize {
+    match (kind, option) {
+        ("bridge", "priority" | "group_fwd_mask" | "vlan_default_pvid" | "vlan_protocol")
+        | ("vlan", _)
+        | ("ipvlan", _)
+        | (_, "dstport") => 2,
+        ("bridge", "vlan_filtering" | "mcast_snooping" | "mcast_querier") => 1,
+        ("bridge", option) if option.starts_with("nf_call") => 1,
+        ("vxlan", "ttl" | "tos" | "learning" | "proxy" | "rsc" | "l2miss" | "l3miss" | "external") => 1,
+        ("tun" | "tap", "multi_queue" | "vnet_hdr") => 1,
+        _ => 4,
+    }
+}
+
+/// Tells whether an option is in network byte order: protocols and ports.
+fn is_big_endian(option: &str) -> bool {
+    ["protocol", "vlan_protocol", "dstport"].contains(&option)
+}
+
+fn decoded(kind: &str, option: &str, value: &[u8]) -> u32 {
+    match width(kind, option) {
+        1 => value.first().copied().map_or(0, u32::from),
+        2 if is_big_endian(option) => u16::from_be_bytes(value.first_chunk().copied().unwrap_or_default()).into(),
+        2 => u16_of(value).into(),
+        _ => u32_of(value),
+    }
+}
+
+fn encoded(kind: &str, option: &str, number: u32) -> Vec<u8> {
+    match width(kind, option) {
+        1 => vec![number as u8],
+        2 if is_big_endian(option) => (number as u16).to_be_bytes().to_vec(),
+        2 => (number as u16).to_ne_bytes().to_vec(),
+        _ => number.to_ne_bytes().to_vec(),
+    }
+}
+
+fn header(m: &mut Messages, index: u32, flags: u32, change: u32) {
+    m.raw(&[0; 4]);
+    m.raw(&index.to_ne_bytes());
+    m.raw(&flags.to_ne_bytes());
+    m.raw(&change.to_ne_bytes());
+}
+
+/// Writes the order to make a link.
+pub fn add(dev: &Dev, link: &Link) -> Order {
+    Order::new(RTM_NEWLINK, how::CREATE | how::EXCL, &[], |m| {
+        header(m, dev.index, 0, 0);
+        m.text(ifla::NAME, dev.name.as_str());
+        if let Some(parent) = link.parent.as_ref().filter(|_| link.kind != "vxlan") {
+            m.attribute(ifla::LINK, &parent.index.to_ne_bytes());
+        }
+        m.nest(ifla::LINKINFO, |m| {
+            m.attribute(ifla::KIND, link.kind.as_bytes());
+            if let Some(peer) = &link.peer {
+                m.nest(ifla::DATA, |m| {
+                    m.nest(VETH_PEER, |m| {
+                        header(m, peer.index, 0, 0);
+                        m.text(ifla::NAME, peer.name.as_str());
+                    });
+                });
+            } else if !link.data.is_empty() {
+                m.nest(ifla::DATA, |m| m.raw(link.data.bytes()));
+            } else if !link.options.is_empty() || link.kind == "vxlan" {
+                m.nest(ifla::DATA, |m| data(m, link));
+            }
+        });
+    })
+}
+
+fn data(m: &mut Messages, link: &Link) {
+    for (name, shape) in options(&link.kind).unwrap_or_default() {
+        let numbers = attribute(&link.kind, name);
+        match (shape, numbers) {
+            (Shape::Address, [v4, v6]) => {
+                if let Some(Address(address)) = link.options.address(name) {
+                    m.attribute(if address.is_ipv4() { *v4 } else { *v6 }, &bytes(address));
+                }
+            }
+            (shape, [number]) => {
+                if let Some(value) = link.options.number(name, *shape) {
+                    m.attribute(*number, &encoded(&link.kind, name, value));
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(parent) = link.parent.as_ref().filter(|_| link.kind == "vxlan") {
+        m.attribute(3, &parent.index.to_ne_bytes());
+    }
+}
+
+/// Writes the order to take a link away.
+pub fn del(dev: &Dev) -> Order {
+    Order::new(RTM_DELLINK, 0, &[libc::ENODEV], |m| header(m, dev.index, 0, 0))
+}
+
+/// Writes the order to set something of a link; none where there is nothing to be said.
+pub fn set(dev: &Dev, setting: Setting, value: &Value) -> Option<Order> {
+    let order = |flags: u32, change: u32, body: &dyn Fn(&mut Messages)| {
+        Some(Order::new(RTM_NEWLINK, 0, &[], |m| {
+            header(m, dev.index, flags, change);
+            body(m);
+        }))
+    };
+    match (setting, value) {
+        (_, Value::Unknown) => None,
+        (Setting::Address, Value::Mac(mac)) if mac.bytes().is_empty() => None,
+        (Setting::Address, Value::Mac(mac)) => order(0, 0, &|m| m.attribute(ifla::ADDRESS, mac.bytes())),
+        (Setting::Name, Value::Name(name)) => order(0, 0, &|m| m.text(ifla::NAME, name.as_str())),
+        (Setting::Mtu, Value::Number(mtu)) => order(0, 0, &|m| m.attribute(ifla::MTU, &mtu.to_ne_bytes())),
+        (Setting::TxQueueLen, Value::Number(packets)) => order(0, 0, &|m| m.attribute(ifla::TXQLEN, &packets.to_ne_bytes())),
+        (Setting::Alias, Value::Text(alias)) => order(0, 0, &|m| m.attribute(ifla::ALIAS, alias.as_bytes())),
+        (Setting::Master, Value::Link(master)) => {
+            let index = master.as_ref().map_or(0, |master| master.index);
+            order(0, 0, &|m| m.attribute(ifla::MASTER, &index.to_ne_bytes()))
+        }
+        (setting, Value::Flag(on)) => {
+            let (_, bit, contrary) = FLAGS.iter().find(|(flag, ..)| *flag == setting)?;
+            order(if on != contrary { *bit } else { 0 }, *bit, &|_| {})
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,228 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::command::{OfClass, OfQdisc, Place, Verb};
+use super::*;
+use crate::model::change::{self, Change};
+use crate::model::named::{self, Edit, apply, revert, wish};
+use crate::model::{Origin, named::Inventory};
+
+fn device() -> Device {
+    "eth0".parse().unwrap()
+}
+
+/// A device on which nothing is yet.
+fn fresh() -> Inventory {
+    Inventory::from([(change::Object::Tc(Object::Device(device())), change::State::Tc(State::Link(7)))])
+}
+
+fn qdisc(line: &str) -> (change::Object, change::State) {
+    let OfQdisc { place: Place::At(place), qdisc, .. } = OfQdisc::read(&format!("add dev eth0 {line}")).unwrap() else { panic!("{line}") };
+    (change::Object::Tc(Object::Qdisc(device(), place)), change::State::Tc(State::Qdisc(Box::new(qdisc.unwrap()))))
+}
+
+fn class(line: &str) -> (change::Object, change::State) {
+    let OfClass { class, state, .. } = OfClass::read(&format!("add dev eth0 {line} htb rate 1mbit")).unwrap();
+    (change::Object::Tc(Object::Class(device(), class)), change::State::Tc(State::Class(Box::new(state.unwrap()))))
+}
+
+fn at(number: u32) -> Origin {
+    Origin::at("x", number, 1)
+}
+
+fn told(inventory: &Inventory) -> Vec<String> {
+    inventory.iter().skip(1).map(|(object, state)| format!("{object}: {}", named::Told(state))).collect()
+}
+
+/// Does edits in one batch, and gives its changes.
+fn make(now: &mut Inventory, edits: &[Edit]) -> Vec<Change> {
+    let edits: Vec<_> = edits.iter().map(|edit| (edit.clone(), at(1))).collect();
+    let changes = wish(now, &edits).unwrap().changes;
+    apply(now, &changes);
+    changes
+}
+
+fn classful() -> Inventory {
+    let mut now = fresh();
+    let lines =
+        ["root handle 1: htb", "parent 1:10 handle 10: tbf rate 1mbit burst 5kb limit 9kb", "parent 10:1 handle 100: pfifo limit 5"];
+    let (root, leaf, inner) = (qdisc(lines[0]), qdisc(lines[1]), qdisc(lines[2]));
+    let all = [root, class("classid 1:1"), class("parent 1:1 classid 1:10"), class("classid 1:2"), leaf, inner];
+    make(&mut now, &all.map(|(object, state)| Edit::Add(object, state)));
+    now
+}
+
+#[test]
+fn what_is_in_a_root_goes_before_it_and_comes_back_after_it() {
+    let before = classful();
+    let mut now = before.clone();
+    let (root, bucket) = qdisc("root tbf rate 1mbit burst 5kb limit 9kb");
+    let changes = make(&mut now, &[Edit::Ensure(root, bucket)]);
+    let order: Vec<String> = changes.iter().map(|change| change.object.to_string()).collect();
+    assert_eq!(
+        order,
+        [
+            "qdisc of class 10:1 of eth0",
+            "qdisc of class 1:10 of eth0",
+            "class 1:10 of eth0",
+            "class 1:1 of eth0",
+            "class 1:2 of eth0",
+            "root qdisc of eth0"
+        ]
+    );
+    assert_eq!(told(&now), ["root qdisc of eth0: handle 8001: tbf rate 1Mbit burst 5Kb limit 9Kb"]);
+    let (back, drift) = revert(&now, &changes, false);
+    apply(&mut now, &back);
+    assert_eq!((now, drift), (before, Vec::new()));
+}
+
+#[test]
+fn what_somebody_else_put_in_stays() {
+    let mut now = fresh();
+    let (root, htb) = qdisc("root handle 1: htb");
+    let changes = make(&mut now, &[Edit::Add(root, htb)]);
+    let theirs = class("classid 1:5");
+    make(&mut now, &[Edit::Add(theirs.0.clone(), theirs.1)]);
+    let (back, drift) = revert(&now, &changes, false);
+    assert_eq!((back.len(), drift[0].why.as_str(), drift[0].left), (0, "somebody else put something into it, 1 in all", true));
+    let (back, _) = revert(&now, &changes, true);
+    apply(&mut now, &back);
+    assert_eq!(now, fresh());
+}
+
+#[test]
+fn handles_are_chosen_that_are_free() {
+    let mut now = classful();
+    let leaf = qdisc("parent 1:2 pfifo limit 5");
+    make(&mut now, &[Edit::Add(leaf.0, leaf.1)]);
+    let second = qdisc("parent 1:2 pfifo limit 7");
+    make(&mut now, &[Edit::Set(second.0.clone(), second.1)]);
+    assert!(told(&now).contains(&"qdisc of class 1:2 of eth0: handle 8001: pfifo limit 7".to_owned()), "{:?}", told(&now));
+    // One of another kind is another one, and beside the first for a moment.
+    let bucket = qdisc("parent 1:2 tbf rate 1mbit burst 5kb limit 9kb");
+    make(&mut now, &[Edit::Set(bucket.0, bucket.1)]);
+    assert!(told(&now).iter().any(|line| line.contains("class 1:2 of eth0: handle 8002: tbf")), "{:?}", told(&now));
+    let why = |(object, state)| Edit::Add(object, state).apply(&mut now.clone()).unwrap_err().to_string();
+    assert_eq!(why(qdisc("parent 1:9 pfifo")), "cannot set the qdisc of class 1:9 of eth0: there is no class 1:9 on eth0");
+    assert_eq!(why(qdisc("parent 7:9 pfifo")), "cannot set the qdisc of class 7:9 of eth0: there is no qdisc 7: on eth0");
+    assert_eq!(
+        why(qdisc("parent 1:1 handle 10: pfifo")),
+        "cannot set the qdisc of class 1:1 of eth0: the qdisc of class 1:10 of eth0 has the handle 10: already"
+    );
+}
+
+#[test]
+fn a_distribution_that_nobody_knows_is_not_taken_away() {
+    let mut host = fresh();
+    let (root, theirs) = qdisc("root handle 1: netem delay 100ms 10ms");
+    let (_, bucket) = qdisc("root tbf rate 1mbit burst 5kb limit 9kb");
+    make(&mut host, &[Edit::Add(root.clone(), theirs)]);
+    let edit = [(Edit::Ensure(root.clone(), bucket), at(3))];
+    let fault = wish(&host, &edit).unwrap_err();
+    assert_eq!(fault.why, "the kernel does not tell how its delay is distributed, so it could not be put back");
+    assert_eq!((fault.kind, fault.origin.unwrap().at.line), (crate::model::Kind::Refused, 3));
+    // What a run of fyke has set is known.
+    let (_, known) = qdisc("root handle 1: netem delay 100ms 10ms distribution pareto");
+    host.get_mut(&root).unwrap().recall(&known);
+    let changes = wish(&host, &edit).unwrap().changes;
+    assert!(changes[0].before.as_ref().is_some_and(|before| named::Told(before).to_string().ends_with("distribution pareto")));
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let qdiscs = vec![
+        "root handle 1: htb",
+        "root handle 1: htb default 7",
+        "root handle 2: htb",
+        "root pfifo limit 5",
+        "root tbf rate 1mbit burst 5kb limit 9kb",
+        "parent 1:1 handle 10: pfifo limit 7",
+        "parent 1:1 pfifo limit 8",
+        "parent 1:2 handle 20: tbf rate 1mbit burst 5kb limit 9kb",
+        "parent 2:1 handle 10: pfifo limit 9",
+        "parent 20:1 pfifo limit 3",
+        "ingress",
+        "clsact",
+    ];
+    let classes =
+        vec!["classid 1:1", "classid 1:2", "parent 1:1 classid 1:2", "parent 1:1 classid 1:3", "classid 2:1", "parent 2:1 classid 2:2"];
+    let any = prop_oneof![select(qdiscs).prop_map(qdisc), select(classes).prop_map(class)];
+    (any, 0..6u8).prop_map(|((object, state), verb)| match verb {
+        0 => Edit::Add(object, state),
+        1 => Edit::Set(object, state),
+        2..=3 => Edit::Ensure(object, state),
+        4 => Edit::Del(object),
+        _ => Edit::Absent(object),
+    })
+}
+
+proptest! {
+    /// Whatever is done, in batches: cut short at any change, it is put back; cut short while it is put back, it is put back again.
+    #[test]
+    fn a_history_is_put_back(before in proptest::collection::vec(edit(), 0..8), edits in proptest::collection::vec(edit(), 1..10), cut in 0.0..1.0, again in 0.0..1.0) {
+        let mut start = fresh();
+        before.iter().for_each(|edit| drop(edit.apply(&mut start)));
+        let (mut now, mut batches, mut queue): (_, Vec<Vec<Change>>, Vec<(Edit, Origin)>) = (start.clone(), Vec::new(), Vec::new());
+        let (mut wanted, mut others_go) = (now.clone(), false);
+        for edit in edits {
+            if others_go || edit.needs_a_batch(&queue, &wanted) {
+                let changes = wish(&now, &queue).unwrap().changes;
+                apply(&mut now, &changes);
+                batches.push(changes);
+                queue.clear();
+                others_go = false;
+            }
+            if let Ok(touched) = edit.apply(&mut wanted) {
+                others_go |= touched.len() > 1;
+                queue.push((edit, at(1)));
+            }
+        }
+        let last = wish(&now, &queue).unwrap().changes;
+        apply(&mut now, &last[..(last.len() as f64 * cut) as usize]);
+        batches.push(last);
+        for batch in batches.iter().rev() {
+            let (back, _) = revert(&now, batch, false);
+            apply(&mut now, &back[..(back.len() as f64 * again) as usize]);
+            let (rest, drift) = revert(&now, batch, false);
+            prop_assert!(drift.iter().all(|drift| !drift.left), "{:?} {:?}", batch, drift);
+            apply(&mut now, &rest);
+        }
+        prop_assert_eq!(told(&now), told(&start));
+    }
+
+    /// Whatever there is, what is in an object is named once, and nothing of it is in itself.
+    #[test]
+    fn contents_are_told_once(edits in proptest::collection::vec(edit(), 0..20)) {
+        let mut now = fresh();
+        edits.iter().for_each(|edit| drop(edit.apply(&mut now)));
+        for (object, _) in &now {
+            let inside: Vec<_> = named::contents(&now, object).map(|(inside, _)| inside.clone()).collect();
+            let once: std::collections::BTreeSet<_> = inside.iter().collect();
+            prop_assert!(once.len() == inside.len() && !once.contains(object), "{:?}: {:?}", object, inside);
+        }
+    }
+}
+
+#[test]
+fn commands_are_written_as_they_are_read() {
+    let written = |object: &change::Object, before: Option<&change::State>, after: Option<&change::State>| {
+        let of = |state: Option<&change::State>| if let Some(change::State::Tc(state)) = state { Some(state.clone()) } else { None };
+        let change::Object::Tc(object) = object else { panic!() };
+        command::written(object, of(before).as_ref(), of(after).as_ref()).unwrap()
+    };
+    let (root, htb) = qdisc("root handle 1: htb default 10");
+    let (_, bucket) = qdisc("root handle 2: tbf rate 1mbit burst 5kb limit 9kb");
+    assert_eq!(written(&root, None, Some(&htb)), "tc qdisc add dev eth0 root handle 1: htb r2q 10 default 0x10");
+    assert_eq!(written(&root, Some(&htb), Some(&bucket)), "tc qdisc replace dev eth0 root handle 2: tbf rate 1Mbit burst 5Kb limit 9Kb");
+    assert_eq!(written(&root, Some(&htb), None), "tc qdisc del dev eth0 root");
+    let (place, clsact) = qdisc("clsact");
+    assert_eq!(
+        (written(&place, None, Some(&clsact)), written(&place, Some(&clsact), None)),
+        ("tc qdisc add dev eth0 clsact".into(), "tc qdisc del dev eth0 clsact".into())
+    );
+    let (object, state) = class("parent 1:1 classid 1:10");
+    let line = written(&object, None, Some(&state));
+    assert_eq!(line, "tc class add dev eth0 classid 1:10 parent 1:1 htb prio 0 rate 1Mbit ceil 1Mbit burst 1600b cburst 1600b");
+    assert_eq!(OfClass::read(&line).unwrap().verb, Verb::Add);
+}

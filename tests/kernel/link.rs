@@ -1,0 +1,511 @@
+//! Links, addresses and neighbours: packets, the way back, and what others have done meanwhile.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::world::{World, in_a_world, links, tool, until};
+
+in_a_world! {
+    a_link_that_is_down_comes_back_with_all_that_it_lost
+    an_address_answers_and_is_lifted
+    a_bridge_takes_over_a_link_and_gives_it_back
+    a_veth_is_made_and_lifted_with_all_on_it
+    a_link_is_taken_away_and_made_again
+    links_that_others_use_come_back_in_order
+    a_name_is_changed_and_comes_back
+    a_neighbour_is_set_and_lifted
+    a_link_of_somebody_else_is_not_taken_for_ours
+    what_others_put_on_a_link_of_ours_stays
+    two_recipes_share_a_link
+    the_last_address_takes_its_routes_along
+    settings_are_read_as_they_are_set
+    links_are_listed_as_ip_lists_them
+    kinds_of_links_are_made
+    what_cannot_be_done_is_said
+    what_a_plan_cannot_know
+}
+
+/// Runs ip(8) as another program would.
+fn ip(line: &str) -> String {
+    tool("ip", &line.split_whitespace().collect::<Vec<_>>(), "")
+}
+
+/// Runs a recipe that must do its work, and gives the id of the run.
+#[track_caller]
+fn does(world: &World, name: &str, text: &str) {
+    let said = world.run(name, text);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+fn a_link_that_is_down_comes_back_with_all_that_it_lost(world: &World) {
+    let listener = world.listen(80);
+    ip("route add 10.0.0.0/8 via 192.0.2.2");
+    ip("route add 10.1.0.0/16 nexthop via 192.0.2.2 nexthop via 198.51.100.2");
+    ip("neigh add 192.0.2.9 lladdr 02:00:5e:10:00:09 dev eth0");
+    let before = world.state();
+    world.passes("192.0.2.2", 80);
+    does(world, "down", "link::get(\"eth0\").down();");
+    world.is_dropped("192.0.2.2", 80);
+    world.passes("198.51.100.2", 80);
+    let plain = ip("route");
+    assert!(!plain.contains("10.0.0.0/8") && plain.contains("10.1.0.0/16"), "{plain}");
+    assert!(world.fyke_well(&["status"]).out.contains("in force"));
+    world.undo();
+    world.passes("192.0.2.2", 80);
+    until("IPv6 is back", || {
+        world.connects("2001:db8::2".parse().unwrap(), "[2001:db8::1]:80".parse().unwrap(), Duration::from_millis(200))
+    });
+    assert_eq!(world.state(), before);
+    // Down and up again, what was lost is lost, and known.
+    does(world, "twice", "let eth0 = link::get(\"eth0\"); eth0.down(); eth0.up();");
+    world.passes("192.0.2.2", 80);
+    assert!(!ip("route").contains("10.0.0.0/8"));
+    world.undo();
+    assert_eq!(world.state(), before);
+    ip("route del 10.0.0.0/8");
+    ip("route del 10.1.0.0/16");
+    ip("neigh del 192.0.2.9 dev eth0");
+    drop(listener);
+}
+
+fn an_address_answers_and_is_lifted(world: &World) {
+    let before = world.state();
+    let listener = world.listen(80);
+    let (from, to): (std::net::IpAddr, SocketAddr) = ("192.0.2.2".parse().unwrap(), "192.0.2.77:80".parse().unwrap());
+    let answers = || world.connects(from, to, Duration::from_millis(250));
+    does(world, "address", "link::get(\"eth0\").addresses().add([\"192.0.2.77/24\", #{ address: \"2001:db8::77/64\", nodad: true }]);");
+    assert!(answers());
+    assert!(ip("-6 addr show dev eth0").contains("2001:db8::77/64"));
+    let again = world.run("ensure", "link::get(\"eth0\").addresses().ensure([\"192.0.2.77/24\", \"192.0.2.1/24\"]);");
+    assert!(again.code == Some(0) && again.err.contains("relies on what another recipe has set"), "{again:?}");
+    world.fyke_well(&["undo", "--recipe", "ensure"]);
+    assert!(answers());
+    world.undo();
+    assert!(!world.connects(from, to, Duration::from_millis(250)) || !ip("addr").contains("192.0.2.77"));
+    assert_eq!(world.state(), before);
+    let said = world.run("twice", "link::get(\"eth0\").addresses().add(\"192.0.2.1/24\");");
+    assert!(said.code == Some(1) && said.err.contains("it is there already"), "{said:?}");
+    let said = world.run("local", "link::get(\"eth0\").addresses().absent(link::get(\"eth0\").addresses().list().filter(|a| a.address.contains(\"fe80\"))[0].address);");
+    assert!(said.code == Some(1) && said.err.contains("the kernel has made it by itself"), "{said:?}");
+    drop(listener);
+}
+
+const BRIDGE: &str = "\
+let eth0 = link::get(\"eth0\");
+let lan = link::add(\"br0 up type bridge\");
+let addresses = eth0.addresses().list().filter(|one| !one.address.contains(\"fe80\"));
+eth0.addresses().del(addresses);
+eth0.set(#{ master: \"br0\" });
+for one in addresses { one.remove(\"dev\"); lan.addresses().add(one); }
+";
+
+fn a_bridge_takes_over_a_link_and_gives_it_back(world: &World) {
+    let before = world.state();
+    let listener = world.listen(80);
+    let said = world.fyke_well(&["plan", &world.recipe("bridge", BRIDGE)]);
+    assert!(said.out.contains("+ br0 type bridge") && said.out.contains("+ 192.0.2.1/24 dev br0"), "{said:?}");
+    assert_eq!(world.state(), before);
+    does(world, "bridge", BRIDGE);
+    world.passes("192.0.2.2", 80);
+    let after = world.state();
+    world.undo();
+    world.passes("192.0.2.2", 80);
+    assert_eq!(world.state(), before);
+    world.fyke_well(&["redo"]);
+    world.passes("192.0.2.2", 80);
+    assert_eq!(world.state(), after);
+    world.undo();
+    assert_eq!(world.state(), before);
+    drop(listener);
+}
+
+const PAIR: &str = "\
+link::add(#{ name: \"left0\", \"type\": \"veth\", peer: \"right0\", up: true, mtu: 1400 });
+link::get(\"right0\").up();
+link::get(\"left0\").addresses().add([\"203.0.113.1/24\", \"2001:db8:5::1/64\"]);
+link::routes().add([\"10.0.0.0/8 via 203.0.113.2\", \"2001:db8:6::/64 via 2001:db8:5::2 src 2001:db8:5::1\"]);
+link::rules().add(\"from 203.0.113.0/24 lookup 100\");
+link::routes(100).add(\"default via 203.0.113.2 dev left0\");
+link::get(\"left0\").neighbours().add(\"203.0.113.2 lladdr 02:00:5e:10:00:02\");
+";
+
+fn a_veth_is_made_and_lifted_with_all_on_it(world: &World) {
+    let before = world.state();
+    let planned = world.fyke_well(&["plan", "--commands", &world.recipe("pair", PAIR)]);
+    does(world, "pair", PAIR);
+    let after = world.state();
+    assert_ne!(after, before);
+    assert!(!world.fyke_well(&["status"]).out.contains("drift"));
+    world.undo();
+    assert_eq!(world.state(), before);
+    world.fyke_well(&["redo"]);
+    assert_eq!(world.state(), after);
+    world.undo();
+    assert_eq!(world.state(), before);
+    // The commands of a plan do the same, but for what is chosen at random.
+    let plain = |lines: Vec<String>| -> Vec<String> {
+        let random = |line: &String| !line.starts_with("link") && !line.contains("\"ifindex\"") && !line.starts_with("address of");
+        lines.into_iter().filter(random).collect()
+    };
+    let told = |name: &str| plain(links()).into_iter().map(|line| line.replace(name, "")).collect::<Vec<_>>();
+    does(world, "pair", PAIR);
+    let ours = told("");
+    world.undo();
+    for line in planned.out.lines().filter(|line| line.starts_with("ip ")) {
+        // DAD keeps an address of IPv6 from being a source at once, and fyke waits for it.
+        if line.contains(" src ") {
+            until("the address is usable", || !ip("-6 addr show dev left0").contains("tentative"));
+        }
+        ip(line.strip_prefix("ip ").unwrap());
+    }
+    assert_eq!(told(""), ours);
+    ip("link del left0");
+    ip("rule del from 203.0.113.0/24");
+}
+
+/// A pair of others, with much on it.
+const FOREIGN: &str = "\
+link add left0 index 77 type veth peer name right0
+link set left0 up mtu 1400 alias some-alias txqueuelen 55
+link set right0 up address 02:00:5e:10:00:01
+addr add 203.0.113.1/24 brd + dev left0
+addr add 203.0.113.9/24 dev left0
+addr add 2001:db8:5::1/64 dev left0 nodad
+route add 10.0.0.0/8 via 203.0.113.2 mtu 1300
+route add default table 100 nexthop via 203.0.113.2 weight 3 nexthop via 203.0.113.3
+route add 2001:db8:6::/64 via 2001:db8:5::2 metric 5
+neigh add 203.0.113.2 lladdr 02:00:5e:10:00:02 dev left0
+route add 172.16.0.0/12 via 192.0.2.2 src 203.0.113.9
+";
+
+fn a_link_is_taken_away_and_made_again(world: &World) {
+    tool("ip", &["-batch", "-"], FOREIGN);
+    let before = world.state();
+    for name in ["left0", "right0"] {
+        let script = format!("link::del(\"{name}\");");
+        let said = world.fyke_well(&["plan", &world.recipe("del", &script)]);
+        assert!(said.out.contains("- left0 type veth") && said.out.contains("- 10.0.0.0/8 via 203.0.113.2"), "{said:?}");
+        does(world, "del", &script);
+        assert!(!links().iter().any(|line| line.contains("left0") || line.contains("203.0.113")));
+        world.undo();
+        assert_eq!(world.state(), before);
+    }
+    // A batch later, and one in which it is used, too.
+    does(
+        world,
+        "mixed",
+        "link::get(\"left0\").set(\"mtu 1350\"); link::routes().add(\"11.0.0.0/8 via 203.0.113.2\"); commit(); link::del(\"left0\");",
+    );
+    world.undo();
+    assert_eq!(world.state(), before);
+    tool("ip", &["-batch", "-"], "link del left0\nroute del 172.16.0.0/12\n");
+    let said = world.run("gone", "link::absent(\"left0\");");
+    assert!(said.code == Some(0) && said.err.contains("nothing changed"), "{said:?}");
+}
+
+fn links_that_others_use_come_back_in_order(world: &World) {
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "link add br7 type bridge\nlink set br7 up\nlink add left0 type veth peer name right0\nlink set left0 master br7 up\naddr add 203.0.113.1/24 dev br7\nlink add link right0 name mac0 type macvlan mode bridge\nlink set mac0 up\n",
+    );
+    let before = world.state();
+    // A port loses its bridge.
+    does(world, "bridge", "link::del(\"br7\");");
+    assert!(!ip("link show left0").contains("master"));
+    world.undo();
+    assert_eq!(world.state(), before);
+    // What stands on a link goes with it, and so does the other end.
+    does(world, "pair", "link::del(\"left0\");");
+    assert!(!ip("link").contains("mac0"));
+    world.undo();
+    assert_eq!(world.state(), before);
+    ip("link del left0");
+    ip("link del br7");
+}
+
+fn a_name_is_changed_and_comes_back(world: &World) {
+    let before = world.state();
+    let listener = world.listen(80);
+    does(
+        world,
+        "name",
+        "let link = link::get(\"eth0\"); link.set(\"name lan0 mtu 1400\"); link.addresses().add(\"192.0.2.77/24\"); print(link.name);",
+    );
+    assert!(ip("link show lan0").contains("mtu 1400") && ip("addr show lan0").contains("192.0.2.77"));
+    world.passes("192.0.2.2", 80);
+    let said = world.run("taken", "link::get(\"lan0\").set(\"name eth1\");");
+    assert!(said.code == Some(1) && said.err.contains("there is one of this name already"), "{said:?}");
+    world.undo();
+    assert_eq!(world.state(), before);
+    // Somebody else gives it another name: it is the same link all the same.
+    does(world, "mtu", "link::get(\"eth0\").set(\"mtu 1400\");");
+    ip("link set eth0 name wan0");
+    world.undo();
+    assert!(ip("link show wan0").contains("mtu 1500"));
+    ip("link set wan0 name eth0");
+    drop(listener);
+}
+
+fn a_neighbour_is_set_and_lifted(world: &World) {
+    let listener = world.listen(80);
+    world.passes("192.0.2.2", 80);
+    let before = world.state();
+    does(world, "neighbour", "link::get(\"eth0\").neighbours().ensure(\"192.0.2.2 lladdr 02:00:5e:10:00:66\");");
+    world.is_dropped("192.0.2.2", 80);
+    let said = world.fyke_well(&["eval", "link::neighbours().find(\"192.0.2.2\").lladdr"]);
+    assert_eq!(said.out, "02:00:5e:10:00:66\n");
+    world.undo();
+    assert_eq!(world.state(), before);
+    world.passes("192.0.2.2", 80);
+    let said = world.run("learned", "link::neighbours().del(\"192.0.2.2\");");
+    assert!(said.code == Some(1) && said.err.contains("the kernel has made it by itself"), "{said:?}");
+    drop(listener);
+}
+
+fn a_link_of_somebody_else_is_not_taken_for_ours(world: &World) {
+    let before = world.state();
+    does(world, "pair", "link::add(\"left0 type veth peer name right0\"); link::get(\"left0\").addresses().add(\"203.0.113.1/24\");");
+    ip("link del left0");
+    ip("link add left0 type veth peer name right0");
+    ip("addr add 203.0.113.1/24 dev left0");
+    let theirs = links();
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(0) && said.out.contains("drift: link left0: somebody took it away"), "{said:?}");
+    assert_eq!(links(), theirs);
+    ip("link del left0");
+    // Settings and addresses of a link that was made anew are not ours either.
+    ip("link add left0 type veth peer name right0");
+    does(world, "set", "let link = link::get(\"left0\"); link.set(\"mtu 1400\"); link.addresses().ensure(\"203.0.113.1/24\");");
+    ip("link del left0");
+    tool("ip", &["-batch", "-"], "link add left0 type veth peer name right0\nlink set left0 mtu 1400\naddr add 203.0.113.1/24 dev left0\n");
+    let theirs = links();
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(0) && said.out.contains("it is gone, with what it belonged to"), "{said:?}");
+    assert_eq!(links(), theirs);
+    ip("link del left0");
+    // A link that we took away, and somebody made anew under its name, is left to them.
+    ip("link add left0 type veth peer name right0");
+    does(world, "del", "link::del(\"left0\");");
+    ip("link add left0 type veth peer name right0");
+    let theirs = links();
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(3) && said.err.contains("left0"), "{said:?}");
+    assert_eq!(links(), theirs);
+    ip("link del left0");
+    world.fyke_well(&["undo", "last"]);
+    ip("link del left0");
+    assert_eq!(world.state(), before);
+}
+
+fn what_others_put_on_a_link_of_ours_stays(world: &World) {
+    does(world, "pair", "link::add(\"left0 up type veth peer name right0\");");
+    ip("addr add 203.0.113.1/24 dev left0");
+    ip("link set left0 mtu 1400");
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(3) && said.out.contains("somebody else put an element into it"), "{said:?}");
+    assert!(ip("addr show left0").contains("203.0.113.1/24"));
+    // What it is set to is no reason to let it stay.
+    ip("addr del 203.0.113.1/24 dev left0");
+    world.fyke_well(&["undo", "last"]);
+    assert!(!ip("link").contains("left0"));
+    let said = world.run("stand", "link::add(\"br0 type bridge\");");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    does(world, "later", "link::get(\"br0\").addresses().add(\"203.0.113.1/24\");");
+    let said = world.fyke(&["undo", "--recipe", "stand"]);
+    assert!(said.code == Some(1) && said.err.contains("came later and builds on it"), "{said:?}");
+    world.fyke_well(&["undo", "--all"]);
+}
+
+fn two_recipes_share_a_link(world: &World) {
+    let before = world.state();
+    let script = "link::ensure(\"left0 up type veth peer name right0\").addresses().ensure(\"203.0.113.1/24\");";
+    world.fyke_well(&["run", &world.recipe("first", script)]);
+    let said = world.fyke_well(&["run", &world.recipe("second", script)]);
+    assert!(said.err.contains("relies on what another recipe has set"), "{said:?}");
+    let said = world.fyke_well(&["undo", "--recipe", "first"]);
+    assert!(said.out.contains("= the link left0 stays: run "), "{said:?}");
+    assert!(ip("addr show left0").contains("203.0.113.1/24") && ip("link show left0").contains(",UP"));
+    world.fyke_well(&["undo", "--recipe", "second"]);
+    assert_eq!(world.state(), before);
+    let said = world.run("other", "link::ensure(\"eth0 type bridge\");");
+    assert!(said.code == Some(1) && said.err.contains("it is there, and is another one: veth"), "{said:?}");
+}
+
+fn the_last_address_takes_its_routes_along(world: &World) {
+    tool(
+        "ip",
+        &["-batch", "-"],
+        "addr add 203.0.113.1/24 dev eth1\naddr add 203.0.113.2/24 dev eth1\nroute add 10.0.0.0/8 via 198.51.100.2\nroute add 10.1.0.0/16 via 192.0.2.2 src 203.0.113.2\nroute add 2001:db8:9::/64 via 2001:db8:1::2 src 2001:db8:1::1\n",
+    );
+    let before = world.state();
+    // The second address of a network goes with the first.
+    does(world, "primary", "link::get(\"eth1\").addresses().del(\"203.0.113.1\");");
+    assert!(!ip("addr").contains("203.0.113.2") && !ip("route").contains("10.1.0.0/16") && ip("route").contains("10.0.0.0/8"));
+    world.undo();
+    assert_eq!(world.state(), before);
+    does(world, "all", "let all = link::get(\"eth1\").addresses(); all.absent([\"203.0.113.1/24\", \"198.51.100.1\", \"2001:db8:1::1\"]);");
+    assert!(!ip("route").contains("10.0.0.0/8") && !ip("-6 route").contains("src 2001:db8:1::1"));
+    world.undo();
+    assert_eq!(world.state(), before);
+    // Where the kernel lets the second one take its place, it stays.
+    std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "1").unwrap();
+    does(world, "promote", "link::get(\"eth1\").addresses().del(\"203.0.113.1\");");
+    assert!(ip("addr").contains("203.0.113.2"));
+    world.undo();
+    assert!(ip("addr").contains("203.0.113.1/24") && ip("addr").contains("203.0.113.2/24"));
+    std::fs::write("/proc/sys/net/ipv4/conf/eth1/promote_secondaries", "0").unwrap();
+    tool("ip", &["-batch", "-"], "route del 10.0.0.0/8\nroute del 10.1.0.0/16\nroute del 2001:db8:9::/64\naddr del 203.0.113.1/24 dev eth1\naddr del 203.0.113.2/24 dev eth1\n");
+}
+
+fn settings_are_read_as_they_are_set(world: &World) {
+    let before = world.state();
+    let script = "let link = link::get(\"eth1\");
+        link.set(\"mtu 1400 txqueuelen 77 alias test-alias address 02:00:5e:10:00:01 promisc on allmulticast on multicast off arp off\");
+        let map = link.to_map();
+        print([map.mtu, map.txqueuelen, map.alias, map.address, map.promisc, map.allmulticast, map.multicast, map.arp]);";
+    let wanted = "[1400, 77, \"test-alias\", \"02:00:5e:10:00:01\", true, true, false, false]";
+    let planned = world.fyke_well(&["plan", &world.recipe("set", script)]);
+    assert!(planned.out.contains("eth1 mtu 1500 becomes mtu 1400"), "{planned:?}");
+    let said = world.run("set", script);
+    assert!(said.code == Some(0) && said.out.contains(wanted), "{said:?}");
+    let said = world.fyke_well(&["eval", "let map = link::get(\"eth1\").to_map(); [map.mtu, map.txqueuelen, map.alias, map.address, map.promisc, map.allmulticast, map.multicast, map.arp].to_string()"]);
+    assert_eq!(said.out.trim(), wanted);
+    let again = world.run("again", "link::get(\"eth1\").set(\"mtu 1400\");");
+    assert!(again.code == Some(0) && again.err.contains("relies on"), "{again:?}");
+    world.fyke_well(&["undo", "--recipe", "again"]);
+    world.undo();
+    assert_eq!(world.state(), before);
+    let said = world.run("small", "link::get(\"eth1\").set(\"mtu 10\");");
+    assert!(
+        said.code == Some(1) && said.err.contains("cannot set the mtu of the link eth1 to 10") && said.err.contains("less than"),
+        "{said:?}"
+    );
+    // IPv6 leaves a link that has no room for it, and comes back.
+    does(world, "room", "link::get(\"eth1\").set(\"mtu 1000\");");
+    assert!(!ip("-6 addr show eth1").contains("2001:db8:1::1"));
+    world.undo();
+    until("IPv6 is back", || ip("-6 addr show eth1").contains("2001:db8:1::1"));
+    assert_eq!(world.state(), before);
+}
+
+fn links_are_listed_as_ip_lists_them(world: &World) {
+    tool("ip", &["-batch", "-"], FOREIGN);
+    tool("ip", &["-batch", "-"], "link add br7 type bridge\nlink set eth1 master br7\nlink add link right0 name mac0 type macvlan mode private\n");
+    let said = world.fyke_well(&["--json", "eval", "link::list()"]);
+    let ours: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let ours = ours.get("value").unwrap_or(&ours).as_array().unwrap().clone();
+    let theirs: Vec<serde_json::Value> = serde_json::from_str(&ip("-j -d link")).unwrap();
+    assert_eq!(ours.len(), theirs.len());
+    for link in theirs {
+        let mine = ours.iter().find(|mine| mine["name"] == link["ifname"]).unwrap();
+        let pairs = [
+            ("index", "ifindex"),
+            ("mtu", "mtu"),
+            ("address", "address"),
+            ("master", "master"),
+            ("txqueuelen", "txqlen"),
+            ("alias", "ifalias"),
+        ];
+        for (key, name) in pairs {
+            let (mine, theirs) = (mine.get(key).unwrap_or(&serde_json::Value::Null), link.get(name).unwrap_or(&serde_json::Value::Null));
+            assert!(mine == theirs || name == "txqlen" && theirs.is_null(), "{key} of {link}: {mine}");
+        }
+        let kind = &link["linkinfo"]["info_kind"];
+        assert_eq!(mine.get("type").unwrap_or(&serde_json::Value::Null), kind, "{link}");
+        let is_up = link["flags"].as_array().unwrap().iter().any(|flag| flag == "UP");
+        assert_eq!(mine["up"], is_up, "{link}");
+        match kind.as_str() {
+            Some("veth") if link.get("link").is_some() => assert_eq!(mine["peer"], link["link"], "{link}"),
+            Some("macvlan") => assert_eq!((&mine["mode"], &mine["link"]), (&link["linkinfo"]["info_data"]["mode"], &link["link"])),
+            _ => {}
+        }
+    }
+    let said = world.fyke_well(&["--json", "eval", "link::get(\"left0\").addresses().list()"]);
+    for address in ["203.0.113.1/24", "203.0.113.9/24", "2001:db8:5::1/64", "203.0.113.255"] {
+        assert!(said.out.contains(&format!("\"{address}\"")), "{said:?}");
+    }
+    tool("ip", &["-batch", "-"], "link del mac0\nlink del br7\nlink del left0\nroute del 172.16.0.0/12\n");
+}
+
+/// Makes one of each kind that the kernel of this machine has; the others are for the kernel of the virtual machine.
+fn kinds_of_links_are_made(world: &World) {
+    let before = world.state();
+    let kinds = [
+        ("br7 type bridge stp_state 1 priority 4096 ageing_time 1000", "bridge"),
+        ("link eth1 name mac0 type macvlan mode private", "macvlan"),
+        ("vx0 type vxlan id 77 remote 192.0.2.2 local 192.0.2.1 dstport 4789 nolearning dev eth0 ttl 8", "vxlan"),
+        ("vx6 type vxlan id 78 remote 2001:db8::2 dstport 4790", "vxlan"),
+        ("left0 type veth peer name right0", "veth"),
+        ("ifb7 type ifb", "ifb"),
+        ("tun7 type tun", "tun"),
+        ("tap7 type tap user 7", "tap"),
+        ("dum0 type dummy", "dummy"),
+        ("link eth1 name eth1.7 type vlan id 7", "vlan"),
+        ("link eth1 name ipv0 type ipvlan mode l3", "ipvlan"),
+        ("wg0 type wireguard", "wireguard"),
+    ];
+    for (words, kind) in kinds {
+        let said = world.run(kind, &format!("let made = link::add(\"{words}\"); commit(); print(made.to_map());"));
+        if said.code == Some(7) {
+            println!("skipped: no {kind} in this kernel: {}", said.err.lines().next().unwrap());
+            continue;
+        }
+        assert_eq!(said.code, Some(0), "{words}: {said:?}");
+        let options: Vec<&str> = words.split(" type ").nth(1).unwrap().split(' ').skip(1).collect();
+        for pair in options
+            .chunks(2)
+            .filter(|pair| pair.len() == 2 && !["peer", "nolearning", "dev"].contains(&pair[0]) && pair[0].parse::<u32>().is_err())
+        {
+            let (plain, quoted) = (format!("\"{}\": {}", pair[0], pair[1]), format!("\"{}\": \"{}\"", pair[0], pair[1]));
+            let flag = format!("\"{}\": true", pair[0]);
+            assert!(
+                [plain, quoted, flag].iter().any(|shown| said.out.contains(shown)) || words.contains("nolearning"),
+                "{words}: {pair:?}: {said:?}"
+            );
+        }
+        let after = links();
+        let again = world.run(&format!("{kind}-again"), &format!("link::ensure(\"{words}\");"));
+        assert!(again.code == Some(0), "{words}: {again:?}");
+        // Taken away and made again, it is what it was.
+        let name = words.split(' ').find(|word| word.ends_with(['0', '6', '7']) && *word != "eth0").unwrap();
+        does(world, "del", &format!("link::del(\"{name}\");"));
+        world.undo();
+        assert_eq!(links(), after, "{words}");
+        world.fyke_well(&["undo", "--all"]);
+        assert_eq!(world.state(), before, "{words}");
+    }
+}
+
+fn what_cannot_be_done_is_said(world: &World) {
+    let cases = [
+        ("link::get(\"eth9\");", "there is no such link"),
+        ("link::get(\"eht0\");", "did you mean `eth0`?"),
+        ("link::add(\"eth0 type bridge\");", "there is one of this name already"),
+        ("link::add(\"x type veth\");", "both ends need a name"),
+        ("link::add(\"x type veth peer name eth1\");", "there is one of this name already"),
+        ("link::add(\"x type vlan id 7\");", "a vlan stands on a link"),
+        ("link::add(\"link eth0 name x type vlan id 4096\");", "id takes a number from 0 to 4095"),
+        ("link::add(\"x type bridge stp 1\");", "a bridge has no option \"stp\""),
+        ("link::del(\"lo\");", "it is a piece of hardware, or the loopback"),
+        ("link::del(\"eth0\");", "its other end is in another namespace"),
+        ("link::get(\"eth0\").set(\"\");", "nothing is set"),
+        ("link::get(\"eth0\").set(\"mtu 1 mtu 2\");", "stands there twice"),
+        ("link::get(\"eth0\").addresses().add(\"192.0.2.300/24\");", "neither four decimal numbers nor an IPv6 address"),
+        ("link::get(\"eth0\").addresses().del(\"192.0.2.99\");", "nothing there is meant by it"),
+        ("link::get(\"eth0\").addresses().ensure(\"192.0.2.1/24 brd +\");", "it is there, and is another one"),
+    ];
+    for (script, why) in cases {
+        let said = world.run("wrong", script);
+        assert!(
+            [Some(1), Some(2)].contains(&said.code) && said.err.contains(why) && said.err.contains("wrong.rhai:1:"),
+            "{script}: {said:?}"
+        );
+    }
+}
+
+fn what_a_plan_cannot_know(world: &World) {
+    let said =
+        world.fyke(&["plan", &world.recipe("unknown", "let one = link::add(\"br7 type bridge\");\nprint(one.mtu);\nlink::del(\"br7\");")]);
+    assert!(said.code == Some(0) && said.out.contains("+ br7 type bridge") && format!("{said:?}").contains("unknown.rhai:2:"), "{said:?}");
+}
