@@ -141,7 +141,6 @@ impl Here {
     }
 }
 
-
 fn parameter(change: &Change) -> Option<(&Key, &Value)> {
     match (&change.object, &change.after) {
         (Object::Sysctl(key), Some(State::Value(value))) => Some((key, value)),

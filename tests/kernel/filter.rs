@@ -63,9 +63,14 @@ fn a_program_drops_packets(world: &World) {
     let before = world.state();
     let listener = world.listen(80);
     // It drops IPv4 packets, but no ARP: the protocol is that of the filter.
-    let text = "tc::qdisc(\"add dev eth0 clsact\"); tc::filter(\"add dev eth0 ingress protocol ip bpf bytecode '1,6 0 0 2' direct-action\");";
+    let text =
+        "tc::qdisc(\"add dev eth0 clsact\"); tc::filter(\"add dev eth0 ingress protocol ip bpf bytecode '1,6 0 0 2' direct-action\");";
     let said = world.run("program", text);
-    assert!(said.code == Some(0) && shows(&["pref 49152 bpf chain 0 handle 0x1", "direct-action", "bytecode '1,6 0 0 2'"]), "{said:?} {:?}", queues());
+    assert!(
+        said.code == Some(0) && shows(&["pref 49152 bpf chain 0 handle 0x1", "direct-action", "bytecode '1,6 0 0 2'"]),
+        "{said:?} {:?}",
+        queues()
+    );
     world.is_dropped("192.0.2.2", 80);
     let said = world.fyke_well(&["status"]);
     assert!(!said.out.contains("drift"), "{said:?}");
@@ -217,7 +222,11 @@ tc::filter([\"add dev eth0 ingress protocol ip pref 1 u32 match ip src 10.0.0.1 
     tc("filter del dev eth0 ingress pref 1");
     tc("filter replace dev eth0 ingress protocol ip pref 2 handle 801::800 u32 match ip src 10.0.0.2 action mirred egress mirror dev eth1");
     let said = world.fyke_well(&["status"]);
-    assert!(said.out.contains("somebody took it away") && said.out.contains("somebody set it to u32 match ip src 10.0.0.2/32 action mirred egress mirror dev eth1"), "{said:?}");
+    assert!(
+        said.out.contains("somebody took it away")
+            && said.out.contains("somebody set it to u32 match ip src 10.0.0.2/32 action mirred egress mirror dev eth1"),
+        "{said:?}"
+    );
     let said = world.fyke(&["undo", "last"]);
     assert!(said.code == Some(3) && said.out.contains("which somebody changed, is in it"), "{said:?}");
     assert!(shows(&["Egress Mirror to device eth1"]), "{:?}", queues());
@@ -297,10 +306,14 @@ tc::filter([\"add dev eth0 ingress protocol ip pref 1 u32 match ip src 10.0.0.1 
     let said = world.run("shared", text);
     assert_eq!(said.code, Some(0), "{said:?}");
     let shown = tc("actions list action mirred");
-    assert!(shown.contains("index 7 ref 3 bind 2") && shown.contains("Egress Mirror to device eth0") && shown.contains("index 1 ref 1 bind 0"), "{shown}");
+    assert!(
+        shown.contains("index 7 ref 3 bind 2") && shown.contains("Egress Mirror to device eth0") && shown.contains("index 1 ref 1 bind 0"),
+        "{shown}"
+    );
     let said = world.fyke_well(&["status"]);
     assert!(!said.out.contains("drift"), "{said:?}");
-    let said = world.run("change", "tc::actions(\"replace action mirred egress mirror dev eth1 index 7\"); print(tc::list_actions(\"mirred\"));");
+    let said =
+        world.run("change", "tc::actions(\"replace action mirred egress mirror dev eth1 index 7\"); print(tc::list_actions(\"mirred\"));");
     assert!(said.code == Some(0) && shows(&["pref 1 ", "Egress Mirror to device eth1"]), "{said:?}");
     world.undo();
     assert!(shows(&["pref 1 ", "Egress Redirect to device eth1"]));
@@ -315,7 +328,10 @@ fn a_plan_says_which_filters_there_would_be(world: &World) {
     let before = world.state();
     let said = world.fyke_well(&["plan", &world.recipe("stray", STRAY)]);
     let wanted = "filter :: 800 at ingress, priority 7 of eth0".replace(":: 800", "::800");
-    assert!(said.out.contains(&wanted) && said.out.contains("u32 match ip src 192.0.2.2/32 action mirred egress redirect dev eth1"), "{said:?}");
+    assert!(
+        said.out.contains(&wanted) && said.out.contains("u32 match ip src 192.0.2.2/32 action mirred egress redirect dev eth1"),
+        "{said:?}"
+    );
     let said = world.fyke_well(&["plan", "--commands", &world.recipe("stray", STRAY)]);
     let line = "tc filter add dev eth0 ingress protocol ip pref 7 handle ::800 u32 match ip src 192.0.2.2/32 action mirred egress redirect dev eth1";
     assert!(said.out.contains(line), "{said:?}");
@@ -332,7 +348,8 @@ fn a_plan_says_which_filters_there_would_be(world: &World) {
 }
 
 fn what_the_kernel_lacks_is_said(world: &World) {
-    let probe = std::process::Command::new("tc").args(["filter", "add", "dev", "eth0", "ingress", "matchall", "action", "pass"]).output().unwrap();
+    let probe =
+        std::process::Command::new("tc").args(["filter", "add", "dev", "eth0", "ingress", "matchall", "action", "pass"]).output().unwrap();
     let lacks = String::from_utf8_lossy(&probe.stderr).contains("not found");
     if !lacks {
         println!("skipped: this kernel has matchall, or says something else: {probe:?}");

@@ -9,10 +9,10 @@ use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use crate::kernel::errno;
 use crate::kernel::named::Refusal;
-use crate::kernel::netlink::{Socket, Stopped};
 use crate::kernel::netlink::message::Messages;
 use crate::kernel::netlink::tc::filter::{self as wire, Listed};
 use crate::kernel::netlink::tc::{Deed, Head, Noun, Order};
+use crate::kernel::netlink::{Socket, Stopped};
 use crate::model::named::Inventory;
 use crate::model::tc::action::{self, Action, Links};
 use crate::model::tc::filter::{Filter, Key, is_table};
@@ -155,7 +155,8 @@ pub(super) fn is_priority(order: &Order) -> bool {
 
 /// Tells whether a change takes away what filters that are gone may still hold on to: a table, or an action that was shared.
 pub(super) fn is_let_go_later(change: &Change) -> bool {
-    let is_one = matches!(&change.object, model::Object::Action(_)) || matches!(&change.object, model::Object::Tc(Object::Filter(_, key)) if !key.looks);
+    let is_one = matches!(&change.object, model::Object::Action(_))
+        || matches!(&change.object, model::Object::Tc(Object::Filter(_, key)) if !key.looks);
     is_one && change.after.is_none()
 }
 

@@ -175,11 +175,13 @@ impl Live {
         while let Some(order) = rest.first() {
             let count = if waits(order) { 1 } else { rest.iter().take_while(|order| !waits(order)).count() };
             let (part, behind) = rest.split_at(count);
-            let sent = filter::patiently(waits(order), || socket.order(part.len(), |messages, number, sequence| {
-                if let Some((_, order)) = part.get(number) {
-                    order.write(messages, sequence);
-                }
-            }));
+            let sent = filter::patiently(waits(order), || {
+                socket.order(part.len(), |messages, number, sequence| {
+                    if let Some((_, order)) = part.get(number) {
+                        order.write(messages, sequence);
+                    }
+                })
+            });
             let at = |order: usize| part.get(order).map_or(0, |(at, _)| *at);
             match sent {
                 Ok(None) => rest = behind,

@@ -35,8 +35,11 @@ fn of_filter(change: &Change, refused: &Refused) -> Option<Fault> {
         Some(model::State::Tc(State::Filter(filter))) => Some(filter.kind.clone()),
         _ => None,
     };
-    let kind = filter(&change.after).or_else(|| filter(&change.before)).or_else(|| super::filter::of_action(change).map(|action| action.kind.clone()))?;
-    let tried = if change.after.is_some() { format!("set the {} ({kind})", change.object) } else { format!("take away the {}", change.object) };
+    let kind = filter(&change.after)
+        .or_else(|| filter(&change.before))
+        .or_else(|| super::filter::of_action(change).map(|action| action.kind.clone()))?;
+    let tried =
+        if change.after.is_some() { format!("set the {} ({kind})", change.object) } else { format!("take away the {}", change.object) };
     // tcf_proto_lookup_ops() of net/sched/cls_api.c, tc_action_load_ops() of act_api.c.
     let lacks = |words: &str| refused.words.as_ref().is_some_and(|said| said.contains(words));
     let what = match () {

@@ -202,7 +202,6 @@ fn bits(word: &str, most: u8) -> Option<u8> {
     (mask.leading_ones() + mask.trailing_zeros().min(32) >= 32 && most == 32).then(|| mask.leading_ones() as u8)
 }
 
-
 /// Reads a number without a sign in a base, as strtoul(3) does.
 pub fn number(text: &str, base: u32) -> Option<u64> {
     let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));

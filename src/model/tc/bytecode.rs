@@ -56,7 +56,8 @@ mod tests {
         let text = "bytecode '4,40 0 0 12,21 0 1 2048,6 0 0 262144,6 0 0 0'";
         let code = read(&mut Argv::read(text).unwrap()).unwrap();
         assert_eq!((code.len(), shown(&code)), (32, text.to_owned()));
-        for odd in ["bytecode '2,6 0 0 0'", "bytecode '0,'", "bytecode '1,6 0 0'", "bytecode '1,6 0 256 0'", "bytecode x", "bytecode", "x"] {
+        for odd in ["bytecode '2,6 0 0 0'", "bytecode '0,'", "bytecode '1,6 0 0'", "bytecode '1,6 0 256 0'", "bytecode x", "bytecode", "x"]
+        {
             assert!(read(&mut Argv::read(odd).unwrap()).is_err(), "{odd}");
         }
         assert_eq!(read(&mut Argv::read("object-file x").unwrap()).unwrap_err().kind, Kind::Unsupported);

@@ -43,7 +43,9 @@ impl FromStr for Command {
                     return Err(argv.refuse(format!("{:?} stands behind the actions", argv.peek().unwrap_or_default())));
                 }
                 if list.iter().any(|action| action.goes_to_chain()) {
-                    return Err(argv.refuse("an action of its own goes to no chain: only a filter has one").hint("use pass, drop, pipe, jump"));
+                    return Err(argv
+                        .refuse("an action of its own goes to no chain: only a filter has one")
+                        .hint("use pass, drop, pipe, jump"));
                 }
                 Ok(Self::Set(verb, list))
             }
@@ -84,7 +86,8 @@ impl Command {
 
     /// Gives the edits that do what is asked for. A number that nobody chooses is the first that is free, as the kernel would choose it.
     pub fn edits(&self, inventory: &Inventory) -> Vec<Edit> {
-        let mut taken: BTreeSet<Key> = inventory.keys().filter_map(|object| if let Object::Action(key) = object { Some(key.clone()) } else { None }).collect();
+        let mut taken: BTreeSet<Key> =
+            inventory.keys().filter_map(|object| if let Object::Action(key) = object { Some(key.clone()) } else { None }).collect();
         match self {
             Self::Set(verb, list) => list.iter().map(|action| set(*verb, action, &mut taken)).collect(),
             Self::Delete(keys) => keys.iter().map(|key| Edit::Del(Object::Action(key.clone()))).collect(),

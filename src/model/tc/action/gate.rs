@@ -166,7 +166,13 @@ pub(super) fn show(options: &Attributes) -> String {
         let one = Attributes::read(bytes);
         let signed = |kind| one.u32(kind).map_or(-1, u32::cast_signed);
         let state = if one.has(entry::OPEN) { "open" } else { "close" };
-        let _ = write!(line, " sched-entry {state} {}ns {} {}", one.u32(entry::INTERVAL).unwrap_or(0), signed(entry::IPV), signed(entry::OCTETS));
+        let _ = write!(
+            line,
+            " sched-entry {state} {}ns {} {}",
+            one.u32(entry::INTERVAL).unwrap_or(0),
+            signed(entry::IPV),
+            signed(entry::OCTETS)
+        );
     }
     line + &format!(" {}", Verdict(generic.verdict))
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::Verdict;
 use super::generic::{self, Generic, word};
 use super::packet::{mac, mac_shown};
-use super::Verdict;
 use crate::model::Fault;
 use crate::model::tc::argv::Argv;
 use crate::model::tc::attribute::Attributes;
@@ -54,7 +54,11 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
     }
     if mode == Some(ENCODE) {
         // What is used as zero is as the kernel has it.
-        let meta: Attributes = meta.iter().filter(|(_, value)| value.is_empty() || value.iter().any(|byte| *byte != 0)).map(|(kind, value)| (kind, value.to_vec())).collect();
+        let meta: Attributes = meta
+            .iter()
+            .filter(|(_, value)| value.is_empty() || value.iter().any(|byte| *byte != 0))
+            .map(|(kind, value)| (kind, value.to_vec()))
+            .collect();
         options.put_nest(META, &meta);
     }
     options.put(PARAMETERS, Generic { index, verdict }.bytes(&mode.unwrap_or(0).to_le_bytes()));

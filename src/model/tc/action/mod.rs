@@ -12,10 +12,10 @@ mod kinds;
 mod packet;
 mod pedit;
 pub mod police;
-mod tunnel;
-mod verdict;
 #[cfg(test)]
 mod tests;
+mod tunnel;
+mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use super::attribute::{Attributes, hex, unhex};
 use crate::model::Fault;
 
 pub use command::{Command, written};
-pub use kinds::Grammar;
 pub(in crate::model::tc) use ct::{address, labels, labels_shown, masked};
+pub use kinds::Grammar;
 pub(in crate::model::tc) use packet::{as_mac, mac_shown};
 pub(in crate::model::tc) use tunnel::{decimal_or_hex, erspan, geneve, nested, options_shown};
 pub use verdict::Verdict;
@@ -200,7 +200,11 @@ impl Action {
             }
             let mut action = Self::one(argv)?;
             // tc(8) leaves the cookie of an action to those behind it that have none.
-            if action.cookie.is_empty() { action.cookie.clone_from(&cookie) } else { cookie.clone_from(&action.cookie) }
+            if action.cookie.is_empty() {
+                action.cookie.clone_from(&cookie)
+            } else {
+                cookie.clone_from(&action.cookie)
+            }
             list.push(action);
             expected = false;
         }

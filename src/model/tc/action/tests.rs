@@ -62,7 +62,13 @@ fn a_number_that_nobody_chose_does_not_count() {
     // What the kernel adds.
     assert!(one("vlan push id 5").agrees(&one("vlan push id 5 protocol 802.1Q priority 0")));
     assert!(one("police rate 1mbit burst 10k").agrees(&one("police rate 1mbit burst 10k mtu 2040")));
-    let odd = |byte: u8| Action { kind: "quux".into(), options: [(1, vec![byte])].into_iter().collect(), cookie: String::new(), flags: 0, hw_stats: None };
+    let odd = |byte: u8| Action {
+        kind: "quux".into(),
+        options: [(1, vec![byte])].into_iter().collect(),
+        cookie: String::new(),
+        flags: 0,
+        hw_stats: None,
+    };
     assert!(odd(1).agrees(&odd(2)) && !odd(1).agrees(&one("drop")));
 }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::Verdict;
 use super::ct::address;
 use super::generic::{self, Generic, word};
-use super::Verdict;
 use crate::model::Fault;
 use crate::model::tc::argv::{self, Argv};
 use crate::model::tc::attribute::{Attributes, hex, unhex};

@@ -87,7 +87,9 @@ impl FromStr for Command {
         let (place, handle, kind) = place(&mut argv, verb)?;
         match kind {
             None if handle.is_some() => Err(argv.refuse("a kind of filter is missing: what a handle means, its kind says")),
-            None if verb != Verb::Delete => Err(argv.refuse("a kind of filter is missing").hint(kinds::names().collect::<Vec<_>>().join(", "))),
+            None if verb != Verb::Delete => {
+                Err(argv.refuse("a kind of filter is missing").hint(kinds::names().collect::<Vec<_>>().join(", ")))
+            }
             None => Ok(Self { verb, place, handle: 0, filter: None }),
             Some(kind) => {
                 let (handle, filter) = read(&mut argv, &kind, &place, handle)?;
@@ -183,7 +185,9 @@ fn read(argv: &mut Argv, kind: &str, place: &Place, handle: Option<String>) -> R
     let known = || kinds::names().collect::<Vec<_>>();
     let Some(grammar) = kinds::find(kind) else {
         let hint = crate::model::near::did_you_mean(kind, known().into_iter());
-        return Err(argv.odd("no kind of filter that fyke can read").hint(hint.unwrap_or_else(|| format!("one of {}", known().join(", ")))));
+        return Err(argv
+            .odd("no kind of filter that fyke can read")
+            .hint(hint.unwrap_or_else(|| format!("one of {}", known().join(", ")))));
     };
     let mut draft = Draft {
         kind_has_words: !argv.is_end(),

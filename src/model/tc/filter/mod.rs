@@ -162,7 +162,8 @@ impl Filter {
             options.sort();
             options
         };
-        let actions = self.actions.len() == other.actions.len() && self.actions.iter().zip(&other.actions).all(|(one, other)| one.agrees(other));
+        let actions =
+            self.actions.len() == other.actions.len() && self.actions.iter().zip(&other.actions).all(|(one, other)| one.agrees(other));
         self.kind == other.kind && of(self) == of(other) && actions
     }
 

@@ -26,7 +26,8 @@ impl Command {
         let parent = self.parent(&there)?;
         if self.verb == Verb::Delete {
             let found: Vec<Edit> = self.meant(&there, parent).map(Edit::Del).collect();
-            let missing = || Fault::new(Kind::NotFound, format!("take away filters of {} at {parent}", self.place.device), "there are none such");
+            let missing =
+                || Fault::new(Kind::NotFound, format!("take away filters of {} at {parent}", self.place.device), "there are none such");
             return if found.is_empty() { Err(missing().hint("`absent_filter` does not mind")) } else { Ok(found) };
         }
         let Some(filter) = &self.filter else { return Ok(Vec::new()) };
@@ -48,7 +49,8 @@ impl Command {
             Some(parent) if parent != Handle::NONE && parent != Handle::ROOT => Ok(parent),
             _ => there.root().filter(|handle| *handle != Handle::NONE).ok_or_else(|| {
                 let why = "its root qdisc is the kernel's own, and asks no filters";
-                Fault::new(Kind::NotFound, format!("put a filter on {device}"), why).hint("give it one with classes first, or say `ingress`")
+                Fault::new(Kind::NotFound, format!("put a filter on {device}"), why)
+                    .hint("give it one with classes first, or say `ingress`")
             }),
         }
     }
@@ -64,14 +66,22 @@ impl Command {
                 && self.filter.as_ref().is_none_or(|asked| asked.kind == filter.kind)
                 && (self.handle == 0 || self.handle == key.handle || there.symbolic(self.handle, key) == key.handle)
         };
-        let found: Vec<change::Object> = there.filters().filter(|(key, filter)| is_meant(key, filter)).map(|(key, _)| there.object(key.clone())).collect();
+        let found: Vec<change::Object> =
+            there.filters().filter(|(key, filter)| is_meant(key, filter)).map(|(key, _)| there.object(key.clone())).collect();
         found.into_iter().rev()
     }
 
     /// Chooses the numbers that nobody chose.
     fn resolve(&self, there: &There<'_>, parent: Handle, asked: &Filter) -> Result<(Key, Filter), Fault> {
         let protocol = self.place.protocol.unwrap_or(protocol::ALL);
-        let mut key = Key { parent, chain: self.place.chain.unwrap_or(0), looks: true, prio: self.place.prio.unwrap_or(0), protocol, handle: self.handle };
+        let mut key = Key {
+            parent,
+            chain: self.place.chain.unwrap_or(0),
+            looks: true,
+            prio: self.place.prio.unwrap_or(0),
+            protocol,
+            handle: self.handle,
+        };
         let mut filter = asked.clone();
         if filter.kind == "u32" {
             let hash = filter.options.u32(u32::HASH).unwrap_or(0);
@@ -106,7 +116,8 @@ impl Command {
     }
 
     fn full(&self, what: &str) -> Fault {
-        Fault::new(Kind::Refused, format!("put a filter on {}", self.place.device), format!("all {what} are taken")).hint("choose one yourself")
+        Fault::new(Kind::Refused, format!("put a filter on {}", self.place.device), format!("all {what} are taken"))
+            .hint("choose one yourself")
     }
 }
 
@@ -138,7 +149,9 @@ impl<'a> There<'a> {
     fn filters(&self) -> impl Iterator<Item = (&'a Key, &'a Filter)> {
         let device = self.device;
         self.inventory.iter().filter_map(move |entry| match entry {
-            (change::Object::Tc(Object::Filter(on, key)), change::State::Tc(State::Filter(filter))) if on == device => Some((key, &**filter)),
+            (change::Object::Tc(Object::Filter(on, key)), change::State::Tc(State::Filter(filter))) if on == device => {
+                Some((key, &**filter))
+            }
             _ => None,
         })
     }
@@ -165,9 +178,8 @@ impl<'a> There<'a> {
 
     /// Tells whether a filter of u32 would have a priority that others of its kind have in another chain: the kernel lists them in both.
     fn is_mixed(&self, key: &Key) -> bool {
-        self.filters().any(|(other, filter)| {
-            (other.parent, other.prio) == (key.parent, key.prio) && other.chain != key.chain && filter.kind == "u32"
-        })
+        self.filters()
+            .any(|(other, filter)| (other.parent, other.prio) == (key.parent, key.prio) && other.chain != key.chain && filter.kind == "u32")
     }
 
     /// Chooses a priority, in front of all others.
@@ -184,7 +196,9 @@ impl<'a> There<'a> {
     fn handle(&self, key: &Key, filter: &Filter) -> Option<u32> {
         let taken: BTreeSet<u32> = self
             .filters()
-            .filter(|(other, _)| (other.parent, other.chain, other.prio) == (key.parent, key.chain, key.prio) || !key.looks && other.parent == key.parent)
+            .filter(|(other, _)| {
+                (other.parent, other.chain, other.prio) == (key.parent, key.chain, key.prio) || !key.looks && other.parent == key.parent
+            })
             .map(|(other, _)| other.handle)
             .collect();
         match &filter.kind[..] {

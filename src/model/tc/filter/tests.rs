@@ -87,11 +87,20 @@ fn what_is_so_already_is_enough() {
     let line = "replace dev eth0 parent 1: protocol ip u32 match ip dst 10.0.0.1 flowid 1:10";
     assert_eq!(keys(&done(&[line, line]).unwrap()).len(), 1);
     let line = "replace dev eth0 ingress protocol ip flower dst_ip 10.0.0.1 action drop";
-    assert_eq!(keys(&done(&[line, line, "replace dev eth0 ingress protocol ip pref 49152 flower dst_ip 10.0.0.9 action drop"]).unwrap()).len(), 2);
+    assert_eq!(
+        keys(&done(&[line, line, "replace dev eth0 ingress protocol ip pref 49152 flower dst_ip 10.0.0.9 action drop"]).unwrap()).len(),
+        2
+    );
     // The first table of a priority has a number that only the kernel knows.
-    let lines = ["add dev eth0 parent 1: protocol ip pref 1 u32 match u8 0 0 flowid 1:10", "change dev eth0 parent 1: protocol ip pref 1 handle 800::800 u32 flowid 1:1"];
+    let lines = [
+        "add dev eth0 parent 1: protocol ip pref 1 u32 match u8 0 0 flowid 1:10",
+        "change dev eth0 parent 1: protocol ip pref 1 handle 800::800 u32 flowid 1:1",
+    ];
     let host = done(&lines).unwrap();
-    let shown: Vec<String> = host.values().filter_map(|state| if let change::State::Tc(State::Filter(filter)) = state { Some(filter.to_string()) } else { None }).collect();
+    let shown: Vec<String> = host
+        .values()
+        .filter_map(|state| if let change::State::Tc(State::Filter(filter)) = state { Some(filter.to_string()) } else { None })
+        .collect();
     assert_eq!(shown, ["u32 match u32 0x00000000 0x00000000 at 0 classid 1:1"]);
 }
 
@@ -106,7 +115,11 @@ fn filters_go_before_the_tables_that_they_are_in() {
     let went = |line: &str| -> Vec<String> { command(line).edits(&host).unwrap().iter().map(|edit| edit.object().to_string()).collect() };
     assert_eq!(
         went("del dev eth0 parent 1:"),
-        ["filter ::800 at 1:, priority 2 of eth0", "filter 3:1:800 at 1:, priority 2 of eth0", "table of filters 3: at 1:, priority 9 of eth0"]
+        [
+            "filter ::800 at 1:, priority 2 of eth0",
+            "filter 3:1:800 at 1:, priority 2 of eth0",
+            "table of filters 3: at 1:, priority 9 of eth0"
+        ]
     );
     assert_eq!(went("del dev eth0 parent 1: pref 2 handle 800::800 u32"), ["filter ::800 at 1:, priority 2 of eth0"]);
     // And so does the qdisc with all of them.
@@ -184,7 +197,10 @@ fn what_cannot_be_is_refused() {
         (&["add dev eth0 ingress pref 1 matchall", "add dev eth0 ingress pref 1 matchall"], "it is there already"),
         (&["add dev eth0 ingress pref 1 fw classid 1:1"], "handles are taken"),
         (
-            &["add dev eth0 ingress pref 1 protocol ip u32 match u8 0 0", "add dev eth0 ingress chain 2 pref 1 protocol ip u32 match u8 0 0"],
+            &[
+                "add dev eth0 ingress pref 1 protocol ip u32 match u8 0 0",
+                "add dev eth0 ingress chain 2 pref 1 protocol ip u32 match u8 0 0",
+            ],
             "mixes up",
         ),
     ] {
@@ -207,7 +223,19 @@ fn what_the_kernel_does_not_give_back_is_told() {
 }
 
 fn word() -> impl Strategy<Value = String> {
-    let parts = select(&["ip dst 10.0.0.1", "ip src 10.0.0.0/8", "ip dport 80 0xffff", "ip sport 53 0xffff", "ip protocol 6 0xff", "u32 0x1 0xff at 8", "u16 7 0xffff at nexthdr+2", "u8 1 0xff at 33", "ether src 02:00:00:00:00:01"][..]);
+    let parts = select(
+        &[
+            "ip dst 10.0.0.1",
+            "ip src 10.0.0.0/8",
+            "ip dport 80 0xffff",
+            "ip sport 53 0xffff",
+            "ip protocol 6 0xff",
+            "u32 0x1 0xff at 8",
+            "u16 7 0xffff at nexthdr+2",
+            "u8 1 0xff at 33",
+            "ether src 02:00:00:00:00:01",
+        ][..],
+    );
     proptest::collection::vec(parts, 1..4).prop_map(|list| list.iter().map(|part| format!(" match {part}")).collect())
 }
 

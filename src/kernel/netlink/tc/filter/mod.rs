@@ -10,10 +10,10 @@ mod tool;
 use super::{Deed, Head, Noun, Order, attribute};
 use crate::kernel::netlink::message::{Messages, attributes, flag, text};
 use crate::model::Fault;
+use crate::model::tc::Handle;
 use crate::model::tc::action::{Action, Links};
 use crate::model::tc::attribute::Attributes;
 use crate::model::tc::filter::{self, Filter, Key, ROOT};
-use crate::model::tc::Handle;
 
 /// The chain of a filter.
 const CHAIN: u16 = 11;

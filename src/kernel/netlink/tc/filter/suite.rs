@@ -41,7 +41,8 @@ fn commands(folder: &Path) -> Vec<String> {
 
 /// Gives the words behind `tc`, with the names of devices in them, if it is about filters or actions.
 fn of_tc(command: &str) -> Option<String> {
-    let line = command.trim().strip_prefix("$TC ")?.replace("$DEV1", "lo").replace("$DUMMY", "lo").replace("$DEV2", "lo").replace("$DEV0", "lo");
+    let line =
+        command.trim().strip_prefix("$TC ")?.replace("$DEV1", "lo").replace("$DUMMY", "lo").replace("$DEV2", "lo").replace("$DEV0", "lo");
     let words: Vec<&str> = line.split_whitespace().collect();
     let is_one = matches!(words[..], ["filter" | "actions" | "action", "add" | "change" | "replace" | "del" | "delete", ..]);
     (is_one && !line.contains('$') && !line.contains("\n")).then_some(line)
@@ -82,7 +83,12 @@ fn the_cases_of_the_kernel_are_read_as_tc_reads_them() {
             }
         }
     }
-    eprintln!("{} commands: both take {both}, both refuse {neither}, fyke alone refuses {}:\n{}", commands.len(), stricter.len(), stricter.join("\n"));
+    eprintln!(
+        "{} commands: both take {both}, both refuse {neither}, fyke alone refuses {}:\n{}",
+        commands.len(),
+        stricter.len(),
+        stricter.join("\n")
+    );
     assert!(faults.is_empty(), "{}:\n{}", faults.len(), faults.join("\n"));
     assert!(both > 300, "the cases are few: {both}");
 }

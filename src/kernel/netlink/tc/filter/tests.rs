@@ -54,7 +54,15 @@ pub(super) fn actions_of(command: &action::Command) -> Result<Vec<Sent>, Fault> 
             let deed = if *verb == Verb::Add { Deed::Add } else { Deed::Replace };
             list.iter().map(|action| one(&|m| set_action(m, 1, deed, action, &Lo))).collect()
         }
-        action::Command::Delete(keys) => keys.iter().map(|key: &ActionKey| one(&|m| { del_action(m, 1, &key.kind, key.index); Ok(()) })).collect(),
+        action::Command::Delete(keys) => keys
+            .iter()
+            .map(|key: &ActionKey| {
+                one(&|m| {
+                    del_action(m, 1, &key.kind, key.index);
+                    Ok(())
+                })
+            })
+            .collect(),
         action::Command::Flush(_) => Ok(Vec::new()),
     }
 }

@@ -16,7 +16,9 @@ const OPERANDS: &[&str] = &["eq", "gt", "lt"];
 
 fn number(token: Option<&Token>) -> Result<u32, String> {
     match token {
-        Some(Token::Word(word)) => argv::number(word, 0).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| format!("{word:?} is no number")),
+        Some(Token::Word(word)) => {
+            argv::number(word, 0).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| format!("{word:?} is no number"))
+        }
         _ => Err("a number is missing".into()),
     }
 }
@@ -26,10 +28,7 @@ fn layer(token: Option<&Token>) -> Result<u32, String> {
         Some(Token::Word(word)) if word.starts_with('l') => Ok(0),
         Some(Token::Word(word)) if word.starts_with('n') => Ok(1),
         Some(Token::Word(word)) if word.starts_with('t') => Ok(2),
-        token => number(token)
-            .ok()
-            .filter(|layer| *layer < 3)
-            .ok_or_else(|| "a layer is link, network or transport".to_owned()),
+        token => number(token).ok().filter(|layer| *layer < 3).ok_or_else(|| "a layer is link, network or transport".to_owned()),
     }
 }
 
@@ -50,7 +49,11 @@ fn is(token: Option<&Token>, word: &str) -> bool {
 }
 
 fn width(token: Option<&Token>) -> Result<u8, String> {
-    [("u8", 1), ("u16", 2), ("u32", 4)].into_iter().find(|(name, _)| is(token, name)).map(|(_, width)| width).ok_or_else(|| "u8, u16 or u32 is missing".into())
+    [("u8", 1), ("u16", 2), ("u32", 4)]
+        .into_iter()
+        .find(|(name, _)| is(token, name))
+        .map(|(_, width)| width)
+        .ok_or_else(|| "u8, u16 or u32 is missing".into())
 }
 
 /// `u16 at 3 layer 2 mask 0xff00 trans gt 20`.

@@ -91,7 +91,8 @@ const FIELDS: &[(&str, Form)] = &[
 ];
 
 /// The fields whose names and attributes follow from what was named before, each with its mask.
-const OTHERS: &[(u16, u16)] = &[(18, 35), (19, 36), (20, 37), (21, 38), (41, 39), (42, 40), (49, 50), (51, 52), (53, 54), (55, 56), (61, 62), (43, 44)];
+const OTHERS: &[(u16, u16)] =
+    &[(18, 35), (19, 36), (20, 37), (21, 38), (41, 39), (42, 40), (49, 50), (51, 52), (53, 54), (55, 56), (61, 62), (43, 44)];
 const RANGES: [(&str, u16, u16); 2] = [("src_port", 87, 88), ("dst_port", 89, 90)];
 const STATES: &[(&str, u16)] = &[("trk", 8), ("new", 1), ("est", 2), ("rel", 4), ("inv", 16), ("rpl", 32)];
 const FRAGMENT_BITS: &[(&str, u32)] = &[("frag", 1), ("firstfrag", 2)];

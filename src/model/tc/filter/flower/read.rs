@@ -62,7 +62,9 @@ pub(in crate::model::tc::filter) fn word(argv: &mut Argv, draft: &mut Draft) -> 
             masked_byte(argv, options, (61, 62), &[("request", 1), ("reply", 2)])?;
         }
         () if argv.take("ppp_proto") => ppp(argv, options, seen)?,
-        () if argv.take_short(&["geneve_opts"]) => tunnel(argv, options, geneve, |key| key.split(',').map(full).collect::<Vec<_>>().join(","))?,
+        () if argv.take_short(&["geneve_opts"]) => {
+            tunnel(argv, options, geneve, |key| key.split(',').map(full).collect::<Vec<_>>().join(","))?
+        }
         () if argv.take_short(&["vxlan_opts"]) => tunnel(argv, options, vxlan, |_| "0xffffffff".to_owned())?,
         () if argv.take_short(&["erspan_opts"]) => {
             tunnel(argv, options, erspan, |key| format!("{}:0xffffffff:0xff:0xff", key.split(':').next().unwrap_or_default()))?;
@@ -164,7 +166,8 @@ fn field(argv: &mut Argv, form: Form, draft: &mut Draft) -> Result<(), Fault> {
             let word = argv.next()?;
             let (value, bits) = word.split_once('/').unwrap_or((&word, "fff"));
             let number = |text: &str| argv::number(text, 16).and_then(|n| u16::try_from(n).ok()).filter(|n| *n <= 0xfff);
-            let (value, bits) = number(value).zip(number(bits)).ok_or_else(|| argv.odd("no flags of TCP: 12 bits, in hexadecimal digits"))?;
+            let (value, bits) =
+                number(value).zip(number(bits)).ok_or_else(|| argv.odd("no flags of TCP: 12 bits, in hexadecimal digits"))?;
             put(kind, mask, (value.to_be_bytes().into(), bits.to_be_bytes().into()));
         }
     }
@@ -279,7 +282,8 @@ fn ip_proto(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Resul
 fn ports(argv: &mut Argv, options: &mut Attributes, seen: &Seen) -> Result<(), Fault> {
     let is_dst = argv.begins("dst_port");
     argv.next()?;
-    let (kind, mask) = port(seen.ip_proto, is_dst).ok_or_else(|| argv.odd("a field of TCP, UDP and SCTP: `ip_proto` is missing before it"))?;
+    let (kind, mask) =
+        port(seen.ip_proto, is_dst).ok_or_else(|| argv.odd("a field of TCP, UDP and SCTP: `ip_proto` is missing before it"))?;
     let word = argv.next()?;
     let number = |text: &str| argv::number(text, 10).and_then(|n| u16::try_from(n).ok());
     if word.contains('/') {
@@ -288,7 +292,10 @@ fn ports(argv: &mut Argv, options: &mut Attributes, seen: &Seen) -> Result<(), F
         options.set(kind, value.to_be_bytes());
         options.set(mask, bits.to_be_bytes());
     } else if let Some((first, last)) = word.split_once('-') {
-        let (first, last) = number(first).zip(number(last)).filter(|(first, last)| 0 < *first && first < last).ok_or_else(|| argv.odd("no range of ports"))?;
+        let (first, last) = number(first)
+            .zip(number(last))
+            .filter(|(first, last)| 0 < *first && first < last)
+            .ok_or_else(|| argv.odd("no range of ports"))?;
         let (_, least, most) = RANGES[usize::from(is_dst)];
         options.set(least, first.to_be_bytes());
         options.set(most, last.to_be_bytes());
@@ -332,14 +339,19 @@ fn mpls(argv: &mut Argv) -> Result<Attributes, Fault> {
 }
 
 fn ppp(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Result<(), Fault> {
-    const NAMES: &[(&str, u16, u16)] =
-        &[("ip", 0x21, protocol::IP), ("ipv6", 0x57, protocol::IPV6), ("mpls_uc", 0x281, protocol::MPLS), ("mpls_mc", 0x283, protocol::MPLS_MC)];
+    const NAMES: &[(&str, u16, u16)] = &[
+        ("ip", 0x21, protocol::IP),
+        ("ipv6", 0x57, protocol::IPV6),
+        ("mpls_uc", 0x281, protocol::MPLS),
+        ("mpls_mc", 0x283, protocol::MPLS_MC),
+    ];
     if seen.eth_type != protocol::PPP_SES {
         return Err(argv.refuse("`ppp_proto` needs `protocol ppp_ses`"));
     }
     let word = argv.next()?;
     let named = NAMES.iter().find(|(name, ..)| *name == word).map(|(_, number, _)| *number);
-    let number = named.or_else(|| argv::number(&word, 0).and_then(|n| u16::try_from(n).ok())).ok_or_else(|| argv.odd("no protocol of PPP"))?;
+    let number =
+        named.or_else(|| argv::number(&word, 0).and_then(|n| u16::try_from(n).ok())).ok_or_else(|| argv.odd("no protocol of PPP"))?;
     if let Some((.., eth_type)) = NAMES.iter().find(|(_, known, _)| *known == number) {
         seen.eth_type = *eth_type;
     }
@@ -351,7 +363,8 @@ fn ppp(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Result<(),
 fn tunnel(argv: &mut Argv, options: &mut Attributes, read: fn(&str) -> Option<Attributes>, full: fn(&str) -> String) -> Result<(), Fault> {
     let word = argv.next()?;
     // A list of geneve has a mask for each of its options.
-    let pairs: Vec<(&str, Option<&str>)> = word.split(',').map(|one| one.split_once('/').map_or((one, None), |(key, mask)| (key, Some(mask)))).collect();
+    let pairs: Vec<(&str, Option<&str>)> =
+        word.split(',').map(|one| one.split_once('/').map_or((one, None), |(key, mask)| (key, Some(mask)))).collect();
     let keys: Vec<&str> = pairs.iter().map(|(key, _)| *key).collect();
     let masks: Vec<String> = pairs.iter().map(|(key, mask)| mask.map_or_else(|| full(key), str::to_owned)).collect();
     let found = read(&keys.join(",")).zip(read(&masks.join(",")));

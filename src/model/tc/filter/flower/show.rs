@@ -27,7 +27,8 @@ pub(in crate::model::tc::filter) fn show(filter: &Filter, key: &Key) -> String {
     }
     if let Some(number) = network(PPP_PROTO) {
         let _ = write!(line, " ppp_proto {number:#x}");
-        seen.eth_type = [(0x21, protocol::IP), (0x57, protocol::IPV6)].iter().find(|(known, _)| *known == number).map_or(seen.eth_type, |(_, id)| *id);
+        seen.eth_type =
+            [(0x21, protocol::IP), (0x57, protocol::IPV6)].iter().find(|(known, _)| *known == number).map_or(seen.eth_type, |(_, id)| *id);
     }
     if let Some(number) = options.u8(IP_PROTO) {
         let known = IP_PROTOS.iter().find(|(_, known)| *known == number).map(|(name, _)| (*name).to_owned());
@@ -126,7 +127,8 @@ fn field_shown(form: Form, options: &Attributes) -> Option<String> {
         Form::Label(kind, mask) => Some(labels_shown(options.get(kind)?, options.get(mask))),
         Form::State(kind, mask) => {
             let (value, mask) = (options.u16(kind)?, options.u16(mask).unwrap_or(0));
-            let shown = |(name, bit): &(&str, u16)| (mask & bit != 0).then(|| format!("{}{name}", if value & bit != 0 { "+" } else { "-" }));
+            let shown =
+                |(name, bit): &(&str, u16)| (mask & bit != 0).then(|| format!("{}{name}", if value & bit != 0 { "+" } else { "-" }));
             Some(STATES.iter().filter_map(shown).collect())
         }
         Form::Flags(kind, mask) => Some(format!("{:#x}/{:x}", network(kind)?, network(mask).unwrap_or(0xfff))),
@@ -143,6 +145,10 @@ fn ip_shown(options: &Attributes, kind: u16, mask: u16) -> Option<String> {
         () if ones == full => address(bytes),
         () if leading == ones => format!("{}/{ones}", address(bytes)),
         // Such a mask tc(8) shows, and does not read.
-        () => format!("{}/{}", address(bytes), <[u8; 16]>::try_from(mask).map_or_else(|_| address(mask), |mask| IpAddr::from(mask).to_string())),
+        () => format!(
+            "{}/{}",
+            address(bytes),
+            <[u8; 16]>::try_from(mask).map_or_else(|_| address(mask), |mask| IpAddr::from(mask).to_string())
+        ),
     })
 }

@@ -48,7 +48,8 @@ impl Selector {
     pub(super) fn told(bytes: &[u8]) -> Option<Self> {
         let head = bytes.first_chunk::<16>()?;
         let half = |at: usize| u16::from_ne_bytes([head[at], head[at + 1]]);
-        let whole = |bytes: &[u8], at: usize| bytes.get(at..at + 4).map_or(0, |four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
+        let whole =
+            |bytes: &[u8], at: usize| bytes.get(at..at + 4).map_or(0, |four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
         let one = |key: &[u8]| Bytes {
             mask: u32::from_be(whole(key, 0)),
             value: u32::from_be(whole(key, 4)),
@@ -103,9 +104,7 @@ impl Selector {
         }
         let is_full = self.bytes.len() >= 128;
         match self.bytes.iter_mut().find(|other| other.offset == key.offset && other.behind == key.behind) {
-            Some(other) if (key.value ^ other.value) & key.mask & other.mask != 0 => {
-                Err(argv.refuse("two matches contradict each other"))
-            }
+            Some(other) if (key.value ^ other.value) & key.mask & other.mask != 0 => Err(argv.refuse("two matches contradict each other")),
             Some(other) => {
                 (other.value, other.mask) = (other.value | key.value, other.mask | key.mask);
                 Ok(())
@@ -207,7 +206,9 @@ fn field(argv: &mut Argv, selector: &mut Selector, header: &str) -> Result<(), F
     }
     let found = FIELDS.iter().find(|(of, names, ..)| *of == header && names.iter().any(|name| argv.is(name)));
     // Two of them can be shortened.
-    let found = found.or_else(|| FIELDS.iter().find(|(of, names, ..)| *of == header && names.len() > 1 && names[1..].iter().any(|name| argv.begins(name))));
+    let found = found.or_else(|| {
+        FIELDS.iter().find(|(of, names, ..)| *of == header && names.len() > 1 && names[1..].iter().any(|name| argv.begins(name)))
+    });
     argv.next()?;
     let (_, _, width, offset, behind) = found.ok_or_else(|| argv.odd(&format!("no field of {header} that can be matched")))?;
     number(argv, selector, *width, *offset, *behind)
