@@ -54,6 +54,7 @@ impl Source for Here {
             Scope::Netns(scope) => names::read(scope),
             Scope::Link(scope) => self.links.read(*scope),
             Scope::Tc(scope) => self.queues.read(scope),
+            Scope::Actions(kind) => self.queues.actions(kind),
         }
     }
 

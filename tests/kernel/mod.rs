@@ -4,6 +4,7 @@ mod company;
 mod confirm;
 mod crowd;
 mod examples;
+mod filter;
 mod guard;
 mod import;
 mod ipset;

@@ -82,6 +82,10 @@ impl Way<'_> {
             Some(state) => followers(&change.object, state, &self.then),
         };
         let (gone, others): (Vec<_>, Vec<_>) = with.into_iter().partition(|(_, state)| state.is_none());
+        let is_left = |object: &Object| self.drift.iter().any(|drift| drift.left && drift.object == *object);
+        if let Some((object, _)) = gone.iter().find(|(object, _)| object.can_be_made() && is_left(object)).filter(|_| !self.force) {
+            return self.report(change, true, format!("the {object}, which somebody changed, is in it"));
+        }
         // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
         let theirs = gone.iter().filter(|(object, _)| self.is_of_others(object)).count();
         if theirs > 0 && !self.force {
