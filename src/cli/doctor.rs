@@ -1,6 +1,7 @@
 //! `fyke doctor`: what this kernel and this user can do, and the cure for what is missing.
 
 mod journal;
+mod sockets;
 
 use serde_json::json;
 
@@ -53,6 +54,7 @@ fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>)
     lines.extend(backends());
     lines.extend(abilities());
     lines.extend(matches(options));
+    lines.extend(sockets::lines());
     lines.extend(queues());
     if screen.json {
         let document = lines.iter().map(|line| {

@@ -1,7 +1,7 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
 mod company;
-mod confirm;
+pub(crate) mod confirm;
 mod crowd;
 mod examples;
 mod filter;
