@@ -406,7 +406,11 @@ fn a_thousand_classes_are_one_batch(world: &World) {
 }
 
 fn what_a_run_has_made_anew_is_not_what_it_took_away(world: &World) {
-    let anew = |class: &str| format!("let eth0 = tc::device(\"eth0\"); eth0.absent(\"root\"); eth0.ensure(\"root\", \"handle 1: htb\"); eth0.ensure_class(\"{class}\", \"htb rate 1mbit\");");
+    let anew = |class: &str| {
+        format!(
+            "let eth0 = tc::device(\"eth0\"); eth0.absent(\"root\"); eth0.ensure(\"root\", \"handle 1: htb\"); eth0.ensure_class(\"{class}\", \"htb rate 1mbit\");"
+        )
+    };
     let mut states = vec![world.state()];
     for (number, class) in ["1:1", "1:2", "1:3"].into_iter().enumerate() {
         world.fyke_well(&["run", &world.recipe(&format!("run{number}"), &anew(class))]);

@@ -142,8 +142,8 @@ impl Object {
     /// Names what is in it: one, and several.
     fn inside(&self) -> (&'static str, &'static str) {
         match self {
-            Object::Set(_) => ("an element", "elements"),
-            _ => ("something", "things"),
+            Object::Tc(_) => ("something", "things"),
+            _ => ("an element", "elements"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Inventory, Told, agree, followers, going_with, state_of};
+use super::{Inventory, Told, agree, followers, give, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
 use crate::model::netns;
 
@@ -33,10 +33,7 @@ impl Way<'_> {
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
         if self.touched.insert(object.clone()) {
-            match &then {
-                Some(state) => drop(self.then.insert(object.clone(), state.clone())),
-                None => drop(self.then.remove(object)),
-            }
+            give(&mut self.then, object.clone(), then.clone());
             self.made.push(Change::new(object.clone(), now, then));
         }
     }
