@@ -1,6 +1,7 @@
 //! Filters and actions: packets that they take elsewhere, and what comes back.
 
-use super::world::{World, in_a_world, queues, tool};
+use super::shown::queues;
+use super::world::{World, in_a_world, tool};
 
 in_a_world! {
     a_filter_takes_packets_away_and_is_lifted

@@ -21,7 +21,6 @@ use fyke::model::iptables::Table;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
-use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use super::shown::{links, sets, sysctls};
