@@ -55,6 +55,7 @@ impl Source for Here {
             Scope::Link(scope) => self.links.read(*scope),
             Scope::Tc(scope) => self.queues.read(scope),
             Scope::Cgroup(scope) => cgroup::read(scope),
+            Scope::Actions(kind) => self.queues.actions(kind),
         }
     }
 

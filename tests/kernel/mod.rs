@@ -5,6 +5,7 @@ mod company;
 pub(crate) mod confirm;
 mod crowd;
 mod examples;
+mod filter;
 mod guard;
 mod import;
 mod ipset;

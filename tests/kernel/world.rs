@@ -24,7 +24,7 @@ use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use super::shown::{links, sets, sysctls};
-use super::shown::queues;
+use super::shown::{namespaces, queues};
 use super::tree::{Tree, groups};
 use crate::program::{self, Folder, Said, is_root};
 
@@ -276,7 +276,7 @@ impl World {
             sysctls: sysctls(),
             sets: sets(),
             groups: groups(),
-            namespaces: super::names::namespaces(),
+            namespaces: namespaces(),
             links: links(),
             queues: queues(),
         }
