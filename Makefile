@@ -16,11 +16,15 @@ NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:ipu
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# the same, for the virtual machine that `make test` boots; where they cannot be had, those tests are skipped
+NEEDS_VM := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod setpriv:util-linux
+VM := $(or $(CARGO_TARGET_DIR),target)/vm
+
 try: needs ## See a port being rate-limited by packets in a throw-away namespace, and the run undone
 	@cargo build --locked --bin fyke --example try
 	@$(or $(CARGO_TARGET_DIR),target)/debug/examples/try
 
-test: needs format lint unit deny ## Check everything: format, lints, tests, documentation, licences
+test: needs needs-vm format lint unit deny ## Check everything: format, lints, tests, documentation, licences
 
 format: ## Check the format of the sources
 	cargo fmt --check
@@ -33,11 +37,15 @@ unit: ## Run the tests and the examples of the documentation
 	  echo "cargo-nextest is not installed: cargo test runs the same tests, in one process a binary"; cargo test --locked --lib --bins --tests; fi
 	cargo test --locked --doc
 
+test-vm: needs needs-vm ## Boot a kernel that has everything, and test there; FYKE_VM=WORD chooses tests by their names
+	cargo test --locked --test main vm:: -- --nocapture
+
 test-faults: needs build ## Kill the released program at every system call, and let every call fail (an hour, as root)
 	FYKE_FAULTS=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main faults:: -- --nocapture
 
-test-suites: needs build ## Give what others wrote to the released program, into docs/conformance.md (minutes, as root)
+test-suites: needs needs-vm build ## Give what others wrote to the released program, into docs/conformance.md (minutes, as root)
 	FYKE_SUITES=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main suites:: -- --nocapture
+	FYKE_SUITES=full FYKE_VM=vm::suite FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main vm::the_guest -- --nocapture
 	FYKE_SUITES=page cargo test --locked --test main suites::page
 
 deny: ## Check licences and sources of the dependencies
@@ -66,10 +74,20 @@ install: man ## Install program, man pages and completions under PREFIX (/usr/lo
 	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fyke
 	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fyke.fish
 
-needs:
-	@missing=(); for need in $(NEEDS); do command -v "$${need%%:*}" >/dev/null || missing+=("$${need##*:}"); done; \
-	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
-	if [ "$$(id -u)" -ne 0 ]; then echo "missing packages; as root: apt-get install $${missing[*]}" >&2; exit 1; fi; \
-	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; apt-get install -y -qq --no-install-recommends "$${missing[@]}"
+# Collects in the variable `missing` the packages whose programs are not here.
+missing = missing=(); for need in $(1); do command -v "$${need%%:*}" >/dev/null || missing+=("$${need\#\#*:}"); done
+install = export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; apt-get install -y -qq --no-install-recommends "$${missing[@]}"
 
-.PHONY: help try test test-faults test-suites format lint unit deny bench docs build man install needs
+needs:
+	@$(call missing,$(NEEDS)); if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ]; then echo "missing packages; as root: apt-get install $${missing[*]}" >&2; exit 1; fi; \
+	$(install)
+
+needs-vm:
+	@$(call missing,$(NEEDS_VM)); if [ $${#missing[@]} -gt 0 ]; then \
+	  if [ "$$(id -u)" -ne 0 ]; then echo "skipped: the virtual machine (as root: apt-get install $${missing[*]})"; exit 0; fi; \
+	  if ! command -v apt-get >/dev/null; then echo "skipped: the virtual machine (there is no apt-get for $${missing[*]})"; exit 0; fi; \
+	  $(install); fi; \
+	tests/vm/fetch $(VM)/kernel
+
+.PHONY: help try test test-vm test-faults test-suites format lint unit deny bench docs build man install needs needs-vm

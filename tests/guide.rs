@@ -185,10 +185,12 @@ macro_rules! pages {
 pages! {
     the_guide_is_true: "README.md"
     what_the_guide_says_of_processes_is_true: "blocking-a-process.md"
+    what_the_guide_says_of_ephemeral_ports_is_true: "ephemeral-ports.md"
     what_the_guide_says_of_iptables_is_true: "iptables.md"
     what_the_guide_says_of_limits_is_true: "limiting-connections.md"
     what_the_guide_says_of_links_and_routes_is_true: "links-and-routes.md"
     what_the_guide_says_of_namespaces_is_true: "namespaces.md"
     what_the_guide_says_of_nat_is_true: "nat.md"
+    what_the_guide_says_of_sockets_is_true: "sockets.md"
     what_the_guide_says_of_queues_is_true: "traffic-control.md"
 }

@@ -18,6 +18,8 @@ mod suites;
 mod terminal;
 mod tidy;
 mod types;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod vm;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]

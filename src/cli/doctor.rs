@@ -2,6 +2,7 @@
 
 mod cgroups;
 mod journal;
+mod sockets;
 
 use serde_json::json;
 
@@ -12,9 +13,9 @@ use crate::kernel::process::{self, Limits, Page};
 use crate::kernel::xtables::backend::{self, Choice, Report};
 use crate::kernel::xtables::live::Reader;
 use crate::kernel::xtables::{Ask, Backend, Source, Verdict};
-use crate::kernel::{identity, sandbox};
+use crate::kernel::{identity, sandbox, tc as queues};
 use crate::model::iptables::{ChainName, ChainRef, Table, Words};
-use crate::model::{Family, Fault, Kind};
+use crate::model::{Family, Fault, Kind, tc};
 
 /// What recipes lean on, by the name of the module that a kernel may lack.
 const MATCHES: &[(&str, &str)] = &[
@@ -27,6 +28,9 @@ const MATCHES: &[(&str, &str)] = &[
     ("LOG", "-j LOG"),
     ("cgroup", "-m cgroup --cgroup 1"),
 ];
+
+/// The kinds of qdiscs that recipes lean on.
+const QUEUES: &[&str] = &["tbf", "htb", "netem", "fq_codel", "ingress"];
 
 /// One line of the diagnosis.
 struct Line {
@@ -53,6 +57,8 @@ fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>)
     lines.extend(backends());
     lines.extend(abilities());
     lines.extend(matches(options));
+    lines.extend(sockets::lines());
+    lines.extend(queues());
     if screen.json {
         let document = lines.iter().map(|line| {
             json!({ "room": line.room, "what": line.what, "ok": line.found.is_ok(), "found": line.found.as_ref().ok(), "fault": line.found.as_ref().err() })
@@ -152,6 +158,21 @@ fn matches(options: &Options) -> Vec<Line> {
         Ok(verdicts) => MATCHES.iter().map(|(name, _)| *name).zip(verdicts.into_iter().map(Ok)).map(line).collect(),
         Err(fault) => vec![line(("matches", Err(fault)))],
     }
+}
+
+/// Asks the kernel, in a namespace made for it, for the kinds of qdiscs that recipes lean on.
+fn queues() -> Vec<Line> {
+    let line = |name: &&str| {
+        let kind = tc::Kind::listed(name);
+        let why = "a network namespace to try it in cannot be made here";
+        let found = match queues::has(&kind) {
+            Some(true) => Ok("is there".to_owned()),
+            Some(false) => Err(queues::lacks(&kind)),
+            None => Err(Fault::new(Kind::Permission, format!("try the qdisc {kind}"), why)),
+        };
+        Line { room: "tc", what: (*name).to_owned(), found }
+    };
+    QUEUES.iter().map(line).collect()
 }
 
 fn ask(words: &str) -> Ask {

@@ -41,7 +41,7 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
     if announce || outcome.bound.is_some() || !report.changes.is_empty() || !report.acts.is_empty() {
         screen.note(&changes::done(report, &way_back(screen, outcome), screen.notes));
     }
-    screen.print(&show::value(&outcome.value.json(), screen.paint, screen.bound()))?;
+    screen.print(&show::value(&outcome.value, screen.paint, screen.bound()))?;
     Ok(code)
 }
 

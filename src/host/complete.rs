@@ -11,6 +11,7 @@ use super::live::{self, Named};
 use super::reflect::{self, FunctionDoc};
 use crate::bind::ROOMS;
 use crate::bind::iptables::handle;
+use crate::bind::sockets;
 use crate::model::Family;
 use crate::model::iptables::{Table, spec};
 
@@ -108,7 +109,8 @@ impl Host {
         let found = match end.checked_sub(1).map(|at| before.word(at)) {
             Some("::") => self.of_module(before.word(end.wrapping_sub(2))),
             Some("." | "?.") => self.members(&before, end - 1),
-            Some("#{" | ",") if is_in_rule(&before, end) => keys_of_rules(),
+            Some("#{" | ",") if is_in(Named::Rule, &before, end) => keys(spec::KEYS),
+            Some("#{" | ",") if is_in(Named::SocketFilter, &before, end) => keys(sockets::KEYS),
             _ => self.globals(),
         };
         let candidates = found.into_iter().filter(|(name, _)| name.starts_with(word));
@@ -334,10 +336,10 @@ fn within(value: &Dynamic, path: &[&str], look: &mut dyn FnMut(&Dynamic)) {
     }
 }
 
-/// Tells whether the word behind so many pieces is a key of a map that is given as a rule.
-fn is_in_rule(before: &Before, end: usize) -> bool {
+/// Tells whether the word behind so many pieces is a key of a map that is given as a rule, or the like.
+fn is_in(place: Named, before: &Before, end: usize) -> bool {
     let open = before.innermost(end).map(|(open, _)| open).filter(|open| before.word(*open) == "#{");
-    open.is_some_and(|open| live::named(before.text, &before.pieces[..open]) == Named::Rule)
+    open.is_some_and(|open| live::named(before.text, &before.pieces[..open]) == place)
 }
 
 /// Writes the call of a function as far as it can be known; `own` of its parameters stand before it.
@@ -349,8 +351,8 @@ fn open(name: &str, whole: bool) -> String {
     format!("{name}({}", if whole { ")" } else { "" })
 }
 
-fn keys_of_rules() -> BTreeMap<String, String> {
-    spec::KEYS.iter().map(|key| ((*key).to_owned(), format!("{key}: "))).collect()
+fn keys(of: &[&str]) -> BTreeMap<String, String> {
+    of.iter().map(|key| ((*key).to_owned(), format!("{key}: "))).collect()
 }
 
 #[cfg(test)]
@@ -413,6 +415,13 @@ mod tests {
         assert_eq!(offered(&host, "c.append(#{ proto: \"tc"), ["c.append(#{ proto: \"tcp"]);
         assert_eq!(offered(&host, "c.append(#{ dpo"), ["c.append(#{ dport: "]);
         assert_eq!(offered(&host, "c.append(#{ proto: \"tcp\", dpo"), ["c.append(#{ proto: \"tcp\", dport: "]);
+        assert_eq!(offered(&host, "sockets::list(#{ sta"), ["sockets::list(#{ state: "]);
+        assert_eq!(offered(&host, "sockets::list(#{ state: \"list"), ["sockets::list(#{ state: \"listening"]);
+        assert!(
+            offered(&host, "let s = sockets::get(\"\"); ports::ensure_r")
+                .contains(&"let s = sockets::get(\"\"); ports::ensure_range(".to_owned())
+        );
+        assert!(offered(&host, "sockets::get(\"\").pee").contains(&"sockets::get(\"\").peer_address".to_owned()));
     }
 
     #[test]

@@ -18,6 +18,25 @@ use crate::transaction::{Query, Reading};
 const TARGETS: &[&str] = &["ACCEPT", "DROP", "REJECT", "LOG", "RETURN", "MARK", "DNAT", "SNAT", "MASQUERADE", "REDIRECT"];
 const PROTOCOLS: &[&str] = &["tcp", "udp", "icmp", "icmpv6", "all"];
 const STATES: &[&str] = &["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
+const SOCKETS: &[&str] = &["tcp", "udp", "raw", "unix", "packet"];
+const SOCKET_STATES: &[&str] = &[
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "unconnected",
+    "close-wait",
+    "last-ack",
+    "listening",
+    "closing",
+    "all",
+    "connected",
+    "synchronized",
+    "bucket",
+    "big",
+];
 const POLICIES: &[&str] = &["ACCEPT", "DROP"];
 const TABLES: &[&str] = &["filter", "nat", "mangle", "raw", "security"];
 /// What the words of a rule begin with most often.
@@ -36,6 +55,12 @@ pub(super) enum Named {
     Interface,
     Protocol,
     State,
+    /// What a socket speaks.
+    Socket,
+    /// The state of a socket.
+    SocketState,
+    /// Which sockets are meant.
+    SocketFilter,
     Policy,
     List,
     Set,
@@ -64,7 +89,9 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
     let word = |at: usize| before.get(at).filter(|piece| piece.kind == Kind::Word).map_or("", |piece| &text[piece.range.clone()]);
     match before.split_last() {
         Some((last, _)) if last.kind == Kind::Word && &text[last.range.clone()] == "import" => return Named::Module,
-        Some((colon, keys)) if &text[colon.range.clone()] == ":" => return of_key(word(keys.len().wrapping_sub(1))),
+        Some((colon, keys)) if &text[colon.range.clone()] == ":" => {
+            return of_key(room_around(text, keys), word(keys.len().wrapping_sub(1)));
+        }
         _ => {}
     }
     let (mut depth, mut first) = (0, true);
@@ -86,8 +113,26 @@ pub(super) fn named(text: &str, before: &[Piece]) -> Named {
     Named::Nothing
 }
 
-fn of_key(key: &str) -> Named {
+/// Finds the room of the call in whose map or array the end of some pieces lies; none where it is no function of a room.
+fn room_around<'a>(text: &'a str, before: &[Piece]) -> &'a str {
+    let word = |at: usize| before.get(at).map_or("", |piece| &text[piece.range.clone()]);
+    let mut depth = 0;
+    for (at, piece) in before.iter().enumerate().rev() {
+        match piece.kind {
+            Kind::Close => depth += 1,
+            Kind::Open if depth > 0 => depth -= 1,
+            Kind::Open if word(at) == "(" => return if at >= 3 && word(at - 2) == "::" { word(at - 3) } else { "" },
+            _ => {}
+        }
+    }
+    ""
+}
+
+fn of_key(room: &str, key: &str) -> Named {
     match key {
+        "proto" if room == "sockets" => Named::Socket,
+        "state" if room == "sockets" => Named::SocketState,
+        "interface" if room == "sockets" => Named::Interface,
         "jump" => Named::Target,
         "in_interface" | "out_interface" | "dev" | "iif" | "oif" | "master" | "link" => Named::Interface,
         "proto" => Named::Protocol,
@@ -108,9 +153,10 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
         ("cgroup", "group" | "find" | "new_group" | "ensure_group" | "delete_group" | "absent_group") => Named::Cgroup,
         ("process", "by_name") => Named::Process,
+        ("sockets", "list" | "find" | "get" | "destroy") if first => Named::SocketFilter,
         ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
         ("link", "get" | "find" | "del" | "absent") => Named::Interface,
-        ("sysctl" | "ipset" | "netns" | "link" | "tc" | "cgroup" | "process", _) => Named::Nothing,
+        ("sysctl" | "ipset" | "netns" | "link" | "tc" | "sockets" | "ports" | "cgroup" | "process", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -164,6 +210,8 @@ impl Host {
             Named::Interface => link::names(),
             Named::Protocol => owned(PROTOCOLS),
             Named::State => owned(STATES),
+            Named::Socket => owned(SOCKETS),
+            Named::SocketState => owned(SOCKET_STATES),
             Named::Policy => owned(POLICIES),
             Named::List => match self.session.door().read(Query::RecentLists) {
                 Ok(Reading::RecentLists(lists)) => lists,
@@ -179,7 +227,7 @@ impl Host {
             Named::Process => process_names(),
             Named::Rule => owned(OPTIONS),
             Named::Queue => owned(VERBS).into_iter().chain(owned(PLACES)).chain(kinds()).collect(),
-            Named::Nothing => Vec::new(),
+            Named::SocketFilter | Named::Nothing => Vec::new(),
         };
         all.into_iter().filter(|name| name.starts_with(start)).collect()
     }
@@ -293,6 +341,10 @@ mod tests {
         assert_eq!([of("link::get(\""), of("link::del(\"e"), of("r.add(#{ dev: \"")], [Named::Interface; 3]);
         assert_eq!(of("link::add(\""), Named::Nothing);
         assert_eq!(of("c.ensure(#{ match_set: \""), Named::Set);
+        assert_eq!(of("sockets::list(#{ proto: \"tcp\", state: \""), Named::SocketState);
+        assert_eq!(of("sockets::list(#{ proto: [\"tcp\", \""), Named::Nothing);
+        assert_eq!((of("sockets::get(#{ proto: \""), of("c.append(#{ proto: \"")), (Named::Socket, Named::Protocol));
+        assert_eq!((of("sockets::find(\""), of("f(sockets::list(), #{ state: \"")), (Named::SocketFilter, Named::State));
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
         assert_eq!(
             (of("cgroup::group(\"/us"), of("process::by_name(\"cu"), of("process::get(\"")),

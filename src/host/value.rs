@@ -1,5 +1,6 @@
 //! Plain values: what a script gives back, and what a parameter may be.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use rhai::{Array, Blob, Dynamic, Engine, Map, NativeCallContext, Position};
@@ -30,7 +31,7 @@ pub enum Value {
     List(Vec<Value>),
     /// A map; its entries keep their order.
     #[serde(serialize_with = "as_map")]
-    Map(Vec<(String, Value)>),
+    Map(Vec<(Cow<'static, str>, Value)>),
 }
 
 impl Value {
@@ -48,7 +49,7 @@ impl Value {
             return list.iter().map(|v| Self::take_at(engine, v, depth + 1)).collect::<Result<_, _>>().map(Value::List);
         }
         if let Some(map) = value.read_lock::<Map>() {
-            let entry = |(k, v): (&_, _)| -> Result<_, Fault> { Ok((str::to_owned(k), Self::take_at(engine, v, depth + 1)?)) };
+            let entry = |(k, v): (&str, _)| -> Result<_, Fault> { Ok((k.to_owned().into(), Self::take_at(engine, v, depth + 1)?)) };
             return map.iter().map(|(k, v)| entry((k.as_str(), v))).collect::<Result<_, _>>().map(Value::Map);
         }
         if let Some(bytes) = value.read_lock::<Blob>() {
@@ -58,7 +59,7 @@ impl Value {
             Some(scalar) => scalar,
             None => match (bind::fields(value), method(engine, value, "to_map")) {
                 (Some(fields), _) => {
-                    let field = |(name, value): (&str, Dynamic)| Ok((name.to_owned(), Self::take_at(engine, &value, depth + 1)?));
+                    let field = |(name, value): (&'static str, Dynamic)| Ok((name.into(), Self::take_at(engine, &value, depth + 1)?));
                     Value::Map(fields.into_iter().map(field).collect::<Result<_, Fault>>()?)
                 }
                 (None, Some(fields)) if fields.is_map() => Self::take_at(engine, &fields, depth + 1)?,
@@ -85,7 +86,7 @@ impl Value {
             return list.iter().map(Self::literal).collect::<Option<_>>().map(Value::List);
         }
         if let Some(map) = value.read_lock::<Map>() {
-            return map.iter().map(|(k, v)| Some((k.to_string(), Self::literal(v)?))).collect::<Option<_>>().map(Value::Map);
+            return map.iter().map(|(k, v)| Some((k.to_string().into(), Self::literal(v)?))).collect::<Option<_>>().map(Value::Map);
         }
         Self::scalar(value)
     }
@@ -99,7 +100,7 @@ impl Value {
             Value::Float(f) => (*f).into(),
             Value::Text(s) => s.as_str().into(),
             Value::List(list) => Dynamic::from_array(list.iter().map(Self::to_dynamic).collect()),
-            Value::Map(map) => Dynamic::from_map(map.iter().map(|(k, v)| (k.as_str().into(), v.to_dynamic())).collect()),
+            Value::Map(map) => Dynamic::from_map(map.iter().map(|(k, v)| ((&**k).into(), v.to_dynamic())).collect()),
         }
     }
 
@@ -133,7 +134,7 @@ impl Value {
     }
 }
 
-fn as_map<S: Serializer>(entries: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_map<S: Serializer>(entries: &[(Cow<'static, str>, Value)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(entries.iter().map(|(name, value)| (name, value)))
 }
 

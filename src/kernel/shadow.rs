@@ -181,6 +181,9 @@ impl Named for Shadow {
     fn write(&mut self, changes: &[Change]) -> Result<(), named::Refusal> {
         for change in changes {
             let Object::SetPair(..) = change.object else {
+                if let (None, Some(after)) = (&change.before, &change.after) {
+                    self.written.extend(change.object.comes_with(after).into_iter().map(|(object, state)| (object, Some(state))));
+                }
                 self.written.insert(change.object.clone(), change.after.clone());
                 continue;
             };

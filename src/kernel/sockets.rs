@@ -36,6 +36,12 @@ impl Here {
         }
     }
 
+    /// Tells whether sockets can be destroyed, by the answer to an order that is about none.
+    pub fn can_destroy(&mut self) -> Result<(), Fault> {
+        let done = self.diag().and_then(Diag::destroy_none);
+        done.map_err(|error| refused("destroy a socket".to_owned(), error))
+    }
+
     fn of(&mut self, proto: Proto, filter: &Filter) -> io::Result<Vec<Socket>> {
         self.diag()?.list(proto, filter).inspect_err(|_| {
             // What comes of the old question must not be taken for an answer to the next one.
@@ -83,6 +89,15 @@ impl Sockets for Here {
             destroyed += usize::from(done.map_err(|error| refused(format!("destroy the socket {socket}"), error))?);
         }
         Ok(destroyed)
+    }
+}
+
+/// Tells where the sockets of a protocol are read.
+pub fn way(proto: Proto) -> &'static str {
+    let filter = Filter { protos: vec![proto], ..Filter::default() };
+    match Diag::open().and_then(|mut diag| diag.list(proto, &filter)) {
+        Ok(_) => "listed by sock_diag",
+        Err(_) => "listed by /proc/net, which tells less: the kernel has no sock_diag for them",
     }
 }
 

@@ -96,7 +96,7 @@ impl Ledger {
         if !present.values().any(|state| state.lacks().is_some()) {
             return Ok(());
         }
-        let (boot, namespace) = (self.context.boot.clone(), self.context.namespace);
+        let (boot, namespace) = (self.context.boot.clone(), self.site.namespace);
         let set = |journal: &Journal| -> Result<Vec<Change>, Fault> {
             let open = journal.runs(&boot, namespace)?.into_iter().filter(|run| run.state.is_open());
             let batches = open.map(|run| journal.standing(&run.id)).collect::<Result<Vec<_>, _>>()?;

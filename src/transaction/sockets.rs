@@ -10,7 +10,7 @@ const NAMED: usize = 20;
 impl Door {
     /// Destroys sockets, after everything that is queued is written, and tells how many were still there. In a plan none is.
     pub fn destroy(&self, sockets: &[Socket], origin: Origin) -> Result<usize, Fault> {
-        self.lock().destroy(sockets, &origin)
+        self.lock().there(|it| it.destroy(sockets, &origin))
     }
 }
 
@@ -25,7 +25,7 @@ impl Transaction {
             return Err(Fault::new(Kind::Unsupported, format!("destroy the socket {other}"), why).at(origin.clone()));
         }
         self.guard.sockets(sockets, origin)?;
-        let what = told(sockets);
+        let what = self.named_here(told(sockets));
         self.ledger.act(&what, origin)?;
         let outcome = self.kernel.sockets().destroy(sockets);
         // Also one that fails may have destroyed some.

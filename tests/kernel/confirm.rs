@@ -35,14 +35,14 @@ pub(super) const RULE: &str = "iptables::table(\"filter\").chain(\"INPUT\").appe
 pub(super) const OVER: Duration = Duration::from_millis(6_500);
 
 /// Gives the milliseconds since the boot.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap();
     time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000
 }
 
 /// Sets a rule with one more flag, and gives the id of the run and its deadline.
 #[track_caller]
-pub(super) fn set(world: &World, flag: &str, span: &str) -> (String, i64) {
+pub(crate) fn set(world: &World, flag: &str, span: &str) -> (String, i64) {
     let said = world.fyke_well(&["--json", "eval", flag, span, RULE]);
     let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     (document["run"].as_str().unwrap().to_owned(), document["until"]["deadline"].as_i64().unwrap())

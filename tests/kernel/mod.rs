@@ -2,7 +2,7 @@
 
 mod cgroup;
 mod company;
-mod confirm;
+pub(crate) mod confirm;
 mod crowd;
 mod examples;
 mod guard;
@@ -10,7 +10,9 @@ mod import;
 mod ipset;
 mod journal;
 mod link;
+mod link_kinds;
 mod memory;
+pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;
@@ -18,6 +20,7 @@ mod ports;
 mod recipes;
 mod rollback;
 mod route;
+pub(crate) mod shown;
 mod sockets;
 mod ssh_rate_limit;
 mod sys;

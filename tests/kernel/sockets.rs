@@ -22,6 +22,7 @@ in_a_world! {
     what_the_protocol_keeps_is_told
     a_destroyed_connection_ends_at_both_sides
     a_plan_destroys_nothing
+    another_namespace_has_sockets_of_its_own
     without_rights_nothing_is_destroyed
 }
 
@@ -165,7 +166,7 @@ fn what_ss_finds_is_found(world: &World) {
             "( sport = :90 or sport = :94 ) dst 192.0.2.0/24",
         ),
         ("#{ peer: \"[2001:db8::3]\", filter: \"sport = :91\" }", "dst [2001:db8::3] sport = :91"),
-        ("#{ proto: \"tcp\", port: port_set(\"90-99\") - 91..=99, state: [\"listening\", \"established\"] }", "sport = :90"),
+        ("#{ proto: \"tcp\", port: port_set(\"90-99\") - (91..=99), state: [\"listening\", \"established\"] }", "sport = :90"),
     ] {
         let by_ss = theirs(&[&["-t"], &words.split(' ').collect::<Vec<_>>()[..]].concat());
         let by_ss: BTreeSet<String> = by_ss.iter().map(|row| row.trim_start_matches(char::is_alphabetic).trim_start().to_owned()).collect();
@@ -324,4 +325,20 @@ fn without_rights_nothing_is_destroyed(world: &World) {
     assert_eq!(weak("sockets::list(#{ port: 80, state: \"established\" }).len").out, "1\n");
     far.write_all(b"x").unwrap();
     assert_eq!(near.read(&mut [0; 9]).unwrap(), 1);
+}
+
+fn another_namespace_has_sockets_of_its_own(world: &World) {
+    let listener = world.listen(80);
+    let mut far = world.connect("192.0.2.2", 80);
+    let (mut near, _) = listener.accept().unwrap();
+    let there = |script: &str| format!("netns::enter(\"client\", || {{ {script} }})");
+    let count = "let there = sockets::list(\"state established dst 192.0.2.1:80\").len; there * 10 + sockets::list(\"state listening\").len";
+    assert_eq!((value(world, &there(count)), value(world, count)), (Value::from(10), Value::from(1)));
+    // What was listed there is none of the sockets here.
+    let script = "let all = netns::enter(\"client\", || sockets::list(\"dst 192.0.2.1:80\")); sockets::destroy(all)";
+    assert_eq!(value(world, script), 0);
+    let said = world.fyke_well(&["eval", "--allow-lockout", &there("sockets::destroy(\"dst 192.0.2.1:80\")")]);
+    assert!(said.out == "1\n" && said.err.contains("destroyed the socket tcp established 192.0.2.2:"), "{said:?}");
+    assert_eq!(far.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    assert_eq!(near.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }

@@ -12,6 +12,7 @@ in_a_world! {
     a_plan_knows_what_follows
     the_order_of_a_script_holds
     a_host_without_iptables_sets_parameters
+    each_namespace_has_its_own
 }
 
 fn read(key: &str) -> String {
@@ -139,4 +140,23 @@ fn a_host_without_iptables_sets_parameters(world: &World) {
     for program in ["/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi"] {
         tool("umount", &[program], "");
     }
+}
+
+fn each_namespace_has_its_own(world: &World) {
+    let before = world.state();
+    let there = || tool("ip", &["netns", "exec", "client", "cat", "/proc/sys/net/ipv4/ip_local_port_range"], "");
+    let was = there();
+    for script in ["sysctl::set(\"net.ipv4.ip_local_port_range\", \"20000 30001\")", "ports::ensure_range(\"20000-30001\")"] {
+        world.fyke_well(&["--netns", "client", "eval", script]);
+        assert_eq!(there().split_whitespace().collect::<Vec<_>>(), ["20000", "30001"], "{script}");
+        assert_eq!(world.state(), before, "{script}");
+        // What is in force there is nothing here.
+        assert_eq!(world.fyke(&["undo", "last"]).code, Some(2));
+        world.fyke_well(&["--netns", "client", "undo", "last"]);
+        assert_eq!(there(), was, "{script}");
+    }
+    world.fyke_well(&["--netns", "client", "eval", "ports::ensure_reserved(8080)"]);
+    assert_eq!(world.fyke_well(&["eval", "8080 in ports::reserved()"]).out, "false\n");
+    assert_eq!(world.fyke_well(&["--netns", "client", "eval", "8080 in ports::reserved()"]).out, "true\n");
+    world.fyke_well(&["--netns", "client", "undo", "last"]);
 }

@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use super::world::{World, in_a_world, queues, tool};
+use super::shown::queues;
+use super::world::{World, in_a_world, tool};
 
 in_a_world! {
     a_qdisc_is_set_and_lifted
@@ -15,6 +16,8 @@ in_a_world! {
     what_is_read_can_be_set
     what_somebody_did_since_is_left
     a_device_that_was_made_anew_is_another_one
+    a_link_that_is_taken_away_comes_back_with_its_queues
+    what_is_planned_can_have_queues
     two_recipes_share_a_qdisc
     a_plan_says_what_would_be
     a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched
@@ -220,6 +223,38 @@ fn a_device_that_was_made_anew_is_another_one(world: &World) {
     tool("ip", &["link", "del", "one"], "");
     let said = world.fyke(&["undo", "--force", "last"]);
     assert!(said.out.contains("what it was in is gone"), "{said:?}");
+}
+
+fn a_link_that_is_taken_away_comes_back_with_its_queues(world: &World) {
+    let before = world.state();
+    tool("ip", &["link", "add", "one", "type", "ifb"], "");
+    tc("qdisc add dev one root handle 1: htb default 1");
+    tc("class add dev one classid 1:1 htb rate 1mbit");
+    tc("qdisc add dev one parent 1:1 handle 10: pfifo limit 7");
+    tc("qdisc add dev one ingress");
+    let with = world.state();
+    let said = world.run("gone", "link::del(\"one\");");
+    assert!(said.code == Some(0) && !shows("dev one"), "{said:?}");
+    world.undo();
+    assert_eq!(world.state(), with);
+    tool("ip", &["link", "del", "one"], "");
+    assert_eq!(world.state(), before);
+}
+
+fn what_is_planned_can_have_queues(world: &World) {
+    let before = world.state();
+    let text = "link::add(\"one type ifb\"); let one = tc::device(\"one\"); one.add(\"root\", \"handle 1: htb\"); one.add_class(\"1:1\", \"htb rate 1mbit\");";
+    let said = world.fyke_well(&["plan", &world.recipe("new", text)]);
+    assert!(said.out.contains("+ class 1:1 of one"), "{said:?}");
+    assert_eq!(world.state(), before);
+    let said = world.run("new", text);
+    assert!(said.code == Some(0) && shows("qdisc htb 1: dev one root"), "{said:?}");
+    world.undo();
+    assert_eq!(world.state(), before);
+    let said = world.run("steps", &text.replacen("; let", "; commit(); let", 1));
+    assert!(said.code == Some(0) && shows("qdisc htb 1: dev one root"), "{said:?}");
+    world.undo();
+    assert_eq!(world.state(), before);
 }
 
 fn two_recipes_share_a_qdisc(world: &World) {

@@ -89,7 +89,8 @@ pub(super) fn machine_of_last_run() -> String {
     fs::read_to_string(folder().join("machine")).unwrap_or_default()
 }
 
-fn folder() -> PathBuf {
+/// Gives the folder of what the last run of everything has found.
+pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("suites")
 }
 

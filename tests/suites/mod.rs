@@ -10,6 +10,7 @@ mod packets;
 mod page;
 mod shaping;
 mod steps;
+pub(crate) mod traffic;
 
 use crate::kernel::world::{World, on_both};
 
@@ -20,7 +21,7 @@ on_both! {
 }
 
 /// Tells whether all cases are wanted, and not a sample of them.
-fn all() -> bool {
+pub(crate) fn all() -> bool {
     std::env::var_os("FYKE_SUITES").is_some_and(|which| which == "full")
 }
 

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::Path;
 
 use super::findings::{Difference, Findings, machine_of_last_run};
+use super::traffic;
 use crate::kernel::world::Backend;
 
 const HEAD: &str = "<!-- written by `make test-suites` -->
 # Conformance
 
-What others wrote for iptables, given to fyke. Every case is first given to the tool that is installed, in a network namespace of its own, then
+What others wrote for iptables and tc, given to fyke. Every case is first given to the tool that is installed, in a network namespace of its own, then
 to fyke, as a recipe with the same words: both should refuse the same and list the rest alike, and `fyke undo` must give back the state before, by
 what `iptables-save` and `nft` say of it. `make test-suites` does all of it again and writes this page (minutes, as root); `make test` takes a sample.
 
@@ -97,6 +98,7 @@ fn the_page_is_written_from_the_run() {
             findings.differences.into_iter().for_each(note);
         }
     }
+    page += &traffic::Findings::of_last_run().map(|findings| traffic::section(&findings)).unwrap_or_default();
     page += "\n## Differences, one by one\n";
     for (how, title) in KINDS {
         page += &list(title, differences.remove(how).unwrap_or_default());

@@ -58,8 +58,8 @@ pub mod functions {
 
     /// Sets the ephemeral range of this network namespace, for both families.
     ///
-    /// - `range`: one range: `"20000-60999"`, `20000..=60999`, or a set of ports that is one; connections take turns best where one end is odd and
-    ///   the other is even
+    /// - `range`: one range: `"20000-60999"`, `20000..=60999`, or a set of ports that is one; of an odd number
+    ///   of ports, `connect` never gets one
     ///
     /// Connections that are there keep their ports.
     ///

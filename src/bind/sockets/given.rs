@@ -9,7 +9,7 @@ use crate::model::net::InterfaceMatch;
 use crate::model::sockets::{Expr, Filter, Side, States};
 
 /// The keys of a map.
-pub(crate) const KEYS: &[&str] = &[
+pub const KEYS: &[&str] = &[
     "proto",
     "state",
     "port",

@@ -4,6 +4,8 @@ mod given;
 pub mod list;
 pub mod socket;
 
+pub use given::KEYS;
+
 use rhai::Module;
 use rhai::plugin::exported_manifest;
 

@@ -70,7 +70,7 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// let free = port_set("1024-65535") - [3306, 5432] - 8000..=8010;
+    /// let free = port_set("1024-65535") - [3306, 5432] - "8000-8010";
     /// 3306 in free == false && free.len == 64512 - 13
     /// ```
     ///

@@ -188,7 +188,7 @@ impl<'a> Talk<'a> {
             return self.screen.document(&self.document(given));
         }
         self.show_changes(&given.report);
-        self.screen.print(&show::shown(&given.value.json(), self.screen.paint, self.screen.bound()))
+        self.screen.print(&show::shown(&given.value, self.screen.paint, self.screen.bound()))
     }
 
     /// Gives what a statement gave, for a program: its value; where it is planned, what it would change, too.

@@ -1,5 +1,7 @@
 //! Tables: columns as wide as their widest cell, and no wider than the terminal. Where not even that fits, each row becomes fields.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Paint;
@@ -24,17 +26,17 @@ impl Table {
 
     /// Adds a row; each cell is shown on one line.
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push(cells.into_iter().map(|cell| cell.into().replace(['\n', '\t'], " ")).collect());
+        let flat = |cell: String| if cell.contains(['\n', '\t']) { cell.replace(['\n', '\t'], " ") } else { cell };
+        self.rows.push(cells.into_iter().map(|cell| flat(cell.into())).collect());
     }
 
     /// Writes the table, cut to `bound` columns when there is one.
     pub(crate) fn text(&self, paint: Paint, bound: Option<usize>) -> String {
         let Some(widths) = self.widths(bound) else { return self.records(paint, bound) };
         let columns: Vec<(usize, bool)> = widths.into_iter().zip(self.numbers()).collect();
-        let mut text = line(&self.heading, &columns, |cell| paint.bold(cell));
-        for row in &self.rows {
-            text.push_str(&line(row, &columns, str::to_owned));
-        }
+        let mut text = String::new();
+        line(&mut text, &self.heading, &columns, |text, cell| text.push_str(&paint.bold(cell)));
+        self.rows.iter().for_each(|row| line(&mut text, row, &columns, String::push_str));
         text
     }
 
@@ -54,10 +56,10 @@ impl Table {
 
     /// Gives the width of each column; nothing if there is no room for them.
     fn widths(&self, bound: Option<usize>) -> Option<Vec<usize>> {
-        let mut widths: Vec<usize> = self.heading.iter().map(|cell| cell.width()).collect();
+        let mut widths: Vec<usize> = self.heading.iter().map(|cell| width(cell)).collect();
         for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.width().max(*width);
+            for (widest, cell) in widths.iter_mut().zip(row) {
+                *widest = width(cell).max(*widest);
             }
         }
         let room = bound.map_or(usize::MAX, |columns| columns.saturating_sub(GAP * widths.len().saturating_sub(1)));
@@ -131,17 +133,27 @@ fn prefix(text: &str, width: usize) -> usize {
 }
 
 /// Writes one line; a column is a width, and whether it lines up on the right.
-fn line(cells: &[String], columns: &[(usize, bool)], paint: impl Fn(&str) -> String) -> String {
-    let mut text = String::new();
-    for (at, (cell, (width, right))) in cells.iter().zip(columns).enumerate() {
-        let shown = cut(cell, *width);
-        let shown = if *right { format!("{}{shown}", " ".repeat(width.saturating_sub(shown.width()))) } else { shown };
-        text.push_str(&paint(&if at + 1 < cells.len() { pad(&shown, width + GAP) } else { shown }));
+fn line(text: &mut String, cells: &[String], columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
+    let mut padded = String::new();
+    for (at, (cell, (column, right))) in cells.iter().zip(columns).enumerate() {
+        let shown = if width(cell) <= *column { Cow::Borrowed(&**cell) } else { cut(cell, *column).into() };
+        let blanks = column.saturating_sub(width(&shown));
+        let (before, after) = if *right { (blanks, 0) } else { (0, blanks) };
+        padded.clear();
+        padded.extend(std::iter::repeat_n(' ', before));
+        padded.push_str(&shown);
+        if at + 1 < cells.len() {
+            padded.extend(std::iter::repeat_n(' ', after + GAP));
+        }
+        paint(text, &padded);
     }
-    let kept = text.trim_end().len();
-    text.truncate(kept);
+    text.truncate(text.trim_end_matches(' ').len());
     text.push('\n');
-    text
+}
+
+/// Measures a text in columns of a terminal.
+fn width(text: &str) -> usize {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) { text.len() } else { text.width() }
 }
 
 /// Fills a text up with blanks to a width.

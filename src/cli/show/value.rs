@@ -1,19 +1,23 @@
 //! The value of a script: a table for a list of things, fields for one thing, plain text for the rest.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use super::table::fields;
 use super::{Paint, Table};
+use crate::host::Value;
+
+/// The fields of one thing.
+type Fields = [(Cow<'static, str>, Value)];
 
 /// Writes a value. Nothing is an empty text; everything else ends in a newline.
 pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String {
     match value {
-        Value::Null => String::new(),
-        Value::Array(items) => match columns(items) {
+        Value::Unit => String::new(),
+        Value::List(items) => match columns(items) {
             Some(names) => table(items, &names, paint, bound),
             None => items.iter().map(|item| format!("{}\n", paint.text(&inline(item)))).collect(),
         },
-        Value::Object(fields) => record(fields, paint, bound),
+        Value::Map(fields) => record(fields, paint, bound),
         scalar => format!("{}\n", paint.text(&inline(scalar))),
     }
 }
@@ -21,9 +25,9 @@ pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String
 /// Writes a value for somebody who has asked for it: what is empty shows that it is.
 pub(crate) fn shown(it: &Value, paint: Paint, bound: Option<usize>) -> String {
     match it {
-        Value::String(text) if text.is_empty() => "\"\"\n".to_owned(),
-        Value::Array(items) if items.is_empty() => format!("{}\n", inline(it)),
-        Value::Object(fields) if fields.is_empty() => format!("{}\n", inline(it)),
+        Value::Text(text) if text.is_empty() => "\"\"\n".to_owned(),
+        Value::List(items) if items.is_empty() => format!("{}\n", inline(it)),
+        Value::Map(fields) if fields.is_empty() => format!("{}\n", inline(it)),
         _ => value(it, paint, bound),
     }
 }
@@ -32,8 +36,10 @@ pub(crate) fn shown(it: &Value, paint: Paint, bound: Option<usize>) -> String {
 fn columns(items: &[Value]) -> Option<Vec<&str>> {
     let mut names: Vec<&str> = Vec::new();
     for item in items {
-        for name in item.as_object()?.keys() {
-            if !names.contains(&name.as_str()) {
+        let Value::Map(fields) = item else { return None };
+        // Most have the same ones as those before, in the same order.
+        for (at, (name, _)) in fields.iter().enumerate() {
+            if names.get(at) != Some(&&**name) && !names.contains(&&**name) {
                 names.push(name);
             }
         }
@@ -44,18 +50,32 @@ fn columns(items: &[Value]) -> Option<Vec<&str>> {
 fn table(items: &[Value], names: &[&str], paint: Paint, bound: Option<usize>) -> String {
     let mut table = Table::new(names.iter().map(|name| paint.text(name)));
     for item in items {
-        table.row(names.iter().map(|name| item.get(name).map_or_else(String::new, |value| paint.text(&inline(value)).into_owned())));
+        let Value::Map(fields) = item else { continue };
+        let field = |(at, name): (usize, &&str)| {
+            let same = fields.get(at).filter(|(other, _)| other == name);
+            same.or_else(|| fields.iter().find(|(other, _)| other == name)).map(|(_, value)| value)
+        };
+        table.row(names.iter().enumerate().map(|name| field(name).map_or_else(String::new, |value| cell(value, paint))));
     }
     table.text(paint, bound)
 }
 
+fn cell(value: &Value, paint: Paint) -> String {
+    let text = inline(value);
+    let escaped = match paint.text(&text) {
+        Cow::Owned(escaped) => Some(escaped),
+        Cow::Borrowed(_) => None,
+    };
+    escaped.unwrap_or_else(|| text.into_owned())
+}
+
 /// Writes the fields of a thing; those that have fields of their own as a tree.
-fn record(of: &Map<String, Value>, paint: Paint, bound: Option<usize>) -> String {
-    let plain = |value: &Value| value.as_object().is_none_or(Map::is_empty);
+fn record(of: &Fields, paint: Paint, bound: Option<usize>) -> String {
+    let plain = |value: &Value| !matches!(value, Value::Map(inner) if !inner.is_empty());
     let mut text = String::new();
-    for run in of.iter().collect::<Vec<_>>().chunk_by(|(_, a), (_, b)| plain(a) && plain(b)) {
+    for run in of.chunk_by(|(_, a), (_, b)| plain(a) && plain(b)) {
         match run {
-            [(name, Value::Object(inner))] if !inner.is_empty() => {
+            [(name, Value::Map(inner))] if !inner.is_empty() => {
                 let inner = record(inner, paint, bound.map(|columns| columns.saturating_sub(2)));
                 text.push_str(&format!("{}\n", paint.bold(&paint.text(name))));
                 inner.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
@@ -70,15 +90,16 @@ fn record(of: &Map<String, Value>, paint: Paint, bound: Option<usize>) -> String
 }
 
 /// Writes a value on one line: texts as they are, what is nested as in a script.
-fn inline(value: &Value) -> String {
+fn inline(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.is_empty() => "[]".to_owned(),
-        Value::Object(fields) if fields.is_empty() => "#{}".to_owned(),
-        Value::Array(items) => items.iter().map(inline).collect::<Vec<_>>().join(", "),
-        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", inline(value))).collect::<Vec<_>>().join(", "),
-        scalar => scalar.to_string(),
+        Value::Unit => Cow::Borrowed(""),
+        Value::Text(text) => Cow::Borrowed(text),
+        Value::List(items) if items.is_empty() => Cow::Borrowed("[]"),
+        Value::Map(fields) if fields.is_empty() => Cow::Borrowed("#{}"),
+        Value::List(items) => items.iter().map(inline).collect::<Vec<_>>().join(", ").into(),
+        Value::Map(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", inline(value))).collect::<Vec<_>>().join(", ").into(),
+        Value::Float(number) if !number.is_finite() => Cow::Borrowed(""),
+        scalar => scalar.to_string().into(),
     }
 }
 
@@ -88,13 +109,25 @@ mod tests {
 
     use super::*;
 
-    fn shown(it: Value) -> String {
-        value(&it, Paint::none(), None)
+    /// Takes JSON for the value of a script.
+    fn of(json: serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Null => Value::Unit,
+            serde_json::Value::Bool(truth) => Value::Bool(truth),
+            serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Value::Float(number.as_f64().unwrap()), Value::Int),
+            serde_json::Value::String(text) => Value::Text(text),
+            serde_json::Value::Array(items) => Value::List(items.into_iter().map(of).collect()),
+            serde_json::Value::Object(fields) => Value::Map(fields.into_iter().map(|(name, value)| (name.into(), of(value))).collect()),
+        }
+    }
+
+    fn shown(it: serde_json::Value) -> String {
+        value(&of(it), Paint::none(), None)
     }
 
     #[test]
     fn what_is_empty_shows_that_it_is() {
-        let asked = |it: Value| super::shown(&it, Paint::none(), None);
+        let asked = |it: serde_json::Value| super::shown(&of(it), Paint::none(), None);
         assert_eq!((asked(json!([])), asked(json!({})), asked(json!(""))), ("[]\n".into(), "#{}\n".into(), "\"\"\n".into()));
         assert_eq!((asked(json!(null)), asked(json!([{ "a": [], "b": {} }]))), (String::new(), "a   b\n[]  #{}\n".into()));
     }
@@ -103,7 +136,7 @@ mod tests {
     fn a_thing_in_a_thing_is_a_branch() {
         let packet = json!({ "length": 60, "ip": { "source": "192.0.2.1", "tcp": { "dport": 22 } }, "at": "some words that are long" });
         let wanted = "length  60\nip\n  source  192.0.2.1\n  tcp\n    dport  22\nat  some words that\n    are long\n";
-        assert_eq!(value(&packet, Paint::none(), Some(22)), wanted);
+        assert_eq!(value(&of(packet), Paint::none(), Some(22)), wanted);
     }
 
     #[test]

@@ -129,35 +129,39 @@ impl Live {
         }
     }
 
-    /// Finds out whether the kernel has a kind, in a network namespace that is made for it and goes again. Where none can be made, nobody knows.
-    fn probe(&mut self, kind: &Kind) -> Result<(), Fault> {
+    /// Refuses a kind that the kernel does not have. Where that cannot be found out, nobody knows, and the kernel says so when it is told to use it.
+    pub fn probe(&mut self, kind: &Kind) -> Result<(), Fault> {
         if self.kinds.contains(kind) {
             return Ok(());
         }
-        let Ok(netns) = Netns::create() else { return Ok(()) };
-        let wanted = kind.clone();
-        let answer = netns.run(move || {
-            let mut socket = open()?;
-            let link = if_nametoindex("lo").map_err(|error| errno::fault("find lo", error))?;
-            let place = if wanted.is_ingress() { Handle::INGRESS } else { Handle::ROOT };
-            let qdisc = Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) };
-            let order = Order::qdisc(wire::Deed::Add, place, &qdisc, None);
-            socket
-                .order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence))
-                .map_err(|error| errno::fault("ask for a kind", error))
-        });
-        match answer {
-            Ok(Some(stopped)) if refusal::is_unknown_kind(&stopped.refused) => {
-                Err(refusal::unknown(&format!("use the qdisc {kind}"), kind))
-            }
-            // Any other answer, also that options are missing, comes from the kind itself.
-            Ok(_) => {
+        match has(kind) {
+            Some(false) => Err(lacks(kind)),
+            Some(true) => {
                 self.kinds.push(kind.clone());
                 Ok(())
             }
-            Err(_) => Ok(()),
+            None => Ok(()),
         }
     }
+}
+
+/// Says that the kernel does not have a kind, and what has it.
+pub fn lacks(kind: &Kind) -> Fault {
+    refusal::unknown(&format!("use the qdisc {kind}"), kind)
+}
+
+/// Finds out whether the kernel has a kind, in a network namespace that is made for it and goes again; nothing where none can be made.
+pub fn has(kind: &Kind) -> Option<bool> {
+    let wanted = kind.clone();
+    let asked = Netns::create().ok()?.run(move || {
+        let link = if_nametoindex("lo").map_err(|error| errno::fault("find lo", error))?;
+        let place = if wanted.is_ingress() { Handle::INGRESS } else { Handle::ROOT };
+        let order = Order::qdisc(wire::Deed::Add, place, &Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) }, None);
+        let sent = open()?.order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence));
+        sent.map_err(|error| errno::fault("ask for a kind", error))
+    });
+    // Any other refusal, also that options are missing, comes from the kind itself.
+    Some(!asked.ok()?.is_some_and(|stopped| refusal::is_unknown_kind(&stopped.refused)))
 }
 
 fn open() -> Result<Socket, Fault> {

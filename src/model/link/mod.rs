@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Object as Any, State as AnyState};
 use super::named::{Inventory, Scope as AnyScope};
-use super::sysctl;
 use super::{Family, Fault, Kind};
+use super::{sysctl, tc};
 
 pub use device::Link;
 pub use effects::{follow, go_with};
@@ -101,6 +101,16 @@ impl Scope {
 }
 
 impl Object {
+    /// Gives a link as the device on which packets queue.
+    pub fn device(&self) -> Option<tc::Device> {
+        if let Self::Link(dev) = self { Some(tc::Device::listed(dev.name.as_str())) } else { None }
+    }
+
+    /// Gives the index of a link.
+    pub fn index(&self) -> Option<u32> {
+        if let Self::Link(dev) = self { Some(dev.index) } else { None }
+    }
+
     /// Gives what has to be read in order to know it, and all that changes with it.
     pub fn scopes(&self) -> Vec<AnyScope> {
         let own: &[Scope] = match self {
@@ -117,7 +127,8 @@ impl Object {
             Self::Setting(dev, Setting::Up) => switches("ipv6", dev, "keep_addr_on_down"),
             _ => Vec::new(),
         };
-        own.iter().map(|scope| AnyScope::Link(*scope)).chain(keys.into_iter().map(AnyScope::Sysctl)).collect()
+        let queues = self.device().map(|device| AnyScope::Tc(tc::Scope::Device(device)));
+        own.iter().map(|scope| AnyScope::Link(*scope)).chain(keys.into_iter().map(AnyScope::Sysctl)).chain(queues).collect()
     }
 
     /// Tells whether it can be made and taken away.

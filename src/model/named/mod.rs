@@ -174,9 +174,12 @@ impl Object {
     }
 
     /// Gives what there is with it from the beginning, and is no change of its own.
-    fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
+    pub fn comes_with(&self, state: &State) -> Vec<(Object, State)> {
         match (self, state) {
-            (Object::Link(object), State::Link(state)) => object.comes_with(state),
+            (Object::Link(object), State::Link(state)) => {
+                let device = object.device().zip(object.index()).map(|(device, index)| tc::device(device, index));
+                object.comes_with(state).into_iter().chain(device).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -299,10 +302,13 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Ite
 /// Gives what goes or changes when an object goes, what stands on others first.
 fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<State>)> {
     match object {
-        Object::Link(object) => link::go_with(object, inventory),
         Object::Cgroup(cgroup::Object::Group(group)) => {
             let left = |object: &Object| if let Object::Cgroup(object) = object { object.left_by(group).map(State::Cgroup) } else { None };
             contents(inventory, object).map(|(inside, _)| (inside.clone(), left(inside))).collect()
+        }
+        Object::Link(object) => {
+            let queues = object.device().map(|device| tc::all_on(&device, inventory)).unwrap_or_default();
+            queues.into_iter().map(|queue| (queue, None)).chain(link::go_with(object, inventory)).collect()
         }
         _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }

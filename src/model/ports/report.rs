@@ -134,7 +134,8 @@ fn advice(measure: &Measure<'_>, report: &Report) -> Vec<Advice> {
     let served: PortSet = measure.sockets.iter().filter(served).filter_map(|socket| socket.local.port()).filter(|port| *port > 0).collect();
     let listening: PortSet =
         measure.sockets.iter().filter(|socket| socket.state == State::Listening).filter_map(|socket| socket.local.port()).collect();
-    let wide: PortSet = (measure.unprivileged.max(1)..=u16::MAX).collect();
+    // Where every port is unprivileged, as in many containers, those of well-known services are left alone all the same.
+    let wide: PortSet = (measure.unprivileged.max(1024)..=u16::MAX).collect();
     // What listens in the range as it is could lose its port while it is restarted; in the wider one, what serves by datagrams, too.
     let mut to_reserve = listening.and(&measure.range).without(&measure.reserved);
     if is_near && measure.range != wide {
@@ -154,4 +155,71 @@ fn advice(measure: &Measure<'_>, report: &Report) -> Vec<Advice> {
         advice.push(Advice { parameter: "net.ipv4.tcp_tw_reuse".to_owned(), now: reuse.to_string(), value: "1".to_owned(), why });
     }
     advice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sockets::End;
+    use crate::model::sockets::tests::socket;
+
+    fn end(text: &str) -> End {
+        let at: std::net::SocketAddr = text.parse().unwrap();
+        End::Inet(at.ip(), at.port())
+    }
+
+    fn measured(sockets: &[Socket], threshold: usize) -> Report {
+        report(&Measure {
+            range: "2000-2009".parse().unwrap(),
+            reserved: "2009,80".parse().unwrap(),
+            unprivileged: 1024,
+            reuse: Some(2),
+            threshold,
+            sockets,
+        })
+    }
+
+    fn to(port: u16, peer: &str, state: State) -> Socket {
+        socket(Proto::Tcp, state, end(&format!("192.0.2.1:{port}")), end(peer))
+    }
+
+    #[test]
+    fn ports_are_counted_towards_each_destination() {
+        let mut sockets: Vec<Socket> = (2000..2006).map(|port| to(port, "192.0.2.7:443", State::TimeWait)).collect();
+        // The same port towards somebody else, one that is not of the range, one that is reserved, one that listens.
+        sockets.push(to(2000, "192.0.2.8:443", State::Established));
+        sockets.push(to(22, "192.0.2.8:50000", State::Established));
+        sockets.push(to(2009, "192.0.2.7:443", State::Established));
+        sockets.push(to(2008, "0.0.0.0:0", State::Listening));
+        sockets.push(socket(Proto::Udp, State::Closed, end("0.0.0.0:2007"), end("0.0.0.0:0")));
+        // Of both families as IPv4 is, when it comes by a socket of IPv6.
+        sockets.push(socket(Proto::Tcp, State::Established, end("[::ffff:192.0.2.1]:2006"), end("[::ffff:192.0.2.7]:443")));
+        let report = measured(&sockets, 80);
+        assert_eq!((report.usable, report.reserved, report.used, report.worst, report.time_wait), (9, 1, 9, 77, 75));
+        let told: Vec<String> =
+            report.destinations.iter().map(|to| format!("{} {}:{} {} {}", to.from, to.to, to.port, to.used, to.time_wait)).collect();
+        assert_eq!(told, ["192.0.2.1 192.0.2.7:443 7 6", "192.0.2.1 192.0.2.8:443 1 0"]);
+        assert_eq!(report.states[&(Proto::Tcp, State::TimeWait)], 6);
+        assert_eq!(measured(&[], 80).destinations, []);
+    }
+
+    #[test]
+    fn what_is_advised_is_in_the_order_in_which_it_is_to_be_done() {
+        let mut sockets: Vec<Socket> = (2000..2008).map(|port| to(port, "192.0.2.7:443", State::TimeWait)).collect();
+        sockets.push(to(8080, "0.0.0.0:0", State::Listening));
+        sockets.push(to(80, "0.0.0.0:0", State::Listening));
+        let told = |report: &Report| -> Vec<String> {
+            report.advice.iter().map(|it| format!("{} {} -> {}", it.parameter, it.now, it.value)).collect()
+        };
+        let wanted = [
+            "net.ipv4.ip_local_reserved_ports 80,2009 -> 80,2009,8080",
+            "net.ipv4.ip_local_port_range 2000 2009 -> 1024 65535",
+            "net.ipv4.tcp_tw_reuse 2 -> 1",
+        ];
+        assert_eq!(told(&measured(&sockets, 80)), wanted);
+        assert_eq!(told(&measured(&sockets, 90)), Vec::<String>::new());
+        // What listens in the range is worth a word in any case.
+        sockets.push(to(2008, "0.0.0.0:0", State::Listening));
+        assert_eq!(told(&measured(&sockets[9..], 80)), ["net.ipv4.ip_local_reserved_ports 80,2009 -> 80,2008-2009"]);
+    }
 }

@@ -177,7 +177,12 @@ pub fn settle(object: &Object, state: &State, inventory: &Inventory) -> Result<S
     edit::settle(object, state, inventory)
 }
 
-pub use tree::{contents, is_on};
+pub use tree::{all_on, contents, is_on};
+
+/// Gives a device that is there, as an object with its state.
+pub fn device(device: Device, index: u32) -> (super::change::Object, super::change::State) {
+    (super::change::Object::Tc(Object::Device(device)), super::change::State::Tc(State::Link(index)))
+}
 
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

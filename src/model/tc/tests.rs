@@ -72,7 +72,7 @@ fn what_is_in_a_root_goes_before_it_and_comes_back_after_it() {
             "root qdisc of eth0"
         ]
     );
-    assert_eq!(told(&now), ["root qdisc of eth0: handle 8001: tbf rate 1Mbit burst 5Kb limit 9Kb"]);
+    assert_eq!(told(&now), ["root qdisc of eth0: handle 8001: tbf rate 1Mbit burst 5Kb lat 32.768ms"]);
     let (back, drift) = revert(&now, &changes, false);
     apply(&mut now, &back);
     assert_eq!((now, drift), (before, Vec::new()));
@@ -214,7 +214,7 @@ fn commands_are_written_as_they_are_read() {
     let (root, htb) = qdisc("root handle 1: htb default 10");
     let (_, bucket) = qdisc("root handle 2: tbf rate 1mbit burst 5kb limit 9kb");
     assert_eq!(written(&root, None, Some(&htb)), "tc qdisc add dev eth0 root handle 1: htb r2q 10 default 0x10");
-    assert_eq!(written(&root, Some(&htb), Some(&bucket)), "tc qdisc replace dev eth0 root handle 2: tbf rate 1Mbit burst 5Kb limit 9Kb");
+    assert_eq!(written(&root, Some(&htb), Some(&bucket)), "tc qdisc replace dev eth0 root handle 2: tbf rate 1Mbit burst 5Kb lat 32.768ms");
     assert_eq!(written(&root, Some(&htb), None), "tc qdisc del dev eth0 root");
     let (place, clsact) = qdisc("clsact");
     assert_eq!(

@@ -72,6 +72,20 @@ pub(super) fn container(object: &Object, state: Option<&State>, inventory: &Inve
     }
 }
 
+/// Gives all that is on a device, those first that have to go first.
+pub fn all_on(device: &Device, inventory: &Inventory) -> Vec<change::Object> {
+    let places: Vec<Object> = on(device, inventory)
+        .filter(|(object, state, _)| parent(object, Some(state)).is_none())
+        .map(|(object, ..)| object.clone())
+        .collect();
+    let mut found = Vec::new();
+    for place in places {
+        found.extend(contents(inventory, &place).into_iter().map(|(object, _)| object.clone()));
+        found.push(change::Object::Tc(place));
+    }
+    found
+}
+
 /// Gives what is in an object, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> Vec<Entry<'a>> {
     let mut inside: HashMap<Handle, Vec<(&Object, &State, Entry<'a>)>> = HashMap::new();

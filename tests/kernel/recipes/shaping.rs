@@ -13,7 +13,8 @@ use fyke::transaction::Door;
 use nix::sys::signal::{Signal, kill};
 
 use super::super::confirm::{is_lifted_at, now, watchers};
-use super::super::world::{World, in_a_world, queues, until};
+use super::super::shown::queues;
+use super::super::world::{World, in_a_world, until};
 use super::{is_refused, runs};
 
 in_a_world! {
@@ -160,7 +161,7 @@ fn in_memory(name: &str, words: &[&str]) -> String {
     let door = Door::over_nothing();
     let mut host = Host::open(Setup::new(Mode::Run, door.clone()));
     let words: Vec<String> = ["--interface", "lo"].iter().chain(words).map(|word| (*word).to_owned()).collect();
-    host.run(&Recipe::read(name).unwrap(), &words).unwrap_or_else(|fault| panic!("{name} {words:?}: {fault}"));
+    host.run(&Recipe::find(name).unwrap(), &words).unwrap_or_else(|fault| panic!("{name} {words:?}: {fault}"));
     let changes = door.finish().unwrap().changes;
     assert_eq!(changes.len(), 1, "{changes:?}");
     Told(changes[0].after.as_ref().unwrap()).to_string()

@@ -114,6 +114,16 @@ impl Diag {
             Err(error) => Err(error),
         }
     }
+
+    /// Orders a socket to be destroyed that there cannot be: what comes back is whether the kernel would do it.
+    pub fn destroy_none(&mut self) -> io::Result<()> {
+        let (sequence, mut messages) = (self.socket.next_sequence(), Messages::new());
+        messages.message(DESTROY, flag::REQUEST | flag::ACK, sequence, |m| inet::ask_one(m, libc::AF_INET as u8, Proto::Tcp, &[0; 48]));
+        match self.socket.ask(messages.bytes(), sequence) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(()),
+            done => done.map(drop),
+        }
+    }
 }
 
 /// Asks for a list. One that is torn is taken as it is: what there was of sockets is over by the time that somebody reads of it.

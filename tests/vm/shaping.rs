@@ -1,0 +1,153 @@
+//! Shaped traffic, measured: round trips against delays, throughput against rates, losses against their share.
+
+use std::io::{Read, Write};
+use std::ops::RangeInclusive;
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+
+use super::features::does;
+use super::{Tests, tests};
+use crate::kernel::world::World;
+use crate::program::shell;
+
+pub(super) const TESTS: Tests = tests! {
+    what_tc_sets_is_measured
+    a_slow_interface_delays_as_long_as_it_says
+    a_limit_is_as_low_as_it_says
+    a_profile_behaves_like_its_network
+    a_slow_interface_is_fast_again_after_its_time
+};
+
+/// What a ping of the client saw.
+#[derive(Debug)]
+struct Pings {
+    sent: usize,
+    /// The round trips that came back, in milliseconds.
+    trips: Vec<f64>,
+}
+
+impl Pings {
+    /// Lets the client ping the server, a packet each hundredth of a second.
+    fn send(count: usize) -> Self {
+        // The first packets wait for the neighbours to find each other.
+        shell("ip netns exec client ping -c 5 -W 2 192.0.2.1");
+        let said = shell(&format!("ip netns exec client ping -n -c {count} -i 0.01 -W 2 192.0.2.1"));
+        let trip = |line: &str| line.split_once(" time=")?.1.split(' ').next()?.parse().ok();
+        Self { sent: count, trips: said.out.lines().filter_map(trip).collect() }
+    }
+
+    /// Sees to it that all came back, each after so many milliseconds.
+    #[track_caller]
+    fn take(&self, milliseconds: RangeInclusive<f64>) {
+        assert_eq!(self.trips.len(), self.sent, "{self:?}");
+        assert!(self.trips.iter().all(|trip| milliseconds.contains(trip)), "{self:?}");
+    }
+
+    /// Gives the share of those that did not come back.
+    fn lost(&self) -> f64 {
+        1.0 - self.trips.len() as f64 / self.sent as f64
+    }
+}
+
+/// Gives the rate in bits a second at which the client gets so many bytes from the server.
+fn rate(world: &World, bytes: usize) -> f64 {
+    let server = world.listen(7);
+    let mut client = world.connect("192.0.2.2", 7);
+    scope(|scope| {
+        scope.spawn(|| server.accept().unwrap().0.write_all(&vec![7; bytes]).unwrap());
+        let begun = Instant::now();
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        assert_eq!(got.len(), bytes);
+        bytes as f64 * 8.0 / begun.elapsed().as_secs_f64()
+    })
+}
+
+/// First the ruler is tried, with the tool.
+fn what_tc_sets_is_measured(world: &World) {
+    Pings::send(10).take(0.0..=5.0);
+    does("tc qdisc add dev eth0 root netem delay 100ms");
+    Pings::send(10).take(100.0..=110.0);
+    does("tc qdisc change dev eth0 root netem loss 30%");
+    // Five times the deviation of 400 throws.
+    let lost = Pings::send(400).lost();
+    assert!((0.185..=0.415).contains(&lost), "{lost}");
+    does("tc qdisc del dev eth0 root");
+    assert!(rate(world, 1_000_000) > 50e6);
+    does("tc qdisc add dev eth0 root tbf rate 8mbit burst 16kb latency 100ms");
+    is_about(rate(world, 1_000_000), 8e6);
+    does("tc qdisc del dev eth0 root");
+}
+
+/// Sees to it that a measured rate is the one that was set. Headers take their share, and a bucket is full at first.
+#[track_caller]
+fn is_about(rate: f64, wanted: f64) {
+    assert!((wanted * 0.85..=wanted * 1.05).contains(&rate), "{rate}, not {wanted}");
+}
+
+/// Runs a recipe for eth0.
+#[track_caller]
+fn shapes(world: &World, words: &str) {
+    let (recipe, words) = words.split_once(' ').unwrap();
+    let words: Vec<&str> = ["run", recipe, "--interface", "eth0"].into_iter().chain(words.split(' ')).collect();
+    world.fyke_well(&words);
+}
+
+fn a_slow_interface_delays_as_long_as_it_says(world: &World) {
+    shapes(world, "slow-interface --delay 100ms");
+    Pings::send(10).take(100.0..=110.0);
+    shapes(world, "slow-interface --delay 100ms --jitter 20ms --distribution uniform");
+    let jitter = Pings::send(50);
+    jitter.take(79.0..=130.0);
+    let (least, most) = (jitter.trips.iter().copied().fold(f64::MAX, f64::min), jitter.trips.iter().copied().fold(0.0, f64::max));
+    assert!(most - least > 15.0, "{jitter:?}");
+    shapes(world, "slow-interface --delay 0ms --loss 30%");
+    let lost = Pings::send(400).lost();
+    assert!((0.185..=0.415).contains(&lost), "{lost}");
+    (0..3).for_each(|_| drop(world.undo()));
+    let pings = Pings::send(20);
+    pings.take(0.0..=5.0);
+}
+
+fn a_limit_is_as_low_as_it_says(world: &World) {
+    for (words, wanted) in [
+        ("limit-bandwidth --rate 8mbit", 8e6),
+        ("limit-bandwidth --rate 2mbit --latency 100ms", 2e6),
+        ("slow-interface --delay 1ms --rate 4mbit", 4e6),
+    ] {
+        shapes(world, words);
+        is_about(rate(world, 1_000_000), wanted);
+        world.undo();
+    }
+    assert!(rate(world, 1_000_000) > 50e6);
+}
+
+fn a_profile_behaves_like_its_network(world: &World) {
+    shapes(world, "network-profile --profile 3g");
+    let pings = Pings::send(100);
+    let mean = pings.trips.iter().sum::<f64>() / pings.trips.len() as f64;
+    assert!((65.0..=90.0).contains(&mean) && pings.lost() < 0.1, "{pings:?}");
+    shapes(world, "network-profile --profile lossy-wifi");
+    let lost = Pings::send(400).lost();
+    assert!((0.01..=0.12).contains(&lost), "{lost}");
+    (0..2).for_each(|_| drop(world.undo()));
+    Pings::send(10).take(0.0..=5.0);
+}
+
+fn a_slow_interface_is_fast_again_after_its_time(world: &World) {
+    let slow = ["run", "--for", "60s", "slow-interface", "--interface", "eth0", "--delay", "200ms"];
+    world.fyke_well(&slow);
+    sleep(Duration::from_secs(55));
+    Pings::send(3).take(200.0..=210.0);
+    sleep(Duration::from_secs(8));
+    Pings::send(10).take(0.0..=5.0);
+    // A runner that is killed while it holds the interface slow: the guardian lifts it.
+    let text = "tc::device(\"eth0\").add(\"root\", \"netem delay 200ms\"); commit(); print(\"slow\"); sleep(\"1h\");";
+    let running = world.start(&["run", &world.recipe("held", text)], "slow");
+    Pings::send(3).take(200.0..=210.0);
+    kill(running.runner(), Signal::SIGKILL).unwrap();
+    running.end();
+    Pings::send(10).take(0.0..=5.0);
+}
