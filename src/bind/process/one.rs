@@ -3,7 +3,8 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
-use super::handle;
+
+use super::handle::{self, Process as Found};
 use crate::bind::call::{self, Answer};
 use crate::bind::cgroup::handle::{look, place};
 use crate::model::cgroup::Hierarchy;
@@ -150,7 +151,11 @@ pub mod functions {
     #[rhai_fn(global, return_raw, volatile)]
     pub fn destroy_sockets(ctx: NativeCallContext, process: Process) -> Answer<i64> {
         let filter = Filter { protos: vec![Proto::Tcp], pid: Some(process.facts.process.pid), ..Filter::default() };
-        let sockets = handle::open(&ctx, filter)?;
+        let sockets = match handle::open(&ctx, filter) {
+            // Who has ended holds none.
+            Err(_) if Found::find(&ctx, process.facts.process.pid.into())?.is_none() => return Ok(0),
+            sockets => sockets?,
+        };
         let done = call::door(&ctx)?.destroy(&sockets, call::origin(&ctx)).map_err(|f| call::fault(&ctx, f))?;
         Ok(done as i64)
     }

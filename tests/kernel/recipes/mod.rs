@@ -96,6 +96,7 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         tool("ip", &["link", "del", "eth2"], "");
+        tool("ip", &["netns", "del", "outside"], "");
     }
 }
 
