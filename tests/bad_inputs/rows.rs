@@ -364,7 +364,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "R31",
-        "filter",
+        "as words of tc(8): ",
         &[
             r#"tc::filter("add dev eth0 ingress protocol ip u32 match ip src 10.0.0.256 action mirred egress redirect dev eth0")"#,
             r#"tc::filter("add dev eth0 ingress protocol ip u32 match ip dport 70000 0xffff flowid 1:1")"#,
@@ -380,7 +380,6 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"tc::filter("add dev eth0 ingress protocol ip flower reboot")"#,
             r#"tc::filter("add dev eth0 ingress protocol ip ../../bin/sh")"#,
             r#"tc::filter("add dev eth0 ingress protocol all basic match 'meta(nonsense eq 1)'")"#,
-            r#"tc::filter("add dev eth0 ingress protocol all bpf object-file /etc/passwd")"#,
             r#"tc::filter("put dev eth0 ingress protocol ip matchall")"#,
             r#"tc::filter("add ingress protocol ip matchall")"#,
             r#"tc::filter("add dev eth0 ingress")"#,
@@ -391,9 +390,8 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "R31",
-        "action",
+        "as words of tc(8): ",
         &[
-            r#"tc::actions("add action mirred egress redirect dev eth99")"#,
             r#"tc::actions("add action mirred sideways redirect dev eth0")"#,
             r#"tc::actions("add action mirred egress redirect")"#,
             r#"tc::actions("add action police rate nonsense burst 5kb")"#,
@@ -412,12 +410,14 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         &[
             r#"tc::filter("add dev eth0 ingress protocol ip u32 match u32 0 0")"#,
             r#"tc::filter("add dev eth0 parent 1: protocol ip u32 match u32 0 0 flowid 1:1")"#,
-            r#"tc::filter("del dev eth0 ingress protocol ip pref 1 u32")"#,
             r#"tc::filter("add dev eth9 ingress protocol ip u32 match u32 0 0")"#,
             r#"tc::actions("del action mirred index 5")"#,
+            r#"tc::actions("add action mirred egress redirect dev eth99")"#,
+            r#"tc::qdisc("add dev eth0 ingress"); tc::filter("add dev eth0 ingress matchall action mirred egress mirror dev eth99")"#,
             r#"tc::qdisc("add dev eth0 ingress"); tc::filter("add dev eth0 ingress protocol ip pref 1 u32 ht 5: match u32 0 0")"#,
         ],
     ),
+    ("R31", "there are none such", &[r#"tc::filter("del dev eth0 ingress protocol ip pref 1 u32")"#]),
     ("R34", "a mark is a number of 32 bits", &[r#"input.append(#{ mark: 8589934591 })"#, r#"input.append(#{ mark: -1 })"#]),
     (
         "R43",
