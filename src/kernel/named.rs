@@ -108,10 +108,10 @@ impl Mechanism {
             Object::ReservedPort(_) => Some(Self::ReservedPorts),
             Object::Set(_) | Object::Member(..) | Object::SetPair(..) => Some(Self::Sets),
             Object::Link(_) => Some(Self::Links),
-            Object::Tc(_) => Some(Self::Queues),
+            Object::Tc(_) | Object::Action(_) => Some(Self::Queues),
             Object::Netns(_) => Some(Self::Namespaces),
             Object::Cgroup(_) => Some(Self::Groups),
-            _ => None,
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::ChainName(_) | Object::Policy(_) | Object::Rule(_) => None,
         }
     }
 }
