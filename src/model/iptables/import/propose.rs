@@ -69,6 +69,11 @@ fn each_rule(import: &mut Import, mut of: impl FnMut(&mut Rule)) {
     chains.flat_map(|chain| chain.rules.iter_mut().chain(&mut chain.gone)).for_each(&mut of);
 }
 
+/// Gives the parameters in words, one by one.
+fn numbers<'a>(words: impl Iterator<Item = &'a Word>) -> impl Iterator<Item = usize> {
+    words.flat_map(|word| &word.0).filter_map(|piece| if let Piece::Param(number) = piece { Some(*number) } else { None })
+}
+
 /// Gives a word that is text without a parameter.
 fn literal(word: &Word) -> Option<&str> {
     match word.0.as_slice() {
@@ -151,17 +156,11 @@ fn sides(import: &Import, interfaces: &[String]) -> (Option<String>, Option<Stri
 
 /// Sees to it that a number is taken for a port only if it stands for nothing else.
 fn tell_ports(import: &mut Import) {
-    let mut others = Vec::new();
+    let mut others: Vec<usize> = numbers(import.sets.words()).collect();
     each_rule(import, |rule| {
         for pair in rule.words.windows(2) {
             let is_port = literal(&pair[0]).is_some_and(|option| PORT.contains(&option) || PORTS.contains(&option));
-            others.extend(
-                pair[1]
-                    .0
-                    .iter()
-                    .filter_map(|piece| if let Piece::Param(number) = piece { Some(*number) } else { None })
-                    .filter(|_| !is_port),
-            );
+            others.extend(numbers(pair[1..].iter()).filter(|_| !is_port));
         }
     });
     others.into_iter().for_each(|number| import.params[number].is_port = false);
@@ -169,13 +168,8 @@ fn tell_ports(import: &mut Import) {
 
 fn count(import: &mut Import) {
     let mut uses = vec![0; import.params.len()];
-    each_rule(import, |rule| {
-        for piece in rule.words.iter().flat_map(|word| &word.0) {
-            if let Piece::Param(number) = piece {
-                uses[*number] += 1;
-            }
-        }
-    });
+    numbers(import.sets.words()).for_each(|number| uses[number] += 1);
+    each_rule(import, |rule| numbers(rule.words.iter()).for_each(|number| uses[number] += 1));
     import.params.iter_mut().zip(uses).for_each(|(param, uses)| param.uses = uses);
 }
 
