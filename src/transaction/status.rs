@@ -1,5 +1,6 @@
 //! What is in force, and whether it still is what was set.
 
+use super::claims::{self, Holder};
 use super::record::{Batch, RunRecord, RunState};
 use super::revert;
 use super::select::Here;
@@ -21,9 +22,15 @@ pub struct Standing {
 /// Looks at all runs in force, the latest first. Each is compared with the present as if the later ones were lifted: what a later run changed is no
 /// drift of an earlier one.
 pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>, Fault> {
-    let mut standing = Vec::new();
+    let (mut standing, mut lifted) = (Vec::new(), Vec::new());
     for run in here.in_force()? {
         standing.push(Standing { batches: here.journal.standing(&run.id)?, run, drift: Vec::new() });
+    }
+    let mut rest: Vec<Holder> = standing.iter().rev().map(|one| Holder { run: one.run.clone(), batches: one.batches.clone() }).collect();
+    while let Some(latest) = rest.pop() {
+        let mut changes = claims::lifted(&latest, &mut rest);
+        changes.reverse();
+        lifted.push(changes);
     }
     for backend in [Some(Backend::Nft), Some(Backend::Legacy), None] {
         // One that is running is not through with its changes.
@@ -40,7 +47,7 @@ pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>,
             kernel.return_to(backend)?;
             kernel.xtables()?.know(&here.journal.known(here.boot, here.namespace)?);
         }
-        let changes: Vec<&[Change]> = mine.iter().map(|(at, batch)| &standing[*at].batches[*batch].changes[..]).collect();
+        let changes: Vec<&[Change]> = mine.iter().map(|(at, batch)| &lifted[*at][*batch][..]).collect();
         let found = revert::look(kernel, &changes)?;
         for ((at, batch), drift) in mine.into_iter().zip(found) {
             let one = &mut standing[at];

@@ -168,10 +168,9 @@ fn a_rule_that_is_asked_for_is_put_in_where_it_is_missing(world: &World) {
             does_the_same(world, before, script, &[]);
         }
     }
-    let many: String = (1..5)
-        .map(|port| format!("TABLES6 -C INPUT -p tcp --dport {port} 2>/dev/null || TABLES6 -I INPUT -p tcp --dport {port}\n"))
-        .collect();
-    let recipe = does_the_same(world, "TABLES6 -A INPUT -s 2001:db8::9\nTABLES6 -A INPUT -p tcp --dport 3\n", &many, &[]);
+    let rule = |number| format!("INPUT -s 2001:db8::{number} -j DROP");
+    let many: String = (1..5).map(|n| format!("TABLES6 -C {0} 2>/dev/null || TABLES6 -I {0}\n", rule(n))).collect();
+    let recipe = does_the_same(world, &format!("TABLES6 -A INPUT -i lo\nTABLES6 -A {}\n", rule(3)), &many, &[]);
     assert!(recipe.contains("ensure_first(rule)"), "{recipe}");
 }
 
