@@ -14,6 +14,7 @@ on_both! {
     sets_of_a_script_are_those_of_the_recipe
     an_exact_import_lets_the_rest_give_way
     odd_words_come_through
+    many_rules_are_imported
     firewalls_of_ferm_are_imported
     dumps_of_firewalls_are_imported
 }
@@ -256,6 +257,32 @@ fn odd_words_come_through(world: &World) {
     world.fyke_well(&["run", &recipe]);
     assert_eq!(rules(world), wanted);
     world.fyke_well(&["undo", "last"]);
+}
+
+fn many_rules_are_imported(world: &World) {
+    let many = if all() { 50_000 } else { 5_000 };
+    let remark = "x".repeat(if all() { 20 } else { 200 });
+    let rule = |n: usize| {
+        let [_, a, b, c] = (n as u32).to_be_bytes();
+        format!(
+            "-A MANY -s 10.{a}.{b}.{c}/32 -p tcp -m tcp --dport {} -m comment --comment \"rule {n} of many {remark}\" -j DROP\n",
+            n % 60_000 + 1
+        )
+    };
+    let save = format!("*filter\n:MANY - [0:0]\n-A INPUT -j MANY\n{}COMMIT\n", (0..many).map(rule).collect::<String>());
+    tool(&command("iptables-restore", world.backend), &[], &save);
+    let wanted = rules(world);
+    clear(world);
+    let before = rules(world);
+    let recipe = world.folder.path().join("many.rhai");
+    let recipe = recipe.to_str().unwrap();
+    let said = fyke(["import", &world.folder.file("many", &save), "-o", recipe]);
+    assert!(said.code == Some(0) && fs::metadata(recipe).unwrap().len() > 1 << 20, "{said:?}");
+    world.fyke_well(&["run", recipe]);
+    assert!(rules(world) == wanted, "not all of {many} rules are the same");
+    world.fyke_well(&["undo", "last"]);
+    assert_eq!(rules(world), before);
+    clear(world);
 }
 
 #[derive(Default, Debug)]

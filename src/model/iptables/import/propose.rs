@@ -1,5 +1,7 @@
 //! Parameters for the ports and interfaces that stand in the rules.
 
+use std::collections::HashMap;
+
 use super::{Import, Param, Piece, Rule, Word, names};
 use crate::model::Family;
 use crate::model::iptables::Table;
@@ -114,12 +116,13 @@ fn interface_values(option: &str, text: &str) -> Vec<String> {
 
 /// Gives the values that occur most often, in the order of the text.
 fn most(import: &Import, values: fn(&str, &str) -> Vec<String>) -> Vec<String> {
-    let mut counts: Vec<(String, usize)> = Vec::new();
+    let (mut counts, mut known): (Vec<(String, usize)>, HashMap<String, usize>) = (Vec::new(), HashMap::new());
     for rule in import.tables.values().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
         for pair in rule.words.windows(2) {
             let (Some(option), Some(text)) = (literal(&pair[0]), literal(&pair[1])) else { continue };
             for value in values(option, text) {
-                match counts.iter_mut().find(|(known, _)| *known == value) {
+                let at = *known.entry(value.clone()).or_insert(counts.len());
+                match counts.get_mut(at) {
                     Some((_, count)) => *count += 1,
                     None => counts.push((value, 1)),
                 }
