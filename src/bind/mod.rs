@@ -7,9 +7,12 @@ pub mod call;
 pub mod ipset;
 pub mod iptables;
 pub mod json;
+pub mod packet;
+pub mod ports;
 pub mod recipe;
 pub mod script;
 pub mod session;
+pub mod sockets;
 pub mod sys;
 pub mod sysctl;
 pub mod types;
@@ -34,7 +37,10 @@ pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
     Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
+    Room { name: "packet", summary: "Packets: built from layers, taken apart into layers, in files", module: packet::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
+    Room { name: "sockets", summary: "What programs have open towards the network, after ss(8)", module: sockets::module },
+    Room { name: "ports", summary: "The ports that the kernel chooses by itself, and those that it leaves alone", module: ports::module },
     Room {
         name: "sys",
         summary: "The machine around: files, programs, the environment, the date, and whoever sits there",
@@ -58,5 +64,7 @@ pub fn globals() -> [Module; 3] {
 
 /// Gives the fields of a value of fyke's own in the order in which people want to read them; nothing for other values.
 pub fn fields(value: &Dynamic) -> Option<Vec<(&'static str, Dynamic)>> {
-    value.read_lock::<iptables::rule::Rule>().map(|rule| rule.fields())
+    (value.read_lock::<iptables::rule::Rule>().map(|rule| rule.fields()))
+        .or_else(|| value.read_lock::<sockets::socket::Socket>().map(|socket| socket.fields()))
+        .or_else(|| value.read_lock::<sockets::socket::Holder>().map(|holder| holder.fields()))
 }

@@ -4,6 +4,7 @@ use rhai::plugin::*;
 use rhai::{Dynamic, Map, NativeCallContext};
 
 use super::call::{self, Answer};
+use super::ports::reserved;
 use crate::model::named::{Edit, Scope};
 use crate::model::near::did_you_mean;
 use crate::model::sysctl::{Key, Value};
@@ -28,6 +29,9 @@ fn read(ctx: &NativeCallContext, key: &Key) -> Answer<Vec<(Key, Value)>> {
 }
 
 fn one(ctx: &NativeCallContext, key: &Key) -> Answer<Option<Value>> {
+    if reserved::is_theirs(key) {
+        return Ok(Some(Value::of(&reserved::shown(ctx)?)));
+    }
     Ok(read(ctx, key)?.into_iter().find(|(found, _)| found == key).map(|(_, value)| value))
 }
 
@@ -60,6 +64,9 @@ fn missing(ctx: &NativeCallContext, key: &Key) -> Box<EvalAltResult> {
 }
 
 fn change(ctx: &NativeCallContext, key: Key, value: &Dynamic, edit: fn(Object, State) -> Edit) -> Answer<()> {
+    if reserved::is_theirs(&key) {
+        return reserved::exactly(ctx, &reserved::given_as_value(ctx, value)?);
+    }
     let value = given(ctx, value)?;
     if one(ctx, &key)?.is_none() {
         return Err(missing(ctx, &key));

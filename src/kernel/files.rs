@@ -38,6 +38,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     std::fs::write(path, bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
 }
 
+/// Writes a file for a script, for its user alone to read where it is new. It follows no link, and writes to nothing but a regular file.
+pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let tried = || format!("write {}", path.display());
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    let mut file = options.open(path).map_err(|e| match e.raw_os_error() {
+        Some(libc::ELOOP) => Fault::input(tried(), "it is a symbolic link"),
+        _ => io_fault(tried(), &e),
+    })?;
+    if !file.metadata().map_err(|e| io_fault(tried(), &e))?.file_type().is_file() {
+        return Err(Fault::input(tried(), "it is no regular file"));
+    }
+    file.set_len(0).and_then(|()| file.write_all(bytes)).map_err(|e| io_fault(tried(), &e))
+}
+
 /// Writes a file that is new, for its user alone to read.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -114,7 +129,22 @@ fn io_fault(tried: String, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn scripts_write_to_regular_files_only() {
+        let path = std::env::temp_dir().join(format!("fyke-put-{}", std::process::id()));
+        put(&path, b"longer").unwrap();
+        put(&path, b"abc").unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), path.metadata().unwrap().permissions().mode() & 0o777), (b"abc".to_vec(), 0o600));
+        let link = path.with_extension("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(put(&link, b"x").unwrap_err().why, "it is a symbolic link");
+        assert_eq!(put(Path::new("/dev/null"), b"x").unwrap_err().why, "it is no regular file");
+        [path, link].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    }
 
     #[test]
     fn only_regular_files_are_read() {

@@ -1,12 +1,15 @@
 //! The network namespace in which fyke runs.
 
+use std::path::Path;
+
 use super::named::{self, Named};
 use super::recent::Recent;
 use super::shadow::Below;
+use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, program};
+use super::{Kernel, files, program};
 use crate::model::Fault;
 use crate::model::command::{Command, Ran};
 
@@ -19,12 +22,13 @@ pub struct Live {
     tables: Option<Tables>,
     named: named::Here,
     recent: XtRecent,
+    sockets: sockets::Here,
 }
 
 impl Live {
     /// Makes a kernel of the namespace of the calling thread.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent }
+        Self { asked: backend, backend, tables: None, named: named::Here::default(), recent: XtRecent, sockets: sockets::Here::default() }
     }
 }
 
@@ -55,6 +59,14 @@ impl Kernel for Live {
         &mut self.recent
     }
 
+    fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        files::put(Path::new(path), bytes)
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        &mut self.sockets
+    }
+
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
         program::run(command)
     }
@@ -66,12 +78,13 @@ pub struct Present {
     tables: Option<Reader>,
     named: named::Here,
     recent: XtRecent,
+    sockets: sockets::Here,
 }
 
 impl Present {
     /// Makes a kernel of the namespace of the calling thread that can only be read.
     pub fn new(backend: Option<Backend>) -> Self {
-        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent }
+        Self { backend, tables: None, named: named::Here::default(), recent: XtRecent, sockets: sockets::Here::default() }
     }
 }
 
@@ -89,5 +102,9 @@ impl Below for Present {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
+        &mut self.sockets
     }
 }

@@ -6,13 +6,14 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use nix::ifaddrs::getifaddrs;
 
 use super::netlink::connection;
-use super::netlink::sockets::{self, Established};
-use super::process;
+use super::sockets::{self, Sockets};
+use super::{holders, proc_net, process};
+use crate::model::sockets::{End, Filter, Proto, Socket, State, States};
 use crate::model::{Flow, Tracking};
 
 /// What sshd tells its children: where the login comes from, and where it came to.
@@ -22,11 +23,19 @@ struct Claim {
     here: SocketAddr,
 }
 
+/// An established connection of this network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Established {
+    peer: SocketAddr,
+    here: SocketAddr,
+    inode: u64,
+}
+
 /// Finds the connections; none where the user sits at this host, or where the login comes through another network namespace.
 pub fn flows() -> Vec<Flow> {
     let above = process::ancestry();
     let claims: Vec<Claim> = above.iter().filter_map(|pid| claim_of(*pid)).collect();
-    let held: HashSet<u64> = above.iter().flat_map(|pid| sockets_of(*pid)).collect();
+    let held: HashSet<u64> = above.iter().flat_map(|pid| holders::of_process(*pid)).map(|(_, inode)| inode).collect();
     if claims.is_empty() && held.is_empty() {
         return Vec::new();
     }
@@ -56,41 +65,17 @@ fn claim(text: &str) -> Option<Claim> {
     Some(Claim { peer: end(peer, peer_port)?, here: end(here, here_port)? })
 }
 
-/// Lists the sockets that a process holds, by their inodes. Whose files may not be looked at holds none that could be told.
-fn sockets_of(pid: i32) -> Vec<u64> {
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let links = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
-    links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
-}
-
 /// Lists the established connections of the network namespace of the calling thread.
 fn established() -> Vec<Established> {
+    let filter = Filter { protos: vec![Proto::Tcp], states: States::only(State::Established), ..Filter::default() };
     // Not every kernel has sock_diag, and what is not seen here could be cut.
-    sockets::established().unwrap_or_else(|_| {
-        let files = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default());
-        files.iter().flat_map(|text| text.lines().skip(1)).filter_map(listed).collect()
-    })
+    let listed = sockets::Here::default().list(&filter).unwrap_or_else(|_| proc_net::sockets(Proto::Tcp));
+    listed.iter().filter(|socket| filter.matches(socket)).filter_map(of_socket).collect()
 }
 
-/// Reads a line of /proc/net/tcp, see proc_pid_net(5).
-fn listed(line: &str) -> Option<Established> {
-    const ESTABLISHED: &str = "01";
-    let fields: Vec<&str> = line.split_whitespace().take(10).collect();
-    let [_, here, peer, ESTABLISHED, .., inode] = fields[..] else { return None };
-    Some(Established { peer: end(peer)?, here: end(here)?, inode: inode.parse().ok()? })
-}
-
-/// Reads `020200C0:C366`: the address in words of the machine's byte order, the port as a number.
-fn end(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let words =
-        address.as_bytes().chunks(8).map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok().map(u32::to_ne_bytes));
-    let bytes = words.collect::<Option<Vec<_>>>()?.concat();
-    let address = match bytes.len() {
-        4 => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
-        _ => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
-    };
-    Some(SocketAddr::new(address.to_canonical(), u16::from_str_radix(port, 16).ok()?))
+fn of_socket(socket: &Socket) -> Option<Established> {
+    let end = |end: &End| Some(SocketAddr::new(end.address()?.to_canonical(), end.port()?));
+    Some(Established { peer: end(&socket.peer)?, here: end(&socket.local)?, inode: socket.inode })
 }
 
 /// Chooses the connections that count: far end and own end. `own` tells whether an address is of this network namespace.
@@ -177,25 +162,6 @@ mod tests {
             "host 5 192.0.2.1 22",
         ] {
             assert_eq!(read(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn the_kernels_table_is_read() {
-        let number = |address: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(address));
-        let (here, peer) = (number([192, 0, 2, 1]), number([192, 0, 2, 2]));
-        let mapped = format!("0000000000000000{}", number([0, 0, 255, 255]));
-        let line = |state: &str| {
-            format!(
-                "   3: {mapped}{here}:0016 {mapped}{peer}:C366 {state} 00000000:00000000 02:000A 00000000     0        0 4711 2 0000 20 4"
-            )
-        };
-        assert_eq!(listed(&line("01")), Some(Established { peer: at("192.0.2.2:50022"), here: at("192.0.2.1:22"), inode: 4711 }));
-        assert_eq!(listed(&line("06")), None);
-        let v6 = format!("{}{}{}{}", number([0x20, 1, 0xd, 0xb8]), number([0; 4]), number([0; 4]), number([0, 0, 0, 2]));
-        assert_eq!(end(&format!("{v6}:0016")), Some(at("[2001:db8::2]:22")));
-        for bad in ["", ":", "zz:16", "0102030405060708:16"] {
-            assert_eq!(end(bad), None, "{bad}");
         }
     }
 

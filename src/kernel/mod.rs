@@ -5,6 +5,7 @@ pub mod bell;
 pub mod clock;
 pub mod errno;
 pub mod files;
+pub mod holders;
 pub mod identity;
 pub mod ipset;
 pub mod links;
@@ -15,11 +16,14 @@ pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
+pub mod proc_net;
 pub mod process;
 pub mod program;
 pub mod recent;
+pub mod reserved_ports;
 pub mod sandbox;
 pub mod shadow;
+pub mod sockets;
 pub mod state;
 pub mod stdio;
 pub mod store;
@@ -52,6 +56,14 @@ pub trait Kernel: Send {
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
+
+    /// Writes a file. A kernel in memory leaves it at that.
+    fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// The sockets.
+    fn sockets(&mut self) -> &mut dyn sockets::Sockets;
 
     /// Runs a program. A kernel in memory has none.
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

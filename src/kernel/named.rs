@@ -1,7 +1,7 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
 use super::ipset::{self, Ipset, Source as _};
-use super::sysctl;
+use super::{reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
@@ -40,6 +40,7 @@ impl Source for Here {
             Scope::Sysctl(folder) => sysctl::read(folder),
             Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
             Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
+            Scope::ReservedPorts => reserved_ports::read(),
         }
     }
 }
@@ -65,10 +66,16 @@ impl Named for Here {
         order.sort_by_key(|at| !leads(&changes[*at]));
         let parameters = order.iter().filter_map(|at| Some((*at, parameter(&changes[*at])?)));
         parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))?;
+        let refused = |fault| Refusal { fault, at: changes.iter().position(is_reserved_port).unwrap_or(0) };
+        reserved_ports::write(changes.iter().filter(|change| is_reserved_port(change))).map_err(refused)?;
         let (at, steps): (Vec<usize>, Vec<Step>) = order.iter().filter_map(|at| Some((*at, step(&changes[*at])?))).unzip();
         let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
         if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
     }
+}
+
+fn is_reserved_port(change: &Change) -> bool {
+    matches!(change.object, Object::ReservedPort(_))
 }
 
 fn parameter(change: &Change) -> Option<(&Key, &Value)> {

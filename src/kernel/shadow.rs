@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Kernel;
 use super::named::{self, Named};
 use super::recent::{self, Recent};
+use super::sockets::Sockets;
 use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
 use crate::model::named::{Inventory, Scope};
+use crate::model::sockets::{Filter, Holders, Socket};
 use crate::model::{Change, Family, Fault, Kind, Object, State};
 
 /// What a shadow lies over.
@@ -21,6 +23,9 @@ pub trait Below: Send {
 
     /// The lists of remembered sources; only its reading half is used.
     fn recent(&mut self) -> &mut dyn Recent;
+
+    /// The sockets; only its reading half is used.
+    fn sockets(&mut self) -> &mut dyn Sockets;
 }
 
 /// A kernel in memory.
@@ -77,6 +82,10 @@ impl Kernel for Shadow {
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
 }
@@ -180,6 +189,25 @@ impl Recent for Shadow {
     }
 }
 
+impl Sockets for Shadow {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<Socket>, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Vec::new()), |below| below.sockets().list(filter))
+    }
+
+    fn details(&mut self, socket: &Socket) -> Result<Option<Socket>, Fault> {
+        self.below.as_mut().map_or(Ok(None), |below| below.sockets().details(socket))
+    }
+
+    fn holders(&mut self) -> Result<Holders, Fault> {
+        self.below.as_mut().map_or_else(|| Ok(Holders::new()), |below| below.sockets().holders())
+    }
+
+    /// Destroys none, and tells how many there would be.
+    fn destroy(&mut self, sockets: &[Socket]) -> Result<usize, Fault> {
+        Ok(sockets.len())
+    }
+}
+
 /// A shadow that can be looked at, and changed as another program would, while a door has it. The door takes it for a kernel that judges by
 /// itself, as the live one does, and so goes the way of a run.
 #[derive(Clone, Default)]
@@ -207,6 +235,10 @@ impl Kernel for Shared {
     }
 
     fn recent(&mut self) -> &mut dyn Recent {
+        self
+    }
+
+    fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
 }
@@ -258,5 +290,23 @@ impl Recent for Shared {
 
     fn edit(&mut self, list: &str, edit: &recent::Edit) -> Result<(), Fault> {
         self.lock().edit(list, edit)
+    }
+}
+
+impl Sockets for Shared {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<Socket>, Fault> {
+        self.lock().list(filter)
+    }
+
+    fn details(&mut self, socket: &Socket) -> Result<Option<Socket>, Fault> {
+        self.lock().details(socket)
+    }
+
+    fn holders(&mut self) -> Result<Holders, Fault> {
+        self.lock().holders()
+    }
+
+    fn destroy(&mut self, sockets: &[Socket]) -> Result<usize, Fault> {
+        self.lock().destroy(sockets)
     }
 }

@@ -11,8 +11,8 @@ use crate::model::sysctl::{Key, Value};
 use crate::model::{Fault, Kind, Object, State};
 
 const ROOT: &str = "/proc/sys";
-/// The most bytes of a value that are read.
-const MAX: u64 = 64 << 10;
+/// The bytes of a value that are read at first, and the most: every other port in `ip_local_reserved_ports` takes 190 KiB.
+const PIECES: [usize; 2] = [4 << 10, 256 << 10];
 
 /// Reads a parameter, or all below a folder; those that cannot be read are left out of a folder.
 pub fn read(key: &Key) -> Result<Inventory, Fault> {
@@ -50,8 +50,17 @@ fn path(key: &Key) -> PathBuf {
 }
 
 fn value(path: &Path) -> io::Result<Value> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    for piece in PIECES {
+        // Always from the start, and in one read: of numbers and of ports the kernel gives nothing more to a second one.
+        bytes.resize(piece, 0);
+        let len = File::open(path)?.read(&mut bytes)?;
+        bytes.truncate(len);
+        if len < piece {
+            break;
+        }
+    }
+    let text = String::from_utf8(bytes).map_err(io::Error::other)?;
     Ok(Value::of(&text))
 }
 

@@ -33,6 +33,8 @@ pub enum Object {
     Member(SetName, Element),
     /// Two sets, and which of them has which name.
     SetPair(SetName, SetName),
+    /// A port that is not given to whoever asks for any.
+    ReservedPort(u16),
 }
 
 /// The state of an object.
@@ -133,7 +135,9 @@ impl Object {
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {
             Object::BaseChain(at) | Object::Chain(at) | Object::ChainName(at) | Object::Policy(at) | Object::Rule(at) => Some(at),
-            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) => None,
+            Object::Table(..) | Object::Sysctl(_) | Object::Set(_) | Object::Member(..) | Object::SetPair(..) | Object::ReservedPort(_) => {
+                None
+            }
         }
     }
 
@@ -163,6 +167,7 @@ impl fmt::Display for Object {
             Object::Set(set) => write!(f, "set {set}"),
             Object::Member(set, element) => write!(f, "element {element} of set {set}"),
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
+            Object::ReservedPort(port) => write!(f, "reserved port {port}"),
         }
     }
 }

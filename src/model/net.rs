@@ -24,19 +24,29 @@ impl Ports {
         let range = Self { first: port(first)?, last: port(last)? };
         if range.first > range.last { Err(refuse("the range is the wrong way round")) } else { Ok(range) }
     }
+
+    /// Reads a port, or a range as the kernel writes it (`first-last`) or as iptables(8) does (`first:last`).
+    pub fn either(text: &str) -> Result<Self, Fault> {
+        Self::read(text, if text.contains('-') { '-' } else { ':' })
+    }
+
+    fn read(text: &str, between: char) -> Result<Self, Fault> {
+        let refuse = |why: &str| Fault::input(format!("use {text:?} as a port"), why);
+        let odd = || refuse(&format!("a port is a number from 0 to 65535, a range is written first{between}last"));
+        let port = |digits: &str| -> Result<i64, Fault> {
+            let plain = (1..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse().ok().filter(|_| plain).ok_or_else(odd)
+        };
+        let (first, last) = text.split_once(between).unwrap_or((text, text));
+        Self::new(port(first)?, port(last)?).map_err(|fault| refuse(&fault.why))
+    }
 }
 
 impl FromStr for Ports {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let refuse = |why: &str| Fault::input(format!("use {text:?} as a port"), why);
-        let port = |digits: &str| -> Result<i64, Fault> {
-            let plain = (1..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-            digits.parse().ok().filter(|_| plain).ok_or_else(|| refuse("a port is a number from 0 to 65535, a range is written first:last"))
-        };
-        let (first, last) = text.split_once(':').unwrap_or((text, text));
-        Self::new(port(first)?, port(last)?).map_err(|fault| refuse(&fault.why))
+        Self::read(text, ':')
     }
 }
 

@@ -4,7 +4,7 @@
 //! that is decided here, for all rooms alike. What lifts something after an error or a crash is not asked: it must not stop.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::journal::Journal;
 use super::named::inventory;
@@ -17,11 +17,13 @@ use crate::kernel::xtables::Backend;
 use crate::model::ipset::SetName;
 use crate::model::iptables::{Cut, Memory, Patch, Revert, Ruleset, Trusting, walk};
 use crate::model::named::{apply, contents, revert};
+use crate::model::sockets::{End, Proto, Socket};
 use crate::model::{Change, Family, Fault, Flow, Inventory, Kind, Object, Origin, State};
 
 /// What a user can do who means it.
 const RUN: &str = "`--confirm 60s` lifts it again unless you confirm it; `--allow-lockout` does it as it is";
 const UNDO: &str = "`--allow-lockout` does it as it is";
+const ACT: &str = "name the others more closely; `--allow-lockout` destroys it all the same";
 
 /// What to do about a change that could cut the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +115,19 @@ impl Guard {
             self.judge("write these changes", RUN, |flow| rules(flow, before, after, changes))?;
         }
         Ok(())
+    }
+
+    /// Decides about sockets before they are destroyed.
+    pub(super) fn sockets(&mut self, doomed: &[Socket], origin: &Origin) -> Result<(), Fault> {
+        self.wake();
+        self.judge("destroy these sockets", ACT, |flow| {
+            let is_it = |socket: &Socket| {
+                let at = |end: &End| Some(SocketAddr::new(end.address()?.to_canonical(), end.port()?));
+                socket.proto == Proto::Tcp && at(&socket.local) == Some(flow.here) && at(&socket.peer) == Some(flow.peer)
+            };
+            let risk = |_: &Socket| Risk { what: "its socket is one of them".to_owned(), sure: true, origin: Some(origin.clone()) };
+            doomed.iter().filter(|socket| is_it(socket)).map(risk).collect()
+        })
     }
 
     fn families(&self) -> BTreeSet<Family> {

@@ -17,6 +17,7 @@ pub mod record;
 mod revert;
 mod rules;
 pub mod select;
+mod sockets;
 pub mod status;
 mod step;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
 use crate::model::named::Scope;
+use crate::model::sockets::{Filter, Holders, Socket};
 use crate::model::{Change, Family, Fault, Intent, Inventory, Object, Origin, Report, State};
 
 /// How long another run of fyke that is in the way is waited for, and how often it is looked for.
@@ -68,6 +70,12 @@ pub enum Query {
     State(Object),
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
+    /// The sockets that a filter means.
+    Sockets(Filter),
+    /// One socket again, with what the protocol keeps about it.
+    Socket(Box<Socket>),
+    /// Who holds which socket.
+    Holders,
 }
 
 /// What a query gives.
@@ -89,6 +97,12 @@ pub enum Reading {
     State(Option<State>),
     /// A text, if there is one.
     Text(Option<String>),
+    /// Sockets.
+    Sockets(Vec<Socket>),
+    /// A socket, if it is still there.
+    Socket(Option<Box<Socket>>),
+    /// Who holds which socket.
+    Holders(Holders),
 }
 
 /// What is done and cannot be lifted.
@@ -232,6 +246,9 @@ impl Transaction {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
             Query::Text(text) => text.read().map(Reading::Text),
+            Query::Sockets(filter) => self.kernel.sockets().list(&filter).map(Reading::Sockets),
+            Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
+            Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),
             Query::State(object) => self.named.state(&object, self.kernel.named()).map(Reading::State),
             Query::Named(scope) => self.named.read(&scope, self.kernel.named()).map(Reading::Named),
             of_rules => self.read_rules(of_rules),

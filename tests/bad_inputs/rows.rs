@@ -56,6 +56,49 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"input.append(#{ proto: "tcp", dport: true })"#,
         ],
     ),
+    (
+        "R10",
+        "port 0 stands for any port, and nobody can have it",
+        &["ports::ensure_reserved(0)", r#"ports::add_reserved("0-5")"#, "ports::set_range(0..=5000)", "port_set([22, 0])"],
+    ),
+    (
+        "R11",
+        "a port is a number from 0 to 65535",
+        &[
+            r#"port_set(" 22")"#,
+            r#"port_set("0x16")"#,
+            r#"ports::ensure_reserved("22;id")"#,
+            "port_set(65536)",
+            "port_set(-1)",
+            r#"port_set("ssh")"#,
+        ],
+    ),
+    ("R12", "the wrong way round", &[r#"port_set("22-21")"#, "ports::set_range(6000..=5000)", r#"ports::ensure_reserved("1,4:3")"#]),
+    (
+        "R13",
+        "a port is a number from 0 to 65535",
+        &[r#"port_set(":")"#, r#"port_set("5-")"#, r#"port_set("-5")"#, r#"port_set("1-2-3")"#, r#"port_set("1,,2")"#, r#"port_set("")"#],
+    ),
+    (
+        "R47",
+        "cannot ",
+        &[
+            r#"sockets::list("sport => :22")"#,
+            r#"sockets::list("sport = :22-21")"#,
+            r#"sockets::list("dport = :65536")"#,
+            r#"sockets::list(#{ port: 22..=21 })"#,
+            r#"sockets::list(#{ proto: "255" })"#,
+            r#"sockets::list(#{ family: 255 })"#,
+            r#"sockets::list(#{ state: "open" })"#,
+            r#"sockets::list(#{ peer_address: "1.2.3" })"#,
+            r#"sockets::list(#{ uid: -1 })"#,
+            r#"sockets::list(#{ mark: 4294967296 })"#,
+            r#"sockets::list(22)"#,
+            r#"sockets::destroy(#{})"#,
+            r#"sockets::destroy("")"#,
+            r#"sockets::destroy([22])"#,
+        ],
+    ),
     ("R11", "as a port: ", &[r#"input.append(#{ proto: "tcp", dport: " 22" })"#, r#"input.append(#{ proto: "tcp", dport: "0x16" })"#]),
     (
         "R12",
@@ -347,6 +390,8 @@ pub(super) const TAKEN: &[(&str, &str, &str)] = &[
 
 /// Rows that other tests prove.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
+    ("R14", "model::ports::set::tests::many_holes_take_no_longer"),
+    ("R15", "kernel::ports::what_is_in_use_is_named_with_who_has_it"),
     ("R45", "kernel::guard"),
     ("R48", "kernel::rollback"),
     ("R49", "kernel::company::two_at_once_lose_nothing"),
@@ -374,8 +419,6 @@ pub(super) const HOSTILE: &[&str] =
 
 /// Rows that no test proves yet, with the reason.
 pub(super) const LATER: &[(&str, &str)] = &[
-    ("R14", "sets of ports are values of a later room"),
-    ("R15", "ports are reserved by a later room"),
     ("R30", "tc is a later room"),
     ("R31", "tc is a later room"),
     ("R44", "a million rules take minutes with a debug build"),

@@ -35,6 +35,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
+    Room { name: "ports", covers: &["ports"], recipe: PORTS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -112,7 +113,17 @@ ipset::delete_set("spare");
 ipset::absent_set("other");
 "#;
 
-/// Changes something twice, and fails: what is disturbed is the rollback.
+/// Sets the ephemeral range, reserves ports, its own and beside those of others, and sets some free, in two batches.
+const PORTS: &str = r#"
+ports::set_range("20000-30000");
+ports::add_reserved("9000-9003");
+ports::del_reserved(7000);
+commit();
+ports::ensure_range("20000-29999");
+ports::ensure_reserved([9003, 9100]);
+ports::absent_reserved([7001, 9000]);
+"#;
+
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.
 const THROWS: &str = r#"
 let filter = iptables::both("filter");

@@ -28,6 +28,9 @@ create spare hash:ip timeout 0
 add spare 192.0.2.9
 ";
 
+/// Ports that other programs have reserved.
+const RESERVED: (&str, &str) = ("/proc/sys/net/ipv4/ip_local_reserved_ports", "7000-7002");
+
 /// A state, as text: equal texts are equal states.
 pub(crate) type State = String;
 
@@ -91,6 +94,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        fs::write(RESERVED.0, "\n").unwrap();
     }
 
     fn wipe_rules(&self) {
@@ -104,6 +108,7 @@ impl<'a> Stage<'a> {
 
     fn set(&self) {
         tool("ipset", &["restore"], SETS);
+        fs::write(RESERVED.0, RESERVED.1).unwrap();
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }

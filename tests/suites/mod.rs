@@ -6,6 +6,7 @@
 mod cases;
 mod findings;
 mod firewalls;
+mod packets;
 mod page;
 mod steps;
 

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod operators;
+pub mod ports;
 pub mod prefix;
 pub mod quantity;
 
@@ -13,6 +14,7 @@ use rhai::{Dynamic, ImmutableString, Module, NativeCallContext};
 use super::call::{self, Answer};
 use crate::model::address::Address;
 use crate::model::duration::Span;
+use crate::model::ports::PortSet;
 use crate::model::prefix::Prefix;
 use crate::model::rate::Rate;
 use crate::model::size::Size;
@@ -23,6 +25,7 @@ pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(quantity::functions));
     module.combine(Module::from_manifest(exported_manifest!(address::functions)));
     module.combine(Module::from_manifest(exported_manifest!(prefix::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(ports::functions)));
     module.combine(Module::from_manifest(exported_manifest!(operators::duration_order)));
     module.combine(Module::from_manifest(exported_manifest!(operators::rate_order)));
     module.combine(Module::from_manifest(exported_manifest!(operators::size_order)));
@@ -46,6 +49,7 @@ pub fn text(value: &Dynamic) -> Option<String> {
         .or_else(|| shown::<Span>(value))
         .or_else(|| shown::<Rate>(value))
         .or_else(|| shown::<Size>(value))
+        .or_else(|| shown::<PortSet>(value))
 }
 
 /// Gives the text of a value where nothing else will do.

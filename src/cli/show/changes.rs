@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Paint, named};
+use super::{Paint, named, ports};
 use crate::host::value::escaped;
 use crate::kernel::xtables::Backend;
 use crate::model::Family;
@@ -204,6 +204,7 @@ pub(crate) fn commands(changes: &[Change], backend: Option<Backend>) -> String {
             _ => {}
         }
     }
+    text.push_str(&ports::commands(changes));
     text
 }
 

@@ -6,6 +6,7 @@ mod function;
 mod markdown;
 mod named;
 mod paint;
+mod ports;
 pub(crate) mod recipe;
 mod sets;
 mod table;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, sets};
+use super::{Paint, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State};
@@ -11,10 +11,11 @@ use crate::model::{Change, Object, State};
 /// Writes the changes, those of one kind together: `+` is made, `-` is taken away, `~` gets another state, `=` is relied on.
 pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let is_parameter = |change: &&Change| matches!(change.object, Object::Sysctl(_));
-    let (parameters, others): (Vec<&Change>, _) = changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
+    let (parameters, others): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().filter(|change| change.object.is_named()).partition(is_parameter);
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
-    part("kernel parameters", parameters) + &part("sets", sets::diff(&others, paint))
+    part("kernel parameters", parameters) + &part("reserved ports", ports::diff(&others, paint)) + &part("sets", sets::diff(&others, paint))
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -36,6 +37,7 @@ fn name(object: &Object) -> String {
         Object::Set(set) => set.to_string(),
         Object::Member(_, element) => element.to_string(),
         Object::SetPair(one, other) => format!("{one} {other}"),
+        Object::ReservedPort(port) => port.to_string(),
         other => other.to_string(),
     }
 }
@@ -58,6 +60,7 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::ReservedPort(_) => "reserved-port",
         _ => "object",
     };
     let state = |state: &Option<State>| state.as_ref().map(|state| Told(state).to_string().trim_start().to_owned());

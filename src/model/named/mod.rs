@@ -30,6 +30,8 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// The reserved ports.
+    ReservedPorts,
 }
 
 impl Scope {
@@ -38,7 +40,7 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
-            (Scope::Sets, Object::Set(_)) => true,
+            (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             _ => false,
         }
     }
@@ -51,6 +53,7 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::ReservedPort(_) => vec![Scope::ReservedPorts],
             _ => Vec::new(),
         }
     }
@@ -62,7 +65,7 @@ impl Object {
 
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Sysctl(_) | Object::Member(..))
+        matches!(self, Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_))
     }
 
     /// Gives what has to be there for it to be there.

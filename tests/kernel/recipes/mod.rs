@@ -15,6 +15,7 @@ mod port_forward;
 mod redirect_port;
 mod show_firewall;
 mod snat;
+mod sockets;
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,0 +1,118 @@
+//! Packets in files.
+
+use std::time::{Duration, SystemTime};
+
+use rhai::plugin::*;
+use rhai::{Array, NativeCallContext};
+
+use super::handle::Packet;
+use crate::bind::call::{self, Answer};
+use crate::model::Fault;
+use crate::model::packet::First;
+use crate::model::packet::capture::{self, Captured};
+
+/// Writes packets as a file has them. All of a file begin with the same layer.
+fn file(packets: &Array) -> Result<Vec<u8>, Fault> {
+    let refuse = |why: String| Fault::input("write packets into a file", why);
+    let mut first: Option<First> = None;
+    let mut bytes = Vec::new();
+    for (at, value) in packets.iter().enumerate() {
+        let odd = || refuse(format!("element {at} is of type {}", value.type_name()));
+        let packet = value.read_lock::<Packet>().ok_or_else(odd)?;
+        let whole = packet.whole()?.clone();
+        let begins = *first.get_or_insert(whole.first);
+        if begins != whole.first {
+            return Err(
+                refuse(format!("packet {at} begins with another layer than the first")).hint("write frames and IP packets into two files")
+            );
+        }
+        if bytes.is_empty() {
+            bytes = capture::head(begins)?;
+        }
+        let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let (time, length) = packet.seen().unwrap_or_else(|| (now(), whole.bytes.len()));
+        bytes.extend(capture::entry(&Captured { at: time, length, packet: whole }));
+    }
+    if bytes.is_empty() { capture::head(First::default()) } else { Ok(bytes) }
+}
+
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
+#[export_module(manifest)]
+pub mod functions {
+    /// Reads captured packets from a file of pcap or pcapng.
+    ///
+    /// - `path`: the file, of at most 256 MiB; a relative one counts from where fyke was started
+    ///
+    /// Packets of links that are neither Ethernet nor IP are left out. A file that is cut off gives the packets before; `packet::check_file` says what
+    /// is wrong with it.
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// `not-found`, `permission`: the file cannot be opened. `input`: it is neither pcap nor pcapng, or is no regular file.
+    ///
+    /// # Example
+    /// ```rhai
+    /// packet::write("/run/example.pcap", [packet::ipv4(#{}) / packet::udp(#{ dport: 9 })]);
+    /// packet::read("/run/example.pcap")[0].udp.dport == 9
+    /// ```
+    ///
+    /// # Source
+    /// draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng
+    #[rhai_fn(return_raw, volatile)]
+    pub fn read(ctx: NativeCallContext, path: &str) -> Answer<Array> {
+        let file = call::door(&ctx)?.bytes(path).and_then(|bytes| capture::read(&bytes)).map_err(|fault| call::fault(&ctx, fault))?;
+        let packet = |one: Captured| Dynamic::from(Packet::read(one.packet.bytes.to_vec(), one.packet.first, Some((one.at, one.length))));
+        Ok(file.packets.into_iter().map(packet).collect())
+    }
+
+    /// Writes packets into a file of pcap, which tcpdump(8) and Wireshark open.
+    ///
+    /// - `path`: the file; what it held before is gone. A new one is for its user alone to read
+    /// - `packets`: an array of packets, all of which begin with Ethernet, or all with IP
+    ///
+    /// # Changes
+    /// The file: an act, which cannot be lifted. A plan lists it and writes nothing.
+    ///
+    /// # Fails
+    /// `input`: an element is no packet, or begins with another layer than the first; the path is a link or a device. `permission`: it cannot be
+    /// written.
+    ///
+    /// # Example
+    /// ```rhai
+    /// packet::write("/run/example.pcap", [packet::ipv4(#{}) / packet::udp(#{ dport: 9 })]);
+    /// ```
+    ///
+    /// # Source
+    /// draft-ietf-opsawg-pcap
+    #[rhai_fn(return_raw, volatile)]
+    pub fn write(ctx: NativeCallContext, path: &str, packets: Array) -> Answer<()> {
+        let bytes = file(&packets).map_err(|fault| call::fault(&ctx, fault))?;
+        call::door(&ctx)?.write(path, &bytes, call::origin(&ctx)).map_err(|fault| call::fault(&ctx, fault))
+    }
+
+    /// Tells what is wrong with a file of captured packets; `()` where nothing is.
+    ///
+    /// - `path`: the file
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// `not-found`, `permission`: the file cannot be opened. `input`: it is neither pcap nor pcapng.
+    ///
+    /// # Example
+    /// ```rhai
+    /// packet::write("/run/example.pcap", [packet::ipv4(#{})]);
+    /// packet::check_file("/run/example.pcap") == ()
+    /// ```
+    ///
+    /// # Source
+    /// draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng
+    #[rhai_fn(return_raw, volatile)]
+    pub fn check_file(ctx: NativeCallContext, path: &str) -> Answer<Dynamic> {
+        let found = call::door(&ctx)?.bytes(path).and_then(|bytes| capture::read(&bytes)).map_err(|fault| call::fault(&ctx, fault))?;
+        Ok(found.damage.map_or(Dynamic::UNIT, Dynamic::from))
+    }
+}
