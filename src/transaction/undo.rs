@@ -92,7 +92,10 @@ impl Desk<'_> {
         work.faults.extend(fault);
         // One that cannot be set again as a whole is not set again in part.
         let lifted = self.lift(run, RunState::Lifted).and_then(|_| self.close(&work));
-        let hint = format!("cure the cause, then: fyke redo {run}");
+        let hint = match work.report.is_clean() {
+            true => format!("cure the cause, then: fyke redo {run}"),
+            false => format!("run its recipe again; or, with its rules at the numbers that they had: fyke redo --force {run}"),
+        };
         work.end(format!("set run {run} again"), hint).map_err(|fault| fault.followed_by(lifted.err()))
     }
 
