@@ -30,13 +30,14 @@ pub(crate) fn run(screen: &Screen, words: &Words) -> Result<u8, Fault> {
     let text = String::from_utf8_lossy(&bytes);
     let format = match words.format {
         Some(RuleFormat::Save) => Format::Save,
+        Some(RuleFormat::Sets) => Format::Sets,
         Some(RuleFormat::Shell) => Format::Shell,
         None => Format::of(&text),
     };
     let family = words.family.map(|family| if family == RuleFamily::V4 { Family::V4 } else { Family::V6 });
     let import = read(&text, format, family);
     if import.is_empty() {
-        let hint = "it reads what iptables-save prints, and shell scripts with lines of iptables and ipset";
+        let hint = "it reads what iptables-save and `ipset save` print, and shell scripts with lines of iptables and ipset";
         return Err(Fault::new(Kind::NotFound, format!("import {shown}"), "there are no rules in it").hint(hint));
     }
     let name = words.name.as_deref().unwrap_or_else(|| shown.rsplit('/').next().unwrap_or(shown));

@@ -206,6 +206,18 @@ TABLES6 -A INPUT -m set --match-set all src -j DROP
     let swap = "ipset create mine hash:ip -exist\nipset create new hash:ip\nipset add new 192.0.2.4\nipset swap new mine\nipset destroy new\n\
                 TABLES -A OUTPUT -m set --match-set mine dst -j DROP\n";
     does_the_same(world, "", swap, &[]);
+    // What `ipset save` wrote.
+    let restore =
+        "create saved hash:net,port counters comment\nadd saved 192.0.2.0/24,tcp:80 comment \"a b\"\ncreate all list:set\nadd all saved\n";
+    tool("ipset", &["restore"], restore);
+    let (wanted, saved) = (sets(), tool("ipset", &["save"], ""));
+    destroy_all_sets();
+    let (recipe, said) = import(world, &[&world.folder.file("saved", &saved)]);
+    assert_eq!(said.err, "0 rules in 0 tables, 2 sets, 0 parameters; kept as comments: 0 lines for iptables and ipset, 0 other lines\n");
+    world.fyke_well(&["run", &recipe]);
+    assert_eq!(sets(), wanted);
+    world.fyke_well(&["undo", "last"]);
+    assert!(sets().is_empty());
 }
 
 fn an_exact_import_lets_the_rest_give_way(world: &World) {

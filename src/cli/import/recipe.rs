@@ -165,6 +165,12 @@ impl<'a> Writer<'a> {
     /// Puts in rules one by one, each only where none like it is.
     fn needed(&mut self, of: &str, rules: &[Rule], first: bool, after: &[String]) {
         self.line("// Where such a rule is, it stays in its place.");
+        if let ([rule], false) = (rules, first) {
+            let text = self.template(&rule.line(&self.import.params));
+            self.notes("", &rule.notes);
+            self.line(&format!("{of}.ensure({text});"));
+            return self.notes("", after);
+        }
         self.line("for rule in [");
         match first {
             true => self.list(rules.iter().rev(), after),

@@ -1,4 +1,4 @@
-//! Rules that others wrote, read for a recipe: texts of iptables-save(8), and shell scripts of iptables(8) and ipset(8) lines.
+//! Rules that others wrote, read for a recipe: texts of iptables-save(8) and `ipset save`, and shell scripts of iptables(8) and ipset(8) lines.
 //!
 //! Nothing of the input is ever run. What cannot be read is kept with the reason, never guessed.
 
@@ -26,15 +26,20 @@ pub use sets::{Made, Set, Sets, Step, pieces};
 pub enum Format {
     /// The text of iptables-save(8).
     Save,
+    /// The text of `ipset save`.
+    Sets,
     /// A shell script.
     Shell,
 }
 
 impl Format {
-    /// Tells by its first lines what a text is: only that of iptables-save names a table with a `*`.
+    /// Tells by its first lines what a text is: only that of iptables-save names a table with a `*`, and only that of `ipset save` makes a set.
     pub fn of(text: &str) -> Self {
-        let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-        if first.is_some_and(|line| line.starts_with('*')) { Format::Save } else { Format::Shell }
+        match text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')) {
+            Some(line) if line.starts_with('*') => Format::Save,
+            Some(line) if line.starts_with("create ") => Format::Sets,
+            _ => Format::Shell,
+        }
     }
 }
 
@@ -223,6 +228,7 @@ pub fn read(text: &str, format: Format, family: Option<Family>) -> Import {
     let mut collector = Collector::default();
     match format {
         Format::Save => save::read(&mut collector, text, family.unwrap_or_else(|| save::family(text)), 1, true),
+        Format::Sets => sets::read(&mut collector, text, 1, false),
         Format::Shell => script::read(&mut collector, text, family),
     }
     let mut import = collector.finish();

@@ -8,7 +8,6 @@ use super::condition::{Before, Condition, Look};
 use super::shell::{Command, Item, Part, expandable, is_name, items};
 use super::{Param, Piece, Word, names, save, sets};
 use crate::model::Family;
-use crate::model::ipset::words;
 use crate::model::iptables::Table;
 
 /// The most commands that loops may become.
@@ -234,17 +233,7 @@ impl Script<'_> {
             Ok(here) => here,
             Err(why) => return self.into.keep(command.line, &command.raw, &why, true),
         };
-        for (number, line) in (first..).zip(text.lines().map(str::trim)) {
-            match line.strip_prefix('#') {
-                Some(note) => self.into.note(note.trim()),
-                None if line.is_empty() || line == "COMMIT" => {}
-                None => {
-                    let words = words::split(line).map(|words| words.into_iter().map(Word::plain).collect::<Vec<_>>());
-                    let read = words.map_err(|fault| fault.why).and_then(|words| sets::request(&words, &[]));
-                    self.into.set(number, line, read.map(|request| sets::Request { exist: exist || request.exist, ..request }));
-                }
-            }
-        }
+        sets::read(self.into, &text, first, exist);
     }
 
     fn assign(&mut self, command: &Command, name: &str, value: &[Part]) {

@@ -1,7 +1,9 @@
 //! Lines of ipset(8), read, and the sets as they leave them.
 
+use super::collect::Collector;
 use super::{Param, Piece, Rule, Word, push};
-use crate::model::ipset::{Definition, SetName};
+use crate::model::Fault;
+use crate::model::ipset::{Definition, SetName, words};
 
 /// A set that the text names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +98,38 @@ pub(super) fn request(words: &[Word], params: &[Param]) -> Result<Request, Strin
     Ok(Request { verb: *verb, exist, words: rest.cloned().collect() })
 }
 
+/// Reads lines that begin at a line, as `ipset restore` takes them; `exist` says whether they may be done already.
+pub(super) fn read(into: &mut Collector, text: &str, first: usize, exist: bool) {
+    for (number, line) in (first..).zip(text.lines().map(str::trim)) {
+        match line.strip_prefix('#') {
+            Some(note) => into.note(note.trim()),
+            None if line.is_empty() || line == "COMMIT" => {}
+            None => {
+                let read = words::split(line).map_err(|fault| fault.why).and_then(|words| {
+                    let words: Vec<Word> = words.into_iter().map(Word::plain).collect();
+                    request(&words, &[])
+                });
+                into.set(number, line, read.map(|request| Request { exist: exist || request.exist, ..request.in_short() }));
+            }
+        }
+    }
+}
+
 impl Request {
+    /// Leaves out what goes without saying, and what the kernel chooses: `ipset save` writes all of it.
+    fn in_short(mut self) -> Self {
+        if let (Verb::Create, Some((_, definition))) = (self.verb, self.words.split_first())
+            && let Ok(definition) = line(definition, &[]).and_then(|line| line.parse::<Definition>().map_err(|fault| fault.why))
+        {
+            self.words.truncate(1);
+            self.words.extend(definition.in_short().to_string().split(' ').map(Word::plain));
+        }
+        self
+    }
+
     /// Gives the name that stands first behind the verb.
     pub(super) fn name(&self, params: &[Param]) -> Result<Option<SetName>, String> {
-        self.words.first().map(|word| word.text(params).parse().map_err(|fault: crate::model::Fault| fault.why)).transpose()
+        self.words.first().map(|word| word.text(params).parse().map_err(|fault: Fault| fault.why)).transpose()
     }
 
     /// Gives the set that is taken away.
@@ -204,7 +234,7 @@ impl Sets {
 
 impl Made {
     fn new(notes: Vec<String>, words: Vec<Word>, params: &[Param]) -> Result<Self, String> {
-        let definition = line(&words, params)?.parse().map_err(|fault: crate::model::Fault| fault.why)?;
+        let definition = line(&words, params)?.parse().map_err(|fault: Fault| fault.why)?;
         Ok(Self { notes, words, definition })
     }
 }

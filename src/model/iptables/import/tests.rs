@@ -324,6 +324,16 @@ fn lines_of_ipset_are_followed() {
 }
 
 #[test]
+fn saved_sets_are_read_without_what_goes_without_saying() {
+    let text = "create a hash:ip family inet hashsize 1024 maxelem 65536 timeout 60 comment bucketsize 12 initval 0x12345678\n\
+                add a 192.0.2.1 timeout 55 comment \"a b\"\ncreate b list:set size 8\nadd b a\n";
+    assert_eq!(Format::of(text), Format::Sets);
+    let import = read(text, Format::of(text), None);
+    let wanted = ["a = hash:ip family inet timeout 60 comment", "a + 192.0.2.1 timeout 55 comment \"a b\"", "b = list:set", "b + a"];
+    assert_eq!((sets(&import), import.kept.len()), (wanted.map(str::to_owned).to_vec(), 0));
+}
+
+#[test]
 fn a_set_that_takes_the_place_of_another_has_its_content() {
     let import = shell(
         "ipset create b hash:ip -exist\nipset destroy new\nipset create new hash:ip\nipset add new 192.0.2.1\nipset swap new b\nipset destroy new\n",
@@ -359,7 +369,7 @@ proptest! {
 
     #[test]
     fn no_text_is_too_odd(text in "([a-z -]|iptables -A INPUT|iptables -C INPUT|ipset create x hash:ip|ipset add x|ipset swap x|then|else|\\*filter|COMMIT|for x in|do|done|if|fi|\\$\\{?X|[\"'`\\\\;&|<>(){}#=!,\n]){0,40}") {
-        for format in [Format::Save, Format::Shell] {
+        for format in [Format::Save, Format::Sets, Format::Shell] {
             let import = read(&text, format, None);
             prop_assert!(import.params.iter().all(|param| param.uses == 0 || !param.name.is_empty()));
         }
