@@ -94,7 +94,8 @@ pub(super) fn request(words: &[Word], params: &[Param]) -> Result<Request, Strin
     let quiet = ["-exist", "--exist", "-!", "-quiet", "--quiet", "-q"];
     let mut rest = words.iter().filter(|word| !is_one(word, &quiet));
     let verb = rest.next().ok_or("it asks for nothing")?.text(params);
-    let (_, verb) = VERBS.iter().find(|(names, _)| names.contains(&verb.as_str())).ok_or(format!("`{verb}` cannot be told by a recipe"))?;
+    let (_, verb) =
+        VERBS.iter().find(|(names, _)| names.contains(&verb.as_str())).ok_or_else(|| format!("`{verb}` cannot be told by a recipe"))?;
     Ok(Request { verb: *verb, exist, words: rest.cloned().collect() })
 }
 
