@@ -22,6 +22,7 @@ mod archive;
 mod clock;
 mod features;
 mod image;
+mod links;
 mod machine;
 mod reboot;
 mod shaping;
@@ -44,7 +45,7 @@ macro_rules! tests {
 use tests;
 
 /// All tests that are written for the guest.
-const ROOMS: &[Tests] = &[features::TESTS, clock::TESTS, shaping::TESTS, suite::TESTS];
+const ROOMS: &[Tests] = &[features::TESTS, clock::TESTS, links::TESTS, shaping::TESTS, suite::TESTS];
 
 /// The tests of tests/kernel that the guest has to pass, too.
 const ALSO: &[&str] = &[
@@ -54,7 +55,7 @@ const ALSO: &[&str] = &[
     "kernel::sysctl::world::forwarding_comes_back_as_it_was",
     "kernel::tc::world::what_a_root_gave_way_for_comes_back_with_all_that_was_in_it",
     "kernel::tc::world::what_is_read_can_be_set",
-    "kernel::link::world::kinds_of_links_are_made",
+    "kernel::link_kinds::world::kinds_of_links_are_made",
 ];
 
 /// The name of the test that is to be done, in the guest.
