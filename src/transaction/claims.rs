@@ -58,8 +58,12 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
     // What a stuck run still has in its journal may be lifted already: it is nobody's heir.
     let here = run.context.at(batch.site.namespace);
     for other in open(journal, &run.id, &here)?.filter(|other| other.state != RunState::Stuck) {
-        for mut theirs in journal.standing_at(&other.id, here.namespace)? {
-            let wanted: HashMap<&Object, &Change> = theirs.changes.iter().map(|other| (&other.object, other)).collect();
+        let standing = journal.standing_at(&other.id, here.namespace)?;
+        for (at, mut theirs) in standing.iter().cloned().enumerate() {
+            // What it has changed again since is not what it wants.
+            let since: HashSet<&Object> = standing[at + 1..].iter().flat_map(|batch| &batch.changes).map(|change| &change.object).collect();
+            let last = theirs.changes.iter().filter(|change| !since.contains(&change.object));
+            let wanted: HashMap<&Object, &Change> = last.map(|other| (&other.object, other)).collect();
             let wants = |other: &Change, change: &Change| {
                 agree(other.after.as_ref(), change.after.as_ref()) && (other.is_claim() || other.before == change.before)
             };

@@ -175,6 +175,11 @@ fn needs(later: &Change, earlier: &Change) -> bool {
     match (&later.object, &earlier.object) {
         (_, made) if earlier.makes() && later.after.as_ref().is_some_and(|after| later.object.needs(after).contains(made)) => true,
         (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
+        (Object::Cgroup(object), Object::Cgroup(made))
+            if earlier.makes() && object.is_in(later.after.as_ref().and_then(State::of_cgroups), made) =>
+        {
+            true
+        }
         (Object::Tc(object), Object::Tc(made)) if object != made => match (&later.after, &earlier.after) {
             (Some(State::Tc(state)), Some(State::Tc(of))) if earlier.before.is_none() => tc::is_on((object, Some(state)), made, of),
             _ => false,

@@ -1,5 +1,6 @@
 //! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::kernel::Kernel;
@@ -188,6 +189,7 @@ impl Desk<'_> {
             unwritten: false,
             mute: false,
             again: false,
+            empty: BTreeMap::new(),
             number: 0,
             report,
             faults: Vec::new(),
@@ -216,11 +218,16 @@ impl Desk<'_> {
 
     /// Does that where the batch was made.
     fn put_back_here(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
-        let empty = self.journal.registrations(&self.context.boot, batch.site.namespace)?;
-        let netns = (batch.site.namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
+        let namespace = batch.site.namespace;
+        let empty = match work.empty.remove(&namespace) {
+            Some(empty) => empty,
+            None => self.journal.registrations(&self.context.boot, namespace)?,
+        };
+        let netns = (namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
         let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns };
         // A tool may have been killed, or somebody in the way for a moment.
         let outcome = self.attempt(batch, &job, work).or_else(|_| self.attempt(batch, &job, work));
+        work.empty.insert(namespace, empty);
         match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
@@ -291,6 +298,8 @@ struct Work {
     mute: bool,
     /// Whether some of it was lifted before.
     again: bool,
+    /// What other runs made nf_tables register in a namespace, before this one began there.
+    empty: BTreeMap<u64, Vec<Change>>,
     number: i64,
     report: Report,
     faults: Vec<Fault>,

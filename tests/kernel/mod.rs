@@ -1,9 +1,11 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
+mod cgroup;
 mod company;
 pub(crate) mod confirm;
 mod crowd;
 mod examples;
+mod filter;
 mod guard;
 mod import;
 mod ipset;
@@ -11,7 +13,6 @@ mod journal;
 mod link;
 mod link_kinds;
 mod memory;
-pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;
@@ -26,5 +27,6 @@ mod sys;
 mod sysctl;
 mod tc;
 mod traces;
+pub(crate) mod tree;
 mod undo;
 pub(crate) mod world;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Inventory, Told, agree, followers, going_with, state_of};
+use super::{Inventory, Told, agree, followers, give, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
 use crate::model::netns;
 
@@ -33,10 +33,7 @@ impl Way<'_> {
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
         if self.touched.insert(object.clone()) {
-            match &then {
-                Some(state) => drop(self.then.insert(object.clone(), state.clone())),
-                None => drop(self.then.remove(object)),
-            }
+            give(&mut self.then, object.clone(), then.clone());
             self.made.push(Change::new(object.clone(), now, then));
         } else if then.is_none() && self.then.remove(object).is_some() {
             // What was to get another state goes all the same with what it is in.
@@ -54,7 +51,7 @@ impl Way<'_> {
             _ if change.is_claim() => self.claim(change, now),
             // What came with something that was made goes with it, whatever became of it.
             _ if before.is_none() && !change.object.can_be_made() => {}
-            None if !change.object.can_be_made() && after.is_some() => self.report(change, false, "it is gone, with what it belonged to"),
+            None if !change.object.can_be_made() && after.is_some() => self.report(change, false, change.object.end()),
             None if before.is_none() => {
                 if !after.is_some_and(State::passes) {
                     self.report(change, false, "somebody took it away");
@@ -85,6 +82,10 @@ impl Way<'_> {
             Some(state) => followers(&change.object, state, &self.then),
         };
         let (gone, others): (Vec<_>, Vec<_>) = with.into_iter().partition(|(_, state)| state.is_none());
+        let is_left = |object: &Object| self.drift.iter().any(|drift| drift.left && drift.object == *object);
+        if let Some((object, _)) = gone.iter().find(|(object, _)| object.can_be_made() && is_left(object)).filter(|_| !self.force) {
+            return self.report(change, true, format!("the {object}, which somebody changed, is in it"));
+        }
         // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
         let theirs = gone.iter().filter(|(object, _)| self.is_of_others(object)).count();
         if theirs > 0 && !self.force {
