@@ -8,6 +8,7 @@ mod growth;
 mod journal;
 mod machine;
 mod measure;
+mod netns;
 mod prompt;
 mod queues;
 mod routes;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Some("inside") if words.iter().any(|word| word == "queues") => alone(queues::all),
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
         Some("inside") if words.iter().any(|word| word == "sockets") => alone(sockets::all),
+        Some("inside") if words.iter().any(|word| word == "netns") => alone(netns::all),
         Some("inside") if words.iter().any(|word| word == "routes") => alone(routes::all),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
@@ -112,6 +114,7 @@ fn measure_all() -> Outcome {
     write!(page, "\n## Growth\n\n{GROWTH}{}", growth(&scratch)?)?;
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
     write!(page, "\n## Sockets\n\n{}", sockets::all(&scratch)?)?;
+    write!(page, "\n## Network namespaces\n\n{}", netns::all(&scratch)?)?;
     write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
     write!(page, "\n## Routes\n\n{}", routes::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;

@@ -126,7 +126,7 @@ pub(super) fn what(record: &RunRecord) -> String {
 pub(super) fn what_and_where(place: &Place, record: &RunRecord) -> String {
     let here = |site: &&Site| site.namespace == place.namespace;
     let home = (record.context.namespace != place.namespace && record.elsewhere.iter().any(|site| here(&site)))
-        .then(|| record.context.home.as_str());
+        .then_some(record.context.home.as_str());
     let others = record.elsewhere.iter().filter(|site| !here(site)).map(|site| site.home.as_str());
     let places: Vec<&str> = home.into_iter().chain(others).collect();
     match places.is_empty() {

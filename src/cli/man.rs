@@ -37,6 +37,7 @@ const FILES: Terms = &[
     ("/var/lib/fyke/history", "What root's runs were, also before the last boot; nothing is ever done because of it."),
     ("$XDG_STATE_HOME/fyke/history", "The same of an ordinary user, else ~/.local/state/fyke/history."),
     ("/etc/systemd/system/fyke-*.service", "Where fyke persist --install puts its units."),
+    ("/run/fyke/netns", "The network namespaces that have lost their names and may get them back."),
     ("/run/netns", "The network namespaces that --netns knows by name, see ip-netns(8)."),
 ];
 

@@ -107,6 +107,8 @@ fn described(error: EvalAltResult, tried: &str, engine: &Engine, sources: &Sourc
         E::ErrorMismatchOutputType(wanted, got, _) | E::ErrorMismatchDataType(wanted, got, _) => {
             script(format!("a value is {} where {} is wanted", reflect::script_type(&got), reflect::script_type(&wanted)))
         }
+        E::ErrorDataRace(..) => script("a function uses the variable on which it is called".to_owned())
+            .hint("`let inside = value;` is another one; a namespace is entered with `netns::enter(value, || ..)`, too"),
         E::ErrorSystem(_, cause) => Fault::new(Kind::System, tried, cause.to_string()),
         other => {
             let mut other = other;

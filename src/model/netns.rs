@@ -107,6 +107,14 @@ impl Site {
     pub fn new(namespace: u64, home: impl Into<String>) -> Self {
         Self { namespace, home: home.into() }
     }
+
+    /// Makes the site of a namespace that has a name. A name that is a word of another meaning here is told by its file.
+    pub fn named(namespace: u64, name: &Name) -> Self {
+        match name.as_str() {
+            odd if odd == "host" || odd == Self::ANONYMOUS || odd.starts_with("pid:") => Self::new(namespace, format!("/run/netns/{odd}")),
+            name => Self::new(namespace, name),
+        }
+    }
 }
 
 impl fmt::Display for Site {
@@ -129,7 +137,8 @@ impl Object {
     /// Gives what has to be read in order to know it.
     pub fn scope(&self) -> Scope {
         match self {
-            Object::Name(name) => Scope::Name(name.clone()),
+            // To read all at once is cheaper than to count the processes of each.
+            Object::Name(_) => Scope::Names,
             Object::Aside(cookie) => Scope::Aside(*cookie),
         }
     }
@@ -147,8 +156,6 @@ impl fmt::Display for Object {
 /// What can be read of namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// The namespace of a name.
-    Name(Name),
     /// A namespace that was taken out of the way.
     Aside(u64),
     /// All that have a name.
@@ -159,7 +166,6 @@ impl Scope {
     /// Tells whether an object is in it.
     pub fn covers(&self, object: &Object) -> bool {
         match (self, object) {
-            (Scope::Name(name), Object::Name(other)) => name == other,
             (Scope::Aside(cookie), Object::Aside(other)) => cookie == other,
             (Scope::Names, Object::Name(_)) => true,
             _ => false,
@@ -247,6 +253,12 @@ mod tests {
         assert_eq!("blue".parse(), Ok(Word::Name("blue".parse().unwrap())));
         assert_eq!("/run/netns/blue".parse(), Ok(Word::Path("/run/netns/blue".to_owned())));
         assert_eq!("a\0/b".parse::<Word>().unwrap_err().why, "it has a NUL byte in it");
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_is_told_by_its_file() {
+        let home = |name: &str| Site::named(7, &name.parse().unwrap()).home;
+        assert_eq!([home("blue"), home("host"), home("pid:7")], ["blue", "/run/netns/host", "/run/netns/pid:7"]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The journal: what was intended, what was done, what was lifted. Written before the kernel is touched.
 
-use std::collections::{HashMap, HashSet};
+mod places;
+
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -28,7 +30,7 @@ CREATE TABLE batches (
     namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL,
     PRIMARY KEY (run, number)
 );
-CREATE INDEX batches_by_namespace ON batches (namespace);
+CREATE INDEX batches_by_place ON batches (run, namespace);
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
 CREATE INDEX made_by_batch ON made (run, batch);
@@ -36,7 +38,8 @@ CREATE TABLE acts (run TEXT NOT NULL REFERENCES runs, body TEXT NOT NULL, origin
 ";
 
 /// Which runs concern a network namespace: those that are at home there, and those that have changed something there.
-const CONCERNS: &str = "boot = ?1 AND (namespace = ?2 OR id IN (SELECT run FROM batches WHERE namespace = ?2))";
+const CONCERNS: &str = "boot = ?1 AND \
+                        (namespace = ?2 OR EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id AND batches.namespace = ?2))";
 
 /// Where a journal is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -301,29 +304,10 @@ impl Journal {
         Ok(records)
     }
 
-    /// Finds out in which other network namespaces runs have changed something.
-    fn locate(&self, records: &mut [RunRecord]) -> Result<(), Fault> {
-        let (which, values) = match records {
-            [] => return Ok(()),
-            [one] => ("AND runs.id = ?", vec![one.id.as_str().into()]),
-            _ => ("", Vec::new()),
-        };
-        let sql = format!(
-            "SELECT run, batches.namespace, batches.home FROM batches JOIN runs ON runs.id = batches.run \
-             WHERE batches.namespace <> runs.namespace {which} GROUP BY run, batches.namespace ORDER BY MIN(batches.rowid)"
-        );
-        let mut found: HashMap<String, Vec<Site>> = HashMap::new();
-        for row in self.store.read(&sql, values)? {
-            let site = Site::new(row[1].integer().cast_unsigned(), row[2].text());
-            found.entry(row[0].text().to_owned()).or_default().push(site);
-        }
-        records.iter_mut().for_each(|record| record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default());
-        Ok(())
-    }
-
     /// Gives the ids of the runs whose tags count in a network namespace.
     pub fn known(&self, boot: &str, namespace: u64) -> Result<HashSet<RunId>, Fault> {
-        Ok(self.runs(boot, namespace)?.into_iter().map(|run| run.id).collect())
+        let values = vec![boot.into(), namespace.cast_signed().into()];
+        self.store.read(&format!("SELECT id FROM runs WHERE {CONCERNS}"), values)?.iter().map(|row| row[0].text().parse()).collect()
     }
 
     /// Gives the batches of a run with their changes, the oldest first.
@@ -347,26 +331,6 @@ impl Journal {
     /// Gives the batches of a run that were not lifted, the oldest first.
     pub fn standing(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
         Ok(self.batches(run)?.into_iter().filter(|batch| !batch.lifted && !batch.changes.is_empty()).collect())
-    }
-
-    /// Gives what a run did in a network namespace and was not lifted.
-    pub(super) fn standing_at(&self, run: &RunId, namespace: u64) -> Result<Vec<Batch>, Fault> {
-        Ok(self.standing(run)?.into_iter().filter(|batch| batch.site.namespace == namespace).collect())
-    }
-
-    /// Writes down that a namespace that some runs have made is another one from now on, because it was made once more.
-    pub(super) fn renew(&mut self, runs: &[&RunId], old: u64, new: u64) -> Result<(), Fault> {
-        let mut statements = Vec::new();
-        for run in runs {
-            for mut batch in self.batches(run)? {
-                batch.changes.iter_mut().for_each(|change| change.renew(old, new));
-                let namespace = if batch.site.namespace == old { new } else { batch.site.namespace };
-                let body = sealed(&json(&batch.changes)?);
-                let values = vec![body.into(), namespace.cast_signed().into(), run.as_str().into(), batch.number.into()];
-                statements.push(("UPDATE batches SET changes = ?, namespace = ? WHERE run = ? AND number = ?", values));
-            }
-        }
-        self.store.write(statements)
     }
 
     /// Gives the tables and built-in chains that any run made nf_tables register, lifted or not: whoever leaves them empty lets go of them, for

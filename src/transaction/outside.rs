@@ -37,7 +37,7 @@ impl Door {
 
     /// Writes a file, after everything that is queued is written. What it held before is gone.
     pub fn write(&self, path: &str, bytes: &[u8], origin: Origin) -> Result<(), Fault> {
-        self.lock().write(path, bytes, &origin)
+        self.lock().there(|it| it.write(path, bytes, &origin))
     }
 
     /// Runs a program, after everything that is queued is written. It is an act that answers: what the program does cannot be lifted.

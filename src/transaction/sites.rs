@@ -161,7 +161,7 @@ impl Transaction {
         let Word::Name(name) = word else { return self.kernel.find_namespace(word) };
         let object = Object::Netns(OfNetns::Name(name.clone()));
         match self.at_home(|it| it.named.state(&object, it.kernel.named()))? {
-            Some(State::Netns(Found::Made { cookie, .. })) => Ok(Site::new(cookie, name.as_str())),
+            Some(State::Netns(Found::Made { cookie, .. })) => Ok(Site::named(cookie, name)),
             _ => Err(Fault::new(Kind::NotFound, format!("use the {object}"), "there is no such namespace")),
         }
     }
@@ -254,5 +254,4 @@ pub(super) fn look(kernel: &mut dyn Kernel, here: &Here<'_>, batches: &[&Batch])
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

@@ -57,13 +57,16 @@ fn is_of_namespaces(path: &str) -> bool {
 /// The messages of rtnetlink (linux/rtnetlink.h): of each four, the first makes, the second takes away, the third asks, the fourth sets.
 const RTM: std::ops::Range<u16> = 16..96;
 const RTM_ASKS: u16 = 2;
+const NLM_F_DUMP: u16 = libc::NLM_F_DUMP as u16;
 
 /// Tells whether a netlink message begins a batch for nf_tables, or changes sets, links, routes, rules or queues.
 fn begins_a_batch(entry: &Entry, at: u64) -> bool {
-    let mut head = [0; 6];
+    let mut head = [0; 8];
     let whole = entry.memory(at, &mut head) == head.len();
-    let kind = u16::from_ne_bytes([head[4], head[5]]);
-    let of_routes = RTM.contains(&kind) && kind & 3 != RTM_ASKS;
+    let (kind, flags) = (u16::from_ne_bytes([head[4], head[5]]), u16::from_ne_bytes([head[6], head[7]]));
+    // A list is asked for by sock_diag(7) with a number that makes an address here.
+    let asks = flags & NLM_F_DUMP == NLM_F_DUMP;
+    let of_routes = RTM.contains(&kind) && kind & 3 != RTM_ASKS && !asks;
     whole && (kind == NFNL_MSG_BATCH_BEGIN || of_routes || (kind >> 8 == NFNL_SUBSYS_IPSET && SETS_CHANGE.contains(&(kind & 0xff))))
 }
 

@@ -218,7 +218,7 @@ impl<'a> Stage<'a> {
         state.extend(files("/run/fyke/netns").iter().map(|_| "one is kept aside".to_owned()));
         state.extend(queues());
         state.extend(links());
-        without_run(&state.join("\n"))
+        without_indices(&without_run(&state.join("\n")))
     }
 }
 
@@ -278,6 +278,25 @@ fn without_run(text: &str) -> String {
         out.push_str(&format!("\"fyke:{owner}\"{rest}"));
     }
     out
+}
+
+/// Takes out the indices that fyke has chosen at random: those from 2^20 on.
+fn without_indices(text: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit();
+    let plain = |part: &str| {
+        let (number, rest) = part.split_at(part.find(|c| !digits(c)).unwrap_or(part.len()));
+        if number.parse::<u32>().is_ok_and(|index| index >= 1 << 20) { format!("ours{rest}") } else { part.to_owned() }
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let without = |line: String, mark: &str| match line.split_once(mark) {
+            Some((before, after)) => format!("{before}{mark}{}", plain(after)),
+            None => line,
+        };
+        lines.push(["\"ifindex\":", "address of "].iter().fold(line.to_owned(), |line, mark| without(line, mark)));
+    }
+    lines.sort();
+    lines.join("\n")
 }
 
 /// What came of many disturbances.

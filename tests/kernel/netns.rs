@@ -417,10 +417,11 @@ fn a_killed_run_is_lifted_in_every_namespace(world: &World) {
     for both in [false, true] {
         let running = world.start(&["run", &path], "there");
         assert_eq!(rules_in(world, "client").len(), 1);
+        let runner = running.runner();
         if both {
             kill(running.guardian(), Signal::SIGKILL).unwrap();
         }
-        let _ = kill(running.runner(), Signal::SIGKILL);
+        let _ = kill(runner, Signal::SIGKILL);
         let said = running.end();
         if both {
             until("the runner is dead", || world.fyke(&["recover"]).code == Some(0) && world.state() == before);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::world::{World, in_a_world, links, tool};
+use super::world::{World, links, in_a_world, tool};
 
 in_a_world! {
     a_route_leads_packets_and_is_lifted
@@ -34,7 +34,7 @@ fn does(world: &World, name: &str, text: &str) {
 /// Tells whether the client reaches the server from an address of its loopback: the answer needs a route back.
 fn reaches(world: &World, from: &str, to: &str) -> bool {
     let (from, to): (IpAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
-    world.connects(from, to, Duration::from_millis(250))
+    world.connects(from, to, Duration::from_millis(900))
 }
 
 const FAR: [&str; 2] = ["-n client addr add 203.0.113.9/32 dev lo", "-n client addr add 2001:db8:9::9/128 dev lo"];

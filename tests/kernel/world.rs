@@ -271,7 +271,7 @@ impl World {
             recent,
             sysctls: sysctls(),
             sets: sets(),
-            namespaces: namespaces(),
+            namespaces: super::names::namespaces(),
             links: links(),
             queues: queues(),
         }

@@ -416,10 +416,19 @@ pub mod functions {
 
     /// Gives the addresses of the link.
     ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// Never.
+    ///
     /// # Example
     /// ```rhai
     /// link::add("br0 type bridge").addresses().add("192.0.2.1/24");
     /// ```
+    ///
+    /// # Source
+    /// ip-address(8)
     #[rhai_fn(global)]
     pub fn addresses(link: Link) -> Addresses {
         Addresses { dev: link.dev }
@@ -427,11 +436,20 @@ pub mod functions {
 
     /// Gives the neighbours on the link.
     ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// Never.
+    ///
     /// # Example
     /// ```rhai
     /// let lan = link::add("br0 up type bridge");
     /// lan.neighbours().add("192.0.2.7 lladdr 02:00:5e:10:00:07");
     /// ```
+    ///
+    /// # Source
+    /// ip-neighbour(8)
     #[rhai_fn(global)]
     pub fn neighbours(link: Link) -> Neighbours {
         Neighbours { dev: Some(link.dev) }

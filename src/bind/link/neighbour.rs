@@ -82,6 +82,12 @@ pub mod functions {
 
     /// Gives the neighbours on all links.
     ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// Never.
+    ///
     /// # Example
     /// ```rhai
     /// link::add("br0 up type bridge");

@@ -79,6 +79,12 @@ pub mod functions {
 
     /// Gives the routes of the table `main`, of both families.
     ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// Never.
+    ///
     /// # Example
     /// ```rhai
     /// link::add("br0 up type bridge").addresses().add("192.0.2.1/24");

@@ -71,6 +71,12 @@ pub mod functions {
 
     /// Gives the rules of both families.
     ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Fails
+    /// Never.
+    ///
     /// # Example
     /// ```rhai
     /// link::rules().add("from 192.0.2.0/24 lookup 100");

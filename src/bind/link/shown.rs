@@ -125,7 +125,7 @@ pub(super) fn route(key: &Key, way: &Way) -> Map {
     }
     match &way.hops[..] {
         [one] => hop(&mut fields, one, key.to.family()),
-        hops if hops.is_empty() => {}
+        [] => {}
         hops => {
             let all: Vec<Dynamic> = hops.iter().map(|hop| several(hop, key.to.family())).collect();
             fields.value("nexthops", Some(all.into()));

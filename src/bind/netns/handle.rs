@@ -33,6 +33,15 @@ impl Netns {
     }
 }
 
+impl Netns {
+    /// Gives its name for ip-netns(8), if it was found by one.
+    pub(super) fn name(&self) -> Option<Name> {
+        let home = self.site.home.as_str();
+        let name = home.strip_prefix("/run/netns/").or((home != Site::ANONYMOUS && !home.starts_with("pid:")).then_some(home));
+        name.and_then(|name| name.parse().ok())
+    }
+}
+
 /// Reads a name.
 pub(super) fn name(ctx: &NativeCallContext, name: &str) -> Answer<Name> {
     name.parse().map_err(|f| call::fault(ctx, f))
@@ -77,7 +86,7 @@ pub(super) fn change(ctx: &NativeCallContext, edits: Vec<Edit>) -> Answer<()> {
 pub(super) fn make(ctx: &NativeCallContext, name: &Name) -> Answer<Netns> {
     let cookie = call::door(ctx)?.make_namespace().map_err(|f| call::fault(ctx, f))?;
     change(ctx, vec![Edit::Add(object(name), State::Netns(Found::empty(cookie)))])?;
-    Ok(Netns { site: Site::new(cookie, name.as_str()) })
+    Ok(Netns { site: Site::named(cookie, name) })
 }
 
 /// Reads whether a namespace is to go although somebody is in it.

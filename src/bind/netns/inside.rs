@@ -7,7 +7,7 @@ use super::handle::{self, Netns as Handle};
 use crate::bind::call::{self, Answer};
 use crate::bind::sys::program;
 use crate::model::command::View;
-use crate::model::netns::{Name, Site};
+use crate::model::netns::Site;
 
 /// Does work in a namespace, and comes back also when it fails.
 fn within<T>(ctx: &NativeCallContext, site: &Site, work: impl FnOnce() -> Answer<T>) -> Answer<T> {
@@ -32,7 +32,7 @@ fn within<T>(ctx: &NativeCallContext, site: &Site, work: impl FnOnce() -> Answer
 fn exec(ctx: &NativeCallContext, netns: &Handle, name: &str, words: Array, options: &Map) -> Answer<Map> {
     let words: Array = [Dynamic::from(name.to_owned())].into_iter().chain(words).collect();
     let mut command = program::command(&words, options).map_err(|f| call::fault(ctx, f))?;
-    command.view = View::Netns(netns.site.home.parse::<Name>().ok().filter(|_| netns.site.home != Site::ANONYMOUS));
+    command.view = View::Netns(netns.name());
     within(ctx, &netns.site, || {
         let ran = call::door(ctx)?.run(&command, call::origin(ctx)).map_err(|f| call::fault(ctx, f))?;
         Ok(program::shown(ran))
@@ -98,9 +98,33 @@ pub mod functions {
         within(&ctx, &netns.site, || work.call_within_context(&ctx, ()))
     }
 
+    /// Does everything that a function does in a namespace, and gives what the function gives.
+    ///
+    /// - `netns`: the namespace; the function may use it, too
+    /// - `work`: the function
+    ///
+    /// # Changes
+    /// What the function changes, in the namespace.
+    ///
+    /// # Fails
+    /// `not-found`: the namespace is gone.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let blue = netns::ensure("blue");
+    /// netns::enter(blue, || print(blue.exec("ip", ["-br", "link"]).output));
+    /// ```
+    ///
+    /// # Source
+    /// setns(2)
+    #[rhai_fn(name = "enter", return_raw, volatile)]
+    pub fn enter_it(ctx: NativeCallContext, netns: Netns, work: FnPtr) -> Answer<Dynamic> {
+        run(ctx, netns, work)
+    }
+
     /// Does everything that a function does in the namespace, and gives what the function gives; as `netns::enter`.
     ///
-    /// - `work`: the function
+    /// - `work`: the function; it must not use the variable on which it is called
     ///
     /// # Changes
     /// What the function changes, in the namespace.

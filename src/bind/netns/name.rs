@@ -103,7 +103,7 @@ pub mod functions {
     pub fn find(ctx: NativeCallContext, name: &str) -> Answer<Dynamic> {
         let name = handle::name(&ctx, name)?;
         let cookie = handle::state(&ctx, &name)?.and_then(|state| state.cookie());
-        Ok(cookie.map_or(Dynamic::UNIT, |cookie| Dynamic::from(Handle { site: Site::new(cookie, name.as_str()) })))
+        Ok(cookie.map_or(Dynamic::UNIT, |cookie| Dynamic::from(Handle { site: Site::named(cookie, &name) })))
     }
 
     /// Gives the namespace in which a process is.
@@ -202,7 +202,7 @@ pub mod functions {
         match handle::state(&ctx, &name)? {
             Some(state @ Found::Made { cookie, .. }) => {
                 handle::change(&ctx, vec![Edit::Ensure(handle::object(&name), State::Netns(state))])?;
-                Ok(Handle { site: Site::new(cookie, name.as_str()) })
+                Ok(Handle { site: Site::named(cookie, &name) })
             }
             _ => handle::make(&ctx, &name),
         }

@@ -12,18 +12,18 @@ use crate::model::{Change, Object as Any, State as AnyState};
 
 /// Writes the changes, those of one kind together and as many of each as can be read.
 pub(super) fn diff(changes: &[&Change], paint: Paint) -> String {
-    let kinds: [(&str, fn(&Object) -> bool); 4] = [
-        ("links", |object| matches!(object, Object::Link(_) | Object::Setting(..))),
-        ("addresses and neighbours", |object| matches!(object, Object::Address(_) | Object::Neighbour(_))),
-        ("routes", |object| matches!(object, Object::Route(_))),
-        ("rules of routing", |object| matches!(object, Object::Rule(_))),
-    ];
-    let part = |(heading, is_mine): (&str, fn(&Object) -> bool)| {
-        let mine = changes.iter().filter(|change| matches!(&change.object, Any::Link(object) if is_mine(object)));
-        let body = lines(mine.copied(), paint);
-        if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body }
+    let heading = |object: &Object| match object {
+        Object::Link(_) | Object::Setting(..) => "links",
+        Object::Address(_) | Object::Neighbour(_) => "addresses and neighbours",
+        Object::Route(_) => "routes",
+        Object::Rule(_) => "rules of routing",
     };
-    kinds.into_iter().map(part).collect()
+    let part = |part: &str| {
+        let mine = changes.iter().filter(|change| matches!(&change.object, Any::Link(object) if heading(object) == part));
+        let body = lines(mine.copied(), paint);
+        if body.is_empty() { body } else { paint.bold(part) + "\n" + &body }
+    };
+    ["links", "addresses and neighbours", "routes", "rules of routing"].into_iter().map(part).collect()
 }
 
 fn lines<'a>(changes: impl Iterator<Item = &'a Change>, paint: Paint) -> String {

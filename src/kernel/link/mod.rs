@@ -12,7 +12,7 @@ pub use names::names;
 
 use super::named::Refusal;
 use super::netlink::rtnl::{self, Order, Rtnl};
-use crate::model::link::{Dev, Link, Object, Scope, State};
+use crate::model::link::{Dev, Link, Mac, Object, Scope, Setting, State, Value};
 use crate::model::named::Inventory;
 use crate::model::{Change, Family, Fault, Object as Any, State as AnyState};
 
@@ -85,7 +85,7 @@ impl Live {
 
     /// Makes changes, in their order.
     pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        let mut made: Vec<&Dev> = Vec::new();
+        let mut made = Made { macs: macs(changes), devs: Vec::new() };
         let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
         for (at, change) in changes.iter().enumerate() {
             steps.extend(steps_of(change, &mut made).into_iter().map(|step| (at, step)));
@@ -174,8 +174,31 @@ fn of_routes(routes: Vec<(crate::model::link::route::Key, crate::model::link::ro
     found
 }
 
+/// The links that are made by a list of changes.
+struct Made<'a> {
+    /// Those that stand before the change at hand.
+    devs: Vec<&'a Dev>,
+    /// The addresses that links get.
+    macs: BTreeMap<&'a Dev, &'a Mac>,
+}
+
+/// Gives the addresses that links get by changes.
+fn macs(changes: &[Change]) -> BTreeMap<&Dev, &Mac> {
+    fn mac(change: &Change) -> Option<(&Dev, &Mac)> {
+        match (&change.object, &change.after) {
+            (Any::Link(Object::Setting(dev, Setting::Address)), Some(AnyState::Link(State::Setting(Value::Mac(mac)))))
+                if !mac.bytes().is_empty() =>
+            {
+                Some((dev, mac))
+            }
+            _ => None,
+        }
+    }
+    changes.iter().filter_map(mac).collect()
+}
+
 /// Gives what is to be done for a change. A veth is made with its other end, and what others rely on is there already.
-fn steps_of<'a>(change: &'a Change, made: &mut Vec<&'a Dev>) -> Vec<Step<'a>> {
+fn steps_of<'a>(change: &'a Change, made: &mut Made<'a>) -> Vec<Step<'a>> {
     let (Any::Link(object), before, after) = (&change.object, &change.before, &change.after) else { return Vec::new() };
     let (before, after) = (state(before), state(after));
     if change.is_claim() && !matches!(object, Object::Setting(..)) {
@@ -183,14 +206,13 @@ fn steps_of<'a>(change: &'a Change, made: &mut Vec<&'a Dev>) -> Vec<Step<'a>> {
     }
     let order = |order: Order| vec![Step::Order(order)];
     match (object, before, after) {
-        (Object::Link(dev), None, Some(State::Link(link))) if !made.contains(&dev) => {
-            made.push(dev);
-            made.extend(&link.peer);
-            match link.kind.as_str() {
-                "tun" | "tap" => vec![Step::Tun(dev, link)],
-                _ => order(rtnl::link::add(dev, link)),
-            }
+        (Object::Link(dev), None, Some(State::Link(link))) if ["tun", "tap"].contains(&link.kind.as_str()) => vec![Step::Tun(dev, link)],
+        (Object::Link(dev), None, Some(State::Link(link))) if !made.devs.contains(&dev) => {
+            made.devs.push(dev);
+            made.devs.extend(&link.peer);
+            order(rtnl::link::add(dev, link, &|dev| made.macs.get(dev).map(|mac| (*mac).clone())))
         }
+        (Object::Setting(dev, Setting::Address), _, _) if made.devs.contains(&dev) => Vec::new(),
         (Object::Link(dev), Some(_), None) => order(rtnl::link::del(dev)),
         (Object::Setting(dev, setting), _, Some(State::Setting(value))) => {
             rtnl::link::set(dev, *setting, value).into_iter().map(Step::Order).collect()

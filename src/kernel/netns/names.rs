@@ -31,7 +31,6 @@ fn path(name: &Name) -> PathBuf {
 /// Reads what there is. What is in the folder and was made by nobody who makes namespaces is left out.
 pub fn read(scope: &Scope) -> Result<Inventory, Fault> {
     let objects: Vec<Object> = match scope {
-        Scope::Name(name) => vec![Object::Name(name.clone())],
         Scope::Aside(cookie) => vec![Object::Aside(*cookie)],
         Scope::Names => {
             let files = fs::read_dir(NAMED).into_iter().flatten().flatten();
@@ -50,8 +49,9 @@ pub fn read(scope: &Scope) -> Result<Inventory, Fault> {
             None => continue,
             Some(Found::Half) => State::Half,
             Some(Found::Made(netns)) => {
-                let inside = inside.get_or_insert_with(population);
-                let processes = netns.file_number().and_then(|number| inside.get(&number).copied()).unwrap_or(0);
+                // Who is in one that is kept aside stays in it, wherever it goes.
+                let counted = matches!(object, Object::Name(_)).then(|| inside.get_or_insert_with(population));
+                let processes = counted.and_then(|inside| inside.get(&netns.file_number()?).copied()).unwrap_or(0);
                 State::Made { cookie: netns.cookie()?, processes }
             }
         };
@@ -104,6 +104,10 @@ pub fn write(object: &Object, before: Option<&State>, after: Option<&State>) -> 
             let netns = seek(&Site::new(*cookie, name.as_str())).ok_or_else(|| Fault::new(Kind::NotFound, &*tried, "it is gone"))?;
             make_folder().map_err(|error| errno::fault(&*tried, error))?;
             attach(&netns, &path(name), before.is_some()).map_err(|error| refused(tried, error))
+        }
+        (Object::Name(name), None, Some(State::Half)) => {
+            let half = OpenOptions::new().write(true).create_new(true).mode(0o000).custom_flags(libc::O_NOFOLLOW).open(path(name));
+            half.map(drop).map_err(|error| refused(format!("put back the {object}"), error))
         }
         (Object::Name(name), before, after) => {
             let tried = format!("take away the {object}");
@@ -166,7 +170,7 @@ fn make_folder() -> std::io::Result<()> {
 
 /// Mounts a namespace on a file, which is made for it or, where that is fine, is there.
 fn attach(netns: &Netns, path: &Path, may_be_there: bool) -> std::io::Result<()> {
-    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0).custom_flags(libc::O_NOFOLLOW).open(path);
+    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o000).custom_flags(libc::O_NOFOLLOW).open(path);
     match made {
         Err(error) if !(may_be_there && error.kind() == ErrorKind::AlreadyExists) => return Err(error),
         _ => {}

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::names::aside;
 use super::{NAMED, Netns, OWN};
+use crate::kernel::files;
 use crate::model::Fault;
 use crate::model::netns::{Name, Site, Word};
 
@@ -36,7 +37,11 @@ pub fn is_held(cookie: u64) -> bool {
 
 /// Finds the namespace that somebody means, and keeps it alive.
 pub fn find(word: &Word) -> Result<Site, Fault> {
-    hold(Netns::of(word)?).map(|cookie| Site::new(cookie, word.to_string()))
+    let home = match word {
+        Word::Path(path) => files::absolute(Path::new(path)),
+        other => other.to_string(),
+    };
+    hold(Netns::of(word)?).map(|cookie| Site::new(cookie, home))
 }
 
 /// Finds a namespace by its cookie, where it was, or else wherever it is by now; none where it is gone.

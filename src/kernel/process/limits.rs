@@ -35,19 +35,25 @@ impl Default for Limits {
     }
 }
 
-type Inherited = [(Resource, (rlim_t, rlim_t)); 2];
+/// The soft limits that a runner changes, and tools get back.
+pub(in crate::kernel) type Inherited = [(Resource, (rlim_t, rlim_t)); 3];
+
+/// The most files that a run has open: a few for each network namespace in which it is at work.
+const FILES: rlim_t = 1 << 16;
 
 static INHERITED: OnceLock<Inherited> = OnceLock::new();
 
 impl Limits {
-    /// Applies the memory cap to this process, and forbids core files, which would hold whatever a script read.
+    /// Applies the memory cap to this process, lets it have many files open, and forbids core files, which would hold whatever a script read.
     ///
     /// Only the soft limits change, so that tools can be started with the limits that fyke was started with.
     pub(super) fn apply(&self) -> Result<(), Fault> {
         let fail = |error| errno::fault("limit the memory of the run", error);
         let data = getrlimit(Resource::RLIMIT_DATA).map_err(fail)?;
         let core = getrlimit(Resource::RLIMIT_CORE).map_err(fail)?;
-        let _ = INHERITED.set([(Resource::RLIMIT_DATA, data), (Resource::RLIMIT_CORE, core)]);
+        let files = getrlimit(Resource::RLIMIT_NOFILE).map_err(fail)?;
+        let _ = INHERITED.set([(Resource::RLIMIT_DATA, data), (Resource::RLIMIT_CORE, core), (Resource::RLIMIT_NOFILE, files)]);
+        setrlimit(Resource::RLIMIT_NOFILE, files.0.max(files.1.min(FILES)), files.1).map_err(fail)?;
         // RLIMIT_DATA counts private writable pages, thus heap and thread stacks (setrlimit(2), since Linux 4.7). RLIMIT_AS would count
         // the address space that allocators only reserve.
         if let Some(memory) = self.memory {

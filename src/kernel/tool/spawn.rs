@@ -11,11 +11,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, rlim_t};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{Pid, getpid};
 
-use crate::kernel::process::limits;
+use crate::kernel::process::limits::{self, Inherited};
 
 const STACK: usize = 64 << 10;
 
@@ -46,7 +45,7 @@ struct Orders {
     netns: Option<RawFd>,
     /// The pairs of `covers`, and behind the last one a null.
     covers: *const [*const libc::c_char; 2],
-    limits: Option<&'static [(Resource, (rlim_t, rlim_t)); 2]>,
+    limits: Option<&'static Inherited>,
     parent: libc::pid_t,
     error: AtomicI32,
 }

@@ -47,7 +47,7 @@ impl Link {
 
     /// Tells whether links of this kind can be made.
     pub fn can_be_made(&self) -> bool {
-        !self.kind.is_empty() && !(self.kind == "veth" && self.reaches_out)
+        !(self.kind.is_empty() || self.kind == "veth" && self.reaches_out)
     }
 
     /// Gives the links that it names: what it stands on, and its other end.

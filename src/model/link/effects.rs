@@ -172,8 +172,7 @@ impl<'a> Here<'a> {
             next += 1;
         }
         let addresses: Vec<_> = links.iter().flat_map(|link| self.addresses(link)).collect();
-        // fib_del_ifaddr() of net/ipv4/fib_frontend.c: of a link that dies, a secondary address leaves the routes alone that have it as `src`.
-        let plain: Vec<IpAddr> = addresses.iter().filter(|(_, about)| !about.secondary).map(|(key, _)| key.host.address).collect();
+        let plain: Vec<IpAddr> = addresses.iter().map(|(key, _)| key.host.address).collect();
         let mut found: Vec<Fate> = links.iter().flat_map(|link| self.neighbours(link, None)).collect();
         found.extend(self.routes(|key, way| match (without(way, &links), key.family()) {
             (None, _) => self.without_source(key, way, &plain, &links),

@@ -1,4 +1,5 @@
 //! Runs in several network namespaces of a machine in memory: each change goes where it was made, and comes back from there.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

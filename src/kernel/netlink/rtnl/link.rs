@@ -229,11 +229,17 @@ fn header(m: &mut Messages, index: u32, flags: u32, change: u32) {
     m.raw(&change.to_ne_bytes());
 }
 
-/// Writes the order to make a link.
-pub fn add(dev: &Dev, link: &Link) -> Order {
+/// Writes the order to make a link. Its address, and that of its other end, is given at once where it is known: not every link takes one later.
+pub fn add(dev: &Dev, link: &Link, address: &dyn Fn(&Dev) -> Option<Mac>) -> Order {
+    let with_address = |m: &mut Messages, dev: &Dev| {
+        if let Some(mac) = address(dev) {
+            m.attribute(ifla::ADDRESS, mac.bytes());
+        }
+    };
     Order::new(RTM_NEWLINK, how::CREATE | how::EXCL, &[], |m| {
         header(m, dev.index, 0, 0);
         m.text(ifla::NAME, dev.name.as_str());
+        with_address(m, dev);
         if let Some(parent) = link.parent.as_ref().filter(|_| link.kind != "vxlan") {
             m.attribute(ifla::LINK, &parent.index.to_ne_bytes());
         }
@@ -244,6 +250,7 @@ pub fn add(dev: &Dev, link: &Link) -> Order {
                     m.nest(VETH_PEER, |m| {
                         header(m, peer.index, 0, 0);
                         m.text(ifla::NAME, peer.name.as_str());
+                        with_address(m, peer);
                     });
                 });
             } else if !link.data.is_empty() {

@@ -220,7 +220,7 @@ fn write_hops(m: &mut Messages, key: &Key, way: &Way) {
                 m.attribute(rta::OIF, &dev.index.to_ne_bytes());
             }
         }
-        hops if hops.is_empty() => {}
+        [] => {}
         hops => m.nest(rta::MULTIPATH, |m| hops.iter().for_each(|hop| one_of_several(m, hop, key.family()))),
     }
 }

@@ -121,7 +121,7 @@ fn links_are_made_as_ip_makes_them() {
     for (words, index, captured) in cases {
         let (dev, made) = link(words, index);
         println!("{words}");
-        Captured(captured).is(&super::link::add(&dev, &made), HEADER);
+        Captured(captured).is(&super::link::add(&dev, &made, &|_| None), HEADER);
     }
 }
 

@@ -1,0 +1,55 @@
+//! What the journal knows of the network namespaces of a run.
+
+use std::collections::HashMap;
+
+use super::{Journal, json, sealed};
+use crate::model::Fault;
+use crate::model::iptables::RunId;
+use crate::model::netns::Site;
+use crate::transaction::record::{Batch, RunRecord};
+
+impl Journal {
+    /// Finds out in which other network namespaces runs have changed something.
+    pub(super) fn locate(&self, records: &mut [RunRecord]) -> Result<(), Fault> {
+        let (which, values) = match records {
+            [] => return Ok(()),
+            [one] => ("WHERE runs.id = ?1", vec![one.id.as_str().into()]),
+            _ => ("", Vec::new()),
+        };
+        // On either side of the home, so that the index finds them: a run can have very many batches at home.
+        let beside = |side: char| {
+            format!(
+                "SELECT run, batches.namespace, batches.home, MIN(batches.rowid) FROM runs \
+                 JOIN batches ON batches.run = runs.id AND batches.namespace {side} runs.namespace {which} GROUP BY run, batches.namespace"
+            )
+        };
+        let sql = format!("{} UNION ALL {} ORDER BY 4", beside('<'), beside('>'));
+        let mut found: HashMap<String, Vec<Site>> = HashMap::new();
+        for row in self.store.read(&sql, values)? {
+            let site = Site::new(row[1].integer().cast_unsigned(), row[2].text());
+            found.entry(row[0].text().to_owned()).or_default().push(site);
+        }
+        records.iter_mut().for_each(|record| record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Gives what a run did in a network namespace and was not lifted.
+    pub(in crate::transaction) fn standing_at(&self, run: &RunId, namespace: u64) -> Result<Vec<Batch>, Fault> {
+        Ok(self.standing(run)?.into_iter().filter(|batch| batch.site.namespace == namespace).collect())
+    }
+
+    /// Writes down that a namespace that some runs have made is another one from now on, because it was made once more.
+    pub(in crate::transaction) fn renew(&mut self, runs: &[&RunId], old: u64, new: u64) -> Result<(), Fault> {
+        let mut statements = Vec::new();
+        for run in runs {
+            for mut batch in self.batches(run)? {
+                batch.changes.iter_mut().for_each(|change| change.renew(old, new));
+                let namespace = if batch.site.namespace == old { new } else { batch.site.namespace };
+                let body = sealed(&json(&batch.changes)?);
+                let values = vec![body.into(), namespace.cast_signed().into(), run.as_str().into(), batch.number.into()];
+                statements.push(("UPDATE batches SET changes = ?, namespace = ? WHERE run = ? AND number = ?", values));
+            }
+        }
+        self.store.write(statements)
+    }
+}
