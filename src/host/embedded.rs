@@ -14,6 +14,7 @@ pub const RECIPES: &[Embedded] = &[
     ("log-drops", include_str!("../../scripts/log-drops.rhai")),
     ("nat-masquerade", include_str!("../../scripts/nat-masquerade.rhai")),
     ("network-profile", include_str!("../../scripts/network-profile.rhai")),
+    ("per-host-limit", include_str!("../../scripts/per-host-limit.rhai")),
     ("port-exhaustion", include_str!("../../scripts/port-exhaustion.rhai")),
     ("port-forward", include_str!("../../scripts/port-forward.rhai")),
     ("redirect-port", include_str!("../../scripts/redirect-port.rhai")),

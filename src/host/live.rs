@@ -151,11 +151,11 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("tc", "qdisc" | "class") if first => Named::Queue,
         ("ipset", "swap") => Named::Set,
         ("ipset", "set" | "find" | "delete_set" | "absent_set") if first => Named::Set,
-        ("cgroup", "group" | "find" | "new_group" | "ensure_group" | "delete_group" | "absent_group") => Named::Cgroup,
-        ("process", "by_name") => Named::Process,
         ("sockets", "list" | "find" | "get" | "destroy") if first => Named::SocketFilter,
         ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
         ("link", "get" | "find" | "del" | "absent") => Named::Interface,
+        ("cgroup", "group" | "find" | "new_group" | "ensure_group" | "delete_group" | "absent_group") => Named::Cgroup,
+        ("process", "by_name") => Named::Process,
         ("sysctl" | "ipset" | "netns" | "link" | "tc" | "sockets" | "ports" | "cgroup" | "process", _) => Named::Nothing,
         _ => of_function(function),
     }

@@ -55,6 +55,7 @@ impl Source for Here {
             Scope::Link(scope) => self.links.read(*scope),
             Scope::Tc(scope) => self.queues.read(scope),
             Scope::Cgroup(scope) => cgroup::read(scope),
+            Scope::Actions(kind) => self.queues.actions(kind),
         }
     }
 
@@ -107,10 +108,10 @@ impl Mechanism {
             Object::ReservedPort(_) => Some(Self::ReservedPorts),
             Object::Set(_) | Object::Member(..) | Object::SetPair(..) => Some(Self::Sets),
             Object::Link(_) => Some(Self::Links),
-            Object::Tc(_) => Some(Self::Queues),
+            Object::Tc(_) | Object::Action(_) => Some(Self::Queues),
             Object::Netns(_) => Some(Self::Namespaces),
             Object::Cgroup(_) => Some(Self::Groups),
-            _ => None,
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::ChainName(_) | Object::Policy(_) | Object::Rule(_) => None,
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum Object {
     Link(link::Object),
     /// Something of traffic control.
     Tc(tc::Object),
+    /// An action that filters can share.
+    Action(tc::action::Key),
 }
 
 /// The state of an object.
@@ -74,6 +76,8 @@ pub enum State {
     Link(link::State),
     /// The state of something of traffic control.
     Tc(tc::State),
+    /// What an action does.
+    Action(Box<tc::action::Action>),
 }
 
 /// Where a rule stands, told by its neighbours: numbers move when somebody else adds a rule.
@@ -147,8 +151,9 @@ impl Change {
     /// Tells whether it makes an object that belongs to who made it.
     pub fn makes(&self) -> bool {
         let is_owned = match &self.object {
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) => true,
+            Object::Netns(_) | Object::Tc(_) | Object::Action(_) => true,
             Object::Cgroup(object) => object.is_owned(),
-            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Netns(_) | Object::Tc(_) => true,
             Object::Link(object) => object.holds_others(),
             _ => false,
         };
@@ -185,6 +190,7 @@ impl Object {
             | Object::Netns(_)
             | Object::Link(_)
             | Object::Tc(_)
+            | Object::Action(_)
             | Object::Cgroup(_) => None,
         }
     }
@@ -220,6 +226,7 @@ impl fmt::Display for Object {
             Object::Netns(object) => write!(f, "{object}"),
             Object::Link(object) => write!(f, "{object}"),
             Object::Tc(object) => write!(f, "{object}"),
+            Object::Action(key) => write!(f, "{key}"),
         }
     }
 }

@@ -98,7 +98,7 @@ mod tests {
         };
         let (login, other) = (socket(5000), socket(5001));
         assert_eq!(judge(Stance::Refuse, &[other.clone(), login.clone()]), (Err(Kind::Lockout), 0));
-        assert_eq!(judge(Stance::Tell, &[login.clone()]), (Ok(()), 1));
+        assert_eq!(judge(Stance::Tell, std::slice::from_ref(&login)), (Ok(()), 1));
         assert_eq!((judge(Stance::Allow, &[login]), judge(Stance::Refuse, &[other])), ((Ok(()), 0), (Ok(()), 0)));
     }
 }

@@ -39,6 +39,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "ports", covers: &["ports"], recipe: PORTS, code: 0, before: FOREIGN },
     Room { name: "netns", covers: &["netns"], recipe: NAMESPACES, code: 0, before: FOREIGN },
     Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
+    Room { name: "filters", covers: &["tc"], recipe: FILTERS, code: 0, before: FOREIGN },
     Room { name: "link", covers: &["link"], recipe: LINKS, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
@@ -168,6 +169,10 @@ class add dev eth0 parent 1:1 classid 1:20 htb rate 5mbit ceil 10mbit
 qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 7
 qdisc add dev eth0 ingress
 qdisc add dev eth1 root handle 1: tbf rate 1mbit burst 5kb limit 9kb
+filter add dev eth0 parent 1: protocol ip prio 5 handle 2: u32 divisor 4
+filter add dev eth0 parent 1: protocol ip prio 5 u32 ht 2:1: match ip src 10.0.0.1 flowid 1:20
+filter add dev eth0 parent 1: protocol ip prio 5 u32 match ip dst 10.0.0.0/24 hashkey mask 0x00000003 at 12 link 2:
+filter add dev eth0 ingress protocol ip prio 3 u32 match ip src 10.0.0.7 action mirred egress redirect dev eth1
 ";
 
 /// Puts queues in the place of others, changes classes, and takes both away.
@@ -185,6 +190,20 @@ tc::class("add dev eth1 classid 1:1 htb rate 1mbit");
 commit();
 eth0.absent("root");
 tc::device("eth1").absent_class("1:1");
+"#;
+
+/// Makes, changes and takes away filters, its own and those of others, with an action that is shared.
+const FILTERS: &str = r#"
+let eth0 = tc::device("eth0");
+eth0.add_filter("1:", "protocol ip pref 5 u32 ht 2:2: match ip src 10.0.0.2 flowid 1:20");
+tc::actions("add action mirred egress redirect dev eth1 index 9");
+eth0.ensure_filter("ingress", "protocol ip pref 7 u32 match ip src 10.0.0.9 action mirred index 9");
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+eth0.del_filter("1:", "pref 5 handle 2:1:800 u32");
+tc::filter("replace dev eth0 ingress protocol ip pref 3 handle ::800 u32 match ip src 10.0.0.8 action mirred egress mirror dev eth1");
+commit();
+eth0.absent_filter("ingress", "pref 7");
+eth0.absent_filter("1:", "");
 "#;
 
 /// Makes, sets and takes away links, addresses, neighbours, routes and rules, its own and those of others, in two batches.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::world::{World, links, in_a_world, tool, until};
+use super::world::{World, in_a_world, links, tool, until};
 
 in_a_world! {
     a_link_that_is_down_comes_back_with_all_that_it_lost

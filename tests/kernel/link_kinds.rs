@@ -1,7 +1,7 @@
 //! The kinds of links, what they are set to, and how both are listed and refused.
 
 use super::link::FOREIGN;
-use super::world::{World, links, in_a_world, tool, until};
+use super::world::{World, in_a_world, links, tool, until};
 
 in_a_world! {
     settings_are_read_as_they_are_set

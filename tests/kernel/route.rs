@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::world::{World, links, in_a_world, tool};
+use super::world::{World, in_a_world, links, tool};
 
 in_a_world! {
     a_route_leads_packets_and_is_lifted

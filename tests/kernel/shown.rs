@@ -59,10 +59,45 @@ pub(crate) fn queues() -> Vec<String> {
     for device in devices.iter().filter(set).collect::<BTreeSet<_>>() {
         let classes = tool("tc", &["-d", "class", "show", "dev", device], "");
         more.extend(classes.lines().map(|line| format!("{device}: {}", plain(line))));
+        let of_classes = classes.lines().filter_map(|line| line.split_whitespace().nth(2).map(str::to_owned));
+        let on_it = lines.iter().filter(|line| line.contains(&format!(" dev {device} ")));
+        let of_qdiscs = on_it.filter_map(|line| line.split_whitespace().nth(2).filter(|handle| *handle != "0:").map(str::to_owned));
+        let parents = of_qdiscs.chain(of_classes).chain(["ffff:fff2", "ffff:fff3"].map(str::to_owned));
+        more.extend(parents.collect::<BTreeSet<_>>().iter().flat_map(|parent| filters(device, parent)));
     }
     lines.extend(more);
+    // What no filter uses any more may still be there for a moment; what was made on its own is.
+    let shared = tool("tc", &["actions", "list", "action", "mirred"], "");
+    let pairs = shared.lines().filter(|line| line.contains("action order")).zip(shared.lines().filter(|line| line.contains("index ")));
+    let alone = pairs.filter(|(_, index)| index.contains("bind 0"));
+    lines.extend(alone.map(|(what, index)| format!("{} {}", what.split_once(": ").unwrap().1.trim(), index.trim())));
     lines.sort();
     lines
+}
+
+/// Gives what tc(8) shows of the filters that a qdisc or a class asks, one a line, without the numbers that the kernel chooses: of the first table of a
+/// priority, and of actions.
+fn filters(device: &str, parent: &str) -> Vec<String> {
+    let shown = tool("tc", &["-d", "filter", "show", "dev", device, "parent", parent], "");
+    let plain = |word: &str| match word.trim_end_matches(':').split(':').next().and_then(|table| u32::from_str_radix(table, 16).ok()) {
+        Some(0x800..) if word.len() >= 3 && word.starts_with('8') => format!("first{}", &word[3..]),
+        _ => word.to_owned(),
+    };
+    let mut found: Vec<String> = Vec::new();
+    for line in shown.lines() {
+        let line_words: Vec<&str> = line.split_whitespace().collect();
+        let is_number = |at: usize| at > 0 && line_words[at - 1] == "index";
+        let words = line_words.iter().enumerate().map(|(at, word)| if is_number(at) { "some".to_owned() } else { plain(word) });
+        // Which is told from the second look on.
+        let words = words.collect::<Vec<_>>().join(" ").replace("used_hw_stats disabled", "");
+        let words = words.trim();
+        match found.last_mut() {
+            _ if words.is_empty() => {}
+            Some(last) if !line.starts_with("filter ") => last.push_str(&format!(" {words}")),
+            _ => found.push(format!("{device} {parent}: {words}")),
+        }
+    }
+    found
 }
 
 /// Gives the namespaces that have names, each with its inode, and those that fyke keeps aside.

@@ -332,7 +332,8 @@ fn another_namespace_has_sockets_of_its_own(world: &World) {
     let mut far = world.connect("192.0.2.2", 80);
     let (mut near, _) = listener.accept().unwrap();
     let there = |script: &str| format!("netns::enter(\"client\", || {{ {script} }})");
-    let count = "let there = sockets::list(\"state established dst 192.0.2.1:80\").len; there * 10 + sockets::list(\"state listening\").len";
+    let count =
+        "let there = sockets::list(\"state established dst 192.0.2.1:80\").len; there * 10 + sockets::list(\"state listening\").len";
     assert_eq!((value(world, &there(count)), value(world, count)), (Value::from(10), Value::from(1)));
     // What was listed there is none of the sockets here.
     let script = "let all = netns::enter(\"client\", || sockets::list(\"dst 192.0.2.1:80\")); sockets::destroy(all)";

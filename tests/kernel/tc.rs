@@ -19,6 +19,7 @@ in_a_world! {
     a_link_that_is_taken_away_comes_back_with_its_queues
     what_is_planned_can_have_queues
     two_recipes_share_a_qdisc
+    what_a_run_has_made_anew_is_not_what_it_took_away
     a_plan_says_what_would_be
     a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched
     a_refusal_carries_the_words_of_the_kernel
@@ -402,4 +403,22 @@ fn a_thousand_classes_are_one_batch(world: &World) {
     assert_eq!(tc("class show dev eth0").lines().count(), 1000);
     world.undo();
     assert_eq!(world.state(), before);
+}
+
+fn what_a_run_has_made_anew_is_not_what_it_took_away(world: &World) {
+    let anew = |class: &str| {
+        format!(
+            "let eth0 = tc::device(\"eth0\"); eth0.absent(\"root\"); eth0.ensure(\"root\", \"handle 1: htb\"); eth0.ensure_class(\"{class}\", \"htb rate 1mbit\");"
+        )
+    };
+    let mut states = vec![world.state()];
+    for (number, class) in ["1:1", "1:2", "1:3"].into_iter().enumerate() {
+        world.fyke_well(&["run", &world.recipe(&format!("run{number}"), &anew(class))]);
+        states.push(world.state());
+    }
+    for _ in 0..3 {
+        assert_eq!(Some(&world.state()), states.pop().as_ref());
+        world.undo();
+    }
+    assert_eq!(Some(&world.state()), states.pop().as_ref());
 }

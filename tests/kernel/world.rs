@@ -276,7 +276,7 @@ impl World {
             sysctls: sysctls(),
             sets: sets(),
             groups: groups(),
-            namespaces: super::names::namespaces(),
+            namespaces: namespaces(),
             links: links(),
             queues: queues(),
         }

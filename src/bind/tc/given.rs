@@ -48,7 +48,8 @@ pub(super) fn words(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> 
 /// Keys of a map that stand in front of the options, or only tell where something is.
 const IN_PLACE: &[&str] = &["kind", "handle", "dev", "place", "classid", "parent"];
 
-fn word(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> {
+/// Reads a value as words of tc(8).
+pub(super) fn word(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> {
     if let Some(list) = value.read_lock::<Array>() {
         return Ok(list.iter().map(|value| word(ctx, value)).collect::<Answer<Vec<_>>>()?.join(" "));
     }

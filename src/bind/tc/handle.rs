@@ -25,11 +25,11 @@ impl Device {
 
     /// Gives all that is on the device, in the order of its objects.
     pub(super) fn all(&self, ctx: &NativeCallContext) -> Answer<Vec<(Object, State)>> {
-        let found: Vec<_> = objects(read(ctx, tc::Scope::Device(self.name.clone()))?).collect();
+        let found: Vec<_> = objects(read(ctx, Scope::Tc(tc::Scope::Device(self.name.clone())))?).collect();
         if !found.is_empty() {
             return Ok(found);
         }
-        let devices = objects(read(ctx, tc::Scope::Devices)?).map(|(device, _)| device.device().to_string()).collect::<Vec<_>>();
+        let devices = objects(read(ctx, Scope::Tc(tc::Scope::Devices))?).map(|(device, _)| device.device().to_string()).collect::<Vec<_>>();
         let fault = Fault::new(Kind::NotFound, format!("use the device {}", self.name), "there is no such device");
         let hint = did_you_mean(self.name.as_str(), devices.iter().map(String::as_str));
         Err(call::fault(ctx, hint.into_iter().fold(fault, Fault::hint)))
@@ -98,11 +98,12 @@ fn objects(found: Inventory) -> impl Iterator<Item = (Object, State)> {
 
 /// Gives the names of the devices.
 pub(super) fn devices(ctx: &NativeCallContext) -> Answer<Vec<tc::Device>> {
-    Ok(objects(read(ctx, tc::Scope::Devices)?).map(|(object, _)| object.device().clone()).collect())
+    Ok(objects(read(ctx, Scope::Tc(tc::Scope::Devices))?).map(|(object, _)| object.device().clone()).collect())
 }
 
-fn read(ctx: &NativeCallContext, scope: tc::Scope) -> Answer<Inventory> {
-    match call::door(ctx)?.read(Query::Named(Scope::Tc(scope))).map_err(|f| call::fault(ctx, f))? {
+/// Reads what there is.
+pub(super) fn read(ctx: &NativeCallContext, scope: Scope) -> Answer<Inventory> {
+    match call::door(ctx)?.read(Query::Named(scope)).map_err(|f| call::fault(ctx, f))? {
         Reading::Named(found) => Ok(found),
         _ => Ok(Inventory::new()),
     }
@@ -117,7 +118,7 @@ pub(super) fn of_qdisc(ctx: &NativeCallContext, command: OfQdisc) -> Answer<Edit
     };
     if let Some(qdisc) = &command.qdisc {
         // A kernel that does not have the kind says so before anything is touched, in a plan, too.
-        read(ctx, tc::Scope::Kind(qdisc.kind.clone()))?;
+        read(ctx, Scope::Tc(tc::Scope::Kind(qdisc.kind.clone())))?;
     }
     let object = model::Object::Tc(Object::Qdisc(command.device.clone(), place));
     let (verb, handle) = (command.verb, command.handle);
@@ -231,6 +232,7 @@ pub(super) fn counted(object: &Object, counted: &tc::Counted) -> Dynamic {
         Object::Class(_, class) => ("classid", class.to_string()),
         Object::Qdisc(_, place) => ("place", place_name(*place)),
         Object::Device(device) => ("dev", device.to_string()),
+        Object::Filter(_, key) => ("filter", key.to_string()),
     };
     let number = |number: u64| Dynamic::from(i64::try_from(number).unwrap_or(i64::MAX));
     let map = Map::from([

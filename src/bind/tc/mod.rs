@@ -1,7 +1,9 @@
 //! The room `tc`: traffic control, after tc(8).
 
+pub mod action;
 pub mod class;
 pub mod command;
+pub mod filter;
 mod given;
 mod handle;
 pub mod qdisc;
@@ -14,5 +16,7 @@ pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(command::functions));
     module.combine(Module::from_manifest(exported_manifest!(qdisc::functions)));
     module.combine(Module::from_manifest(exported_manifest!(class::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(filter::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(action::functions)));
     module
 }

@@ -16,7 +16,7 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
     let parameters = parameters.into_iter().filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     let queues: String = others
         .iter()
-        .filter(|change| matches!(change.object, Object::Tc(_)))
+        .filter(|change| matches!(change.object, Object::Tc(_) | Object::Action(_)))
         .filter_map(|change| Some(line(change, paint)? + "\n"))
         .collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
@@ -53,6 +53,7 @@ fn name(object: &Object) -> String {
         Object::ReservedPort(port) => port.to_string(),
         Object::Netns(object) => netns::name(object),
         Object::Tc(object) => object.to_string(),
+        Object::Action(key) => key.to_string(),
         other => other.to_string(),
     }
 }
@@ -67,10 +68,15 @@ pub(super) fn command(change: &Change, told: &mut links::Told) -> Option<String>
         (Object::Sysctl(_), _) => None,
         (Object::Cgroup(object), _) => cgroups::command(change, object),
         (Object::Netns(_), _) => netns::command(change),
-        (Object::Tc(_), _) if change.is_claim() => None,
+        (Object::Tc(_) | Object::Action(_), _) if change.is_claim() => None,
+        (Object::Action(key), _) => tc::action::written(key, of_action(&change.before), of_action(&change.after)).map(|line| line + "\n"),
         (Object::Tc(object), _) => tc::command::written(object, of_tc(&change.before), of_tc(&change.after)).map(|line| line + "\n"),
         _ => sets::command(change),
     }
+}
+
+fn of_action(state: &Option<State>) -> Option<&tc::action::Action> {
+    if let Some(State::Action(action)) = state { Some(action) } else { None }
 }
 
 fn of_tc(state: &Option<State>) -> Option<&tc::State> {
@@ -89,6 +95,8 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Netns(_) => "netns",
         Object::Link(ref object) => object.noun(),
         Object::Tc(tc::Object::Class(..)) => "class",
+        Object::Tc(tc::Object::Filter(..)) => "filter",
+        Object::Action(_) => "action",
         Object::Tc(_) => "qdisc",
         _ => "object",
     };

@@ -1,8 +1,10 @@
 //! Traffic control of one network namespace: what there is on a device, and changes of it, over rtnetlink(7).
 
+mod filter;
 mod refusal;
 mod write;
 
+use std::collections::HashMap;
 use std::io;
 
 use nix::net::if_::{if_nameindex, if_nametoindex};
@@ -80,6 +82,10 @@ impl Live {
     }
 
     fn once(&mut self, device: &Device, link: u32) -> io::Result<Inventory> {
+        self.once_with_roots(device, link).map(|(found, _)| found)
+    }
+
+    fn once_with_roots(&mut self, device: &Device, link: u32) -> io::Result<(Inventory, filter::Roots)> {
         let socket = self.socket().map_err(|fault| io::Error::other(fault.to_string()))?;
         let mut found = Inventory::new();
         let mut put = |object: Object, state: State| drop(found.insert(model::Object::Tc(object), model::State::Tc(state)));
@@ -103,30 +109,90 @@ impl Live {
                 }
             })?;
         }
-        Ok(found)
+        let mut roots = filter::Roots::default();
+        for parent in filter::parents(&found) {
+            filter::read(socket, device, link, parent, (&mut found, &mut roots))?;
+        }
+        Ok((found, roots))
+    }
+
+    /// Finds the numbers of the first tables of u32 on the devices where a change needs one.
+    fn roots(&mut self, changes: &[Change]) -> HashMap<Device, filter::Roots> {
+        let mut found = HashMap::new();
+        for change in changes.iter().filter(|change| filter::needs_root(change)) {
+            let model::Object::Tc(object) = &change.object else { continue };
+            let device = object.device();
+            if let (false, Ok(link)) = (found.contains_key(device), if_nametoindex(device.as_str())) {
+                // Where they cannot be read, the kernel will say what is wrong.
+                let roots = self.once_with_roots(device, link).map(|(_, roots)| roots).unwrap_or_default();
+                found.insert(device.clone(), roots);
+            }
+        }
+        found
+    }
+
+    /// Reads the actions of a kind that filters can share.
+    pub fn actions(&mut self, kind: &str) -> Result<Inventory, Fault> {
+        filter::actions(self.socket()?, kind)
+    }
+
+    /// Makes changes of actions, in their order.
+    fn write_actions(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        let is_action = |change: &Change| matches!(change.object, model::Object::Action(_)) && !change.is_claim();
+        let mine: Vec<(usize, &Change)> = changes.iter().enumerate().filter(|(_, change)| is_action(change)).collect();
+        if mine.is_empty() {
+            return Ok(());
+        }
+        let socket = self.socket().map_err(|fault| Refusal { fault, at: mine[0].0 })?;
+        filter::write_actions(socket, &mine)
     }
 
     /// Makes changes, in their order.
     pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        let orders = write::orders(changes)?;
-        if orders.is_empty() {
-            return Ok(());
+        let is_action = |change: &Change| matches!(change.object, model::Object::Action(_));
+        let mut first = 0;
+        // What is shared is there before those that use it, and goes after them.
+        while let Some(change) = changes.get(first) {
+            let part = changes[first..].iter().take_while(|other| is_action(other) == is_action(change)).count();
+            let part = &changes[first..first + part];
+            let done = if is_action(change) { self.write_actions(part) } else { self.write_queues(part) };
+            done.map_err(|refusal| Refusal { at: first + refusal.at, ..refusal })?;
+            first += part.len();
         }
-        let at = |order: usize| orders.get(order).map_or(0, |(at, _)| *at);
-        let socket = self.socket().map_err(|fault| Refusal { fault, at: at(0) })?;
-        let sent = socket.order(orders.len(), |messages, number, sequence| {
-            if let Some((_, order)) = orders.get(number) {
-                order.write(messages, sequence);
+        Ok(())
+    }
+
+    fn write_queues(&mut self, changes: &[Change]) -> Result<(), Refusal> {
+        let roots = self.roots(changes);
+        let orders = write::orders(changes, &roots)?;
+        let Some((at, _)) = orders.first() else { return Ok(()) };
+        let socket = self.socket().map_err(|fault| Refusal { fault, at: *at })?;
+        // What may still be in use for a while is taken away on its own.
+        let waits = |(at, order): &(usize, Order)| {
+            filter::is_priority(order) || order.deed == wire::Deed::Del && changes.get(*at).is_some_and(filter::is_let_go_later)
+        };
+        let mut rest = &orders[..];
+        while let Some(order) = rest.first() {
+            let count = if waits(order) { 1 } else { rest.iter().take_while(|order| !waits(order)).count() };
+            let (part, behind) = rest.split_at(count);
+            let sent = filter::patiently(waits(order), || {
+                socket.order(part.len(), |messages, number, sequence| {
+                    if let Some((_, order)) = part.get(number) {
+                        order.write(messages, sequence);
+                    }
+                })
+            });
+            let at = |order: usize| part.get(order).map_or(0, |(at, _)| *at);
+            match sent {
+                Ok(None) => rest = behind,
+                Ok(Some(stopped)) => {
+                    let at = at(stopped.at);
+                    return Err(Refusal { fault: refusal::of(changes.get(at), &stopped.refused), at });
+                }
+                Err(error) => return Err(Refusal { fault: errno::fault("change the qdiscs", error), at: at(0) }),
             }
-        });
-        match sent {
-            Ok(None) => Ok(()),
-            Ok(Some(stopped)) => {
-                let at = at(stopped.at);
-                Err(Refusal { fault: refusal::of(changes.get(at), &stopped.refused), at })
-            }
-            Err(error) => Err(Refusal { fault: errno::fault("change the qdiscs", error), at: at(0) }),
         }
+        Ok(())
     }
 
     /// Refuses a kind that the kernel does not have. Where that cannot be found out, nobody knows, and the kernel says so when it is told to use it.

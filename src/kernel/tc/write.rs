@@ -1,16 +1,17 @@
 //! From changes to orders: what has to be said, and what the kernel does by itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use nix::net::if_::if_nametoindex;
 
+use super::filter::Roots;
 use crate::kernel::named::Refusal;
 use crate::kernel::netlink::tc::{Deed, Head, Noun, Order};
-use crate::model::tc::{Device, Handle, Object, State};
+use crate::model::tc::{Device, Filter, Handle, Object, State};
 use crate::model::{self, Change, Fault};
 
 /// Gives the orders that make changes, each with the number of its change.
-pub(super) fn orders(changes: &[Change]) -> Result<Vec<(usize, Order)>, Refusal> {
+pub(super) fn orders(changes: &[Change], roots: &HashMap<Device, Roots>) -> Result<Vec<(usize, Order)>, Refusal> {
     let gone = Gone::of(changes);
     let (mut orders, mut links): (_, Vec<(Device, u32)>) = (Vec::new(), Vec::new());
     for (at, change) in changes.iter().enumerate() {
@@ -30,7 +31,22 @@ pub(super) fn orders(changes: &[Change]) -> Result<Vec<(usize, Order)>, Refusal>
         if link == 0 || asked != link {
             return Err(Refusal { fault: another(object, link), at });
         }
-        write(object, (before, after), link, &gone, &mut |order| orders.push((at, order)));
+        match object {
+            Object::Filter(device, key) => {
+                let before = before.filter(|_| !gone.takes(object));
+                if after.is_some() || before.is_some() {
+                    let none = Roots::default();
+                    let states = (before.and_then(filter_of), after.and_then(filter_of));
+                    let made = super::filter::orders(key, states, link, roots.get(device).unwrap_or(&none));
+                    orders.extend(made.map_err(|fault| Refusal { fault, at })?.into_iter().map(|order| (at, order)));
+                }
+            }
+            _ => write(object, (before, after), link, &gone, &mut |order| orders.push((at, order))),
+        }
+    }
+    for (at, order) in super::filter::emptied(changes, roots, &|object| gone.takes(object)) {
+        let behind = orders.iter().rposition(|(other, _)| *other <= at).map_or(0, |last| last + 1);
+        orders.insert(behind, (at, order));
     }
     Ok(orders)
 }
@@ -47,6 +63,10 @@ fn parts(change: &Change) -> Option<(&Object, Option<&State>, Option<&State>)> {
 
 fn of(state: Option<&model::State>) -> Option<&State> {
     if let Some(model::State::Tc(state)) = state { Some(state) } else { None }
+}
+
+fn filter_of(state: &State) -> Option<&Filter> {
+    if let State::Filter(filter) = state { Some(filter) } else { None }
 }
 
 fn another(object: &Object, link: u32) -> Fault {
@@ -76,6 +96,7 @@ impl<'a> Gone<'a> {
         match object {
             Object::Device(_) | Object::Qdisc(_, Handle::ROOT | Handle::INGRESS) => false,
             Object::Qdisc(device, of) | Object::Class(device, of) => self.0.contains(&(device, of.qdisc())),
+            Object::Filter(device, key) => self.0.contains(&(device, key.parent.qdisc())),
         }
     }
 }

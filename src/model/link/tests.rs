@@ -328,18 +328,23 @@ proptest! {
         let wish = wish(&before, &kept).unwrap();
         let mut after = before.clone();
         apply(&mut after, &wish.changes);
-        prop_assert_eq!(&after, &wanted);
+        prop_assert_eq!(links(&after), links(&wanted));
         let (back, drift) = revert(&after, &wish.changes, false);
         prop_assert_eq!(drift, vec![]);
         let mut lifted = after.clone();
         apply(&mut lifted, &back);
-        prop_assert_eq!(&lifted, &before);
+        prop_assert_eq!(links(&lifted), links(&before));
         // The lifting is lifted again.
         let (again, drift) = revert(&lifted, &back, false);
         prop_assert_eq!(drift, vec![]);
         apply(&mut lifted, &again);
-        prop_assert_eq!(&lifted, &after);
+        prop_assert_eq!(links(&lifted), links(&after));
     }
+}
+
+/// Leaves out the devices on which packets queue: there is one wherever there is a link.
+fn links(inventory: &Inventory) -> Inventory {
+    inventory.iter().filter(|(object, _)| !matches!(object, Any::Tc(_))).map(|(object, state)| (object.clone(), state.clone())).collect()
 }
 
 #[test]

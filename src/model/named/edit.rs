@@ -45,7 +45,9 @@ impl Edit {
                 earlier.iter().any(|(edit, _)| edit.object() == *object)
             }
             // What is kept aside when it is taken away has to be there before.
-            Edit::Del(object) | Edit::Absent(object) if object.is_of_the_machine() => earlier.iter().any(|(edit, _)| edit.object() == *object),
+            Edit::Del(object) | Edit::Absent(object) if object.is_of_the_machine() => {
+                earlier.iter().any(|(edit, _)| edit.object() == *object)
+            }
             _ => false,
         };
         // What belongs to the machine is written where the run is at home.

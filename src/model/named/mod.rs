@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
@@ -40,6 +41,8 @@ pub enum Scope {
     Link(link::Scope),
     /// Something of traffic control.
     Tc(tc::Scope),
+    /// The actions of a kind.
+    Actions(Arc<str>),
 }
 
 impl Scope {
@@ -53,6 +56,7 @@ impl Scope {
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
             (Scope::Tc(scope), Object::Tc(object)) => scope.covers(object),
+            (Scope::Actions(kind), Object::Action(key)) => *kind == key.kind,
             _ => false,
         }
     }
@@ -77,6 +81,7 @@ impl Object {
             Object::Netns(object) => vec![Scope::Netns(object.scope())],
             Object::Link(object) => object.scopes(),
             Object::Tc(object) => object.scopes().into_iter().map(Scope::Tc).collect(),
+            Object::Action(key) => vec![Scope::Actions(key.kind.clone())],
             _ => Vec::new(),
         }
     }
@@ -95,10 +100,9 @@ impl Object {
     /// Tells whether several runs may rely on the same state of it: the last one that is lifted puts it back.
     pub fn is_shared(&self) -> bool {
         match self {
+            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Link(_) | Object::Action(_) => true,
+            Object::Netns(netns::Object::Name(_)) => true,
             Object::Cgroup(object) => object.is_shared(),
-            Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Netns(netns::Object::Name(_)) | Object::Link(_) => {
-                true
-            }
             Object::Tc(object) => object.is_shared(),
             _ => false,
         }
@@ -204,6 +208,7 @@ impl State {
             (State::Netns(one), State::Netns(other)) => one.agrees(other),
             (State::Link(one), State::Link(other)) => one.agrees(other),
             (State::Tc(one), State::Tc(other)) => one.agrees(other),
+            (State::Action(one), State::Action(other)) => one.agrees(other),
             _ => self == other,
         }
     }
@@ -302,13 +307,13 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Ite
 /// Gives what goes or changes when an object goes, what stands on others first.
 fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<State>)> {
     match object {
-        Object::Cgroup(cgroup::Object::Group(group)) => {
-            let left = |object: &Object| if let Object::Cgroup(object) = object { object.left_by(group).map(State::Cgroup) } else { None };
-            contents(inventory, object).map(|(inside, _)| (inside.clone(), left(inside))).collect()
-        }
         Object::Link(object) => {
             let queues = object.device().map(|device| tc::all_on(&device, inventory)).unwrap_or_default();
             queues.into_iter().map(|queue| (queue, None)).chain(link::go_with(object, inventory)).collect()
+        }
+        Object::Cgroup(cgroup::Object::Group(group)) => {
+            let left = |object: &Object| if let Object::Cgroup(object) = object { object.left_by(group).map(State::Cgroup) } else { None };
+            contents(inventory, object).map(|(inside, _)| (inside.clone(), left(inside))).collect()
         }
         _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }
@@ -398,6 +403,7 @@ impl fmt::Display for Told<'_> {
             State::Netns(state) => write!(f, "{state}"),
             State::Link(state) => write!(f, "{state}"),
             State::Tc(state) => write!(f, "{state}"),
+            State::Action(action) => write!(f, "{action}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Inventory, Told, agree, followers, going_with, state_of};
+use super::{Inventory, Told, agree, followers, give, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
 use crate::model::netns;
 
@@ -33,11 +33,11 @@ impl Way<'_> {
 
     fn make(&mut self, object: &Object, now: Option<State>, then: Option<State>) {
         if self.touched.insert(object.clone()) {
-            match &then {
-                Some(state) => drop(self.then.insert(object.clone(), state.clone())),
-                None => drop(self.then.remove(object)),
-            }
+            give(&mut self.then, object.clone(), then.clone());
             self.made.push(Change::new(object.clone(), now, then));
+        } else if then.is_none() && self.then.remove(object).is_some() {
+            // What was to get another state goes all the same with what it is in.
+            self.made.iter_mut().filter(|change| change.object == *object).for_each(|change| change.after = None);
         }
     }
 
@@ -82,6 +82,10 @@ impl Way<'_> {
             Some(state) => followers(&change.object, state, &self.then),
         };
         let (gone, others): (Vec<_>, Vec<_>) = with.into_iter().partition(|(_, state)| state.is_none());
+        let is_left = |object: &Object| self.drift.iter().any(|drift| drift.left && drift.object == *object);
+        if let Some((object, _)) = gone.iter().find(|(object, _)| object.can_be_made() && is_left(object)).filter(|_| !self.force) {
+            return self.report(change, true, format!("the {object}, which somebody changed, is in it"));
+        }
         // What others have put in is theirs; what goes away by itself goes with it, and comes back with it.
         let theirs = gone.iter().filter(|(object, _)| self.is_of_others(object)).count();
         if theirs > 0 && !self.force {

@@ -175,6 +175,26 @@ fn a_set_that_somebody_else_uses_stays_unless_forced() {
 }
 
 #[test]
+fn what_was_changed_in_a_set_keeps_the_set() {
+    let (object, state) = member("a", "10.0.0.1 timeout 0");
+    let edits = [Edit::Ensure(set("a"), seeded(1)), Edit::Ensure(object.clone(), state)].map(|edit| (edit, Origin::at("x", 1, 1)));
+    let changes = wish(&Inventory::new(), &edits).unwrap().changes;
+    let mut now = Inventory::new();
+    apply(&mut now, &changes);
+    let mut other = member("a", "10.0.0.1 timeout 0").1;
+    if let State::Entry(entry) = &mut other {
+        entry.comment = Some("mine now".into());
+    }
+    now.insert(object, other);
+    let (lifting, drift) = revert(&now, &changes, false);
+    assert_eq!((lifting.len(), drift.len()), (0, 2), "{drift:?}");
+    assert!(drift[1].why.contains("which somebody changed, is in it"), "{drift:?}");
+    let (lifting, _) = revert(&now, &changes, true);
+    apply(&mut now, &lifting);
+    assert_eq!(now.len(), 0);
+}
+
+#[test]
 fn strict_verbs_say_what_is_in_the_way() {
     let mut host = Inventory::from([(set("a"), hash())]);
     let mut why = |edit: Edit| edit.apply(&mut host).unwrap_err().to_string();

@@ -278,7 +278,11 @@ impl OfClass {
 
 /// Writes the command that makes a change.
 pub fn written(object: &Object, before: Option<&State>, after: Option<&State>) -> Option<String> {
-    let noun = if let Object::Class(..) = object { "class" } else { "qdisc" };
+    let noun = match object {
+        Object::Class(..) => "class",
+        Object::Filter(..) => "filter",
+        _ => "qdisc",
+    };
     let place = match object {
         Object::Device(_) => return None,
         Object::Qdisc(device, Handle::ROOT) => format!("dev {device} root"),
@@ -289,6 +293,7 @@ pub fn written(object: &Object, before: Option<&State>, after: Option<&State>) -
         }
         Object::Qdisc(device, parent) => format!("dev {device} parent {parent}"),
         Object::Class(device, class) => format!("dev {device} classid {class}"),
+        Object::Filter(device, key) => return super::filter::written(device, key, before, after),
     };
     Some(match (before, after) {
         (_, None) => format!("tc {noun} del {place}"),

@@ -1,7 +1,7 @@
 //! What is asked for, completed with what only the others beside it tell.
 
 use super::tree::{container, qdisc_of};
-use super::{Device, Handle, Object, Qdisc, State};
+use super::{Device, Filter, Handle, Object, Qdisc, State};
 use crate::model::named::Inventory;
 use crate::model::{Fault, Kind, change};
 
@@ -29,6 +29,7 @@ pub(super) fn settle(object: &Object, state: &State, inventory: &Inventory) -> R
             }
             State::Class(settled)
         }
+        (Object::Filter(..), State::Filter(asked)) => State::Filter(Box::new(Filter { link, ..(**asked).clone() })),
         (_, state) => state.clone(),
     };
     of_one_kind(object, &settled, inventory).map_err(|why| Fault::input(tried(), why))?;

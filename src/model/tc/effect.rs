@@ -17,6 +17,10 @@ pub fn cuts(state: &State) -> Option<(String, bool)> {
     let options = match state {
         State::Qdisc(qdisc) => &qdisc.options,
         State::Class(class) => &class.options,
+        State::Filter(filter) => {
+            let swallows = filter.finds_everything() && filter.lets_nothing_pass();
+            return swallows.then(|| ("it finds every packet, and lets none pass".to_owned(), true));
+        }
         State::Link(_) => return None,
     };
     let slow = |rate: u64| (rate < CRAWL).then(|| (format!("it lets {} pass", Rate(rate)), false));

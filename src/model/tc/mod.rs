@@ -1,14 +1,20 @@
 //! Traffic control, as tc(8) knows it: what queues packets on a device, in which classes, and how both are written.
 
+pub mod action;
+pub mod argv;
+pub mod attribute;
+pub mod bytecode;
 mod class;
 pub mod command;
 mod device;
 pub mod distribution;
 mod edit;
 pub mod effect;
+pub mod filter;
 mod handle;
 mod kind;
 mod options;
+pub mod protocol;
 mod qdisc;
 #[cfg(test)]
 mod tests;
@@ -25,6 +31,7 @@ use super::named::Inventory;
 
 pub use class::Class;
 pub use device::Device;
+pub use filter::Filter;
 pub use handle::Handle;
 pub use kind::{KNOWN as KINDS, Kind};
 pub use options::{Fifo, Framing, Htb, HtbClass, Loss, Netem, Options, Pace, Prio, Settings, Sfq, Slot, Tbf, are_settings};
@@ -40,6 +47,8 @@ pub enum Object {
     Qdisc(Device, Handle),
     /// A class that somebody made, by its handle.
     Class(Device, Handle),
+    /// A filter, or a table of filters.
+    Filter(Device, filter::Key),
 }
 
 /// The state of such an object.
@@ -52,6 +61,8 @@ pub enum State {
     Qdisc(Box<Qdisc>),
     /// A class.
     Class(Box<Class>),
+    /// A filter.
+    Filter(Box<Filter>),
 }
 
 /// What has to be read in order to know some of them.
@@ -80,7 +91,7 @@ impl Object {
     /// Gives the device.
     pub fn device(&self) -> &Device {
         match self {
-            Object::Device(device) | Object::Qdisc(device, _) | Object::Class(device, _) => device,
+            Object::Device(device) | Object::Qdisc(device, _) | Object::Class(device, _) | Object::Filter(device, _) => device,
         }
     }
 
@@ -96,12 +107,15 @@ impl Object {
 
     /// Tells whether several runs may rely on the same state of it.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Object::Qdisc(..) | Object::Class(..))
+        matches!(self, Object::Qdisc(..) | Object::Class(..) | Object::Filter(..))
     }
 
     /// Tells whether others are in it, which go when it goes.
     pub fn holds_others(&self) -> bool {
-        self.is_shared()
+        match self {
+            Object::Filter(_, key) => !key.looks,
+            object => object.is_shared(),
+        }
     }
 
     /// Gives what it is in, or says what is not there that it would have to be in.
@@ -116,6 +130,7 @@ impl State {
         match (self, other) {
             (State::Qdisc(one), State::Qdisc(other)) => one.agrees(other),
             (State::Class(one), State::Class(other)) => one.agrees(other),
+            (State::Filter(one), State::Filter(other)) => one.agrees(other),
             _ => self == other,
         }
     }
@@ -124,13 +139,18 @@ impl State {
     pub fn is_made_anew_for(&self, next: &State) -> bool {
         match (self, next) {
             (State::Qdisc(now), State::Qdisc(next)) => !now.becomes(next),
+            (State::Filter(now), State::Filter(next)) => !now.becomes(next),
             _ => false,
         }
     }
 
     /// Says what of it the kernel does not tell, so that it could not be put back.
     pub fn lacks(&self) -> Option<&'static str> {
-        if let State::Qdisc(qdisc) = self { qdisc.options.lacks() } else { None }
+        match self {
+            State::Qdisc(qdisc) => qdisc.options.lacks(),
+            State::Filter(filter) => filter.cannot_return(),
+            State::Link(_) | State::Class(_) => None,
+        }
     }
 
     /// Completes what was read with what the kernel does not tell, from what is known to have been set.
@@ -148,6 +168,7 @@ impl State {
             State::Link(link) => *link,
             State::Qdisc(qdisc) => qdisc.link,
             State::Class(class) => class.link,
+            State::Filter(filter) => filter.link,
         };
         (link != 0).then_some(link)
     }
@@ -192,6 +213,7 @@ impl fmt::Display for Object {
             Object::Qdisc(device, Handle::INGRESS) => write!(f, "ingress qdisc of {device}"),
             Object::Qdisc(device, parent) => write!(f, "qdisc of class {parent} of {device}"),
             Object::Class(device, class) => write!(f, "class {class} of {device}"),
+            Object::Filter(device, key) => write!(f, "{key} of {device}"),
         }
     }
 }
@@ -203,6 +225,7 @@ impl fmt::Display for State {
             State::Link(link) => write!(f, "index {link}"),
             State::Qdisc(qdisc) => write!(f, "{qdisc}"),
             State::Class(class) => write!(f, "{class}"),
+            State::Filter(filter) => write!(f, "{filter}"),
         }
     }
 }

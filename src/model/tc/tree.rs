@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::{Device, Handle, Object, Qdisc, State};
+use super::{Device, Handle, Object, Qdisc, State, filter};
 use crate::model::change;
 use crate::model::named::Inventory;
 
 type Entry<'a> = (&'a change::Object, &'a change::State);
 
-/// Gives all of one device but itself, in the order of its objects.
+/// Gives all of one device but itself: filters first, which lead to classes, and of those the tables last, to which others lead.
 fn on<'a>(device: &'a Device, inventory: &'a Inventory) -> impl Iterator<Item = (&'a Object, &'a State, Entry<'a>)> {
     // Objects of one kind stand together, those of one device next to each other.
     let rows = [Object::Qdisc(device.clone(), Handle::NONE), Object::Class(device.clone(), Handle::NONE)];
-    rows.into_iter().flat_map(move |first| {
+    let others = rows.into_iter().flat_map(move |first| {
         let row = std::mem::discriminant(&first);
         let parts = |entry: Entry<'a>| match entry {
             (change::Object::Tc(object), change::State::Tc(state)) => Some((object, state, entry)),
@@ -20,6 +20,17 @@ fn on<'a>(device: &'a Device, inventory: &'a Inventory) -> impl Iterator<Item = 
         };
         let is_in = move |object: &Object| std::mem::discriminant(object) == row && object.device() == device;
         inventory.range(change::Object::Tc(first)..).map_while(parts).take_while(move |(object, ..)| is_in(object))
+    });
+    filters(device, inventory).rev().chain(others)
+}
+
+/// Gives the filters of a device.
+fn filters<'a>(device: &'a Device, inventory: &'a Inventory) -> impl DoubleEndedIterator<Item = (&'a Object, &'a State, Entry<'a>)> {
+    let first = Object::Filter(device.clone(), filter::Key::FIRST);
+    let last = Object::Filter(device.clone(), filter::Key::LAST);
+    inventory.range(change::Object::Tc(first)..=change::Object::Tc(last)).filter_map(|entry| match entry {
+        (change::Object::Tc(object), change::State::Tc(state)) => Some((object, state, entry)),
+        _ => None,
     })
 }
 
@@ -30,6 +41,7 @@ fn parent(object: &Object, state: Option<&State>) -> Option<Handle> {
         (Object::Class(..), Some(State::Class(class))) => Some(class.parent),
         (Object::Class(_, class), _) => Some(class.qdisc()),
         (Object::Qdisc(_, parent), _) => Some(*parent),
+        (Object::Filter(_, key), _) => Some(key.parent),
     }
 }
 
@@ -59,6 +71,14 @@ fn with_handle(device: &Device, handle: Handle, inventory: &Inventory) -> Result
 pub(super) fn container(object: &Object, state: Option<&State>, inventory: &Inventory) -> Result<Option<Object>, String> {
     let device = match (object, parent(object, state)) {
         (Object::Device(_), _) => return Ok(None),
+        (Object::Filter(device, key), Some(parent)) => {
+            with_handle(device, parent, inventory)?;
+            let Some(table) = key.table(state) else { return with_handle(device, parent, inventory).map(Some) };
+            // A table may be of another priority.
+            let is_it = |object: &Object| matches!(object, Object::Filter(_, other) if other.holds(key));
+            let found = filters(device, inventory).find(|(object, ..)| is_it(object)).map(|(object, ..)| object.clone());
+            return found.map(Some).ok_or_else(|| format!("{table} of {device}"));
+        }
         (_, Some(handle)) => return with_handle(object.device(), handle, inventory).map(Some),
         (_, None) => Object::Device(object.device().clone()),
     };
@@ -88,6 +108,10 @@ pub fn all_on(device: &Device, inventory: &Inventory) -> Vec<change::Object> {
 
 /// Gives what is in an object, those first that have to go first.
 pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> Vec<Entry<'a>> {
+    if let Object::Filter(device, table) = container {
+        let is_in = |object: &Object| matches!(object, Object::Filter(_, key) if table.holds(key));
+        return filters(device, inventory).rev().filter(|(object, ..)| is_in(object)).map(|(.., entry)| entry).collect();
+    }
     let mut inside: HashMap<Handle, Vec<(&Object, &State, Entry<'a>)>> = HashMap::new();
     let (mut found, mut handle) = (Vec::new(), None);
     for (object, state, entry) in on(container.device(), inventory) {
@@ -133,6 +157,12 @@ fn handle_of(object: &Object, state: &State) -> Option<Handle> {
 /// Tells whether an object is on what an earlier change made: in its qdisc, or in its class.
 pub fn is_on(later: (&Object, Option<&State>), earlier: &Object, made: &State) -> bool {
     let (object, state) = later;
+    if let (Object::Filter(device, key), Some(State::Filter(filter))) = later
+        && device == earlier.device()
+        && filter.leads_to(key, earlier)
+    {
+        return true;
+    }
     let (Some(parent), true) = (parent(object, state), object.device() == earlier.device() && object != earlier) else { return false };
     match (earlier, made) {
         (_, State::Qdisc(qdisc)) => parent.qdisc() == qdisc.handle,

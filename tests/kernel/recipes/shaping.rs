@@ -20,6 +20,8 @@ use super::{is_refused, runs};
 in_a_world! {
     a_limit_holds_until_it_is_lifted
     a_limit_for_a_time_goes_also_when_its_watcher_is_killed
+    what_arrives_is_limited_by_way_of_another_device
+    each_host_has_a_rate_of_its_own
     a_slow_interface_is_slow
     a_profile_is_what_it_says
     what_is_not_acceptable_is_refused
@@ -27,6 +29,11 @@ in_a_world! {
 
 /// Gives the bytes per second that pass from the server to the client.
 fn throughput(world: &World) -> f64 {
+    throughput_to(world, "192.0.2.2")
+}
+
+/// Gives the bytes per second that pass from the server to an address of the client.
+fn throughput_to(world: &World, client: &str) -> f64 {
     const WHILE: Duration = Duration::from_millis(1200);
     let listener = TcpListener::bind("192.0.2.1:7007").unwrap();
     scope(|scope| {
@@ -35,7 +42,7 @@ fn throughput(world: &World) -> f64 {
             let begun = Instant::now();
             while begun.elapsed() < WHILE && stream.write_all(&[0; 4096]).is_ok() {}
         });
-        let mut stream = world.connect("192.0.2.2", 7007);
+        let mut stream = world.connect(client, 7007);
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let (mut buffer, mut got, begun) = (vec![0; 1 << 16], 0, Instant::now());
         while begun.elapsed() < WHILE {
@@ -84,6 +91,60 @@ fn a_limit_for_a_time_goes_also_when_its_watcher_is_killed(world: &World) {
     std::thread::sleep(Duration::from_secs(6));
     world.fyke_well(&["recover"]);
     until("the lifting", || world.state() == before);
+}
+
+/// Gives the bytes per second that pass from the client to the server.
+fn arriving(world: &World) -> f64 {
+    const WHILE: Duration = Duration::from_millis(1200);
+    let listener = TcpListener::bind("192.0.2.1:7009").unwrap();
+    scope(|scope| {
+        let receiver = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let (mut buffer, mut got, begun) = (vec![0; 1 << 16], 0, Instant::now());
+            while begun.elapsed() < WHILE {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => break,
+                    Ok(more) => got += more,
+                }
+            }
+            got as f64 / begun.elapsed().as_secs_f64()
+        });
+        let mut stream = world.connect("192.0.2.2", 7009);
+        stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < WHILE && stream.write_all(&[0; 4096]).is_ok() {}
+        drop(stream);
+        receiver.join().unwrap()
+    })
+}
+
+fn what_arrives_is_limited_by_way_of_another_device(world: &World) {
+    let before = world.state();
+    let free = arriving(world);
+    runs(world, &["limit-bandwidth", "--interface", "eth0", "--rate", "8mbit", "--direction", "in"]);
+    let slow = arriving(world);
+    assert!((300_000.0..1_400_000.0).contains(&slow) && free > 5.0 * slow, "{free} {slow}");
+    // What leaves is another instance, and both are lifted by themselves.
+    runs(world, &["limit-bandwidth", "--interface", "eth0", "--rate", "16mbit"]);
+    world.undo();
+    world.undo();
+    assert_eq!(world.state(), before);
+}
+
+fn each_host_has_a_rate_of_its_own(world: &World) {
+    let before = world.state();
+    runs(world, &["per-host-limit", "--interface", "eth0", "--host", "192.0.2.2,2001:db8::2", "--rate", "8mbit"]);
+    let (limited, free) = (throughput_to(world, "192.0.2.2"), throughput_to(world, "192.0.2.3"));
+    assert!((300_000.0..1_400_000.0).contains(&limited) && free > 5.0 * limited, "{limited} {free}");
+    let first = world.state();
+    runs(world, &["per-host-limit", "--interface", "eth0", "--host", "192.0.2.3", "--rate", "8mbit"]);
+    let (free, limited) = (throughput_to(world, "192.0.2.2"), throughput_to(world, "192.0.2.3"));
+    assert!(free > 5.0 * limited, "{limited} {free}");
+    world.undo();
+    assert_eq!(world.state(), first);
+    world.undo();
+    assert_eq!(world.state(), before);
 }
 
 /// Measures the least of some round trips of a byte, in milliseconds.
@@ -150,6 +211,9 @@ fn what_is_not_acceptable_is_refused(world: &World) {
     is_refused(world, &["limit-bandwidth", "--interface", "eth0"], "--rate");
     is_refused(world, &["limit-bandwidth", "--interface", "eth0", "--rate", "0bit"], "rate");
     is_refused(world, &["limit-bandwidth", "--interface", "eth9", "--rate", "1mbit"], "there is no such device");
+    is_refused(world, &["limit-bandwidth", "--interface", "eth0", "--rate", "1mbit", "--direction", "up"], "there is no direction");
+    is_refused(world, &["per-host-limit", "--interface", "eth0", "--rate", "1mbit"], "--host is missing");
+    is_refused(world, &["per-host-limit", "--interface", "eth0", "--rate", "1mbit", "--host", "192.0.2.256"], "192.0.2.256");
     is_refused(world, &["slow-interface", "--interface", "eth0", "--loss", "101%"], "it is more than 100%");
     is_refused(world, &["slow-interface", "--interface", "eth0", "--delay", "-1ms"], "-1ms");
     is_refused(world, &["network-profile", "--interface", "eth0", "--profile", "5gg"], "there is no profile \"5gg\"; those are");

@@ -1,5 +1,6 @@
 //! Traffic control over rtnetlink(7): qdiscs and classes, as linux/pkt_sched.h has them.
 
+pub mod filter;
 mod options;
 #[cfg(test)]
 mod tests;
