@@ -86,7 +86,7 @@ fn what_is_no_recipe_is_refused_at_once() {
         }
     }
     assert!(began.elapsed() < Duration::from_secs(20));
-    assert_eq!(fyke_with(&vec![b' '; 3 << 20], &["run", "-"]).code, Some(2));
+    assert_eq!(fyke_with(&vec![b' '; 9 << 20], &["run", "-"]).code, Some(2));
 }
 
 #[test]
