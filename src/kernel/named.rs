@@ -111,7 +111,9 @@ impl Mechanism {
             Object::Tc(_) | Object::Action(_) => Some(Self::Queues),
             Object::Netns(_) => Some(Self::Namespaces),
             Object::Cgroup(_) => Some(Self::Groups),
-            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::ChainName(_) | Object::Policy(_) | Object::Rule(_) => None,
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::ChainName(_) | Object::Policy(_) | Object::Rule(_) => {
+                None
+            }
         }
     }
 }

@@ -36,7 +36,8 @@ pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>,
         .filter(|(_, one)| one.run.state != RunState::Running)
         .flat_map(|(at, one)| (0..one.batches.len()).rev().map(move |batch| (at, batch)))
         .collect();
-    let left: Vec<Batch> = mine.iter().map(|(at, batch)| Batch { changes: lifted[*at][*batch].clone(), ..standing[*at].batches[*batch].clone() }).collect();
+    let left: Vec<Batch> =
+        mine.iter().map(|(at, batch)| Batch { changes: lifted[*at][*batch].clone(), ..standing[*at].batches[*batch].clone() }).collect();
     let found = sites::look(kernel, here, &left.iter().collect::<Vec<_>>())?;
     for ((at, batch), drift) in mine.into_iter().zip(found) {
         let one = &mut standing[at];
