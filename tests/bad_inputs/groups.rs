@@ -1,4 +1,4 @@
-//! The rows about control groups and processes.
+//! The rows about control groups and processes: paths, class ids and numbers that cannot be.
 
 /// Scripts that must exit with 2: the row, words of the fault, and calls.
 pub(super) const GROUPS: &[(&str, &str, &[&str])] = &[
