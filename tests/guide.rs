@@ -184,8 +184,8 @@ macro_rules! pages {
 
 pages! {
     the_guide_is_true: "README.md"
-    what_the_guide_says_of_ephemeral_ports_is_true: "ephemeral-ports.md"
     what_the_guide_says_of_processes_is_true: "blocking-a-process.md"
+    what_the_guide_says_of_ephemeral_ports_is_true: "ephemeral-ports.md"
     what_the_guide_says_of_iptables_is_true: "iptables.md"
     what_the_guide_says_of_limits_is_true: "limiting-connections.md"
     what_the_guide_says_of_links_and_routes_is_true: "links-and-routes.md"

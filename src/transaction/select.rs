@@ -35,9 +35,11 @@ impl Here<'_> {
         Ok(runs)
     }
 
-    /// Gives the scripts whose changes may be in force, the latest first.
+    /// Gives the scripts whose changes may be in force; those first that were set last, or set again.
     pub fn in_force(&self) -> Result<Vec<RunRecord>, Fault> {
-        Ok(self.runs()?.into_iter().filter(|run| run.kind == RunKind::Run && run.state.is_open()).collect())
+        let mut runs = self.journal.in_force(self.boot, self.namespace)?;
+        runs.reverse();
+        Ok(runs)
     }
 
     /// Gives the runs that a recipe has in force, the latest first; of one of its instances, if one is named.
@@ -92,7 +94,7 @@ impl Here<'_> {
     /// Finds the run that `fyke redo` is asked for.
     pub fn to_redo(&self, word: &str) -> Result<RunRecord, Fault> {
         if word == "last" {
-            let last = self.runs()?.into_iter().find(|run| run.kind == RunKind::Run && run.state == RunState::Lifted);
+            let last = self.journal.taken_back(self.boot, self.namespace)?.pop();
             let fault = || Fault::input("find the run \"last\"", "nothing was lifted here that could be set again");
             return last.ok_or_else(|| fault().hint("`fyke history` lists the runs"));
         }

@@ -134,35 +134,6 @@ pub(super) const QUEUES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "R31",
-        "action",
-        &[
-            r#"tc::actions("add action mirred egress redirect dev eth99")"#,
-            r#"tc::actions("add action mirred sideways redirect dev eth0")"#,
-            r#"tc::actions("add action mirred egress redirect")"#,
-            r#"tc::actions("add action police rate nonsense burst 5kb")"#,
-            r#"tc::actions("add action police rate 1mbit")"#,
-            r#"tc::actions("add action pass index 4294967296")"#,
-            r#"tc::actions("add action vlan push id 4096")"#,
-            r#"tc::actions("add action nat ingress 10.0.0.1")"#,
-            r#"tc::actions("add action nonsense")"#,
-            r#"tc::actions("add")"#,
-            r#"tc::actions("put action pass")"#,
-        ],
-    ),
-    (
-        "R31",
-        "there is no",
-        &[
-            r#"tc::filter("add dev eth0 ingress protocol ip u32 match u32 0 0")"#,
-            r#"tc::filter("add dev eth0 parent 1: protocol ip u32 match u32 0 0 flowid 1:1")"#,
-            r#"tc::filter("del dev eth0 ingress protocol ip pref 1 u32")"#,
-            r#"tc::filter("add dev eth9 ingress protocol ip u32 match u32 0 0")"#,
-            r#"tc::actions("del action mirred index 5")"#,
-            r#"tc::qdisc("add dev eth0 ingress"); tc::filter("add dev eth0 ingress protocol ip pref 1 u32 ht 5: match u32 0 0")"#,
-        ],
-    ),
-    (
-        "R31",
         "as words of tc(8): ",
         &[
             r#"tc::filter("add dev eth0 ingress protocol ip u32 match ip src 10.0.0.256 action mirred egress redirect dev eth0")"#,

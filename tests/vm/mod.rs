@@ -22,6 +22,7 @@ mod archive;
 mod clock;
 mod features;
 mod image;
+mod links;
 mod machine;
 mod reboot;
 mod shaping;
@@ -43,14 +44,14 @@ macro_rules! tests {
 use tests;
 
 /// All tests that are written for the guest.
-const ROOMS: &[Tests] = &[features::TESTS, clock::TESTS, shaping::TESTS, suite::TESTS];
+const ROOMS: &[Tests] = &[features::TESTS, clock::TESTS, links::TESTS, shaping::TESTS, suite::TESTS];
 
 /// The tests of tests/kernel that the guest has to pass, too.
 const ALSO: &[&str] = &[
     "kernel::ssh_rate_limit::nft::the_fourth_connection_is_dropped",
     "kernel::ssh_rate_limit::legacy::the_fourth_connection_is_dropped",
     "kernel::tc::world::what_is_read_can_be_set",
-    "kernel::link::world::kinds_of_links_are_made",
+    "kernel::link_kinds::world::kinds_of_links_are_made",
 ];
 
 /// The name of the test that is to be done, in the guest.

@@ -41,7 +41,10 @@ impl Edit {
     pub fn needs_a_batch(&self, earlier: &[(Edit, Origin)], wanted: &Inventory) -> bool {
         let swapped = |edit: &Edit| matches!(edit, Edit::Swap(..));
         let makes_anew = match self {
-            Edit::Add(object, _) | Edit::Ensure(object, _) if object.holds_others() && !wanted.contains_key(object) => {
+            // What gives way is made anew in one change.
+            Edit::Add(object, _) | Edit::Ensure(object, _)
+                if object.holds_others() && !object.gives_way() && !wanted.contains_key(object) =>
+            {
                 earlier.iter().any(|(edit, _)| edit.object() == *object)
             }
             // What is kept aside when it is taken away has to be there before.
@@ -206,9 +209,11 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut order: Vec<(Object, &Origin)> = Vec::new();
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
-        for object in edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))? {
-            let goes_with_all = object.holds_others() && (object.gives_way() || !wanted.contains_key(&object));
-            if goes_with_all {
+        let touched = edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))?;
+        let others_went = touched.len() > 1;
+        for object in touched {
+            let goes_with_all = object.holds_others() && (object.gives_way() && others_went || !wanted.contains_key(&object));
+            if goes_with_all && seen.contains(&object) {
                 // What is in it goes first, also if it was asked for before.
                 order.retain(|(other, _)| *other != object);
             }

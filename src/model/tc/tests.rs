@@ -93,6 +93,23 @@ fn what_somebody_else_put_in_stays() {
 }
 
 #[test]
+fn what_is_changed_once_more_stays_in_front_of_what_is_in_it() {
+    let mut now = fresh();
+    let lines = ["root handle 1: pfifo limit 5", "root handle 1: pfifo limit 7"].map(qdisc);
+    let (root, htb) = qdisc("root handle 1: htb");
+    let (first, second) = (class("classid 1:1"), class("parent 1:1 classid 1:2"));
+    let all = [(root.clone(), htb.clone()), first.clone(), second, first, (root, htb)];
+    let edits: Vec<Edit> = all.into_iter().map(|(object, state)| Edit::Ensure(object, state)).collect();
+    let order: Vec<String> = make(&mut now, &edits).iter().map(|change| change.object.to_string()).collect();
+    assert_eq!(order, ["root qdisc of eth0", "class 1:1 of eth0", "class 1:2 of eth0"]);
+    // Taken away and made again at once, it is changed.
+    let mut now = fresh();
+    make(&mut now, &[Edit::Add(lines[0].0.clone(), lines[0].1.clone())]);
+    let changes = make(&mut now, &[Edit::Del(lines[0].0.clone()), Edit::Add(lines[1].0.clone(), lines[1].1.clone())]);
+    assert_eq!((changes.len(), changes[0].before.is_some(), changes[0].after.is_some()), (1, true, true));
+}
+
+#[test]
 fn handles_are_chosen_that_are_free() {
     let mut now = classful();
     let leaf = qdisc("parent 1:2 pfifo limit 5");

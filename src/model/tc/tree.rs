@@ -112,6 +112,16 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> Vec<Entr
         let is_in = |object: &Object| matches!(object, Object::Filter(_, key) if table.holds(key));
         return filters(device, inventory).rev().filter(|(object, ..)| is_in(object)).map(|(.., entry)| entry).collect();
     }
+    // Most classes have nothing in them, and that is soon seen.
+    let of = match (container, inventory.get(&change::Object::Tc(container.clone()))) {
+        (Object::Class(_, class), _) => *class,
+        (Object::Qdisc(..), Some(change::State::Tc(State::Qdisc(qdisc)))) => qdisc.handle,
+        _ => return Vec::new(),
+    };
+    let is_inside = |parent: Handle| parent == of || of.minor() == 0 && parent.qdisc() == of;
+    if !on(container.device(), inventory).any(|(object, state, _)| parent(object, Some(state)).is_some_and(is_inside)) {
+        return Vec::new();
+    }
     let mut inside: HashMap<Handle, Vec<(&Object, &State, Entry<'a>)>> = HashMap::new();
     let (mut found, mut handle) = (Vec::new(), None);
     for (object, state, entry) in on(container.device(), inventory) {
