@@ -76,7 +76,7 @@ impl Around {
 impl Door {
     /// Tries whether the processes of a group are kept from the network, after everything that is queued is written. A plan has nothing to try.
     pub fn probe(&self, group: &Group, way: Way, origin: &Origin) -> Result<(), Fault> {
-        self.lock().probe(group, way).map_err(|fault| fault.at(origin.clone()))
+        self.lock().there(|it| it.probe(group, way)).map_err(|fault| fault.at(origin.clone()))
     }
 }
 
