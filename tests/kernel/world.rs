@@ -23,8 +23,8 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
+use super::shown::queues;
 pub(crate) use super::shown::{links, sets, sysctls};
-use super::shown::{namespaces, queues};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
