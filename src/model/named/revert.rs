@@ -142,8 +142,10 @@ impl Way<'_> {
         let of = |change: &Change| change.after.iter().flat_map(|state| followers(&change.object, state, self.present)).collect::<Vec<_>>();
         let followers: Vec<(Object, Option<State>)> = self.made.iter().flat_map(of).collect();
         for (object, _) in followers.into_iter().filter(|(_, state)| state.is_some()) {
-            let now = self.present.get(&object).cloned();
-            self.make(&object, now.clone(), now);
+            // What is put back already is what it is to be.
+            if let Some(now) = self.present.get(&object).filter(|_| !self.touched.contains(&object)).cloned() {
+                self.make(&object, Some(now.clone()), Some(now));
+            }
         }
     }
 }
