@@ -191,9 +191,9 @@ impl Guard {
         let all = || open.iter().flat_map(|batch| &batch.changes);
         let back: Vec<Change> =
             all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
-        self.judge(&tried, UNDO, |flow| named(flow, &back))?;
-        self.cgroups(kernel, &tried, UNDO, &back)?;
-        self.routing(kernel, &tried, UNDO, &back)?;
+        self.judge(tried, UNDO, |flow| named(flow, &back))?;
+        self.cgroups(kernel, tried, UNDO, &back)?;
+        self.routing(kernel, tried, UNDO, &back)?;
         let is_about = |family: Family, change: &Change| is_of_sets(change) || change.object.table().is_some_and(|(of, _)| of == family);
         let concerns = |family: &Family| all().any(|change| is_about(*family, change));
         for family in Family::BOTH.into_iter().filter(concerns) {

@@ -3,7 +3,6 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
-
 use super::handle::{self, Process as Found};
 use crate::bind::call::{self, Answer};
 use crate::bind::cgroup::handle::{look, place};
