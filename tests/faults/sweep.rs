@@ -183,7 +183,7 @@ impl<'a> Stage<'a> {
             }
             let program = format!("iptables-{}", self.world.backend.name());
             tool("ip", &["netns", "exec", "foreign", &program, "-A", "INPUT", "-p", "tcp", "--dport", "6", "-j", "DROP"], "");
-            fs::File::create("/run/netns/half").unwrap().set_permissions(fs::Permissions::from_mode(0)).unwrap();
+            fs::File::create("/run/netns/half").unwrap().set_permissions(fs::Permissions::from_mode(0o0)).unwrap();
         }
         tool("tc", &["-batch", "-"], QUEUED);
         tool("ip", &["-batch", "-"], LINKS);
