@@ -64,7 +64,7 @@ fn what_is_no_recipe_is_refused_at_once() {
     let folder = Folder::new();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let large = folder.file("large.rhai", vec![b' '; 2 << 20]);
+    let large = folder.file("large.rhai", vec![b' '; 9 << 20]);
     let bytes = folder.file("bytes.rhai", b"let a = \"\xff\";");
     let nul = folder.file("nul.rhai", b"let a = 1;\0");
     let began = Instant::now();
@@ -86,7 +86,7 @@ fn what_is_no_recipe_is_refused_at_once() {
         }
     }
     assert!(began.elapsed() < Duration::from_secs(20));
-    assert_eq!(fyke_with(&vec![b' '; 3 << 20], &["run", "-"]).code, Some(2));
+    assert_eq!(fyke_with(&vec![b' '; 9 << 20], &["run", "-"]).code, Some(2));
 }
 
 #[test]

@@ -9,18 +9,31 @@ use crate::{FYKE, Outcome, Row, script, table};
 /// How many namespaces are made.
 const MANY: usize = 100;
 
-/// Measures namespaces that are made, and taken away again.
+/// A wire with both ends in the namespace.
+const WIRE: &str = "one type veth peer name other";
+
+/// Measures namespaces that are made, empty and with a wire in each, and taken away again.
 pub(crate) fn all(scratch: &Path) -> Outcome<String> {
-    let recipe = script(scratch, "netns.rhai", &format!("for number in 0..{MANY} {{ netns::add(`lab${{number}}`); }}\n"))?;
-    let lines = |verb: &str| (0..MANY).map(|number| format!("ip netns {verb} lab{number}\n")).collect::<String>();
-    let shell = script(scratch, "netns.sh", &format!("set -e\n{}{}", lines("add"), lines("delete")))?;
+    let each = |line: &str| (0..MANY).map(|number| line.replace("LAB", &format!("lab{number}")) + "\n").collect::<String>();
+    let add = format!("let labs = []; for number in 0..{MANY} {{ labs.push(netns::add(`lab${{number}}`)); }}\n");
+    let wired = format!("{add}for lab in labs {{ lab.run(|| link::add(\"{WIRE}\")); }}\n");
+    let (add_all, delete_all) = (each("ip netns add LAB"), each("ip netns delete LAB"));
+    let wire_all = each(&format!("ip -n LAB link add {WIRE}"));
+    let empty = compare(scratch, "namespaces", (&add, &format!("set -e\n{add_all}{delete_all}")))?;
+    let wired = compare(scratch, "namespaces with a veth pair each", (&wired, &format!("set -e\n{add_all}{wire_all}{delete_all}")))?;
+    Ok(table(&[empty, wired]))
+}
+
+/// Measures a recipe with its undo against a script for the shell.
+fn compare(scratch: &Path, what: &str, (recipe, shell): (&str, &str)) -> Outcome<Row> {
+    let (recipe, shell) = (script(scratch, "netns.rhai", recipe)?, script(scratch, "netns.sh", shell)?);
     let fyke = |words: &[&str]| clock(Command::new(FYKE).args(words));
     let times = take_turns(
-        &format!("{MANY} namespaces"),
+        &format!("{MANY} {what}"),
         7,
         || Ok(fyke(&["run", &recipe])? + fyke(&["undo", "last"])?),
         || clock(Command::new("bash").arg(&shell)),
     )?;
-    let name = format!("{MANY} namespaces made and taken away, journaled, against a shell script of `ip netns`");
-    Ok(table(&[Row { name, times, goal: Some(0.5) }]))
+    let name = format!("{MANY} {what}, made and undone, against a shell script of `ip`");
+    Ok(Row { name, times, goal: Some(0.5) })
 }

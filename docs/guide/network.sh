@@ -13,7 +13,20 @@ PATH=$PATH:/usr/sbin:/sbin
 if [ -z "${FYKE_GUIDE:-}" ]; then
     user=()
     [ "$(id -u)" -eq 0 ] || user=(--user --map-root-user)
+    # Root gets a part of the tree of control groups, too.
+    groups=$(awk '/ - cgroup2 / { print $5 }' /proc/self/mountinfo | tail -n 1)/fyke-guide-$$
+    if [ "$(id -u)" -eq 0 ] && mkdir "$groups" 2>/dev/null; then
+        leave() { until find "$groups" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.1; done }
+        trap leave EXIT
+        code=0
+        FYKE_GUIDE=$groups sh -c 'echo $$ > "$FYKE_GUIDE/cgroup.procs"; exec unshare --cgroup --net --mount "$@"' sh "$0" "$@" || code=$?
+        exit $code
+    fi
     FYKE_GUIDE=inside exec unshare "${user[@]}" --net --mount "$0" "$@"
+fi
+if [ "$FYKE_GUIDE" != inside ]; then
+    umount "${FYKE_GUIDE%/*}"
+    mount -t cgroup2 none "${FYKE_GUIDE%/*}"
 fi
 unset FYKE_GUIDE
 

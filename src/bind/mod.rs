@@ -4,6 +4,7 @@
 //! A new room is one line in [`ROOMS`].
 
 pub mod call;
+pub mod cgroup;
 pub mod ipset;
 pub mod iptables;
 pub mod json;
@@ -11,6 +12,7 @@ pub mod link;
 pub mod netns;
 pub mod packet;
 pub mod ports;
+pub mod process;
 pub mod recipe;
 pub mod script;
 pub mod session;
@@ -40,6 +42,8 @@ pub const ROOMS: &[Room] = &[
     Room { name: "iptables", summary: "Tables, chains and rules of netfilter, after iptables(8)", module: iptables::module },
     Room { name: "ip6tables", summary: "The same for IPv6, after ip6tables(8)", module: iptables::module6 },
     Room { name: "ipset", summary: "Sets of addresses, networks and ports, after ipset(8)", module: ipset::module },
+    Room { name: "cgroup", summary: "Control groups, and what keeps them from the network, after cgroups(7)", module: cgroup::module },
+    Room { name: "process", summary: "Processes: who runs, where, with which sockets, after proc(5)", module: process::module },
     Room { name: "link", summary: "Links, addresses, neighbours, routes and rules, after ip(8)", module: link::module },
     Room { name: "packet", summary: "Packets: built from layers, taken apart into layers, in files", module: packet::module },
     Room { name: "netns", summary: "Network namespaces, after ip-netns(8)", module: netns::module },

@@ -37,6 +37,7 @@ pub mod functions {
     ///
     /// - `options`: `key: true` makes the value a part of the recipe's instance, so that two values are two instances side by side;
     ///   `required: true` wants it to be given and not empty, and its default only says of which type it is;
+    ///   `rest: true` lets an array take the words behind `--` as they are;
     ///   `min` and `max` bound a number (or the length of an array), `choices` lists all values that are allowed
     ///
     /// # Changes

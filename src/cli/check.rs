@@ -9,6 +9,9 @@ use crate::host::check::check;
 use crate::host::{Recipe, Severity};
 use crate::model::Fault;
 
+/// The most findings of one recipe that are shown: nobody reads more, and each is looked up in its line.
+const MOST: usize = 100;
+
 /// Checks each recipe and shows what is wrong with it.
 pub(crate) fn run(screen: &Screen, options: &Recipes) -> Result<u8, Fault> {
     let mut documents = Vec::new();
@@ -26,8 +29,11 @@ pub(crate) fn run(screen: &Screen, options: &Recipes) -> Result<u8, Fault> {
             continue;
         }
         let sources = library.sources();
-        for finding in &findings {
+        for finding in findings.iter().take(MOST) {
             screen.finding(&finding.fault, finding.severity == Severity::Error, &|at| sources.line(at).map(str::to_owned));
+        }
+        if findings.len() > MOST {
+            screen.note(&format!("{} more are not shown", findings.len() - MOST));
         }
         screen.print_line(&format!("{}: {}", recipe.file, if bad { "not good" } else { "good" }))?;
     }

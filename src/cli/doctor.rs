@@ -1,5 +1,6 @@
 //! `fyke doctor`: what this kernel and this user can do, and the cure for what is missing.
 
+mod cgroups;
 mod journal;
 mod sockets;
 
@@ -25,6 +26,7 @@ const MATCHES: &[(&str, &str)] = &[
     ("conntrack", "-m conntrack --ctstate NEW"),
     ("comment", "-m comment --comment fyke"),
     ("LOG", "-j LOG"),
+    ("cgroup", "-m cgroup --cgroup 1"),
 ];
 
 /// The kinds of qdiscs that recipes lean on.
@@ -51,6 +53,7 @@ pub(crate) fn run_in(screen: &Screen, options: &Options, place: &Place) -> Resul
 
 fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>) -> Result<u8, Fault> {
     lines.extend(journal::lines(place));
+    lines.extend(cgroups::lines());
     lines.extend(backends());
     lines.extend(abilities());
     lines.extend(matches(options));

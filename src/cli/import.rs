@@ -12,7 +12,7 @@ use super::word;
 use crate::host::check::check;
 use crate::host::{Recipe, Severity};
 use crate::kernel::files;
-use crate::model::iptables::import::{Format, Import, read};
+use crate::model::iptables::import::{Format, Import, Sets, Tabled, read};
 use crate::model::source::{MAX_BYTES, MAX_LINES};
 use crate::model::{Family, Fault, Kind};
 
@@ -30,13 +30,14 @@ pub(crate) fn run(screen: &Screen, words: &Words) -> Result<u8, Fault> {
     let text = String::from_utf8_lossy(&bytes);
     let format = match words.format {
         Some(RuleFormat::Save) => Format::Save,
+        Some(RuleFormat::Sets) => Format::Sets,
         Some(RuleFormat::Shell) => Format::Shell,
         None => Format::of(&text),
     };
     let family = words.family.map(|family| if family == RuleFamily::V4 { Family::V4 } else { Family::V6 });
     let import = read(&text, format, family);
-    if import.tables.is_empty() {
-        let hint = "it reads what iptables-save prints, and shell scripts with lines of iptables";
+    if import.is_empty() {
+        let hint = "it reads what iptables-save and `ipset save` print, and shell scripts with lines of iptables and ipset";
         return Err(Fault::new(Kind::NotFound, format!("import {shown}"), "there are no rules in it").hint(hint));
     }
     let name = words.name.as_deref().unwrap_or_else(|| shown.rsplit('/').next().unwrap_or(shown));
@@ -50,7 +51,7 @@ pub(crate) fn run(screen: &Screen, words: &Words) -> Result<u8, Fault> {
         let kept: Vec<_> = import.kept.iter().map(|k| json!({ "line": k.line, "text": k.text, "why": k.why, "rule": k.is_rule })).collect();
         let params = import.params.iter().filter(|param| param.uses > 0).map(|param| json!({ "name": param.name, "value": param.value }));
         let params: Vec<_> = params.collect();
-        let document = json!({ "recipe": text, "rules": import.rules(), "kept": kept, "parameters": params, "exit": code });
+        let document = json!({ "recipe": text, "rules": import.rules(), "sets": import.sets.all.len(), "kept": kept, "parameters": params, "exit": code });
         return screen.document(&document).map(|()| code);
     }
     if words.output.is_none() {
@@ -86,16 +87,19 @@ fn summary(screen: &Screen, import: &Import, exact: bool) {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let params = import.params.iter().filter(|param| param.uses > 0).count();
     let (lost, other) = (import.lost(), import.kept.len() - import.lost());
+    let sets = Some(import.sets.all.len()).filter(|sets| *sets > 0).map_or_else(String::new, |sets| format!(", {}", count(sets, "set")));
     screen.note(&format!(
-        "{} in {}, {}; kept as comments: {} for iptables, {}",
+        "{} in {}{sets}, {}; kept as comments: {} for iptables and ipset, {}",
         count(import.rules(), "rule"),
         count(import.tables.len(), "table"),
         count(params, "parameter"),
         count(lost, "line"),
         count(other, "other line")
     ));
-    if !exact && import.tables.values().any(|table| table.is_flushed || table.chains.iter().any(|chain| chain.is_flushed && !chain.is_made))
-    {
-        screen.note("the original takes out what is in its tables first; this recipe leaves that alone, unless imported with --exact");
+    let empties = |table: &Tabled| table.is_flushed || table.chains.iter().any(|chain| chain.is_flushed && !chain.is_made);
+    let Sets { all, is_destroyed, is_flushed, .. } = &import.sets;
+    let empties_sets = *is_destroyed || *is_flushed || all.iter().any(|set| set.is_flushed && set.made.is_none());
+    if !exact && (empties_sets || import.tables.values().any(empties)) {
+        screen.note("the original takes out first what is there; this recipe leaves that alone, unless imported with --exact");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::{Options, Plan};
+use super::args::{Options, Plan, Safety};
 use super::session::{Outcome, Script, Session};
 use super::show::{Screen, changes};
 use super::{place, recipe_of, wants_help};
@@ -18,6 +18,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
     let (recipe, words) = recipe_of(&plan.recipe.words)?;
     if wants_help(&words) {
         return super::help::recipe(screen, &recipe);
+    }
+    if let Some(undo) = super::undo::of_recipe(&recipe, &words, Safety { allow_lockout: false })? {
+        return super::undo::plan(screen, options, &undo);
     }
     let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words), Stance::Tell)?;
     if !identity::has_net_admin() {

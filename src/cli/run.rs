@@ -15,6 +15,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u
     if wants_help(&words) {
         return super::help::recipe(screen, &recipe);
     }
+    if let Some(undo) = super::undo::of_recipe(&recipe, &words, start.safety)? {
+        return super::undo::run(screen, options, &undo);
+    }
     Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?
         .bound(start.stay.bound())?
         .run(|outcome| tell(screen, outcome, true))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::args::{Options, Undo};
+use super::args::{Options, Safety, Undo};
 use super::ended::remember;
 use super::notice;
 use super::place::{Place, now};
@@ -11,8 +11,9 @@ use super::show::Screen;
 use super::show::changes::{self, Deed};
 use super::trace::{self, Patience};
 use super::{exit_code, redo};
+use crate::host::{Recipe, params};
 use crate::model::iptables::{Owner, RunId};
-use crate::model::{Fault, Kind, Report};
+use crate::model::{Change, Fault, Kind, Report};
 use crate::transaction::select::{Here, Task};
 use crate::transaction::undo::Desk;
 use crate::transaction::{Journal, RunState, Source};
@@ -33,6 +34,34 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
         });
         tell(screen, &place, outcomes.collect())
     })
+}
+
+/// Tells what a recipe lifts, if that is all that it does: what another one has set, of the instance that the same parameters make.
+pub(crate) fn of_recipe(recipe: &Recipe, words: &[String], safety: Safety) -> Result<Option<Undo>, Fault> {
+    let interface = recipe.interface()?;
+    let Some(lifted) = &interface.header.lifts else { return Ok(None) };
+    let instance = params::parse(&recipe.name, &interface, words)?.instance;
+    let lifted = Owner::new(lifted, &instance).to_string();
+    Ok(Some(Undo { safety, runs: Vec::new(), all: false, recipe: Some(lifted), force: false }))
+}
+
+/// Shows what lifting would change, where nobody has changed it since.
+pub(crate) fn plan(screen: &Screen, options: &Options, words: &Undo) -> Result<u8, Fault> {
+    let place = Place::enter(options)?;
+    let journal = Journal::open_existing(&place.shelf())?;
+    let mut back = Vec::new();
+    if let Some(journal) = &journal {
+        for task in tasks(&place.here(journal), words)? {
+            let (Task::Lift(run) | Task::Redo(run)) = task;
+            let changes = journal.standing(&run.id)?.into_iter().flat_map(|batch| batch.changes).rev();
+            back.extend(changes.filter(|change| !change.is_claim()).map(|change| Change::new(change.object, change.after, change.before)));
+        }
+    }
+    if screen.json {
+        return screen.document(&json!({ "complete": true, "changes": changes::json(&back), "exit": 0 })).map(|()| 0);
+    }
+    screen.print(&changes::diff(&back, screen.paint))?;
+    screen.print(&format!("{}\n", changes::planned(&back))).map(|()| 0)
 }
 
 /// Finds what is to be done, in the order in which it can be done.

@@ -8,7 +8,7 @@ use crate::model::near::did_you_mean;
 use crate::model::{Fault, Origin};
 
 /// The options that a declaration may have.
-const OPTIONS: [&str; 5] = ["key", "required", "min", "max", "choices"];
+const OPTIONS: [&str; 6] = ["key", "required", "rest", "min", "max", "choices"];
 
 /// A declared parameter: `param("port", 22, "TCP port to protect", #{ key: true })`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Param {
     pub key: bool,
     /// Whether it must be given: its default only says of which type it is.
     pub required: bool,
+    /// Whether it takes the words behind `--`, as they are.
+    pub rest: bool,
     /// The least number, or length of an array.
     pub min: Option<f64>,
     /// The greatest number, or length of an array.
@@ -141,6 +143,7 @@ fn declaration(call: &FnCallExpr, at: &Origin) -> Result<Param, Fault> {
         doc,
         key: false,
         required: false,
+        rest: false,
         min: None,
         max: None,
         choices: Vec::new(),
@@ -168,6 +171,7 @@ fn option(param: &mut Param, name: &str, value: Value) -> Result<(), Fault> {
     match (name, value) {
         ("key", Value::Bool(key)) => param.key = key,
         ("required", Value::Bool(required)) => param.required = required,
+        ("rest", Value::Bool(rest)) if matches!(param.default, Value::List(_)) => param.rest = rest,
         ("min", Value::Int(i)) => param.min = Some(i as f64),
         ("min", Value::Float(f)) => param.min = Some(f),
         ("max", Value::Int(i)) => param.max = Some(i as f64),

@@ -7,6 +7,7 @@ pub type Embedded = (&'static str, &'static str);
 pub const RECIPES: &[Embedded] = &[
     ("allow-only", include_str!("../../scripts/allow-only.rhai")),
     ("block-address", include_str!("../../scripts/block-address.rhai")),
+    ("block-process", include_str!("../../scripts/block-process.rhai")),
     ("ephemeral-ports", include_str!("../../scripts/ephemeral-ports.rhai")),
     ("limit-bandwidth", include_str!("../../scripts/limit-bandwidth.rhai")),
     ("limit-connections", include_str!("../../scripts/limit-connections.rhai")),
@@ -17,11 +18,13 @@ pub const RECIPES: &[Embedded] = &[
     ("port-exhaustion", include_str!("../../scripts/port-exhaustion.rhai")),
     ("port-forward", include_str!("../../scripts/port-forward.rhai")),
     ("redirect-port", include_str!("../../scripts/redirect-port.rhai")),
+    ("run-isolated", include_str!("../../scripts/run-isolated.rhai")),
     ("show-firewall", include_str!("../../scripts/show-firewall.rhai")),
     ("slow-interface", include_str!("../../scripts/slow-interface.rhai")),
     ("snat", include_str!("../../scripts/snat.rhai")),
     ("sockets", include_str!("../../scripts/sockets.rhai")),
     ("ssh-rate-limit", include_str!("../../scripts/ssh-rate-limit.rhai")),
+    ("unblock-process", include_str!("../../scripts/unblock-process.rhai")),
     ("who-listens", include_str!("../../scripts/who-listens.rhai")),
 ];
 

@@ -118,8 +118,11 @@ fn described(error: EvalAltResult, tried: &str, engine: &Engine, sources: &Sourc
     }
 }
 
-/// A thrown value: a fault that was caught and thrown again is itself, a map with `message` tells its own kind of story. With the kind `input` it
-/// says that what the recipe was given is not acceptable.
+/// What a recipe can say by the `kind` of a map that it throws: that what it was given is not acceptable, that something is not there, that this machine
+/// cannot do it, or that it would not be right to.
+const THROWN: &[Kind] = &[Kind::Input, Kind::NotFound, Kind::Unsupported, Kind::Refused];
+
+/// A thrown value: a fault that was caught and thrown again is itself, a map with `message` tells its own kind of story.
 fn thrown(value: &Dynamic, tried: &str, engine: &Engine) -> Fault {
     if let Some(fault) = call::fault_in(value) {
         return fault;
@@ -129,7 +132,8 @@ fn thrown(value: &Dynamic, tried: &str, engine: &Engine) -> Fault {
         Value::Text(text) => Fault::new(Kind::Script, tried, text.clone()),
         Value::Map(map) if map.iter().any(|(key, _)| key == "message") => {
             let text = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string()).filter(|t| !t.is_empty());
-            let kind = if text("kind").as_deref() == Some(Kind::Input.name()) { Kind::Input } else { Kind::Script };
+            let told = text("kind");
+            let kind = THROWN.iter().copied().find(|kind| Some(kind.name()) == told.as_deref()).unwrap_or(Kind::Script);
             let fault = Fault::new(kind, tried, text("message").unwrap_or_default());
             Fault { hint: text("hint"), ..fault }
         }

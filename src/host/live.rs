@@ -6,7 +6,8 @@ use std::path::Path;
 use super::Host;
 use super::embedded::STDLIB;
 use super::lex::{Kind, Piece};
-use crate::kernel::{files, link, sysctl};
+use crate::kernel::{cgroup, files, link, processes, sysctl};
+use crate::model::cgroup::Group;
 use crate::model::iptables::Table;
 use crate::model::named::Scope;
 use crate::model::sysctl::Key;
@@ -72,6 +73,10 @@ pub(super) enum Named {
     Module,
     /// A file, by its path.
     File,
+    /// A control group, by its path.
+    Cgroup,
+    /// A process, by its name.
+    Process,
     /// The words of a rule, of which the last is about to be typed.
     Rule,
     /// The words of a command of tc(8), of which the last is about to be typed.
@@ -149,7 +154,9 @@ fn of_call(room: &str, function: &str, first: bool) -> Named {
         ("sockets", "list" | "find" | "get" | "destroy") if first => Named::SocketFilter,
         ("netns", "get" | "find" | "ensure" | "del" | "absent" | "destroy" | "enter") if first => Named::Netns,
         ("link", "get" | "find" | "del" | "absent") => Named::Interface,
-        ("sysctl" | "ipset" | "netns" | "link" | "tc" | "sockets" | "ports", _) => Named::Nothing,
+        ("cgroup", "group" | "find" | "new_group" | "ensure_group" | "delete_group" | "absent_group") => Named::Cgroup,
+        ("process", "by_name") => Named::Process,
+        ("sysctl" | "ipset" | "netns" | "link" | "tc" | "sockets" | "ports" | "cgroup" | "process", _) => Named::Nothing,
         _ => of_function(function),
     }
 }
@@ -216,6 +223,8 @@ impl Host {
             Named::Folder => parameters(start).iter().filter_map(|key| key.strip_suffix('.')).map(str::to_owned).collect(),
             Named::Module => modules(start),
             Named::File => paths(start),
+            Named::Cgroup => groups(start),
+            Named::Process => process_names(),
             Named::Rule => owned(OPTIONS),
             Named::Queue => owned(VERBS).into_iter().chain(owned(PLACES)).chain(kinds()).collect(),
             Named::SocketFilter | Named::Nothing => Vec::new(),
@@ -267,6 +276,21 @@ fn parameters(start: &str) -> Vec<String> {
     let Some((folder, _)) = start.rsplit_once('.') else { return owned(&["net."]) };
     let key = if folder == "net" { Some(Key::of_parts([folder])) } else { folder.parse::<Key>().ok() };
     key.iter().flat_map(sysctl::names).map(|name| format!("{folder}.{name}")).collect()
+}
+
+/// Lists the groups that begin so, in the folder that is typed.
+fn groups(start: &str) -> Vec<String> {
+    let Some((folder, _)) = start.rsplit_once('/') else { return owned(&["/"]) };
+    let above = if folder.is_empty() || folder.ends_with(':') { format!("{folder}/") } else { folder.to_owned() };
+    let group = above.parse::<Group>().ok();
+    group.iter().flat_map(|group| cgroup::names(group).into_iter().map(|name| format!("{folder}/{name}"))).collect()
+}
+
+fn process_names() -> Vec<String> {
+    let mut names: Vec<String> = processes::names().into_iter().map(|(_, name)| name).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Lists what can be imported: modules of the standard library, folders, and files without their extension.
@@ -322,6 +346,10 @@ mod tests {
         assert_eq!((of("sockets::get(#{ proto: \""), of("c.append(#{ proto: \"")), (Named::Socket, Named::Protocol));
         assert_eq!((of("sockets::find(\""), of("f(sockets::list(), #{ state: \"")), (Named::SocketFilter, Named::State));
         assert_eq!(in_rule("-m set ! --match-set "), Named::Set);
+        assert_eq!(
+            (of("cgroup::group(\"/us"), of("process::by_name(\"cu"), of("process::get(\"")),
+            (Named::Cgroup, Named::Process, Named::Nothing)
+        );
         assert_eq!(
             (of("tc::device(\""), of("tc::qdisc(\"add dev eth"), of("tc::class([\"")),
             (Named::Interface, Named::Queue, Named::Queue)

@@ -24,6 +24,10 @@ pub fn parse(recipe: &str, interface: &Interface, words: &[String]) -> Result<Ar
     let mut arguments = Arguments::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
+        if word == "--" {
+            store(&mut arguments.given, rest(recipe, interface)?, Value::List(words.by_ref().cloned().map(Value::Text).collect()));
+            break;
+        }
         let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty()) else {
             let hint = format!("`fyke run {recipe} --help` shows its parameters");
             return Err(Fault::input(format!("take {word:?}"), "a parameter is given as --name VALUE").hint(hint));
@@ -59,6 +63,12 @@ pub fn parse(recipe: &str, interface: &Interface, words: &[String]) -> Result<Ar
     }
     arguments.instance = instance(&interface.params, &arguments.given);
     Ok(arguments)
+}
+
+/// Finds the parameter that takes what stands behind `--`.
+fn rest<'a>(recipe: &str, interface: &'a Interface) -> Result<&'a Param, Fault> {
+    let fault = || Fault::input("take \"--\"", format!("{recipe} takes no words behind it"));
+    interface.params.iter().find(|param| param.rest).ok_or_else(|| fault().hint(format!("`fyke run {recipe} --help` shows its parameters")))
 }
 
 /// An empty value is none.
@@ -170,6 +180,18 @@ mod tests {
         assert!(given("--help").unwrap().help);
         assert_eq!(given("--log=no").unwrap().given["log"], Value::Bool(false));
         assert_eq!(given("--interface a/b").unwrap().instance, "22.a/b");
+    }
+
+    #[test]
+    fn words_behind_two_dashes_are_taken_as_they_are() {
+        let text = "param(\"command\", [], \"a program\", #{ rest: true, required: true }); param(\"quiet\", false, \"no words\");";
+        let interface = Recipe::inline("x", text).interface().unwrap();
+        let given = |words: &[&str]| parse("x", &interface, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let it = given(&["--quiet", "--", "a,b", "--help", "--", ""]).unwrap();
+        assert_eq!((it.given["command"].quoted(), it.help), (r#"["a,b", "--help", "--", ""]"#.into(), false));
+        assert_eq!(given(&["--"]).unwrap_err().why, "--command is missing");
+        let plain = Recipe::inline("x", "param(\"a\", 1, \"a\")").interface().unwrap();
+        assert_eq!(parse("x", &plain, &["--".into()]).unwrap_err().why, "x takes no words behind it");
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub struct Header {
     pub details: String,
     /// The rooms that it changes.
     pub needs: Vec<String>,
+    /// The recipe that it lifts, with the same values of its key parameters, where that is all that it does.
+    pub lifts: Option<String>,
     /// What it can do to the machine, if it says so.
     pub risk: Option<Risk>,
 }
@@ -185,6 +187,8 @@ impl FromStr for Header {
         for line in lines.map_while(|l| l.strip_prefix("//!")).map(str::trim) {
             if let Some(rooms) = line.strip_prefix("needs:") {
                 header.needs.extend(rooms.split([',', ' ']).filter(|r| !r.is_empty()).map(str::to_owned));
+            } else if let Some(recipe) = line.strip_prefix("lifts:") {
+                header.lifts = Some(recipe.trim().to_owned());
             } else if let Some(risk) = line.strip_prefix("risk:") {
                 header.risk = Some(risk.trim().parse()?);
             } else {

@@ -9,8 +9,9 @@ use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, files, program};
+use super::{Kernel, cgroup, files, program};
 use crate::model::Fault;
+use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
@@ -57,6 +58,10 @@ impl Kernel for Live {
 
     fn recent(&mut self) -> &mut dyn Recent {
         &mut self.recent
+    }
+
+    fn probe(&mut self, group: &Group, way: Way) -> Result<(), Fault> {
+        cgroup::probe::run(group, way)
     }
 
     fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Fault> {

@@ -12,7 +12,7 @@ use nix::ifaddrs::getifaddrs;
 
 use super::netlink::connection;
 use super::sockets::{self, Sockets};
-use super::{holders, proc_net, process};
+use super::{holders, proc_net, process, processes};
 use crate::model::sockets::{End, Filter, Proto, Socket, State, States};
 use crate::model::{Flow, Tracking};
 
@@ -39,9 +39,14 @@ pub fn flows() -> Vec<Flow> {
     if claims.is_empty() && held.is_empty() {
         return Vec::new();
     }
-    chosen(&claims, &held, &established(), &|address| !interfaces_of(address).is_empty())
+    let all = established();
+    let holders = |ends: (SocketAddr, SocketAddr)| {
+        let sockets: Vec<u64> = all.iter().filter(|one| (one.peer, one.here) == ends).map(|one| one.inode).collect();
+        processes::holding(&sockets).into_iter().map(|facts| facts.process.pid).collect()
+    };
+    chosen(&claims, &held, &all, &|address| !interfaces_of(address).is_empty())
         .into_iter()
-        .map(|(peer, here)| flow(peer, here))
+        .map(|(peer, here)| flow(peer, here, holders((peer, here))))
         .collect()
 }
 
@@ -101,14 +106,14 @@ fn chosen(claims: &[Claim], held: &HashSet<u64>, all: &[Established], own: &dyn 
     if host.is_empty() { door } else { host }
 }
 
-fn flow(peer: SocketAddr, here: SocketAddr) -> Flow {
+fn flow(peer: SocketAddr, here: SocketAddr, holders: Vec<i32>) -> Flow {
     let tracking = match connection::is_tracked(peer, here) {
         Ok(Some(true)) => vec![Tracking::Established],
         // From the middle of a connection tracking begins anew, if it is let.
         _ if is_strict() => vec![Tracking::New, Tracking::Established, Tracking::Invalid],
         _ => vec![Tracking::New, Tracking::Established],
     };
-    Flow { peer, here, interface: interface(peer.ip(), here.ip()), tracking }
+    Flow { peer, here, interface: interface(peer.ip(), here.ip()), tracking, holders }
 }
 
 fn is_strict() -> bool {

@@ -12,6 +12,7 @@ use super::sockets::Sockets;
 use super::xtables::{Backend, Xtables};
 use super::{Kernel, alone};
 use crate::model::Fault;
+use crate::model::cgroup;
 use crate::model::command::{Command, Ran};
 use crate::model::netns::{Site, Word};
 
@@ -136,6 +137,10 @@ impl Kernel for Machine {
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {
         self.here().run(command)
+    }
+
+    fn probe(&mut self, group: &cgroup::Group, way: cgroup::Way) -> Result<(), Fault> {
+        self.here().probe(group, way)
     }
 }
 

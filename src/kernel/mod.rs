@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bell;
+pub mod cgroup;
 pub mod clock;
 pub mod errno;
 pub mod files;
@@ -19,6 +20,7 @@ pub mod netns;
 pub mod news;
 pub mod proc_net;
 pub mod process;
+pub mod processes;
 pub mod program;
 pub mod recent;
 pub mod reserved_ports;
@@ -40,6 +42,7 @@ pub mod xtables;
 mod tests;
 
 use self::xtables::Backend;
+use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
 use crate::model::netns::{Site, Word};
 use crate::model::{Fault, Kind};
@@ -59,6 +62,11 @@ pub trait Kernel: Send {
 
     /// The lists of remembered sources of the `recent` match.
     fn recent(&mut self) -> &mut dyn recent::Recent;
+
+    /// Tries whether the processes of a group are kept from the network, and fails where they are not. In memory nothing is to be tried.
+    fn probe(&mut self, _: &Group, _: Way) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Writes a file. A kernel in memory leaves it at that.
     fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {

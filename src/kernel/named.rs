@@ -2,7 +2,7 @@
 
 use super::ipset::{self, Ipset, Source as _};
 use super::netns::names;
-use super::{link, reserved_ports, sysctl};
+use super::{cgroup, link, reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
@@ -54,6 +54,7 @@ impl Source for Here {
             Scope::Netns(scope) => names::read(scope),
             Scope::Link(scope) => self.links.read(*scope),
             Scope::Tc(scope) => self.queues.read(scope),
+            Scope::Cgroup(scope) => cgroup::read(scope),
             Scope::Actions(kind) => self.queues.actions(kind),
         }
     }
@@ -97,6 +98,7 @@ enum Mechanism {
     Links,
     Queues,
     Namespaces,
+    Groups,
 }
 
 impl Mechanism {
@@ -106,9 +108,12 @@ impl Mechanism {
             Object::ReservedPort(_) => Some(Self::ReservedPorts),
             Object::Set(_) | Object::Member(..) | Object::SetPair(..) => Some(Self::Sets),
             Object::Link(_) => Some(Self::Links),
-            Object::Tc(_) => Some(Self::Queues),
+            Object::Tc(_) | Object::Action(_) => Some(Self::Queues),
             Object::Netns(_) => Some(Self::Namespaces),
-            _ => None,
+            Object::Cgroup(_) => Some(Self::Groups),
+            Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::ChainName(_) | Object::Policy(_) | Object::Rule(_) => {
+                None
+            }
         }
     }
 }
@@ -131,6 +136,10 @@ impl Here {
                 if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
             }
             Some(Mechanism::Links) => self.links.write(changes),
+            Some(Mechanism::Groups) => {
+                let mut groups = changes.iter().enumerate();
+                groups.try_for_each(|(at, change)| cgroup::write(change, changes).map_err(|fault| Refusal { fault, at }))
+            }
             Some(Mechanism::Queues) => self.queues.write(changes),
             Some(Mechanism::Namespaces) => {
                 let namespaces = changes.iter().enumerate().filter_map(|(at, change)| Some((at, namespace(change)?)));

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::errno;
+use super::netns::Netns;
 use super::tool::{End, Request, Tool};
 use crate::model::command::{Command, Ran, View};
 use crate::model::netns::Name;
@@ -13,11 +15,38 @@ use crate::model::{Fault, Kind};
 /// The most that a program may write to its standard output, in bytes.
 const OUTPUT: usize = 16 << 20;
 
+/// Runs a program in a network namespace that has no interfaces but a loopback that is down, from its first instruction on.
+fn run_isolated(command: &Command) -> Result<Ran, Fault> {
+    let tried = |fault: Fault| Fault { tried: format!("run `{command}` in a network without interfaces"), ..fault };
+    let netns = Netns::create().map_err(tried).map_err(|fault| match fault.kind {
+        Kind::Permission => fault.hint("it takes CAP_SYS_ADMIN; an ordinary user has it in a sandbox: fyke --sandbox run ..."),
+        _ => fault,
+    })?;
+    let tool = tool(command).map_err(tried)?;
+    let end = Request::new(&tool).args(command.arguments()).netns(netns.as_fd()).run_attached().map_err(tried)?;
+    Ok(Ran { status: status(end), output: String::new(), errors: String::new() })
+}
+
+fn tool(command: &Command) -> Result<Tool, Fault> {
+    let program = command.program();
+    if program.starts_with('/') { Tool::at(program) } else { Tool::find(program) }
+}
+
+/// Gives the exit status of a program as shells do.
+fn status(end: End) -> i64 {
+    match end {
+        End::Code(code) => i64::from(code),
+        End::Signal(signal) => 128 + i64::from(signal),
+    }
+}
+
 /// Runs a program and waits for its end. A request to stop kills it, and all that it has started.
 pub fn run(command: &Command) -> Result<Ran, Fault> {
+    if command.isolated {
+        return run_isolated(command);
+    }
     let tried = |fault: Fault| Fault { tried: format!("run `{command}`"), ..fault };
-    let program = command.program();
-    let tool = if program.starts_with('/') { Tool::at(program) } else { Tool::find(program) }.map_err(tried)?;
+    let tool = tool(command).map_err(tried)?;
     let covers = match &command.view {
         View::Common => None,
         View::Netns(name) => Some(name.as_ref().map_or(Ok(Vec::new()), covers).map_err(tried)?),
@@ -33,12 +62,8 @@ pub fn run(command: &Command) -> Result<Ran, Fault> {
         let why = if said.trim().is_empty() { status } else { format!("{status}: {}", said.trim()) };
         return Err(tried(Fault::new(Kind::Refused, "", why)).hint("`check: false` gives the status to the script instead"));
     }
-    let status = match output.end {
-        End::Code(code) => i64::from(code),
-        End::Signal(signal) => 128 + i64::from(signal),
-    };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned());
-    Ok(Ran { status, output: text(output.stdout), errors: text(output.stderr) })
+    Ok(Ran { status: status(output.end), output: text(output.stdout), errors: text(output.stderr) })
 }
 
 /// Lists the files of /etc/netns/NAME, each with the one of /etc that it stands for.

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -36,10 +37,19 @@ const fn addresses(host: u8) -> [(IpAddr, u8); 2] {
     [(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), 24), (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host as u16)), 64)]
 }
 
+/// Whether this process, or the one that it was forked from, has moved into a sandbox.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// Tells whether this process is in a sandbox.
+pub fn is_entered() -> bool {
+    ENTERED.load(Ordering::Relaxed)
+}
+
 /// Moves this process into a sandbox, for good. It must not have started a thread yet; none is started here.
 ///
 /// An ordinary user becomes root of a user namespace, which has power over the sandbox and nothing else.
 pub fn enter() -> Result<(), Fault> {
+    ENTERED.store(true, Ordering::Relaxed);
     leave_the_machine()?;
     private_run().map_err(|error| forbidden("give the sandbox a /run of its own", error))?;
     // This first network namespace is the peer's. A mount keeps it, so it needs no process, and no descriptor that a tool could inherit.

@@ -146,16 +146,20 @@ impl Xtables for Shadow {
 /// Gives what a fresh namespace has: a loopback device, and nothing on it.
 fn fresh(scope: &Scope) -> Inventory {
     let lo = Object::Tc(tc::Object::Device(tc::Device::listed("lo")));
-    if scope.covers(&lo) { Inventory::from([(lo, State::Tc(tc::State::Link(1)))]) } else { Inventory::new() }
+    if scope.covers(&lo, None) { Inventory::from([(lo, State::Tc(tc::State::Link(1)))]) } else { Inventory::new() }
 }
 
 impl named::Source for Shadow {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         let mut found = self.below.as_mut().map_or_else(|| Ok(fresh(scope)), |below| below.named().read(scope))?;
-        for (object, state) in self.written.iter().filter(|(object, _)| scope.covers(object)) {
+        for (object, state) in &self.written {
+            // What was found there may have gone elsewhere.
             match state {
-                Some(state) => drop(found.insert(object.clone(), state.clone())),
                 None => drop(found.remove(object)),
+                Some(state) if found.contains_key(object) || scope.covers(object, Some(state)) => {
+                    found.insert(object.clone(), state.clone());
+                }
+                Some(_) => {}
             }
         }
         Ok(found)

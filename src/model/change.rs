@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Origin;
 use super::ipset::{Definition, Element, Entry, SetName};
 use super::iptables::{ChainName, ChainRef, Policy, Rule, RunId, Table};
-use super::{Family, Fault, Kind, link, netns, sysctl, tc};
+use super::{Family, Fault, Kind, cgroup, link, netns, sysctl, tc};
 
 /// What a change is about. An object has an identity that outlives what happens around it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum Object {
     Member(SetName, Element),
     /// Two sets, and which of them has which name.
     SetPair(SetName, SetName),
+    /// A control group, or what is in one.
+    Cgroup(cgroup::Object),
     /// A port that is not given to whoever asks for any.
     ReservedPort(u16),
     /// A network namespace.
@@ -66,6 +68,8 @@ pub enum State {
     Entry(Entry),
     /// What tells two sets apart, whatever their names.
     Pair(String, String),
+    /// That of a control group, or of what is in one.
+    Cgroup(cgroup::State),
     /// What there is of a network namespace.
     Netns(netns::State),
     /// The state of a link, of what belongs to one, of a route or a rule.
@@ -149,6 +153,7 @@ impl Change {
         let is_owned = match &self.object {
             Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) => true,
             Object::Netns(_) | Object::Tc(_) | Object::Action(_) => true,
+            Object::Cgroup(object) => object.is_owned(),
             Object::Link(object) => object.holds_others(),
             _ => false,
         };
@@ -185,7 +190,8 @@ impl Object {
             | Object::Netns(_)
             | Object::Link(_)
             | Object::Tc(_)
-            | Object::Action(_) => None,
+            | Object::Action(_)
+            | Object::Cgroup(_) => None,
         }
     }
 
@@ -215,6 +221,7 @@ impl fmt::Display for Object {
             Object::Set(set) => write!(f, "set {set}"),
             Object::Member(set, element) => write!(f, "element {element} of set {set}"),
             Object::SetPair(one, other) => write!(f, "names of the sets {one} and {other}"),
+            Object::Cgroup(object) => write!(f, "{object}"),
             Object::ReservedPort(port) => write!(f, "reserved port {port}"),
             Object::Netns(object) => write!(f, "{object}"),
             Object::Link(object) => write!(f, "{object}"),

@@ -17,6 +17,8 @@ pub struct Command {
     pub timeout: Duration,
     /// Whether it is a fault when it ends with another status than 0.
     pub check: bool,
+    /// Whether it runs in the user's place, with what the user types and sees, but in a network without interfaces; it has no limit of time of its own.
+    pub isolated: bool,
     /// Which files of the system it sees.
     pub view: View,
 }
@@ -51,7 +53,7 @@ impl Command {
         if program.contains('/') && !program.starts_with('/') {
             return refuse("its path does not begin at the root", "write the whole path, or a plain name");
         }
-        Ok(Self { words, input: String::new(), timeout: Self::TIMEOUT, check: true, view: View::Common })
+        Ok(Self { words, input: String::new(), timeout: Self::TIMEOUT, check: true, isolated: false, view: View::Common })
     }
 
     /// Gives the program: a plain name, or a path from the root on.

@@ -1,11 +1,9 @@
 //! Durations, as the tools write them.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::Fault;
-use super::quantity::Quantity;
+use super::quantity::{Quantity, written};
 
 /// A span of time, to the microsecond: `"500ms"`, `"1s"`, `"2min"`, `"1h30m"`, `"1d"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,19 +58,7 @@ impl Quantity for Span {
     }
 }
 
-impl FromStr for Span {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        Self::read(text)
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.show(f)
-    }
-}
+written!(Span);
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,8 @@ pub struct Flow {
     pub interface: Option<String>,
     /// What connection tracking may say of its next packet.
     pub tracking: Vec<Tracking>,
+    /// The processes that hold its socket, by their numbers.
+    pub holders: Vec<i32>,
 }
 
 impl Flow {

@@ -1,6 +1,7 @@
 //! Pure types: parse, print, compare. No I/O, no Rhai; every layer may use them, they use none.
 
 pub mod address;
+pub mod cgroup;
 pub mod change;
 pub mod command;
 pub mod date;

@@ -108,6 +108,26 @@ pub trait Quantity: Copy + Ord + fmt::Display {
     }
 }
 
+/// Lets a quantity be parsed and printed as all of them are.
+macro_rules! written {
+    ($quantity:ty) => {
+        impl std::str::FromStr for $quantity {
+            type Err = $crate::model::Fault;
+
+            fn from_str(text: &str) -> Result<Self, $crate::model::Fault> {
+                Self::read(text)
+            }
+        }
+
+        impl std::fmt::Display for $quantity {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.show(f)
+            }
+        }
+    };
+}
+pub(super) use written;
+
 fn smallest<Q: Quantity>() -> &'static str {
     Q::UNITS.iter().find(|(_, length)| *length == 1).map_or("", |(unit, _)| unit)
 }

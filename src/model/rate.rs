@@ -1,11 +1,8 @@
 //! Rates of data, in the units of tc(8).
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::Fault;
 use super::duration::Span;
-use super::quantity::Quantity;
+use super::quantity::{Quantity, written};
 use super::size::Size;
 
 /// Bits per second: `"1mbit"`, `"2.5gbit"`, `"100kbps"` (kilobytes per second), `"64kibit"`.
@@ -57,19 +54,7 @@ impl Quantity for Rate {
     }
 }
 
-impl FromStr for Rate {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        Self::read(text)
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.show(f)
-    }
-}
+written!(Rate);
 
 #[cfg(test)]
 mod tests {

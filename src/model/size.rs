@@ -1,11 +1,8 @@
 //! Amounts of data, in the units of tc(8).
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::Fault;
 use super::duration::Span;
-use super::quantity::Quantity;
+use super::quantity::{Quantity, written};
 use super::rate::Rate;
 
 /// Bytes: `"1500b"`, `"32kb"`, `"10mb"`, `"256kbit"`. A kilobyte has 1024 of them, as in tc(8).
@@ -60,19 +57,7 @@ impl Quantity for Size {
     }
 }
 
-impl FromStr for Size {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        Self::read(text)
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.show(f)
-    }
-}
+written!(Size);
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::fault::{Fault, Kind};
 use super::origin::Position;
 
-/// The most bytes that a source may have.
-pub const MAX_BYTES: usize = 1 << 20;
+/// The most bytes that a source may have: room for a firewall of fifty thousand rules.
+pub const MAX_BYTES: usize = 8 << 20;
 
 /// The most lines that all sources of one run may have together: Rhai counts lines in 16 bits, and the last number also means "beyond".
 pub const MAX_LINES: u32 = u16::MAX as u32 - 1;

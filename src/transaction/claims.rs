@@ -3,10 +3,10 @@
 //! A run that finds a kernel parameter as it wants it, because another run has set it so, notes a claim. When the other one is lifted first, the
 //! state stays, and the claim becomes the change: it now knows what was before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::journal::Journal;
-use super::record::{Batch, Context, RunKind, RunRecord, RunState};
+use super::record::{Batch, Context, RunRecord, RunState};
 use crate::model::iptables::RunId;
 use crate::model::named::{agree, follows};
 use crate::model::{Change, Fault, Object, State};
@@ -34,9 +34,10 @@ pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claim
         return Ok(claims);
     }
     let (mut set, mut mine): (Vec<Change>, Vec<Change>) = (Vec::new(), Vec::new());
-    for run in open(journal, own, context)? {
+    for Holder { run, batches } in holders(journal, own, &context.boot, [context.namespace])? {
         let of = if run.context.owner == context.owner { &mut mine } else { &mut set };
-        of.extend(journal.standing_at(&run.id, context.namespace)?.into_iter().flat_map(|batch| batch.changes));
+        let here = batches.into_iter().filter(|batch| batch.site.namespace == context.namespace);
+        of.extend(here.flat_map(|batch| batch.changes));
     }
     // An earlier run of the same instance relies on it already.
     let known: HashSet<&Object> = mine.iter().map(|change| &change.object).collect();
@@ -49,17 +50,90 @@ pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claim
     Ok(claims.into_iter().filter(is_set).collect())
 }
 
-/// Splits what a batch did into what is to be put back, and what others have claims on.
-pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result<(Vec<Change>, Vec<Inheritance>), Fault> {
-    let (mut mine, mut inherited) = (batch.changes.clone(), Vec::new());
-    if !mine.iter().any(|change| change.object.is_shared()) {
-        return Ok((mine, inherited));
+/// A run whose changes are in force.
+#[derive(Clone)]
+pub(super) struct Holder {
+    pub(super) run: RunRecord,
+    pub(super) batches: Vec<Batch>,
+}
+
+/// Reads the other runs whose changes are in force in some namespaces, those first that were set first.
+fn holders(journal: &Journal, own: &RunId, boot: &str, namespaces: impl IntoIterator<Item = u64>) -> Result<Vec<Holder>, Fault> {
+    let mut found: Vec<Holder> = Vec::new();
+    for namespace in namespaces {
+        for run in journal.in_force(boot, namespace)? {
+            if run.id != *own && !found.iter().any(|other| other.run.id == run.id) {
+                found.push(Holder { batches: journal.standing(&run.id)?, run });
+            }
+        }
     }
+    Ok(found)
+}
+
+/// What is in force beside a run that is being lifted. It is read once, when something is to be lifted that others may rely on: nobody else
+/// writes here meanwhile.
+pub(super) struct Company<'a> {
+    own: &'a Holder,
+    others: Option<Vec<Holder>>,
+}
+
+impl<'a> Company<'a> {
+    pub(super) fn new(own: &'a Holder) -> Self {
+        Self { own, others: None }
+    }
+
+    /// Splits what a batch of the run did into what is to be put back, and what others have claims on.
+    pub(super) fn split(&mut self, journal: &Journal, batch: &Batch) -> Result<(Vec<Change>, Vec<Inheritance>), Fault> {
+        if !is_shared(batch) {
+            return Ok((batch.changes.clone(), Vec::new()));
+        }
+        let others = match &mut self.others {
+            Some(others) => others,
+            unread => {
+                let namespaces: BTreeSet<u64> = self.own.batches.iter().map(|batch| batch.site.namespace).collect();
+                unread.insert(holders(journal, &self.own.run.id, &self.own.run.context.boot, namespaces)?)
+            }
+        };
+        Ok(split(self.own, batch, others))
+    }
+
+    /// Lets the others have what they have taken over.
+    pub(super) fn take_over(&mut self, inherited: &[Inheritance]) {
+        take_over(self.others.as_deref_mut().unwrap_or_default(), inherited);
+    }
+}
+
+/// Gives the changes of a run batch by batch, the latest first, without what stays when it is lifted; the others take that over.
+pub(super) fn lifted(own: &Holder, others: &mut [Holder]) -> Vec<Vec<Change>> {
+    let batch = |batch: &Batch| {
+        let (mine, inherited) = if is_shared(batch) { split(own, batch, others) } else { (batch.changes.clone(), Vec::new()) };
+        take_over(others, &inherited);
+        mine
+    };
+    own.batches.iter().rev().map(batch).collect()
+}
+
+fn is_shared(batch: &Batch) -> bool {
+    batch.changes.iter().any(|change| change.object.is_shared())
+}
+
+fn take_over(others: &mut [Holder], inherited: &[Inheritance]) {
+    for Inheritance { heir, batch, .. } in inherited {
+        let heir = others.iter_mut().filter(|other| other.run.id == *heir).flat_map(|other| &mut other.batches);
+        heir.filter(|theirs| theirs.number == batch.number).for_each(|theirs| theirs.clone_from(batch));
+    }
+}
+
+fn split(own: &Holder, batch: &Batch, others: &[Holder]) -> (Vec<Change>, Vec<Inheritance>) {
+    let (mut mine, mut inherited) = (batch.changes.clone(), Vec::new());
+    // What the run itself had changed before is put back from there, and others rely on what was there then.
+    let is_here = |other: &&Batch| other.site.namespace == batch.site.namespace;
+    let earlier = own.batches.iter().filter(is_here).filter(|earlier| earlier.number < batch.number).flat_map(|earlier| &earlier.changes);
+    let own: HashSet<&Object> = earlier.filter(|change| !change.is_claim()).map(|change| &change.object).collect();
     // What a stuck run still has in its journal may be lifted already: it is nobody's heir.
-    let here = run.context.at(batch.site.namespace);
-    for other in open(journal, &run.id, &here)?.filter(|other| other.state != RunState::Stuck) {
-        let standing = journal.standing_at(&other.id, here.namespace)?;
-        for (at, mut theirs) in standing.iter().cloned().enumerate() {
+    for other in others.iter().filter(|other| other.run.state != RunState::Stuck) {
+        let standing: Vec<&Batch> = other.batches.iter().filter(is_here).collect();
+        for (at, theirs) in standing.iter().enumerate() {
             // What it has changed again since is not what it wants.
             let since: HashSet<&Object> = standing[at + 1..].iter().flat_map(|batch| &batch.changes).map(|change| &change.object).collect();
             let last = theirs.changes.iter().filter(|change| !since.contains(&change.object));
@@ -68,8 +142,8 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
                 agree(other.after.as_ref(), change.after.as_ref()) && (other.is_claim() || other.before == change.before)
             };
             let claimed = |change: &Change| {
-                let other = wanted.get(&change.object).filter(|_| change.object.is_shared() && !change.is_claim());
-                other.is_some_and(|other| wants(other, change))
+                let may_be = change.object.is_shared() && !change.is_claim() && !own.contains(&change.object);
+                wanted.get(&change.object).filter(|_| may_be).is_some_and(|other| wants(other, change))
             };
             let leads: Vec<Change> = mine.iter().filter(|change| claimed(change)).cloned().collect();
             if leads.is_empty() {
@@ -77,25 +151,15 @@ pub(super) fn split(journal: &Journal, run: &RunRecord, batch: &Batch) -> Result
             }
             let leaders: Vec<&Change> = leads.iter().filter(|lead| lead.object.leads()).collect();
             let is_taken = |change: &Change| claimed(change) || leaders.iter().any(|lead| follows(change, lead));
-            let (taken, rest) = mine.into_iter().partition(is_taken);
+            let (taken, rest): (Vec<Change>, _) = mine.into_iter().partition(is_taken);
             mine = rest;
-            let taken: Vec<Change> = taken;
             let objects: HashSet<&Object> = taken.iter().map(|change| &change.object).collect();
+            let mut theirs = (*theirs).clone();
             theirs.changes.retain(|change| !objects.contains(&change.object));
             theirs.changes.extend(taken.iter().cloned());
-            inherited.push(Inheritance {
-                heir: other.id.clone(),
-                batch: theirs,
-                leads: leads.into_iter().map(|lead| lead.object).collect(),
-            });
+            let leads = leads.into_iter().map(|lead| lead.object).collect();
+            inherited.push(Inheritance { heir: other.run.id.clone(), batch: theirs, leads });
         }
     }
-    Ok((mine, inherited))
-}
-
-/// Gives the other runs of the same place whose changes are in force, the oldest first.
-fn open(journal: &Journal, own: &RunId, context: &Context) -> Result<impl Iterator<Item = RunRecord>, Fault> {
-    let own = own.clone();
-    let runs = journal.runs(&context.boot, context.namespace)?;
-    Ok(runs.into_iter().filter(move |other| other.id != own && other.kind == RunKind::Run && other.state.is_open()))
+    (mine, inherited)
 }

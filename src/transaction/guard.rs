@@ -3,6 +3,8 @@
 //! A room that can cut connections says what its changes could do to one (its [`Risk`]s), in one function like [`rules`]; what follows from
 //! that is decided here, for all rooms alike. What lifts something after an error or a crash is not asked: it must not stop.
 
+mod cgroups;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +111,7 @@ impl Guard {
     /// Decides about changes of named objects before they are written.
     pub(super) fn named(&mut self, kernel: &mut dyn Kernel, changes: &[Change]) -> Result<(), Fault> {
         self.judge("write these changes", RUN, |flow| named(flow, changes))?;
+        self.cgroups(kernel, "write these changes", RUN, changes)?;
         self.routing(kernel, "write these changes", RUN, changes)?;
         if self.is_idle() || !changes.iter().any(is_of_sets) {
             return Ok(());
@@ -188,8 +191,9 @@ impl Guard {
         let all = || open.iter().flat_map(|batch| &batch.changes);
         let back: Vec<Change> =
             all().map(|change| Change::new(change.object.clone(), change.after.clone(), change.before.clone())).collect();
-        self.judge(&tried, UNDO, |flow| named(flow, &back))?;
-        self.routing(kernel, &tried, UNDO, &back)?;
+        self.judge(tried, UNDO, |flow| named(flow, &back))?;
+        self.cgroups(kernel, tried, UNDO, &back)?;
+        self.routing(kernel, tried, UNDO, &back)?;
         let is_about = |family: Family, change: &Change| is_of_sets(change) || change.object.table().is_some_and(|(of, _)| of == family);
         let concerns = |family: &Family| all().any(|change| is_about(*family, change));
         for family in Family::BOTH.into_iter().filter(concerns) {
@@ -402,7 +406,7 @@ mod tests {
 
     fn flow() -> Flow {
         let (peer, here) = ("192.0.2.2:50022".parse().unwrap(), "192.0.2.1:22".parse().unwrap());
-        Flow { peer, here, interface: None, tracking: vec![Tracking::Established] }
+        Flow { peer, here, interface: None, tracking: vec![Tracking::Established], holders: vec![4711] }
     }
 
     /// Does one change to an empty IPv4 filter table, in front of a guard.

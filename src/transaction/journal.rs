@@ -273,13 +273,32 @@ impl Journal {
         self.select(&format!("WHERE {CONCERNS} ORDER BY rowid"), values)
     }
 
-    /// Gives those of them that have begun and not ended, the oldest first.
+    /// Gives the scripts whose changes may be in force, in the order in which they were set, or set again.
+    pub fn in_force(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        self.last_done("redo", "'running', 'done', 'stuck'", boot, namespace)
+    }
+
+    /// Gives the scripts that were lifted, in the order in which that was done.
+    pub fn taken_back(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        self.last_done("undo", "'lifted'", boot, namespace)
+    }
+
+    /// Gives scripts in some states, in the order in which they ran, or something of this kind was done with them.
+    fn last_done(&self, kind: &str, states: &str, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        let which = format!(
+            "WHERE kind = 'run' AND state IN ({states}) AND {CONCERNS} ORDER BY max(rowid, (SELECT coalesce(max(other.rowid), 0) \
+             FROM runs AS other WHERE other.parent = runs.id AND other.kind = '{kind}' AND other.state <> 'rolled-back'))"
+        );
+        self.select(&which, vec![boot.into(), namespace.cast_signed().into()])
+    }
+
+    /// Gives the runs that have begun and not ended, the oldest first.
     pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
         self.select(&format!("WHERE {CONCERNS} AND state = 'running' ORDER BY rowid"), values)
     }
 
-    /// Gives those of them that are not settled: half done, or with a term.
+    /// Gives the runs that are not settled: half done, or with a term.
     pub fn unsettled(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
         let open = "(state = 'running' OR (state IN ('done', 'stuck') AND term_state IN ('armed', 'over')))";

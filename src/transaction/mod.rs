@@ -4,6 +4,7 @@
 //! difference and writes it, all at once; counters, acts, `commit` and the end of the script flush. What the door takes and gives is plain
 //! data, so that a door can one day stand in another process.
 
+mod around;
 mod claims;
 mod company;
 pub mod guard;
@@ -29,6 +30,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use self::around::{Around, Seen};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
@@ -79,6 +81,8 @@ pub enum Query {
     Site(Word),
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
+    /// What is around: processes, and what the machine can do.
+    Around(Around),
     /// The sockets that a filter means.
     Sockets(Filter),
     /// One socket again, with what the protocol keeps about it.
@@ -110,6 +114,8 @@ pub enum Reading {
     Site(Site),
     /// A text, if there is one.
     Text(Option<String>),
+    /// What was seen around.
+    Around(Seen),
     /// Sockets.
     Sockets(Vec<Socket>),
     /// A socket, if it is still there.
@@ -271,6 +277,7 @@ impl Transaction {
                 self.kernel.named().counted(&device).map(Reading::Queues)
             }
             Query::Text(text) => text.read().map(Reading::Text),
+            Query::Around(around) => around.look().map(Reading::Around),
             Query::Sockets(filter) => self.kernel.sockets().list(&filter).map(Reading::Sockets),
             Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
             Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Transaction, company};
 use crate::kernel::named::Source;
+use crate::model::cgroup::Object as OfCgroups;
 use crate::model::named::{Edit, Scope, wish};
 use crate::model::{Change, Fault, Inventory, Object, Origin, State};
 
@@ -14,7 +15,7 @@ pub(super) struct Queue {
     /// What was read, with the edits on top.
     wanted: Inventory,
     read: BTreeSet<Scope>,
-    /// The sets that were found in the kernel.
+    /// The sets and groups that were found in the kernel.
     there: BTreeSet<Object>,
     /// Whether something is queued that makes others go with it: they are not made again in the same batch.
     others_go: bool,
@@ -32,7 +33,8 @@ impl Queue {
             return kernel.read(scope);
         }
         self.load(scope, kernel)?;
-        Ok(self.wanted.iter().filter(|(object, _)| scope.covers(object)).map(|(object, state)| (object.clone(), state.clone())).collect())
+        let covered = self.wanted.iter().filter(|(object, state)| scope.covers(object, Some(state)));
+        Ok(covered.map(|(object, state)| (object.clone(), state.clone())).collect())
     }
 
     /// Reads the state of one object, with everything that is queued on top.
@@ -86,8 +88,11 @@ impl Queue {
         if !self.read.contains(scope) {
             let mut found = kernel.read(scope)?;
             // What is queued of it already counts.
-            found.retain(|object, _| !self.read.iter().any(|read| read.covers(object)));
-            self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_))).cloned());
+            let is_known = |object: &Object, state: &State| {
+                self.wanted.contains_key(object) || self.read.iter().any(|read| read.covers(object, Some(state)))
+            };
+            found.retain(|object, state| !is_known(object, state));
+            self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_) | Object::Cgroup(_))).cloned());
             self.wanted.append(&mut found);
             self.read.insert(scope.clone());
         }
@@ -113,7 +118,7 @@ pub(super) fn inventory(objects: impl Iterator<Item = Object>, kernel: &mut (imp
 impl Transaction {
     /// Refuses to take an object of others for one of this recipe's own.
     pub(super) fn own_named(&mut self, edit: &Edit) -> Result<(), Fault> {
-        let Edit::Ensure(object @ Object::Set(_), _) = edit else { return Ok(()) };
+        let Edit::Ensure(object @ (Object::Set(_) | Object::Cgroup(OfCgroups::Group(_))), _) = edit else { return Ok(()) };
         if self.named.was_there(object, self.kernel.named())? { self.ledger.own(object) } else { Ok(()) }
     }
 

@@ -58,7 +58,8 @@ impl Transaction {
 
     fn run(&mut self, command: &Command, origin: &Origin) -> Result<Ran, Fault> {
         self.flush()?;
-        let what = self.named_here(format!("ran `{command}`"));
+        let apart = if command.isolated { " in a network without interfaces" } else { "" };
+        let what = self.named_here(format!("ran `{command}`{apart}"));
         self.ledger.act(&what, origin)?;
         let outcome = self.kernel.run(command);
         // Also one that fails may have done something; a plan has not run it.

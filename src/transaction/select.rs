@@ -35,9 +35,11 @@ impl Here<'_> {
         Ok(runs)
     }
 
-    /// Gives the scripts whose changes may be in force, the latest first.
+    /// Gives the scripts whose changes may be in force; those first that were set last, or set again.
     pub fn in_force(&self) -> Result<Vec<RunRecord>, Fault> {
-        Ok(self.runs()?.into_iter().filter(|run| run.kind == RunKind::Run && run.state.is_open()).collect())
+        let mut runs = self.journal.in_force(self.boot, self.namespace)?;
+        runs.reverse();
+        Ok(runs)
     }
 
     /// Gives the runs that a recipe has in force, the latest first; of one of its instances, if one is named.
@@ -92,7 +94,7 @@ impl Here<'_> {
     /// Finds the run that `fyke redo` is asked for.
     pub fn to_redo(&self, word: &str) -> Result<RunRecord, Fault> {
         if word == "last" {
-            let last = self.runs()?.into_iter().find(|run| run.kind == RunKind::Run && run.state == RunState::Lifted);
+            let last = self.journal.taken_back(self.boot, self.namespace)?.pop();
             let fault = || Fault::input("find the run \"last\"", "nothing was lifted here that could be set again");
             return last.ok_or_else(|| fault().hint("`fyke history` lists the runs"));
         }
@@ -175,6 +177,11 @@ fn needs(later: &Change, earlier: &Change) -> bool {
     match (&later.object, &earlier.object) {
         (_, made) if earlier.makes() && later.after.as_ref().is_some_and(|after| later.object.needs(after).contains(made)) => true,
         (Object::SetPair(one, other), Object::Set(made)) => earlier.makes() && [one, other].contains(&made),
+        (Object::Cgroup(object), Object::Cgroup(made))
+            if earlier.makes() && object.is_in(later.after.as_ref().and_then(State::of_cgroups), made) =>
+        {
+            true
+        }
         (Object::Tc(object), Object::Tc(made)) if object != made => match (&later.after, &earlier.after) {
             (Some(State::Tc(state)), Some(State::Tc(of))) if earlier.before.is_none() => tc::is_on((object, Some(state)), made, of),
             _ => false,

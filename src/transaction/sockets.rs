@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_login_is_not_destroyed_unasked() {
         let at = |last: u8, port: u16| SocketAddr::from(([192, 0, 2, last], port));
-        let flow = Flow { peer: at(2, 5000), here: at(1, 22), interface: None, tracking: vec![Tracking::Established] };
+        let flow = Flow { peer: at(2, 5000), here: at(1, 22), interface: None, tracking: vec![Tracking::Established], holders: Vec::new() };
         let judge = |stance: Stance, sockets: &[Socket]| {
             let flow = flow.clone();
             let mut guard = Guard::new(stance, move || vec![flow.clone()]);
@@ -98,7 +98,7 @@ mod tests {
         };
         let (login, other) = (socket(5000), socket(5001));
         assert_eq!(judge(Stance::Refuse, &[other.clone(), login.clone()]), (Err(Kind::Lockout), 0));
-        assert_eq!(judge(Stance::Tell, &[login.clone()]), (Ok(()), 1));
+        assert_eq!(judge(Stance::Tell, std::slice::from_ref(&login)), (Ok(()), 1));
         assert_eq!((judge(Stance::Allow, &[login]), judge(Stance::Refuse, &[other])), ((Ok(()), 0), (Ok(()), 0)));
     }
 }

@@ -1,5 +1,6 @@
 //! What is in force, and whether it still is what was set.
 
+use super::claims::{self, Holder};
 use super::record::{Batch, RunRecord, RunState};
 use super::select::Here;
 use super::sites;
@@ -20,17 +21,24 @@ pub struct Standing {
 /// Looks at all runs in force, the latest first. Each is compared with the present as if the later ones were lifted: what a later run changed is no
 /// drift of an earlier one.
 pub fn status(kernel: &mut dyn Kernel, here: &Here<'_>) -> Result<Vec<Standing>, Fault> {
-    let mut standing = Vec::new();
+    let (mut standing, mut lifted) = (Vec::new(), Vec::new());
     for run in here.in_force()? {
         standing.push(Standing { batches: here.journal.standing(&run.id)?, run, drift: Vec::new() });
+    }
+    let mut rest: Vec<Holder> = standing.iter().rev().map(|one| Holder { run: one.run.clone(), batches: one.batches.clone() }).collect();
+    while let Some(latest) = rest.pop() {
+        let mut changes = claims::lifted(&latest, &mut rest);
+        changes.reverse();
+        lifted.push(changes);
     }
     // One that is running is not through with its changes.
     let mine: Vec<(usize, usize)> = (standing.iter().enumerate())
         .filter(|(_, one)| one.run.state != RunState::Running)
         .flat_map(|(at, one)| (0..one.batches.len()).rev().map(move |batch| (at, batch)))
         .collect();
-    let batches: Vec<&Batch> = mine.iter().map(|(at, batch)| &standing[*at].batches[*batch]).collect();
-    let found = sites::look(kernel, here, &batches)?;
+    let left: Vec<Batch> =
+        mine.iter().map(|(at, batch)| Batch { changes: lifted[*at][*batch].clone(), ..standing[*at].batches[*batch].clone() }).collect();
+    let found = sites::look(kernel, here, &left.iter().collect::<Vec<_>>())?;
     for ((at, batch), drift) in mine.into_iter().zip(found) {
         let one = &mut standing[at];
         // What is gone of a run that was lifted in part, its own undo has taken out.

@@ -1,13 +1,11 @@
 //! A run that goes on for as long as somebody types: every input is a step of it, written at its end, and can be lifted alone.
 
-use super::claims::{self, Inheritance};
-use super::journal::Journal;
+use super::claims::{Company, Holder, Inheritance};
 use super::record::Batch;
 use super::revert::{Job, is_untouched, revert};
 use super::select::Here;
 use super::{Door, Transaction, sites};
 use crate::kernel::{Kernel, lock};
-use crate::model::iptables::RunId;
 use crate::model::{Fault, Kind, Report};
 
 impl Door {
@@ -25,7 +23,7 @@ impl Door {
     pub fn in_force(&self) -> Result<Vec<i64>, Fault> {
         let mut transaction = self.lock();
         let Some(run) = transaction.ledger.entered().cloned() else { return Ok(Vec::new()) };
-        Ok(after(transaction.ledger.journal()?, &run, 0)?.iter().map(|batch| batch.number).collect())
+        Ok(transaction.ledger.journal()?.standing(&run)?.iter().rev().map(|batch| batch.number).collect())
     }
 
     /// Lifts what this run did after a mark and has not lifted yet, the latest first. It is as if it had never been: no redo sets it again.
@@ -54,17 +52,19 @@ impl Transaction {
         let (context, namespaces) = (self.ledger.context.clone(), self.ledger.namespaces()?);
         let faults = self.in_turns(&namespaces, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
-            let record = journal.run(&run)?;
-            let mut faults = Vec::new();
-            for batch in after(journal, &run, mark)? {
-                let (changes, inherited) = claims::split(journal, &record, &batch)?;
+            let own = Holder { run: journal.run(&run)?, batches: journal.standing(&run)? };
+            let (mut company, mut faults) = (Company::new(&own), Vec::new());
+            for batch in own.batches.iter().rev().take_while(|batch| batch.number > mark) {
+                let (changes, inherited) = company.split(journal, batch)?;
                 report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 let empty = journal.registrations(&context.boot, batch.site.namespace)?;
                 let job = Job { empty: &empty, ..Job::of(&changes) };
                 let here = Here { journal, boot: &context.boot, namespace: context.namespace };
-                match sites::at(kernel, &here, &batch, |kernel| put_back(kernel, &batch, job, &mut report)) {
-                    Ok(None) => journal.withdrawn(&run, batch.number, &inherited)?,
-                    Ok(Some(true)) => journal.withdrawn(&run, batch.number, &inherited)?,
+                match sites::at(kernel, &here, batch, |kernel| put_back(kernel, batch, job, &mut report)) {
+                    Ok(None | Some(true)) => {
+                        journal.withdrawn(&run, batch.number, &inherited)?;
+                        company.take_over(&inherited);
+                    }
                     Ok(Some(false)) => {}
                     Err(fault) => faults.push(fault),
                 }
@@ -78,11 +78,6 @@ impl Transaction {
                 .followed_by(faults)),
         }
     }
-}
-
-/// Gives the batches of a run after a mark that are in force, the latest first.
-fn after(journal: &Journal, run: &RunId, mark: i64) -> Result<Vec<Batch>, Fault> {
-    Ok(journal.standing(run)?.into_iter().rev().filter(|batch| batch.number > mark).collect())
 }
 
 /// Puts a batch back; tells whether all of it is back. Cut short, it is put back again from its own entry in the journal.

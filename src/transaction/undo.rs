@@ -1,5 +1,6 @@
 //! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::kernel::Kernel;
@@ -8,7 +9,7 @@ use crate::model::iptables::RunId;
 use crate::model::netns::{self, Site};
 use crate::model::{Change, Drift, Fault, Kind, Object, Report, State};
 
-use super::claims::{self, Inheritance};
+use super::claims::{Company, Holder, Inheritance};
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
 use super::revert::{Job, Reverted, is_untouched, revert};
@@ -35,9 +36,9 @@ impl Desk<'_> {
         let record = self.journal.run(run)?;
         // Whoever lifts it, nobody is to lift it once more when its time is over.
         self.journal.end_term(run, TermState::Over)?;
-        let open = self.journal.standing(run)?;
+        let own = Holder { batches: self.journal.standing(run)?, run: record };
         let report = Report { run: Some(run.clone()), acts: self.journal.acts(run)?, ..Report::default() };
-        if open.is_empty() {
+        if own.batches.is_empty() {
             self.journal.set_state(run, state)?;
             return Ok(report);
         }
@@ -45,13 +46,15 @@ impl Desk<'_> {
         let again = !self.journal.liftings(run)?.is_empty();
         // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
         let unwritten = state == RunState::RolledBack;
-        let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &record, report)? };
-        for batch in open.iter().rev() {
+        let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &own.run, report)? };
+        let mut company = Company::new(&own);
+        for batch in own.batches.iter().rev() {
             // What is left of a batch can be lifted once it is in nobody's way any more.
-            let (changes, inherited) = claims::split(self.journal, &record, batch)?;
+            let (changes, inherited) = company.split(self.journal, batch)?;
             if self.put_back(batch, &changes, &[], &mut work)? {
                 work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
+                company.take_over(&inherited);
             } else if !work.faults.is_empty() && batch.takes_out_rules() {
                 // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
                 break;
@@ -95,7 +98,10 @@ impl Desk<'_> {
         work.faults.extend(fault);
         // One that cannot be set again as a whole is not set again in part.
         let lifted = self.lift(run, RunState::Lifted).and_then(|_| self.close(&work));
-        let hint = format!("cure the cause, then: fyke redo {run}");
+        let hint = match work.report.is_clean() {
+            true => format!("cure the cause, then: fyke redo {run}"),
+            false => format!("run its recipe again; or, with its rules at the numbers that they had: fyke redo --force {run}"),
+        };
         work.end(format!("set run {run} again"), hint).map_err(|fault| fault.followed_by(lifted.err()))
     }
 
@@ -188,6 +194,7 @@ impl Desk<'_> {
             unwritten: false,
             mute: false,
             again: false,
+            empty: BTreeMap::new(),
             number: 0,
             report,
             faults: Vec::new(),
@@ -216,11 +223,16 @@ impl Desk<'_> {
 
     /// Does that where the batch was made.
     fn put_back_here(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
-        let empty = self.journal.registrations(&self.context.boot, batch.site.namespace)?;
-        let netns = (batch.site.namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
+        let namespace = batch.site.namespace;
+        let empty = match work.empty.remove(&namespace) {
+            Some(empty) => empty,
+            None => self.journal.registrations(&self.context.boot, namespace)?,
+        };
+        let netns = (namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
         let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns };
         // A tool may have been killed, or somebody in the way for a moment.
         let outcome = self.attempt(batch, &job, work).or_else(|_| self.attempt(batch, &job, work));
+        work.empty.insert(namespace, empty);
         match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
@@ -291,6 +303,8 @@ struct Work {
     mute: bool,
     /// Whether some of it was lifted before.
     again: bool,
+    /// What other runs made nf_tables register in a namespace, before this one began there.
+    empty: BTreeMap<u64, Vec<Change>>,
     number: i64,
     report: Report,
     faults: Vec<Fault>,

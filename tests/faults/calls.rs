@@ -110,6 +110,11 @@ const NAMES: &[(i64, &str)] = &[
     (libc::SYS_getpgrp, "getpgrp"),
     (libc::SYS_setsid, "setsid"),
     (libc::SYS_fallocate, "fallocate"),
+    (libc::SYS_bpf, "bpf"),
+    (libc::SYS_mkdirat, "mkdirat"),
+    (libc::SYS_openat2, "openat2"),
+    (libc::SYS_pidfd_getfd, "pidfd_getfd"),
+    (libc::SYS_fstatfs, "fstatfs"),
 ];
 
 /// Which errors are tried on a call.
@@ -123,6 +128,9 @@ const ERRORS: &[(&[&str], &[Errno])] = &[
     (&["fcntl", "flock"], &[EINTR, EAGAIN, ENOMEM]),
     (&["clone", "clone3", "vfork", "execve"], &[EAGAIN, ENOMEM, EPERM]),
     (&["pipe2", "mmap"], &[ENOMEM]),
+    (&["bpf"], &[EPERM, ENOMEM, EAGAIN]),
+    (&["mkdirat", "unlinkat"], &[EPERM, EBUSY, ENOSPC]),
+    (&["openat2", "pidfd_open"], &[EPERM, ENOMEM, EINTR]),
     (&["mount", "umount2", "setns"], &[EPERM, ENOMEM]),
 ];
 

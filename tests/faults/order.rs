@@ -34,17 +34,22 @@ pub(super) fn of_a_run(stage: &Stage<'_>) {
     stage.reset();
 }
 
-/// Tells whether a call changes what iptables sets, a set, a link, a route, a queue, a kernel parameter or the name of a namespace, or starts a program that is going to.
+/// Tells whether a call changes what iptables sets, a set, a link, a route, a queue, a kernel parameter, a control group or the name of a namespace, or starts a
+/// program that is going to.
 fn changes(entry: &Entry) -> bool {
     let [first, second, third] = entry.arguments();
     match entry.call.number {
         libc::SYS_sendto => begins_a_batch(entry, second),
         libc::SYS_sendmsg => begins_a_batch(entry, pointer(entry, pointer(entry, second + 16))),
         libc::SYS_setsockopt => [libc::IPPROTO_IP, libc::IPPROTO_IPV6].contains(&(second as i32)) && third == XT_SO_SET_REPLACE,
-        libc::SYS_write => fs::read_link(format!("/proc/{}/fd/{first}", entry.thread)).is_ok_and(|path| path.starts_with("/proc/sys/net")),
+        libc::SYS_write => fs::read_link(format!("/proc/{}/fd/{first}", entry.thread))
+            .is_ok_and(|path| path.starts_with("/proc/sys/net") || path.ends_with("cgroup.procs")),
         libc::SYS_mount => is_of_namespaces(&text(entry, second)),
         libc::SYS_umount2 => is_of_namespaces(&text(entry, first)),
         libc::SYS_execve => text(entry, first).ends_with("-restore"),
+        // Only groups are made and taken away in this way; programs are attached and detached.
+        libc::SYS_mkdirat | libc::SYS_unlinkat => true,
+        libc::SYS_bpf => [8, 9].contains(&first),
         _ => false,
     }
 }

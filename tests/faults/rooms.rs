@@ -35,6 +35,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "iptables", covers: &["iptables"], recipe: TABLES, code: 0, before: FOREIGN },
     Room { name: "sysctl", covers: &["sysctl"], recipe: PARAMETERS, code: 0, before: FOREIGN },
     Room { name: "ipset", covers: &["ipset"], recipe: SETS, code: 0, before: FOREIGN },
+    Room { name: "cgroup", covers: &["cgroup"], recipe: GROUPS, code: 0, before: FOREIGN },
     Room { name: "ports", covers: &["ports"], recipe: PORTS, code: 0, before: FOREIGN },
     Room { name: "netns", covers: &["netns"], recipe: NAMESPACES, code: 0, before: FOREIGN },
     Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
@@ -115,6 +116,23 @@ ipset::new_set("fresh", "hash:net").ensure_only(["192.0.2.0/24"]);
 ipset::set("other").flush();
 ipset::delete_set("spare");
 ipset::absent_set("other");
+"#;
+
+/// Makes and takes away groups, moves the parent of the test into one and attaches programs, before a rule and after it.
+const GROUPS: &str = r#"
+let blocked = cgroup::ensure_group("/blocked");
+blocked.ensure_drop();
+blocked.add(cgroup::group("/").processes().filter(|it| it.name == "sh"));
+iptables::table("filter").chain("OUTPUT").append("-m cgroup --path blocked -j DROP");
+cgroup::group("/other").ensure_drop_of([4711, 4712]);
+cgroup::new_group("/blocked/inner").ensure_drop();
+cgroup::delete_group("/foreign");
+cgroup::absent_group("/none");
+commit();
+cgroup::group("/blocked/inner").absent_drop();
+if cgroup::lacks("classid") == () {
+    cgroup::new_group("net_cls:/blocked").ensure_class_id("10:1");
+}
 "#;
 
 /// Sets the ephemeral range, reserves ports, its own and beside those of others, and sets some free, in two batches.

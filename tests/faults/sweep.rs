@@ -12,6 +12,7 @@ use nix::mount::{MntFlags, umount2};
 use super::rooms::{QUEUED, Room};
 use super::tracer::{self, Deed, Entry, Point, Trace};
 use crate::kernel::shown::{links, queues};
+use crate::kernel::tree::{groups, unified};
 use crate::kernel::world::{Backend, World, chains, destroy_sets, plain, sets, sysctls, tool};
 use crate::program::Said;
 
@@ -81,6 +82,12 @@ pub(crate) struct Stage<'a> {
     pub(crate) after: State,
 }
 
+/// Tells in which control group the parent of the test is, which recipes move about.
+fn place_of_parent() -> String {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", std::os::unix::process::parent_id())).unwrap();
+    text.lines().find(|line| line.starts_with("0::")).unwrap_or_default().to_owned()
+}
+
 impl<'a> Stage<'a> {
     /// Sets what others had set before, and looks once at what the recipe makes of it.
     ///
@@ -129,6 +136,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn wipe(&self) {
         self.wipe_rules();
         destroy_sets(&[]);
+        self.wipe_groups();
         fs::write(RESERVED.0, "\n").unwrap();
         for name in names().iter().filter(|name| *name != "client") {
             let path = format!("/run/netns/{name}");
@@ -153,7 +161,19 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Puts the parent of the test back, and takes out the groups; their programs go with them.
+    fn wipe_groups(&self) {
+        let Some(root) = unified().filter(|_| !groups().is_empty()) else { return };
+        fs::write(root.join("cgroup.procs"), std::os::unix::process::parent_id().to_string()).unwrap();
+        for group in groups().keys().rev().filter(|group| *group != "/") {
+            fs::remove_dir(root.join(&group[1..])).unwrap();
+        }
+    }
+
     fn set(&self) {
+        if let Some(root) = unified().filter(|_| !groups().is_empty()) {
+            ["foreign", "other"].iter().for_each(|name| fs::create_dir(root.join(name)).unwrap());
+        }
         tool("ipset", &["restore"], SETS);
         fs::write(RESERVED.0, RESERVED.1).unwrap();
         // What only one room is about costs all the others time.
@@ -214,6 +234,8 @@ impl<'a> Stage<'a> {
         state.extend(lists.map(|list| list.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>());
         state.extend(sysctls().into_iter().map(|(path, value)| format!("{path} = {value}")));
         state.extend(sets());
+        state.extend(groups().into_iter().map(|(group, programs)| format!("{group}: {programs:?}")));
+        state.push(place_of_parent());
         state.extend(names().iter().filter(|name| *name != "client").map(|name| inside(name, backend)));
         state.extend(files("/run/fyke/netns").iter().map(|_| "one is kept aside".to_owned()));
         state.extend(queues());

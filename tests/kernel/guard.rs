@@ -419,7 +419,7 @@ fn what_is_foretold_happens(world: &World) {
     let mut login = Login::ssh(world, "192.0.2.2");
     let tracking = vec![Tracking::Established];
     let (peer, here) = (login.far.local_addr().unwrap(), login.far.peer_addr().unwrap());
-    let flow = Flow { peer, here, interface: Some("eth0".into()), tracking };
+    let flow = Flow { peer, here, interface: Some("eth0".into()), tracking, holders: Vec::new() };
     // As long as a rule asks for it, tracking knows the connection.
     world.iptables("iptables -t mangle -A FORWARD -m conntrack --ctstate NEW");
     login.lives();

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::bad_inputs::shared;
 use crate::program::{self, Folder, Said, fyke, fyke_with};
 
-use super::world::{Backend, World, on_both, plain, tool, without_tag};
+use super::world::{Backend, World, destroy_sets, on_both, plain, sets, tool, without_tag};
 
 on_both! {
     an_imported_script_sets_what_the_script_sets
+    a_rule_that_is_asked_for_is_put_in_where_it_is_missing
+    sets_of_a_script_are_those_of_the_recipe
     an_exact_import_lets_the_rest_give_way
     odd_words_come_through
+    many_rules_are_imported
     firewalls_of_ferm_are_imported
     dumps_of_firewalls_are_imported
 }
@@ -101,7 +104,7 @@ fn an_imported_script_sets_what_the_script_sets(world: &World) {
     clear(world);
     let (recipe, said) = import(world, &[&script]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(said.err, "19 rules in 4 tables, 4 parameters; kept as comments: 0 lines for iptables, 0 other lines\n");
+    assert_eq!(said.err, "19 rules in 4 tables, 4 parameters; kept as comments: 0 lines for iptables and ipset, 0 other lines\n");
     let checked = world.fyke_well(&["check", &recipe]);
     assert_eq!(checked.err, "");
     world.fyke_well(&["run", &recipe]);
@@ -112,6 +115,109 @@ fn an_imported_script_sets_what_the_script_sets(world: &World) {
     world.fyke_well(&["run", &recipe, "--ssh-port", "2223"]);
     assert_eq!(rules(world), wanted.replace("--dport 2222 ", "--dport 2223 "));
     world.fyke_well(&["undo", "--all"]);
+}
+
+/// A list lets go of the sets in it first.
+fn destroy_all_sets() {
+    tool("ipset", &["flush"], "");
+    destroy_sets(&[]);
+}
+
+/// Does what a script does on what is there before, by a shell and by its import, and compares what comes of it; then all is lifted.
+fn does_the_same(world: &World, before: &str, script: &str, words: &[&str]) -> String {
+    let (four, six) = (command("iptables", world.backend), command("ip6tables", world.backend));
+    let by_shell = |script: &str| {
+        let script = script.replace("TABLES6", &six).replace("TABLES", &four);
+        let said = program::shell(&script);
+        assert_eq!(said.code, Some(0), "{script}: {said:?}");
+    };
+    let state = || format!("{}\n---\n{}", rules(world), sets().join("\n"));
+    by_shell(&format!("set -e\n{before}"));
+    let begun = state();
+    by_shell(script);
+    let wanted = state();
+    clear(world);
+    destroy_all_sets();
+    by_shell(&format!("set -e\n{before}"));
+    let file = world.folder.file("firewall.sh", script.replace("TABLES6", &six).replace("TABLES", &four));
+    let (recipe, said) = import(world, &[&[file.as_str()], words].concat());
+    assert_eq!(said.code, Some(0), "{script}: {said:?}");
+    world.fyke_well(&["run", &recipe]);
+    assert_eq!(state(), wanted, "{before}{script}\n{}", said.out);
+    let again = world.fyke_well(&["run", &recipe]);
+    assert!(again.err.contains("nothing changed") || words.contains(&"--exact"), "{script}: {again:?}");
+    assert_eq!(state(), wanted, "{before}{script}");
+    world.fyke_well(&["undo", "--all"]);
+    assert_eq!(state(), begun, "{before}{script}");
+    clear(world);
+    destroy_all_sets();
+    said.out
+}
+
+fn a_rule_that_is_asked_for_is_put_in_where_it_is_missing(world: &World) {
+    const RULE: &str = "INPUT -p udp --dport 53 -j DROP";
+    let other = "TABLES -A INPUT -s 192.0.2.9 -j ACCEPT\n";
+    let befores = ["", other, &format!("TABLES -A {RULE}\n{other}"), &format!("{other}TABLES -A {RULE}\n")];
+    let scripts = [
+        format!("TABLES -A INPUT -i lo -j ACCEPT\nTABLES -C {RULE} 2>/dev/null || TABLES -A {RULE}\nTABLES -A INPUT -j RETURN\n"),
+        format!("TABLES -A INPUT -i lo -j ACCEPT\nif ! TABLES -C {RULE} >/dev/null 2>&1; then\n  echo new\n  TABLES -A {RULE}\nfi\n"),
+        format!("TABLES -C {RULE} 2>/dev/null || TABLES -I {RULE}\n"),
+        format!("if TABLES -C {RULE} 2>/dev/null; then TABLES -D {RULE}; fi\nTABLES -A INPUT -i lo -j ACCEPT\n"),
+    ];
+    for script in &scripts {
+        for before in befores {
+            does_the_same(world, before, script, &[]);
+        }
+    }
+    let rule = |number| format!("INPUT -s 2001:db8::{number} -j DROP");
+    let many: String = (1..5).map(|n| format!("TABLES6 -C {0} 2>/dev/null || TABLES6 -I {0}\n", rule(n))).collect();
+    let recipe = does_the_same(world, &format!("TABLES6 -A INPUT -i lo\nTABLES6 -A {}\n", rule(3)), &many, &[]);
+    assert!(recipe.contains("ensure_first(rule)"), "{recipe}");
+}
+
+fn sets_of_a_script_are_those_of_the_recipe(world: &World) {
+    let script = r#"
+SET=blocked
+ipset create $SET hash:net comment -exist
+ipset flush $SET
+for net in 192.0.2.0/24 198.51.100.0/25; do
+    ipset add $SET $net comment "a net"
+done
+ipset add $SET 203.0.113.7
+ipset del $SET 203.0.113.7
+ipset list six >/dev/null 2>&1 || ipset create six hash:ip family inet6
+ipset restore -! <<END
+create ports bitmap:port range 1-1000
+add ports 22-25
+create all list:set
+END
+ipset add all six 2>/dev/null
+TABLES -C INPUT -m set --match-set $SET src -j DROP 2>/dev/null || TABLES -I INPUT -m set --match-set $SET src -j DROP
+TABLES -A INPUT -p tcp -m set --match-set ports dst -j ACCEPT
+TABLES6 -A INPUT -m set --match-set all src -j DROP
+"#;
+    let recipe = does_the_same(world, "", script, &[]);
+    assert!(recipe.contains("//! needs: iptables, ip6tables, ipset\n") && recipe.contains("ensure_only(["), "{recipe}");
+    // What others have in their sets stays, or goes with --exact, as in the original.
+    let theirs = "ipset create theirs hash:ip\nipset add theirs 192.0.2.1\nipset create old hash:ip\n";
+    does_the_same(world, theirs, "ipset add theirs 192.0.2.2\nipset del theirs 192.0.2.1 -exist\nipset destroy old\n", &[]);
+    does_the_same(world, theirs, "ipset flush theirs\nipset add theirs 192.0.2.2\n", &["--exact"]);
+    does_the_same(world, theirs, "ipset flush\nipset destroy\nipset create mine hash:ip\nipset add mine 192.0.2.3\n", &["--exact"]);
+    let swap = "ipset create mine hash:ip -exist\nipset create new hash:ip\nipset add new 192.0.2.4\nipset swap new mine\nipset destroy new\n\
+                TABLES -A OUTPUT -m set --match-set mine dst -j DROP\n";
+    does_the_same(world, "", swap, &[]);
+    // What `ipset save` wrote.
+    let restore =
+        "create saved hash:net,port counters comment\nadd saved 192.0.2.0/24,tcp:80 comment \"a b\"\ncreate all list:set\nadd all saved\n";
+    tool("ipset", &["restore"], restore);
+    let (wanted, saved) = (sets(), tool("ipset", &["save"], ""));
+    destroy_all_sets();
+    let (recipe, said) = import(world, &[&world.folder.file("saved", &saved)]);
+    assert_eq!(said.err, "0 rules in 0 tables, 2 sets, 0 parameters; kept as comments: 0 lines for iptables and ipset, 0 other lines\n");
+    world.fyke_well(&["run", &recipe]);
+    assert_eq!(sets(), wanted);
+    world.fyke_well(&["undo", "last"]);
+    assert!(sets().is_empty());
 }
 
 fn an_exact_import_lets_the_rest_give_way(world: &World) {
@@ -163,6 +269,32 @@ fn odd_words_come_through(world: &World) {
     world.fyke_well(&["run", &recipe]);
     assert_eq!(rules(world), wanted);
     world.fyke_well(&["undo", "last"]);
+}
+
+fn many_rules_are_imported(world: &World) {
+    let many = if all() { 50_000 } else { 5_000 };
+    let remark = "x".repeat(if all() { 20 } else { 200 });
+    let rule = |n: usize| {
+        let [_, a, b, c] = (n as u32).to_be_bytes();
+        format!(
+            "-A MANY -s 10.{a}.{b}.{c}/32 -p tcp -m tcp --dport {} -m comment --comment \"rule {n} of many {remark}\" -j DROP\n",
+            n % 60_000 + 1
+        )
+    };
+    let save = format!("*filter\n:MANY - [0:0]\n-A INPUT -j MANY\n{}COMMIT\n", (0..many).map(rule).collect::<String>());
+    tool(&command("iptables-restore", world.backend), &[], &save);
+    let wanted = rules(world);
+    clear(world);
+    let before = rules(world);
+    let recipe = world.folder.path().join("many.rhai");
+    let recipe = recipe.to_str().unwrap();
+    let said = fyke(["import", &world.folder.file("many", &save), "-o", recipe]);
+    assert!(said.code == Some(0) && fs::metadata(recipe).unwrap().len() > 1 << 20, "{said:?}");
+    world.fyke_well(&["run", recipe]);
+    assert!(rules(world) == wanted, "not all of {many} rules are the same");
+    world.fyke_well(&["undo", "last"]);
+    assert_eq!(rules(world), before);
+    clear(world);
 }
 
 #[derive(Default, Debug)]

@@ -1,5 +1,6 @@
 //! The real program on a real kernel: behaviour is proved by packets, and everything that is done is lifted again.
 
+mod cgroup;
 mod company;
 pub(crate) mod confirm;
 mod crowd;
@@ -12,7 +13,6 @@ mod journal;
 mod link;
 mod link_kinds;
 mod memory;
-pub(crate) mod names;
 mod netns;
 mod persist;
 mod plan;
@@ -27,5 +27,6 @@ mod sys;
 mod sysctl;
 mod tc;
 mod traces;
+pub(crate) mod tree;
 mod undo;
 pub(crate) mod world;

@@ -100,6 +100,19 @@ fn filters(device: &str, parent: &str) -> Vec<String> {
     found
 }
 
+/// Gives the namespaces that have names, each with its inode, and those that fyke keeps aside.
+pub(crate) fn namespaces() -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let number = |path: &std::path::Path| match fs::metadata(path).unwrap() {
+        half if half.mode() & 0o777 == 0 => "half made".to_owned(),
+        about => about.ino().to_string(),
+    };
+    let files = |folder: &str| fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let mut found = [files("/run/netns"), files("/run/fyke/netns")].concat();
+    found.sort();
+    found.iter().map(|path| format!("{} {}", path.display(), number(path))).collect()
+}
+
 /// Gives what `ipset save` writes, sorted, without what changes by itself: seeds and sizes of hashes, and the time that is left.
 pub(crate) fn sets() -> Vec<String> {
     let moving = |word: &str, of: &str| match word {

@@ -7,6 +7,9 @@ use super::world::{World, in_a_world, tool};
 in_a_world! {
     forwarding_comes_back_as_it_was
     what_another_recipe_relies_on_stays
+    the_last_run_is_the_one_that_was_set_again_last
+    what_is_set_again_beside_others_is_no_drift
+    what_a_run_had_taken_away_itself_is_nobody_elses
     a_value_that_the_kernel_refuses_is_a_fault
     what_somebody_set_since_is_left
     a_plan_knows_what_follows
@@ -76,6 +79,70 @@ fn what_another_recipe_relies_on_stays(world: &World) {
     assert_eq!(world.run("third", &format!("{FORWARD} commit(); throw \"no\";")).code, Some(1));
     assert_eq!(read("ipv4/ip_forward"), "1");
     world.undo();
+}
+
+fn the_last_run_is_the_one_that_was_set_again_last(world: &World) {
+    let before = world.state();
+    let ttl = |value: u8| format!("sysctl::ensure(\"net.ipv4.ip_default_ttl\", {value});");
+    world.fyke_well(&["run", &world.recipe("one", FORWARD)]);
+    world.fyke_well(&["run", &world.recipe("two", &ttl(65))]);
+    for recipe in ["one", "two"] {
+        world.fyke_well(&["undo", "--recipe", recipe]);
+    }
+    // What was lifted last comes back first, and what was set again last is lifted first.
+    world.fyke_well(&["redo", "last"]);
+    assert_eq!((read("ipv4/ip_default_ttl"), read("ipv4/ip_forward")), ("65".into(), "0".into()));
+    world.fyke_well(&["redo", "last"]);
+    assert_eq!((read("ipv4/ip_default_ttl"), read("ipv4/ip_forward")), ("65".into(), "1".into()));
+    world.fyke_well(&["undo", "last"]);
+    assert_eq!((read("ipv4/ip_default_ttl"), read("ipv4/ip_forward")), ("65".into(), "0".into()));
+    world.fyke_well(&["undo", "last"]);
+    assert_eq!(world.state(), before);
+}
+
+fn what_is_set_again_beside_others_is_no_drift(world: &World) {
+    let before = world.state();
+    let id = |recipe: &str| {
+        let said = world.fyke_well(&["--json", "history"]);
+        let runs: Vec<serde_json::Value> = serde_json::from_str(&said.out).unwrap();
+        let run = runs.iter().rfind(|run| run["kind"] == "run" && run["owner"]["recipe"] == recipe).unwrap();
+        run["id"].as_str().unwrap().to_owned()
+    };
+    // Beside one that relies on the same.
+    world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+    world.fyke_well(&["run", &world.recipe("second", FORWARD)]);
+    world.fyke_well(&["undo", "--recipe", "first"]);
+    world.fyke_well(&["redo", &id("first")]);
+    let said = world.fyke_well(&["status"]);
+    assert!(!said.out.contains("drift"), "{said:?}");
+    world.fyke_well(&["undo", "--all"]);
+    assert_eq!(world.state(), before);
+    // Beside one that was lifted in part.
+    world.fyke_well(&["run", &world.recipe("first", FORWARD)]);
+    world.fyke_well(&["undo", "last"]);
+    world.fyke_well(&["run", &world.recipe("stuck", &format!("{FORWARD} sysctl::ensure(\"net.ipv4.ip_default_ttl\", 65);"))]);
+    write("ipv4/ip_default_ttl", "70");
+    assert_eq!(world.fyke(&["undo", "last"]).code, Some(3));
+    world.fyke_well(&["redo", &id("first")]);
+    let said = world.fyke(&["status"]);
+    let drift: Vec<&str> = said.out.lines().filter(|line| line.starts_with("! drift")).collect();
+    assert!(drift.len() == 1 && drift[0].ends_with("ip_default_ttl: somebody set it to 70"), "{said:?}");
+    assert!(said.out.lines().any(|line| line.contains("  first  ") && line.ends_with("in force")), "{said:?}");
+    world.fyke_well(&["undo", "--all", "--force"]);
+    assert_eq!(world.state(), before);
+}
+
+fn what_a_run_had_taken_away_itself_is_nobody_elses(world: &World) {
+    let before = world.state();
+    let set = "ipset::absent_set(\"mine\"); ipset::ensure_set(\"mine\", \"hash:ip\").ensure(\"192.0.2.1\");";
+    for _ in 0..2 {
+        world.fyke_well(&["run", &world.recipe("anew", set)]);
+    }
+    let after = world.state();
+    world.fyke_well(&["undo", "last"]);
+    assert_eq!(world.state(), after);
+    world.fyke_well(&["undo", "last"]);
+    assert_eq!(world.state(), before);
 }
 
 fn a_value_that_the_kernel_refuses_is_a_fault(world: &World) {

@@ -13,6 +13,7 @@ on_both! {
     a_recipe_runs_again_after_its_redo
     what_somebody_set_back_is_drift
     what_cannot_be_set_again_as_a_whole_is_not_set_again
+    a_side_of_a_single_rule_is_not_guessed
 }
 
 /// Runs a verb that answers in JSON.
@@ -193,5 +194,22 @@ fn what_cannot_be_set_again_as_a_whole_is_not_set_again(world: &World) {
         assert_eq!(world.state(), before, "without its rule the policy would cut everybody off");
         world.passes("192.0.2.2", 22);
     }
+    world.wipe();
+}
+
+fn a_side_of_a_single_rule_is_not_guessed(world: &World) {
+    world.run("alone", "iptables::table(\"filter\").chain(\"INPUT\").ensure(\"-s 192.0.2.66 -j DROP\");");
+    world.undo();
+    world.iptables("iptables -A INPUT -s 192.0.2.0/24 -j ACCEPT");
+    let theirs = world.state();
+    let said = world.fyke(&["redo"]);
+    assert!(said.code == Some(3) && said.err.contains("it stood alone, and other rules are there now"), "{said:?}");
+    assert!(said.err.contains("run its recipe again") && said.err.contains("fyke redo --force"), "{said:?}");
+    assert_eq!(world.state(), theirs);
+    // With force, the number of its place counts.
+    world.fyke_well(&["redo", "--force"]);
+    assert!(world.rules("iptables", "INPUT")[0].contains("192.0.2.66"));
+    world.undo();
+    assert_eq!(world.state(), theirs);
     world.wipe();
 }

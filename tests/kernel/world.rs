@@ -23,8 +23,9 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
-use super::shown::queues;
 pub(crate) use super::shown::{links, sets, sysctls};
+use super::shown::{namespaces, queues};
+use super::tree::{Tree, groups};
 use crate::program::{self, Folder, Said, is_root};
 
 /// What tells the second process what it is for, and whether root of the machine started it.
@@ -131,8 +132,9 @@ pub(crate) fn run(name: &str, backend: Backend, test: fn(&World)) {
         println!("skipped: no namespace can be made here: {}", String::from_utf8_lossy(&probe.stderr).trim_end());
         return;
     }
-    let mut unshare = Command::new("unshare");
-    unshare.args(&words);
+    let tree = Tree::make();
+    let mut unshare = tree.as_ref().map_or_else(|| Command::new("unshare"), Tree::command);
+    unshare.args(&words).args(tree.as_ref().map(|_| "--cgroup"));
     let (_, path) = name.split_once("::").unwrap();
     let test = unshare
         .arg(std::env::current_exe().unwrap())
@@ -152,6 +154,7 @@ pub(crate) struct State {
     recent: Vec<String>,
     sysctls: BTreeMap<String, String>,
     sets: Vec<String>,
+    groups: BTreeMap<String, Vec<String>>,
     namespaces: Vec<String>,
     links: Vec<String>,
     queues: Vec<String>,
@@ -182,6 +185,7 @@ impl World {
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755")).unwrap();
         // What the machine remembers of its own runs is none of the tests' business.
         let _ = mount(Some("tmpfs"), "/var/lib/fyke", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0700"));
+        Tree::enter();
         // What user namespaces are mounted with belongs to the machine; /proc/net and the recent lists follow the process.
         tool("ip", &["netns", "add", "client"], "");
         tool("ip", &["-batch", "-"], WIRES);
@@ -271,7 +275,8 @@ impl World {
             recent,
             sysctls: sysctls(),
             sets: sets(),
-            namespaces: super::names::namespaces(),
+            groups: groups(),
+            namespaces: namespaces(),
             links: links(),
             queues: queues(),
         }

@@ -18,6 +18,7 @@ pub(super) const TESTS: Tests = tests! {
     a_limit_is_as_low_as_it_says
     a_profile_behaves_like_its_network
     a_slow_interface_is_fast_again_after_its_time
+    what_is_no_longer_said_of_a_delay_is_no_longer_so
 };
 
 /// What a ping of the client saw.
@@ -150,4 +151,25 @@ fn a_slow_interface_is_fast_again_after_its_time(world: &World) {
     kill(running.runner(), Signal::SIGKILL).unwrap();
     running.end();
     Pings::send(10).take(0.0..=5.0);
+}
+
+/// The kernel keeps of a netem what a change does not speak of: rates, correlations, what is corrupted. fyke says all of it.
+fn what_is_no_longer_said_of_a_delay_is_no_longer_so(world: &World) {
+    let shown = || does("tc -d qdisc show dev eth0");
+    let set = |words: &str| world.run("set", &format!("tc::device(\"eth0\").ensure(\"root\", \"netem {words}\");"));
+    does("tc qdisc add dev eth0 root handle 7: netem limit 1000 delay 10ms");
+    let plain = shown();
+    let full = "limit 1000 delay 20ms 5ms 25% loss 5% 25% duplicate 1% 25% corrupt 1% 25% reorder 5% 50% gap 3 rate 1mbit ecn";
+    assert_eq!(set(full).code, Some(0));
+    let all_of_it = shown();
+    for word in ["loss 5% 25%", "duplicate 1% 25%", "reorder 5% 50%", "corrupt 1% 25%", "rate 1Mbit"] {
+        assert!(all_of_it.contains(word), "{all_of_it}");
+    }
+    assert_eq!(set("limit 1000 delay 10ms").code, Some(0));
+    assert_eq!(shown(), plain);
+    world.undo();
+    assert_eq!(shown(), all_of_it);
+    world.undo();
+    assert_eq!(shown(), plain);
+    does("tc qdisc del dev eth0 root");
 }

@@ -1,24 +1,14 @@
 //! Layers: one function for each.
 
 use rhai::plugin::*;
-use rhai::{Blob, Dynamic, Map, NativeCallContext};
+use rhai::{Map, NativeCallContext};
 
-use super::given;
 use super::handle::{self, Packet as Handle};
 use crate::bind::call::{self, Answer};
-use crate::model::Fault;
-use crate::model::packet::{Stack, Value, named};
+use crate::model::packet::named;
 
 fn layer(ctx: &NativeCallContext, name: &str, fields: &Map) -> Answer<Handle> {
     named(name).and_then(|protocol| Handle::layer(protocol, fields)).map_err(|f| call::fault(ctx, f))
-}
-
-fn payload(data: &Dynamic) -> Result<Stack, Fault> {
-    match given::value(data)? {
-        Value::Bytes(payload) => Ok(Stack { layers: Vec::new(), payload }),
-        Value::Text(text) => Ok(Stack { layers: Vec::new(), payload: text.into_bytes() }),
-        _ => Err(Fault::input("use a value as a payload", format!("it is of type {}", data.type_name())).hint("a string or a blob")),
-    }
 }
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
@@ -426,92 +416,5 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn dns(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
         layer(&ctx, "dns", &fields)
-    }
-
-    /// Puts a packet on top of another one: lengths, checksums, and what comes next are computed when it is built.
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: the lower one has a payload already, or was read from bytes.
-    ///
-    /// # Example
-    /// ```rhai
-    /// let ping = packet::ipv4(#{ src: "192.0.2.1", dst: "192.0.2.2" }) / packet::icmp(#{ id: 7, seq: 1 }) / "hello";
-    /// ping.ipv4.total_length == 33 && ping.icmp.checksum_ok
-    /// ```
-    ///
-    /// # Source
-    /// fyke
-    #[rhai_fn(name = "/", global, return_raw)]
-    pub fn stack(ctx: NativeCallContext, below: Packet, above: Packet) -> Answer<Packet> {
-        above.stack().and_then(|above| below.on(above)).map_err(|f| call::fault(&ctx, f))
-    }
-
-    /// Puts a payload on top of a packet.
-    ///
-    /// - `payload`: a string, whose UTF-8 is taken, or a blob
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: the packet was read from bytes.
-    ///
-    /// # Example
-    /// ```rhai
-    /// (packet::udp(#{ dport: 9 }) / blob(100, 0x55)).udp.length == 108
-    /// ```
-    ///
-    /// # Source
-    /// fyke
-    #[rhai_fn(name = "/", global, return_raw)]
-    pub fn stack_text(ctx: NativeCallContext, below: Packet, payload: &str) -> Answer<Packet> {
-        below.on(Stack { layers: Vec::new(), payload: payload.as_bytes().to_vec() }).map_err(|f| call::fault(&ctx, f))
-    }
-
-    /// Puts bytes on top of a packet.
-    ///
-    /// - `payload`: a blob
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: the packet was read from bytes.
-    ///
-    /// # Example
-    /// ```rhai
-    /// (packet::udp(#{ dport: 9 }) / blob(2, 0)).payload.len() == 2
-    /// ```
-    ///
-    /// # Source
-    /// fyke
-    #[rhai_fn(name = "/", global, return_raw)]
-    pub fn stack_bytes(ctx: NativeCallContext, below: Packet, payload: Blob) -> Answer<Packet> {
-        below.on(Stack { layers: Vec::new(), payload }).map_err(|f| call::fault(&ctx, f))
-    }
-
-    /// Makes a packet of a map of layers, each with its fields; `payload` is what is on top of them.
-    ///
-    /// - `layers`: a map with names of layers; they are put in the order in which they stand on one another
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: there is no such layer or field, or it cannot have this value.
-    ///
-    /// # Example
-    /// ```rhai
-    /// packet::of(#{ ipv4: #{ dst: "192.0.2.2" }, tcp: #{ dport: 80 }, payload: "GET /" }).tcp.dport == 80
-    /// ```
-    ///
-    /// # Source
-    /// fyke
-    #[rhai_fn(return_raw)]
-    pub fn of(ctx: NativeCallContext, layers: Map) -> Answer<Packet> {
-        handle::Packet::of(&layers, payload).map_err(|f| call::fault(&ctx, f))
     }
 }

@@ -5,6 +5,7 @@ mod given;
 pub mod handle;
 mod layer;
 mod read;
+mod stack;
 
 use rhai::Module;
 use rhai::plugin::exported_manifest;
@@ -12,6 +13,7 @@ use rhai::plugin::exported_manifest;
 /// Makes the room.
 pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(layer::functions));
+    module.combine(Module::from_manifest(exported_manifest!(stack::functions)));
     module.combine(Module::from_manifest(exported_manifest!(read::functions)));
     module.combine(Module::from_manifest(exported_manifest!(file::functions)));
     module

@@ -129,7 +129,7 @@ pub mod functions {
 
 fn threshold(options: &Map) -> Result<i64, Fault> {
     if let Some(odd) = options.keys().find(|key| *key != "threshold") {
-        let hint = did_you_mean(odd, ["threshold"].into_iter()).unwrap_or_else(|| "the only option is threshold".to_owned());
+        let hint = did_you_mean(odd, ["threshold"]).unwrap_or_else(|| "the only option is threshold".to_owned());
         return Err(Fault::input(format!("use the option `{odd}`"), "there is no such option").hint(hint));
     }
     match options.get("threshold").map(|value| (value.as_int(), value)) {

@@ -84,7 +84,7 @@ fn known(ctx: &NativeCallContext, options: &Map) -> Answer<()> {
         None => Ok(()),
         Some((key, _)) if key == "in_use" => Err(call::fault(ctx, Fault::input("use `in_use`", "it is not true or false"))),
         Some((odd, _)) => {
-            let hint = did_you_mean(odd, ["in_use"].into_iter()).unwrap_or_else(|| "the only option is in_use".to_owned());
+            let hint = did_you_mean(odd, ["in_use"]).unwrap_or_else(|| "the only option is in_use".to_owned());
             Err(call::fault(ctx, Fault::input(format!("use the option `{odd}`"), "there is no such option").hint(hint)))
         }
     }

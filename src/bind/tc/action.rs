@@ -34,6 +34,9 @@ pub mod functions {
     pub fn actions(ctx: NativeCallContext, words: Dynamic) -> Answer<()> {
         for line in handle::lines(&ctx, &words)? {
             let command: Command = line.parse().map_err(|f| call::fault(&ctx, f))?;
+            if let Command::Set(_, actions) = &command {
+                filter::reach(&ctx, actions)?;
+            }
             let mut there = Inventory::new();
             for kind in command.kinds() {
                 there.append(&mut handle::read(&ctx, Scope::Actions(kind.into()))?);

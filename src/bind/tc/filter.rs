@@ -6,11 +6,12 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use super::given;
 use super::handle::{self, Device};
 use crate::bind::call::{self, Answer};
-use crate::model::Fault;
 use crate::model::named::{Edit, Scope};
+use crate::model::near::did_you_mean;
 use crate::model::tc::action::Action;
-use crate::model::tc::filter::{Command, Key};
-use crate::model::tc::{self, Filter, Handle, Object, State, protocol};
+use crate::model::tc::filter::{self, Command, Key, Verb};
+use crate::model::tc::{self, Filter, Object, State, protocol};
+use crate::model::{Fault, Kind, Object as AnyObject, link};
 
 /// Keys of a map that stand before the kind of a filter.
 const BEFORE: &[&str] = &["protocol", "pref", "prio", "chain", "handle"];
@@ -73,9 +74,34 @@ fn inventory(ctx: &NativeCallContext, device: &Device) -> Answer<crate::model::I
     handle::read(ctx, Scope::Tc(tc::Scope::Device(device.name.clone())))
 }
 
+/// Fails where packets are to be sent to a device that is not there, and that the script does not make either.
+pub(super) fn reach(ctx: &NativeCallContext, actions: &[Action]) -> Answer<()> {
+    let asked: Vec<&str> = actions.iter().filter_map(Action::device).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let links = handle::read(ctx, Scope::Link(link::Scope::Links))?;
+    let name = |object: &AnyObject| match object {
+        AnyObject::Link(link::Object::Link(dev)) => Some(dev.to_string()),
+        _ => None,
+    };
+    let names: Vec<String> = links.keys().filter_map(name).collect();
+    match asked.into_iter().find(|asked| !names.iter().any(|name| name == asked)) {
+        Some(missing) => {
+            let fault = Fault::new(Kind::NotFound, format!("send packets to the device {missing}"), "there is no such device");
+            let hint = did_you_mean(missing, names.iter().map(String::as_str));
+            Err(call::fault(ctx, hint.into_iter().fold(fault, Fault::hint)))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Queues what a command asks for.
 fn run(ctx: &NativeCallContext, command: &Command) -> Answer<()> {
     let device = Device::named(ctx, command.place.device.as_str())?;
+    if let Some(filter) = command.filter.as_ref().filter(|_| command.verb != Verb::Delete) {
+        reach(ctx, &filter.actions)?;
+    }
     let edits: Vec<Edit> = command.edits(&inventory(ctx, &device)?).map_err(|f| call::fault(ctx, f))?;
     handle::change(ctx, edits)
 }
@@ -92,11 +118,7 @@ pub(super) fn shown_action(action: &Action) -> Dynamic {
 
 /// Gives a filter as a map, which can be given to `ensure_filter` and the like.
 fn shown(device: &tc::Device, key: &Key, filter: &Filter) -> Dynamic {
-    let place = match key.parent {
-        Handle::CLSACT_INGRESS => "ingress".to_owned(),
-        Handle::CLSACT_EGRESS => "egress".to_owned(),
-        parent => parent.to_string(),
-    };
+    let place = filter::place(key.parent);
     let options = filter.words(key);
     let options = options.strip_prefix(&filter.kind).unwrap_or_default().trim_start().to_owned();
     let mut map = Map::from([

@@ -33,6 +33,8 @@ pub(crate) struct Import {
 pub(crate) enum RuleFormat {
     /// The text of iptables-save(8)
     Save,
+    /// The text of `ipset save`
+    Sets,
     /// A shell script
     Shell,
 }

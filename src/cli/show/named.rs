@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::shell;
-use super::{Paint, links, netns, ports, sets};
+use super::{Paint, cgroups, links, netns, ports, sets};
 use crate::host::value::escaped;
 use crate::model::named::Told;
 use crate::model::{Change, Object, State, tc};
@@ -20,12 +20,15 @@ pub(super) fn diff(changes: &[Change], paint: Paint) -> String {
         .filter_map(|change| Some(line(change, paint)? + "\n"))
         .collect();
     let part = |heading: &str, body: String| if body.is_empty() { body } else { paint.bold(heading) + "\n" + &body };
+    let groups = changes.iter().filter(|change| matches!(change.object, Object::Cgroup(_)));
+    let groups = groups.filter_map(|change| Some(line(change, paint)? + "\n")).collect();
     part("network namespaces", netns::diff(&namespaces, paint))
         + &links::diff(&others, paint)
         + &part("kernel parameters", parameters)
         + &part("reserved ports", ports::diff(&others, paint))
         + &part("sets", sets::diff(&others, paint))
         + &part("traffic control", queues)
+        + &part("control groups", groups)
 }
 
 fn line(change: &Change, paint: Paint) -> Option<String> {
@@ -35,8 +38,8 @@ fn line(change: &Change, paint: Paint) -> Option<String> {
         (Some(_), Some(_)) if change.is_claim() && change.origin.is_none() => None,
         (Some(state), Some(_)) if change.is_claim() => Some(format!("  = {name} is {} already", told(state))),
         (Some(before), Some(after)) => Some(paint.yellow(&format!("  ~ {name}: {} becomes {}", told(before), told(after)))),
-        (None, Some(after)) => Some(paint.green(&format!("  + {name} {}", told(after)))),
-        (Some(before), None) => Some(paint.red(&format!("  - {name} {}", told(before)))),
+        (None, Some(after)) => Some(paint.green(format!("  + {name} {}", told(after)).trim_end())),
+        (Some(before), None) => Some(paint.red(format!("  - {name} {}", told(before)).trim_end())),
         (None, None) => None,
     }
 }
@@ -63,6 +66,7 @@ pub(super) fn command(change: &Change, told: &mut links::Told) -> Option<String>
             Some(format!("sysctl -w {}\n", shell(&format!("{key}={value}"))))
         }
         (Object::Sysctl(_), _) => None,
+        (Object::Cgroup(object), _) => cgroups::command(change, object),
         (Object::Netns(_), _) => netns::command(change),
         (Object::Tc(_) | Object::Action(_), _) if change.is_claim() => None,
         (Object::Action(key), _) => tc::action::written(key, of_action(&change.before), of_action(&change.after)).map(|line| line + "\n"),
@@ -86,6 +90,7 @@ pub(super) fn json(change: &Change) -> Value {
         Object::Set(_) => "set",
         Object::Member(..) => "element",
         Object::SetPair(..) => "set-names",
+        Object::Cgroup(ref object) => object.kind(),
         Object::ReservedPort(_) => "reserved-port",
         Object::Netns(_) => "netns",
         Object::Link(ref object) => object.noun(),

@@ -56,6 +56,7 @@ fn flag(param: &Param) -> String {
         Bool(false) => format!("--{flag}"),
         Int(_) | Float(_) => format!("--{flag} NUMBER"),
         Text(_) => format!("--{flag} TEXT"),
+        List(_) if param.rest => "-- WORD...".to_owned(),
         List(_) => format!("--{flag} A,B,..."),
         _ => format!("--{flag} VALUE"),
     }

@@ -1,5 +1,6 @@
 //! External programs, run safely: found on a fixed path, one word per argument, a fixed environment, bounded output and time.
 
+mod attached;
 mod spawn;
 mod wait;
 
@@ -184,27 +185,34 @@ impl<'a> Request<'a> {
         format!("run {}", self.tool.name())
     }
 
+    /// Gives a word as the kernel takes it.
+    fn word(&self, word: &OsStr) -> Result<CString, Fault> {
+        CString::new(word.as_bytes()).map_err(|_| Fault::input(self.tried(), format!("the word {word:?} has a NUL byte in it")))
+    }
+
+    /// Gives the words that it is started with, its own path first.
+    fn words(&self) -> Result<Vec<CString>, Fault> {
+        // By their own names the multi-call binaries of iptables know what they are.
+        [self.tool.path.as_os_str()].into_iter().chain(self.args.iter().map(OsString::as_os_str)).map(|word| self.word(word)).collect()
+    }
+
     fn start(&self) -> Result<Running<'_>, Fault> {
         let fail = |error: std::io::Error| errno::fault(self.tried(), error);
-        let word = |word: &OsStr| {
-            CString::new(word.as_bytes()).map_err(|_| Fault::input(self.tried(), format!("the word {word:?} has a NUL byte in it")))
-        };
         let stdin = self.input().map_err(fail)?;
         let (stdout_read, stdout) = pipe().map_err(fail)?;
         let (stderr_read, stderr) = pipe().map_err(fail)?;
         let (stdout, stderr) = (OwnedFd::from(stdout), OwnedFd::from(stderr));
-        let path = word(self.tool.path.as_os_str())?;
-        // By their own names the multi-call binaries of iptables know what they are.
-        let args = [Ok(path.clone())].into_iter().chain(self.args.iter().map(|arg| word(arg))).collect::<Result<_, _>>()?;
+        let path = self.word(self.tool.path.as_os_str())?;
+        let args = self.words()?;
         let fixed = [("PATH", OsString::from(SEARCH_PATH.join(":"))), ("LC_ALL", "C".into())];
         let env = fixed.iter().chain(&self.env).map(|(name, value)| {
             let mut pair = OsString::from(name);
             pair.push("=");
             pair.push(value);
-            word(&pair)
+            self.word(&pair)
         });
         let env = env.collect::<Result<_, _>>()?;
-        let cover = |(own, common): &(PathBuf, PathBuf)| Ok([word(own.as_os_str())?, word(common.as_os_str())?]);
+        let cover = |(own, common): &(PathBuf, PathBuf)| Ok([self.word(own.as_os_str())?, self.word(common.as_os_str())?]);
         let covers = self.covers.as_ref().map(|covers| covers.iter().map(cover).collect::<Result<_, Fault>>()).transpose()?;
         let program = Program { path, args, env, stdio: [&stdin, &stdout, &stderr], netns: self.netns.map(|fd| fd.as_raw_fd()), covers };
         let child = spawn::spawn(&program).map_err(|error| fail(error.into()))?;

@@ -20,6 +20,9 @@ use crate::model::{Fault, Kind};
 /// nft repeats the whole line that it refuses; the beginning of an error text says what there is to say.
 const STDERR_MAX: usize = 64 << 10;
 
+/// How much a tool may write before it waits for a reader; what it gets where the kernel does not grant that is 64 KiB.
+const PIPE: i32 = 1 << 20;
+
 /// A tool that was started.
 pub(super) struct Running<'a> {
     request: &'a Request<'a>,
@@ -42,6 +45,7 @@ pub(super) struct Capture {
 impl Capture {
     fn new(pipe: OwnedFd, max: usize) -> nix::Result<Self> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let _ = fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
         Ok(Self { pipe: Some(File::from(pipe)), bytes: Vec::new(), max, overflown: false })
     }
 

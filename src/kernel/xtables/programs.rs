@@ -204,6 +204,9 @@ impl Said {
 
 /// Tells whether every quote of a line is closed.
 fn closed(line: &str) -> bool {
+    if !line.contains('"') {
+        return true;
+    }
     let mut bytes = line.bytes();
     let mut open = false;
     while let Some(byte) = bytes.next() {

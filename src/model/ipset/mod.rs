@@ -10,7 +10,7 @@ mod part;
 mod service;
 mod sets;
 mod step;
-mod words;
+pub(in crate::model) mod words;
 
 pub use definition::{Definition, Mask, Range, Tuning};
 pub use entry::Entry;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::model::Fault;
 
 /// Takes a line apart at its blanks. A word in double quotes may hold blanks; nothing is escaped in it, as in ipset(8).
-pub(super) fn split(line: &str) -> Result<Vec<&str>, Fault> {
+pub(in crate::model) fn split(line: &str) -> Result<Vec<&str>, Fault> {
     let refuse = |why: &str| Fault::input(format!("read {line:?}"), why);
     if line.contains(['\n', '\0']) {
         return Err(refuse("it is more than one line"));

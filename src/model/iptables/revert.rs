@@ -202,11 +202,14 @@ impl<'a> Revert<'a> {
                     last = Some(self.next_id);
                     self.next_id += 1;
                 }
-                None => self.report(
-                    &change.object,
-                    true,
-                    format!("its neighbours are gone or changed their order; the rule was: {}", rule.words),
-                ),
+                None => {
+                    // Before them or behind: only who wrote the recipe knows, and what passes may depend on it.
+                    let why = match around.above.is_empty() && around.below.is_empty() {
+                        true => "it stood alone, and other rules are there now",
+                        false => "its neighbours are gone or changed their order",
+                    };
+                    self.report(&change.object, true, format!("{why}; the rule was: {}", rule.words));
+                }
             }
         }
     }

@@ -64,6 +64,10 @@ impl Rule {
 
 /// Takes the last comment off a line if it is a tag: gives what the line is without it, in pieces.
 fn split_tag(line: &str) -> Option<([&str; 3], Tag)> {
+    // Most rules have none, and to look from the front is several times faster.
+    if !line.contains("\"fyke:") {
+        return None;
+    }
     // The quote before "fyke:" cannot stand inside of another string: there it would be written \".
     let at = line.rfind("-m comment --comment \"fyke:")?;
     let (before, value) = (&line[..at], &line[at + COMMENT.len() + 1..]);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{Fault, link, netns, sysctl, tc};
+use super::{Fault, cgroup, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -31,6 +31,8 @@ pub enum Scope {
     Set(SetName),
     /// The sets, without what is in them.
     Sets,
+    /// Control groups, and what is in them.
+    Cgroup(cgroup::Scope),
     /// The reserved ports.
     ReservedPorts,
     /// Network namespaces.
@@ -44,11 +46,12 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Tells whether an object is in it.
-    pub fn covers(&self, object: &Object) -> bool {
+    /// Tells whether an object in this state is in it; none stands for one that is not there.
+    pub fn covers(&self, object: &Object, state: Option<&State>) -> bool {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
+            (Scope::Cgroup(scope), Object::Cgroup(object)) => scope.covers(object, state.and_then(State::of_cgroups)),
             (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
             (Scope::Link(scope), Object::Link(object)) => scope.covers(object),
@@ -73,6 +76,7 @@ impl Object {
             Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
+            Object::Cgroup(object) => vec![Scope::Cgroup(object.scope())],
             Object::ReservedPort(_) => vec![Scope::ReservedPorts],
             Object::Netns(object) => vec![Scope::Netns(object.scope())],
             Object::Link(object) => object.scopes(),
@@ -86,6 +90,7 @@ impl Object {
     fn can_be_made(&self) -> bool {
         match self {
             Object::Sysctl(_) => false,
+            Object::Cgroup(object) => object.can_be_made(),
             Object::Link(object) => object.can_be_made(),
             Object::Tc(object) => object.can_be_made(),
             _ => true,
@@ -97,6 +102,7 @@ impl Object {
         match self {
             Object::Sysctl(_) | Object::Member(..) | Object::ReservedPort(_) | Object::Link(_) | Object::Action(_) => true,
             Object::Netns(netns::Object::Name(_)) => true,
+            Object::Cgroup(object) => object.is_shared(),
             Object::Tc(object) => object.is_shared(),
             _ => false,
         }
@@ -112,6 +118,7 @@ impl Object {
         match (self, state) {
             (Object::Member(set, _), _) => vec![Object::Set(set.clone())],
             (Object::Link(object), State::Link(state)) => object.needs(state),
+            (Object::Cgroup(object), _) => object.container().map(Object::Cgroup).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -128,9 +135,18 @@ impl Object {
     fn holds_others(&self) -> bool {
         match self {
             Object::Set(_) | Object::Netns(_) => true,
+            Object::Cgroup(object) => object.is_owned(),
             Object::Link(object) => object.holds_others(),
             Object::Tc(object) => object.holds_others(),
             _ => false,
+        }
+    }
+
+    /// Says what has become of it when it is not there and can be made by nobody.
+    fn end(&self) -> &'static str {
+        match self {
+            Object::Cgroup(_) => "it has ended",
+            _ => "it is gone, with what it belonged to",
         }
     }
 
@@ -142,8 +158,9 @@ impl Object {
     /// Names what is in it: one, and several.
     fn inside(&self) -> (&'static str, &'static str) {
         match self {
-            Object::Tc(_) => ("something", "things"),
-            _ => ("an element", "elements"),
+            Object::Set(_) => ("an element", "elements"),
+            Object::Cgroup(_) => ("a group", "groups"),
+            _ => ("something", "things"),
         }
     }
 
@@ -174,6 +191,7 @@ impl Object {
     /// Says what stands against giving it a state, or against taking it away.
     fn forbids(&self, inventory: &Inventory, wanted: Option<&State>) -> Option<Fault> {
         match (self, wanted) {
+            (Object::Cgroup(object), None) => object.may_go(inventory).err(),
             (Object::Link(object), None) => object.forbids(inventory, None),
             (Object::Link(object), Some(State::Link(state))) => object.forbids(inventory, Some(state)),
             _ => None,
@@ -192,6 +210,14 @@ impl State {
             (State::Tc(one), State::Tc(other)) => one.agrees(other),
             (State::Action(one), State::Action(other)) => one.agrees(other),
             _ => self == other,
+        }
+    }
+
+    /// Gives the state of a control group, or of what is in one, if it is that.
+    pub fn of_cgroups(&self) -> Option<&cgroup::State> {
+        match self {
+            State::Cgroup(state) => Some(state),
+            _ => None,
         }
     }
 
@@ -222,6 +248,7 @@ impl State {
         match self {
             State::Entry(entry) => entry.timeout.is_some_and(|seconds| seconds > 0),
             State::Link(state) => state.passes(),
+            State::Cgroup(state) => matches!(state, cgroup::State::ClassId(_)),
             _ => false,
         }
     }
@@ -267,8 +294,14 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> impl Ite
         Object::Set(set) => Some(Object::Member(set.clone(), Element([].into()))),
         _ => None,
     };
-    let is_inside = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
-    first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_inside(object)).chain(of_tc)
+    let is_member = move |object: &Object| matches!((object, container), (Object::Member(of, _), Object::Set(set)) if of == set);
+    let members = first.into_iter().flat_map(|first| inventory.range(first..)).take_while(move |(object, _)| is_member(object));
+    let group = if let Object::Cgroup(cgroup::Object::Group(group)) = container { Some(group) } else { None };
+    let is_in = |group: &cgroup::Group, (object, state): &(&Object, &State)| match (object, state) {
+        (Object::Cgroup(object), State::Cgroup(state)) => object.is_inside(state, group),
+        _ => false,
+    };
+    members.chain(group.into_iter().flat_map(move |group| inventory.iter().filter(move |entry| is_in(group, entry)))).chain(of_tc)
 }
 
 /// Gives what goes or changes when an object goes, what stands on others first.
@@ -277,6 +310,10 @@ fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<Sta
         Object::Link(object) => {
             let queues = object.device().map(|device| tc::all_on(&device, inventory)).unwrap_or_default();
             queues.into_iter().map(|queue| (queue, None)).chain(link::go_with(object, inventory)).collect()
+        }
+        Object::Cgroup(cgroup::Object::Group(group)) => {
+            let left = |object: &Object| if let Object::Cgroup(object) = object { object.left_by(group).map(State::Cgroup) } else { None };
+            contents(inventory, object).map(|(inside, _)| (inside.clone(), left(inside))).collect()
         }
         _ => contents(inventory, object).map(|(inside, _)| (inside.clone(), None)).collect(),
     }
@@ -362,6 +399,7 @@ impl fmt::Display for Told<'_> {
             State::Set(definition) => write!(f, "{}", definition.in_short()),
             State::Entry(entry) => write!(f, "{entry}"),
             State::Pair(..) => write!(f, "as they were named"),
+            State::Cgroup(state) => write!(f, "{state}"),
             State::Netns(state) => write!(f, "{state}"),
             State::Link(state) => write!(f, "{state}"),
             State::Tc(state) => write!(f, "{state}"),

@@ -35,6 +35,9 @@ impl Way<'_> {
         if self.touched.insert(object.clone()) {
             give(&mut self.then, object.clone(), then.clone());
             self.made.push(Change::new(object.clone(), now, then));
+        } else if then.is_none() && self.then.remove(object).is_some() {
+            // What was to get another state goes all the same with what it is in.
+            self.made.iter_mut().filter(|change| change.object == *object).for_each(|change| change.after = None);
         }
     }
 
@@ -48,7 +51,7 @@ impl Way<'_> {
             _ if change.is_claim() => self.claim(change, now),
             // What came with something that was made goes with it, whatever became of it.
             _ if before.is_none() && !change.object.can_be_made() => {}
-            None if !change.object.can_be_made() && after.is_some() => self.report(change, false, "it is gone, with what it belonged to"),
+            None if !change.object.can_be_made() && after.is_some() => self.report(change, false, change.object.end()),
             None if before.is_none() => {
                 if !after.is_some_and(State::passes) {
                     self.report(change, false, "somebody took it away");

@@ -28,7 +28,7 @@ pub struct Sum(u64);
 
 impl Sum {
     /// Adds bytes; they begin at an even place.
-    pub fn add(mut self, bytes: &[u8]) -> Self {
+    pub fn over(mut self, bytes: &[u8]) -> Self {
         let mut words = bytes.chunks_exact(2);
         for word in &mut words {
             self.0 += u64::from(u16::from_be_bytes([word[0], word[1]]));
@@ -43,10 +43,10 @@ impl Sum {
     pub fn pseudo(self, src: IpAddr, dst: IpAddr, protocol: u8, length: usize) -> Self {
         let length = (length as u32).to_be_bytes();
         let of = |sum: Self, address: IpAddr| match address {
-            IpAddr::V4(v4) => sum.add(&v4.octets()),
-            IpAddr::V6(v6) => sum.add(&v6.octets()),
+            IpAddr::V4(v4) => sum.over(&v4.octets()),
+            IpAddr::V6(v6) => sum.over(&v6.octets()),
         };
-        of(of(self, src), dst).add(&length).add(&[0, protocol])
+        of(of(self, src), dst).over(&length).over(&[0, protocol])
     }
 
     /// Gives the checksum.
@@ -74,7 +74,7 @@ pub fn place(name: &str) -> Option<(usize, u8, bool)> {
 /// Sums up with the place of the checksum itself as zero.
 pub fn compute(start: Sum, bytes: &[u8], at: usize) -> u16 {
     let (head, tail) = (&bytes[..at.min(bytes.len())], bytes.get(at + 2..).unwrap_or_default());
-    start.add(head).add(tail).finish()
+    start.over(head).over(tail).finish()
 }
 
 /// Looks at the checksum of a layer.
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn the_sum_is_that_of_rfc_1071() {
-        assert_eq!(Sum::default().add(&[0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7]).finish(), !0xddf2);
-        assert_eq!(Sum::default().add(&[1]).finish(), !0x0100);
+        assert_eq!(Sum::default().over(&[0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7]).finish(), !0xddf2);
+        assert_eq!(Sum::default().over(&[1]).finish(), !0x0100);
         assert_eq!(compute(Sum::default(), &[0, 1, 9, 9], 2), !1);
     }
 }

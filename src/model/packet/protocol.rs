@@ -9,12 +9,15 @@ use super::value::Value;
 use crate::model::Fault;
 use crate::model::near::did_you_mean;
 
+/// What a list holds, and what is wrong with it.
+pub type Listed = (Vec<Value>, Vec<Defect>);
+
 /// A part of a header whose length is its own, as options are.
 pub struct Part {
     /// The name, as that of a field.
     pub name: &'static str,
     /// Reads it out of the header.
-    pub read: fn(&[u8]) -> (Vec<Value>, Vec<Defect>),
+    pub read: fn(&[u8]) -> Listed,
     /// Gives its bytes.
     pub write: fn(&[Value]) -> Result<Vec<u8>, Fault>,
 }

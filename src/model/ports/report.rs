@@ -28,6 +28,9 @@ pub struct Measure<'a> {
     pub sockets: &'a [Socket],
 }
 
+/// A protocol, the address here, and the address and the port there.
+type Direction = (Proto, IpAddr, IpAddr, u16);
+
 /// What is used towards one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
@@ -86,7 +89,7 @@ pub fn report(measure: &Measure<'_>) -> Report {
     let usable = measure.range.without(&measure.reserved);
     let all = usable.len();
     let mut states: BTreeMap<(Proto, State), usize> = BTreeMap::new();
-    let mut towards: BTreeMap<(Proto, IpAddr, IpAddr, u16), (BTreeSet<u16>, usize)> = BTreeMap::new();
+    let mut towards: BTreeMap<Direction, (BTreeSet<u16>, usize)> = BTreeMap::new();
     let mut used = PortSet::new();
     for socket in measure.sockets {
         let Some(port) = socket.local.port().filter(|port| usable.contains(*port)) else { continue };

@@ -8,11 +8,13 @@
 
 mod allow_only;
 mod block_address;
+mod block_process;
 mod limit_connections;
 mod log_drops;
 mod nat_masquerade;
 mod port_forward;
 mod redirect_port;
+mod run_isolated;
 mod shaping;
 mod show_firewall;
 mod snat;
@@ -94,6 +96,7 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         tool("ip", &["link", "del", "eth2"], "");
+        tool("ip", &["netns", "del", "outside"], "");
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::command::{Request, Verb};
-use super::{Chain, Import, Kept, Param, Rule, Word};
+use super::{Chain, Import, Kept, Param, Rule, Word, sets};
 use crate::model::Family;
+use crate::model::ipset::SetName;
 use crate::model::iptables::{ChainName, Table, Words, border};
 
 /// Builds up what a text does.
@@ -38,7 +39,7 @@ impl Collector {
     /// Does what a command asks for, or keeps it.
     pub(super) fn request(&mut self, line: usize, text: &str, request: Result<Request, String>) {
         let request = match request {
-            Ok(Request { verb: Verb::Look, .. }) => return self.keep(line, text, "it changes nothing", false),
+            Ok(Request { verb: Verb::Look | Verb::Check(_), .. }) => return self.keep(line, text, "it changes nothing", false),
             Ok(request) => request,
             Err(why) => return self.keep(line, text, &why, true),
         };
@@ -71,10 +72,32 @@ impl Collector {
                 _ => {}
             };
             tabled.chains.iter_mut().for_each(|chain| chain.join(&self.import.params));
-            let rules = tabled.chains.iter_mut().flat_map(|chain| &mut chain.rules);
-            rules.filter_map(|rule| jump(rule).and_then(|at| rule.words.get_mut(at))).for_each(jumps);
+            for rule in tabled.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+                self.import.sets.keep_names(rule, &self.import.params);
+                jump(rule).and_then(|at| rule.words.get_mut(at)).into_iter().for_each(jumps);
+            }
         }
         self.import
+    }
+
+    /// Tells whether a rule of the text names a set.
+    fn names(&self, set: &SetName) -> bool {
+        let chains = self.import.tables.values().flat_map(|tabled| &tabled.chains);
+        chains.flat_map(|chain| &chain.rules).any(|rule| sets::named(rule).any(|word| word.text(&self.import.params) == set.as_str()))
+    }
+
+    /// Does to the sets what a command asks for, or keeps it.
+    pub(super) fn set(&mut self, line: usize, text: &str, request: Result<sets::Request, String>) {
+        let notes = self.take_notes();
+        let done = request.and_then(|request| match request.destroys(&self.import.params).is_some_and(|set| self.names(&set)) {
+            true => Err("a rule names the set".to_owned()),
+            false => self.import.sets.apply(request, notes, &self.import.params),
+        });
+        match done {
+            Ok(true) => {}
+            Ok(false) => self.keep(line, text, "it changes nothing", false),
+            Err(why) => self.keep(line, text, &why, true),
+        }
     }
 
     fn find(&mut self, family: Family, table: Table, name: &str) -> Option<&mut Chain> {
@@ -105,14 +128,15 @@ impl Collector {
     fn apply(&mut self, family: Family, request: &Request) -> Result<(), String> {
         let table = request.table;
         match &request.verb {
-            Verb::Append(chain) => self.put(family, table, chain, &request.rules, None),
-            Verb::Insert(chain, place) => self.put(family, table, chain, &request.rules, Some(*place)),
+            Verb::Append(chain) => self.put(family, request, chain, None),
+            Verb::Insert(chain, place) => self.put(family, request, chain, Some(*place)),
             Verb::Delete(chain) => request.rules.iter().try_for_each(|rule| self.delete(family, table, chain, rule)),
             Verb::DeleteAt(chain, place) => self.at(family, table, chain, *place).map(|(chain, at)| drop(chain.remove(at))),
             Verb::Replace(chain, place) => {
                 let [rule] = request.rules.as_slice() else { return Err("it has more than one address".to_owned()) };
                 self.is_good(family, table, rule)?;
                 let (chain, at) = self.at(family, table, chain, *place)?;
+                chain.index = None;
                 chain.rules[at].words.clone_from(rule);
                 Ok(())
             }
@@ -139,7 +163,7 @@ impl Collector {
             }
             Verb::DeleteChain(name) => self.delete_chains(family, table, name.as_deref()),
             Verb::Rename(from, to) => self.rename(family, table, from, to),
-            Verb::Look => Ok(()),
+            Verb::Look | Verb::Check(_) => Ok(()),
         }
     }
 
@@ -176,28 +200,38 @@ impl Collector {
         }
     }
 
-    fn put(&mut self, family: Family, table: Table, name: &str, rules: &[Vec<Word>], place: Option<usize>) -> Result<(), String> {
-        rules.iter().try_for_each(|rule| self.is_good(family, table, rule))?;
+    fn put(&mut self, family: Family, request: &Request, name: &str, place: Option<usize>) -> Result<(), String> {
+        let Request { table, rules, is_needed, .. } = request;
+        rules.iter().try_for_each(|rule| self.is_good(family, *table, rule))?;
         let params = self.import.params.clone();
-        let is_empty = self.import.tables.get(&(family, table)).is_some_and(|tabled| tabled.is_flushed);
-        self.chain(family, table, name)?;
+        let is_empty = self.import.tables.get(&(family, *table)).is_some_and(|tabled| tabled.is_flushed);
+        self.chain(family, *table, name)?;
         let mut notes = self.take_notes();
-        let chain = self.chain(family, table, name)?;
+        let chain = self.chain(family, *table, name)?;
+        let is_known = is_empty || chain.is_made || chain.is_flushed;
         for rule in rules {
             let at = match place {
                 None => chain.rules.len(),
                 Some(place) if place <= chain.rules.len() + 1 => place - 1,
                 Some(place) => return Err(format!("what place {place} is depends on the rules that are there")),
             };
-            if !chain.gone.is_empty() {
-                let wanted = same(rule, &params);
+            let wanted = same(rule, &params);
+            if *is_needed && chain.has(&wanted, &params) {
+                continue;
+            }
+            if let Some(index) = &mut chain.index {
+                index.insert(wanted.clone());
+            }
+            let gone = chain.gone.len();
+            if gone > 0 {
                 chain.gone.retain(|gone| same(&gone.words, &params) != wanted);
             }
+            let is_needed = *is_needed && !is_known && chain.gone.len() == gone;
             let mut all = std::mem::take(if at == chain.rules.len() { &mut chain.notes } else { &mut notes });
             all.append(&mut notes);
-            let is_head = place.is_some() && at <= chain.head && !(is_empty || chain.is_made || chain.is_flushed);
+            let is_head = place.is_some() && at <= chain.head && !is_known;
             chain.head += usize::from(is_head);
-            chain.rules.insert(at, Rule { notes: all, words: rule.clone() });
+            chain.rules.insert(at, Rule { notes: all, words: rule.clone(), is_needed });
         }
         Ok(())
     }
@@ -210,7 +244,7 @@ impl Collector {
         match chain.rules.iter().position(|rule| same(&rule.words, &params) == wanted) {
             Some(at) => drop(chain.remove(at)),
             None if chain.is_made || chain.is_flushed => {}
-            None => chain.gone.push(Rule { notes: Vec::new(), words: rule.to_vec() }),
+            None => chain.gone.push(Rule { words: rule.to_vec(), ..Rule::default() }),
         }
         Ok(())
     }
@@ -256,10 +290,13 @@ impl Collector {
             _ => return Err(format!("the chain {from} is not of this text")),
         }
         let tabled = self.import.tables.get_mut(&(family, table));
-        for rule in tabled.into_iter().flat_map(|tabled| &mut tabled.chains).flat_map(|chain| &mut chain.rules) {
-            match jump(rule).and_then(|at| rule.words.get_mut(at)) {
-                Some(word) if *word == Word::plain(from) => *word = Word::plain(to),
-                _ => {}
+        for chain in tabled.into_iter().flat_map(|tabled| &mut tabled.chains) {
+            chain.index = None;
+            for rule in &mut chain.rules {
+                match jump(rule).and_then(|at| rule.words.get_mut(at)) {
+                    Some(word) if *word == Word::plain(from) => *word = Word::plain(to),
+                    _ => {}
+                }
             }
         }
         Ok(())
@@ -269,14 +306,14 @@ impl Collector {
 impl Chain {
     fn new(name: ChainName) -> Self {
         let (rules, gone, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, is_made: false, is_flushed: false, policy: None, rules, head: 0, gone, notes }
+        Self { name, is_made: false, is_flushed: false, policy: None, rules, head: 0, gone, notes, index: None }
     }
 
     fn empty(&mut self) {
-        (self.rules, self.gone, self.head) = (Vec::new(), Vec::new(), 0);
+        (self.rules, self.gone, self.head, self.index) = (Vec::new(), Vec::new(), 0, None);
     }
 
-    /// Makes one list of both where a rule stands in both: `ensure` would take the first of the twins for the second.
+    /// Makes one list of all where a rule stands twice: `ensure` would take the first of the twins for the second.
     fn join(&mut self, params: &[Param]) {
         let (head, tail) = self.rules.split_at(self.head);
         let known: BTreeSet<Words> = head.iter().map(|rule| same(&rule.words, params)).collect();
@@ -284,11 +321,23 @@ impl Chain {
             self.rules[0].notes.push(format!("The original puts the first {} before the rules that are there.", self.head));
             self.head = 0;
         }
+        if self.rules.iter().any(|rule| rule.is_needed) {
+            let all: BTreeSet<Words> = self.rules.iter().map(|rule| same(&rule.words, params)).collect();
+            let is_twice = all.len() < self.rules.len();
+            self.rules.iter_mut().for_each(|rule| rule.is_needed &= !is_twice);
+        }
+    }
+
+    /// Tells whether the text has put in such a rule.
+    fn has(&mut self, wanted: &Words, params: &[Param]) -> bool {
+        let rules = &self.rules;
+        self.index.get_or_insert_with(|| rules.iter().map(|rule| same(&rule.words, params)).collect()).contains(wanted)
     }
 
     /// Takes a rule out; its comments stay with the next one.
     fn remove(&mut self, at: usize) -> Rule {
         let mut rule = self.rules.remove(at);
+        self.index = None;
         self.head -= usize::from(at < self.head);
         let notes = self.rules.get_mut(at).map_or(&mut self.notes, |next| &mut next.notes);
         notes.splice(0..0, rule.notes.drain(..));
@@ -307,7 +356,7 @@ fn text(rule: &[Word], params: &[Param]) -> Words {
 }
 
 /// Gives the words of a rule in one spelling, as far as that needs no knowledge of extensions.
-fn same(rule: &[Word], params: &[Param]) -> Words {
+pub(super) fn same(rule: &[Word], params: &[Param]) -> Words {
     let short = |word: String| match word.as_str() {
         "--source" | "--src" => "-s".to_owned(),
         "--destination" | "--dst" => "-d".to_owned(),

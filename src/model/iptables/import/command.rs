@@ -18,6 +18,8 @@ pub(super) enum Verb {
     /// The policy, and whether it is said on purpose.
     Policy(String, Policy, bool),
     Rename(String, String),
+    /// Whether a rule is there.
+    Check(String),
     /// It only looks, or counts anew.
     Look,
 }
@@ -33,6 +35,8 @@ pub(super) struct Request {
     pub(super) verb: Verb,
     /// The words of the rule: of several, where addresses are a list.
     pub(super) rules: Vec<Vec<Word>>,
+    /// Whether the text has asked, and goes on only where the rule is not there.
+    pub(super) is_needed: bool,
 }
 
 /// Options whose value is a text that may look like an option.
@@ -47,7 +51,7 @@ const MOST: usize = 4096;
 /// Reads the words of a command, without the name of the program.
 pub(super) fn request(words: &[Word], params: &[Param], family: Family, table: Table) -> Result<Request, String> {
     let mut reader = Reader { texts: words.iter().map(|word| word.text(params)).collect(), at: 0 };
-    let mut request = Request { families: vec![family], table, verb: Verb::Look, rules: Vec::new() };
+    let mut request = Request { families: vec![family], table, verb: Verb::Look, rules: Vec::new(), is_needed: false };
     let (mut verb, mut rule) = (None, Vec::new());
     while reader.at < words.len() {
         let (at, text) = (reader.at, reader.texts[reader.at].clone());
@@ -146,7 +150,13 @@ impl Reader {
                 let from = chain()?;
                 Verb::Rename(from, self.value(None, "a new name")?)
             }
-            "-L" | "--list" | "-S" | "--list-rules" | "-Z" | "--zero" | "-C" | "--check" | "-h" | "--help" | "-V" | "--version" => {
+            "-C" | "--check" => Verb::Check(chain()?),
+            "-L" | "--list" | "-S" | "--list-rules" | "-Z" | "--zero" | "-h" | "--help" | "-V" | "--version" => {
+                self.at = self.texts.len();
+                Verb::Look
+            }
+            // As in `iptables -nvL`.
+            _ if option.starts_with('-') && option.contains(['L', 'S']) && option[1..].bytes().all(|b| b"nvxLS".contains(&b)) => {
                 self.at = self.texts.len();
                 Verb::Look
             }

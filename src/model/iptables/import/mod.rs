@@ -1,37 +1,45 @@
-//! Rules that others wrote, read for a recipe: texts of iptables-save(8), and shell scripts of iptables(8) lines.
+//! Rules that others wrote, read for a recipe: texts of iptables-save(8) and `ipset save`, and shell scripts of iptables(8) and ipset(8) lines.
 //!
 //! Nothing of the input is ever run. What cannot be read is kept with the reason, never guessed.
 
 mod collect;
 mod command;
+mod condition;
 mod names;
 mod propose;
 mod save;
 mod script;
+mod sets;
 mod shell;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::words::is_plain_word;
 use super::{ChainName, Policy, Table, Words};
 use crate::model::Family;
 
 use collect::Collector;
+pub use sets::{Made, Set, Sets, Step, pieces};
 
 /// What the text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The text of iptables-save(8).
     Save,
+    /// The text of `ipset save`.
+    Sets,
     /// A shell script.
     Shell,
 }
 
 impl Format {
-    /// Tells by its first lines what a text is: only that of iptables-save names a table with a `*`.
+    /// Tells by its first lines what a text is: only that of iptables-save names a table with a `*`, and only that of `ipset save` makes a set.
     pub fn of(text: &str) -> Self {
-        let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-        if first.is_some_and(|line| line.starts_with('*')) { Format::Save } else { Format::Shell }
+        match text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')) {
+            Some(line) if line.starts_with('*') => Format::Save,
+            Some(line) if line.starts_with("create ") => Format::Sets,
+            _ => Format::Shell,
+        }
     }
 }
 
@@ -71,6 +79,8 @@ pub struct Rule {
     pub notes: Vec<String>,
     /// Its words.
     pub words: Vec<Word>,
+    /// Whether the text asks first whether it is there, and then leaves it where it is.
+    pub is_needed: bool,
 }
 
 impl Rule {
@@ -149,6 +159,8 @@ pub struct Chain {
     pub gone: Vec<Rule>,
     /// What stood after the last rule.
     pub notes: Vec<String>,
+    /// Its rules in one spelling, as far as that has been asked.
+    index: Option<HashSet<Words>>,
 }
 
 /// What the text does to a table.
@@ -171,7 +183,7 @@ pub struct Kept {
     pub text: String,
     /// Why it could not be read.
     pub why: String,
-    /// Whether it is for iptables, so that a rule may be missing.
+    /// Whether it is for iptables or ipset, so that a rule or a set may be missing.
     pub is_rule: bool,
     /// Whether it stands in the notes of a chain already.
     pub is_noted: bool,
@@ -186,6 +198,8 @@ pub struct Import {
     pub params: Vec<Param>,
     /// What is done to each table.
     pub tables: BTreeMap<(Family, Table), Tabled>,
+    /// What is done to sets.
+    pub sets: Sets,
     /// What could not be read, in the order of the text.
     pub kept: Vec<Kept>,
     /// Comments after the last rule.
@@ -198,7 +212,12 @@ impl Import {
         self.tables.values().flat_map(|table| &table.chains).map(|chain| chain.rules.len()).sum()
     }
 
-    /// Counts the lines for iptables that could not be read.
+    /// Tells whether nothing was read that a recipe could set.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.sets == Sets::default()
+    }
+
+    /// Counts the lines for iptables and ipset that could not be read.
     pub fn lost(&self) -> usize {
         self.kept.iter().filter(|kept| kept.is_rule).count()
     }
@@ -209,6 +228,7 @@ pub fn read(text: &str, format: Format, family: Option<Family>) -> Import {
     let mut collector = Collector::default();
     match format {
         Format::Save => save::read(&mut collector, text, family.unwrap_or_else(|| save::family(text)), 1, true),
+        Format::Sets => sets::read(&mut collector, text, 1, false),
         Format::Shell => script::read(&mut collector, text, family),
     }
     let mut import = collector.finish();

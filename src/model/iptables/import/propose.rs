@@ -1,5 +1,7 @@
 //! Parameters for the ports and interfaces that stand in the rules.
 
+use std::collections::HashMap;
+
 use super::{Import, Param, Piece, Rule, Word, names};
 use crate::model::Family;
 use crate::model::iptables::Table;
@@ -69,6 +71,11 @@ fn each_rule(import: &mut Import, mut of: impl FnMut(&mut Rule)) {
     chains.flat_map(|chain| chain.rules.iter_mut().chain(&mut chain.gone)).for_each(&mut of);
 }
 
+/// Gives the parameters in words, one by one.
+fn numbers<'a>(words: impl Iterator<Item = &'a Word>) -> impl Iterator<Item = usize> {
+    words.flat_map(|word| &word.0).filter_map(|piece| if let Piece::Param(number) = piece { Some(*number) } else { None })
+}
+
 /// Gives a word that is text without a parameter.
 fn literal(word: &Word) -> Option<&str> {
     match word.0.as_slice() {
@@ -109,12 +116,13 @@ fn interface_values(option: &str, text: &str) -> Vec<String> {
 
 /// Gives the values that occur most often, in the order of the text.
 fn most(import: &Import, values: fn(&str, &str) -> Vec<String>) -> Vec<String> {
-    let mut counts: Vec<(String, usize)> = Vec::new();
+    let (mut counts, mut known): (Vec<(String, usize)>, HashMap<String, usize>) = (Vec::new(), HashMap::new());
     for rule in import.tables.values().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
         for pair in rule.words.windows(2) {
             let (Some(option), Some(text)) = (literal(&pair[0]), literal(&pair[1])) else { continue };
             for value in values(option, text) {
-                match counts.iter_mut().find(|(known, _)| *known == value) {
+                let at = *known.entry(value.clone()).or_insert(counts.len());
+                match counts.get_mut(at) {
                     Some((_, count)) => *count += 1,
                     None => counts.push((value, 1)),
                 }
@@ -151,17 +159,11 @@ fn sides(import: &Import, interfaces: &[String]) -> (Option<String>, Option<Stri
 
 /// Sees to it that a number is taken for a port only if it stands for nothing else.
 fn tell_ports(import: &mut Import) {
-    let mut others = Vec::new();
+    let mut others: Vec<usize> = numbers(import.sets.words()).collect();
     each_rule(import, |rule| {
         for pair in rule.words.windows(2) {
             let is_port = literal(&pair[0]).is_some_and(|option| PORT.contains(&option) || PORTS.contains(&option));
-            others.extend(
-                pair[1]
-                    .0
-                    .iter()
-                    .filter_map(|piece| if let Piece::Param(number) = piece { Some(*number) } else { None })
-                    .filter(|_| !is_port),
-            );
+            others.extend(numbers(pair[1..].iter()).filter(|_| !is_port));
         }
     });
     others.into_iter().for_each(|number| import.params[number].is_port = false);
@@ -169,13 +171,8 @@ fn tell_ports(import: &mut Import) {
 
 fn count(import: &mut Import) {
     let mut uses = vec![0; import.params.len()];
-    each_rule(import, |rule| {
-        for piece in rule.words.iter().flat_map(|word| &word.0) {
-            if let Piece::Param(number) = piece {
-                uses[*number] += 1;
-            }
-        }
-    });
+    numbers(import.sets.words()).for_each(|number| uses[number] += 1);
+    each_rule(import, |rule| numbers(rule.words.iter()).for_each(|number| uses[number] += 1));
     import.params.iter_mut().zip(uses).for_each(|(param, uses)| param.uses = uses);
 }
 

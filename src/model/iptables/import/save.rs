@@ -52,7 +52,7 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Family, first: usiz
 /// Takes everything out of a table, as iptables-restore does when it comes to one.
 fn empty(into: &mut Collector, family: Family, table: Table) {
     for verb in [Verb::Flush(None), Verb::DeleteChain(None)] {
-        into.request(0, "", Ok(Request { families: vec![family], table, verb, rules: Vec::new() }));
+        into.request(0, "", Ok(Request { families: vec![family], table, verb, rules: Vec::new(), is_needed: false }));
     }
 }
 
@@ -65,7 +65,7 @@ fn line(line: &str, family: Family, table: Table) -> Result<Request, String> {
             Some(policy) => Verb::Policy(name, policy.parse().map_err(|_| format!("{policy:?} is no policy"))?, false),
             None => return Err("it has no policy".to_owned()),
         };
-        return Ok(Request { families: vec![family], table, verb, rules: Vec::new() });
+        return Ok(Request { families: vec![family], table, verb, rules: Vec::new(), is_needed: false });
     }
     let rule = match line.strip_prefix('[') {
         Some(rest) => rest.split_once("] ").ok_or("its counters do not end")?.1,

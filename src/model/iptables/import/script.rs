@@ -1,11 +1,12 @@
-//! A shell script, followed as far as that needs no shell: plain variables, plain loops, and lines for iptables.
+//! A shell script, followed as far as that needs no shell: plain variables, plain loops, and lines for iptables and ipset.
 
 use std::collections::HashMap;
 
 use super::collect::Collector;
-use super::command::request;
+use super::command::{self, Verb};
+use super::condition::{Before, Condition, Look};
 use super::shell::{Command, Item, Part, expandable, is_name, items};
-use super::{Param, Piece, Word, names, save};
+use super::{Param, Piece, Word, names, save, sets};
 use crate::model::Family;
 use crate::model::iptables::Table;
 
@@ -37,8 +38,8 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Option<Family>) {
     let begin = items.iter().position(|item| *item != Item::Blank).unwrap_or(0);
     let head = items[begin..].iter().take_while(|item| matches!(item, Item::Comment(_))).count();
     let is_head = items.get(begin + head) == Some(&Item::Blank);
-    let mut script =
-        Script { into, family, assigned, variables: HashMap::new(), left: MOST, depth: 0, before: Before::Other, ended: false };
+    let (variables, before, part) = (HashMap::new(), Before::Other, Condition::Always);
+    let mut script = Script { into, family, assigned, variables, left: MOST, depth: 0, before, part, ended: false };
     script.all(&items[..begin + head]);
     if is_head {
         script.into.import.head = script.into.take_notes();
@@ -46,18 +47,8 @@ pub(super) fn read(into: &mut Collector, text: &str, family: Option<Family>) {
     script.all(&items[begin + head..]);
 }
 
-/// What the command before was, for `&&` and `||`.
-#[derive(Clone, Copy, PartialEq)]
-enum Before {
-    /// A change by iptables, or something else that does not fail.
-    Change,
-    /// A look by iptables whether a rule is there.
-    Check,
-    Other,
-}
-
-struct Script<'a> {
-    into: &'a mut Collector,
+pub(super) struct Script<'a> {
+    pub(super) into: &'a mut Collector,
     family: Option<Family>,
     /// How often each variable is set.
     assigned: HashMap<String, usize>,
@@ -65,9 +56,12 @@ struct Script<'a> {
     variables: HashMap<String, Vec<Piece>>,
     /// How many more commands loops may become.
     left: usize,
-    /// How many loops the present command stands in.
-    depth: usize,
-    before: Before,
+    /// How many loops and conditions the present command stands in.
+    pub(super) depth: usize,
+    /// What the command before was.
+    pub(super) before: Before,
+    /// What the present part of the script depends on.
+    pub(super) part: Condition,
     /// Whether the script has ended by itself.
     ended: bool,
 }
@@ -84,7 +78,7 @@ impl Script<'_> {
                     0 => self.command(command),
                     _ => {
                         let end = block_end(items, at - 1);
-                        if self.ended || !self.unrolled(&items[at - 1..end]) {
+                        if self.ended || !(self.unrolled(&items[at - 1..end]) || self.asked(&items[at - 1..end])) {
                             self.keep_block(&items[at - 1..end]);
                         }
                         at = end;
@@ -140,7 +134,7 @@ impl Script<'_> {
         self.before = Before::Other;
     }
 
-    fn command(&mut self, command: &Command) {
+    pub(super) fn command(&mut self, command: &Command) {
         if let Some(comment) = command.comment.as_ref().filter(|_| assignment_only(command).is_none()) {
             self.into.note(comment);
         }
@@ -160,53 +154,86 @@ impl Script<'_> {
             Ok(words) => words.into_iter().flatten().collect(),
             Err(why) => return self.into.keep(command.line, &command.raw, &why, is_rule),
         };
-        let words = self.without_prefix(&words);
+        let is_not = words.first().is_some_and(|word| self.text(word) == "!");
+        let words = self.without_prefix(&words[usize::from(is_not)..]);
         let Some(name) = words.first().map(|word| self.text(word)) else { return };
         let is_silent = SILENT.contains(&name.as_str()) && !command.raw.contains('>');
+        let condition = self.part.and(command.after, before);
         match program(&name) {
             Some(_) if self.ended => self.into.keep(command.line, &command.raw, "the script has ended before it", false),
             None if is_silent => self.before = Before::Change,
-            None => self.into.keep(command.line, &command.raw, "it is no command of iptables", false),
-            Some(_) if command.after == Some("&&") && before == Before::Other => {
-                self.into.keep(command.line, &command.raw, "it depends on another command", true);
-            }
-            Some(_) if command.after == Some("||") && before != Before::Check => {
-                self.into.keep(command.line, &command.raw, "it is for the case that another command fails", true);
-            }
-            Some((family, true)) => self.restore(command, family, &words[1..]),
-            Some((family, false)) => self.iptables(command, family, &words[1..]),
+            None => self.into.keep(command.line, &command.raw, "it is no command of iptables or ipset", false),
+            Some(Program::Restore(family)) => self.restore(command, &condition, family, &words[1..]),
+            Some(Program::Tables(family)) => self.iptables(command, &condition, is_not, family, &words[1..]),
+            Some(Program::Sets) => self.ipset(command, &condition, is_not, &words[1..]),
+        }
+        if command.is_piped {
+            // Whether all of it succeeds is told by the last command of a pipe.
+            self.before = Before::Other;
         }
         self.ended |= command.after.is_none() && self.depth == 0 && ["exit", "return", "exec"].contains(&first_word(command));
     }
 
-    fn iptables(&mut self, command: &Command, family: Family, words: &[Word]) {
-        if command.is_piped || command.after == Some("|") {
-            return self.into.keep(command.line, &command.raw, "it only looks", false);
-        }
-        let is_check = words.iter().any(|word| ["-C", "--check"].contains(&self.text(word).as_str()));
-        if is_check {
-            self.before = Before::Check;
-            return;
-        }
+    fn iptables(&mut self, command: &Command, condition: &Condition, is_not: bool, family: Family, words: &[Word]) {
+        let params = &self.into.import.params;
+        let read = command::request(words, params, self.family.unwrap_or(family), Table::Filter);
         self.before = Before::Change;
-        let read = request(words, &self.into.import.params, self.family.unwrap_or(family), Table::Filter);
+        let read = match read {
+            Ok(request) if matches!(request.verb, Verb::Check(_)) => {
+                self.before = Before::Look(Look::Rule(Box::new(request)), is_not);
+                return;
+            }
+            read => read.and_then(|request| condition.rule(request, params)),
+        };
         self.into.request(command.line, &command.raw, read);
     }
 
-    /// Reads the text that iptables-restore is given in the script itself.
-    fn restore(&mut self, command: &Command, family: Family, words: &[Word]) {
-        let lose = |script: &mut Self, why: &str| script.into.keep(command.line, &command.raw, why, true);
-        let Some((line, text, expand)) = &command.here else { return lose(self, "its rules are not in this text") };
-        let text = match expand {
-            false => Ok(text.clone()),
-            true => self.pieces(&expandable(text)).map(|pieces| self.text(&Word(pieces))),
-        };
-        let flushes = !words.iter().any(|word| ["-n", "--noflush"].contains(&self.text(word).as_str()));
-        match text {
-            Ok(text) if save::is_save(&text) => save::read(self.into, &text, self.family.unwrap_or(family), *line, flushes),
-            Ok(_) => lose(self, "what it reads is no text of iptables-save"),
-            Err(why) => lose(self, &why),
+    fn ipset(&mut self, command: &Command, condition: &Condition, is_not: bool, words: &[Word]) {
+        let params = &self.into.import.params;
+        self.before = Before::Change;
+        let read = sets::request(words, params);
+        match &read {
+            Ok(request) if request.verb == sets::Verb::Look => {
+                if let Ok(Some(name)) = request.name(params) {
+                    self.before = Before::Look(Look::Set(name), is_not);
+                    return;
+                }
+            }
+            Ok(sets::Request { verb: sets::Verb::Restore, exist, .. }) => return self.restore_sets(command, condition, *exist),
+            _ => {}
         }
+        let read = read.and_then(|request| condition.set(request, params));
+        self.into.set(command.line, &command.raw, read);
+    }
+
+    /// Gives the text that a command is given in the script itself, and the line where it begins.
+    fn here(&self, command: &Command, condition: &Condition) -> Result<(usize, String), String> {
+        condition.always()?;
+        let (line, text, expand) = command.here.as_ref().ok_or("what it reads is not in this text")?;
+        match expand {
+            false => Ok((*line, text.clone())),
+            true => self.pieces(&expandable(text)).map(|pieces| (*line, self.text(&Word(pieces)))),
+        }
+    }
+
+    /// Reads the text that iptables-restore is given in the script itself.
+    fn restore(&mut self, command: &Command, condition: &Condition, family: Family, words: &[Word]) {
+        let flushes = !words.iter().any(|word| ["-n", "--noflush"].contains(&self.text(word).as_str()));
+        self.before = Before::Change;
+        match self.here(command, condition) {
+            Ok((line, text)) if save::is_save(&text) => save::read(self.into, &text, self.family.unwrap_or(family), line, flushes),
+            Ok(_) => self.into.keep(command.line, &command.raw, "what it reads is no text of iptables-save", true),
+            Err(why) => self.into.keep(command.line, &command.raw, &why, true),
+        }
+    }
+
+    /// Reads the lines that `ipset restore` is given in the script itself.
+    fn restore_sets(&mut self, command: &Command, condition: &Condition, exist: bool) {
+        let (first, text) = match self.here(command, condition) {
+            Ok(here) => here,
+            Err(why) => return self.into.keep(command.line, &command.raw, &why, true),
+        };
+        sets::read(self.into, &text, first, exist);
     }
 
     fn assign(&mut self, command: &Command, name: &str, value: &[Part]) {
@@ -324,7 +351,7 @@ fn assignment(word: &[Part]) -> Option<(String, Vec<Part>)> {
 }
 
 /// Gives what a command sets, if it does nothing else.
-fn assignment_only(command: &Command) -> Option<Vec<(String, Vec<Part>)>> {
+pub(super) fn assignment_only(command: &Command) -> Option<Vec<(String, Vec<Part>)>> {
     let words = match command.words.split_first() {
         Some((first, rest)) if ["export", "readonly"].contains(&plain(first).unwrap_or_default()) => rest,
         _ => &command.words[..],
@@ -341,11 +368,11 @@ fn plain(word: &[Part]) -> Option<&str> {
     }
 }
 
-fn first_word(command: &Command) -> &str {
+pub(super) fn first_word(command: &Command) -> &str {
     command.words.first().and_then(|word| plain(word)).unwrap_or_default()
 }
 
-fn without_first(command: &Command, word: &str) -> Option<Command> {
+pub(super) fn without_first(command: &Command, word: &str) -> Option<Command> {
     let mut command = command.clone();
     if first_word(&command) != word {
         return None;
@@ -356,7 +383,7 @@ fn without_first(command: &Command, word: &str) -> Option<Command> {
 }
 
 /// Counts the blocks that a command begins, less those that it ends.
-fn opens(command: &Command) -> i32 {
+pub(super) fn opens(command: &Command) -> i32 {
     let mut depth = 0;
     let mut words = command.words.iter();
     while let Some(word) = words.next() {
@@ -387,17 +414,25 @@ fn block_end(items: &[Item], start: usize) -> usize {
     items.len()
 }
 
-/// Tells whether a word names iptables, for which family, and whether it is iptables-restore.
-fn program(word: &str) -> Option<(Family, bool)> {
+/// A program whose lines are read.
+enum Program {
+    Tables(Family),
+    Restore(Family),
+    Sets,
+}
+
+/// Tells which program a word names.
+fn program(word: &str) -> Option<Program> {
     let name = word.rsplit('/').next().unwrap_or(word);
     let (family, rest) = match name.strip_prefix("ip6tables") {
+        _ if name == "ipset" => return Some(Program::Sets),
         Some(rest) => (Family::V6, rest),
         None => (Family::V4, name.strip_prefix("iptables")?),
     };
     let rest = rest.strip_prefix("-nft").or_else(|| rest.strip_prefix("-legacy")).unwrap_or(rest);
     match rest {
-        "" => Some((family, false)),
-        "-restore" => Some((family, true)),
+        "" => Some(Program::Tables(family)),
+        "-restore" => Some(Program::Restore(family)),
         _ => None,
     }
 }

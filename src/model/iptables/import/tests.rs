@@ -217,12 +217,150 @@ fn the_side_of_an_interface_is_told_by_what_hides_behind_it() {
     assert_eq!(params(&shell(&many)).len(), 12);
 }
 
+/// Gives the rules of the IPv4 INPUT chain that are put in only where they are not there.
+fn needed(import: &Import) -> Vec<String> {
+    let chains = import.tables.get(&(Family::V4, Table::Filter)).into_iter().flat_map(|table| &table.chains);
+    let rules = chains.flat_map(|chain| &chain.rules).filter(|rule| rule.is_needed);
+    rules.map(|rule| rule.text(&import.params).to_string()).collect()
+}
+
+#[test]
+fn a_rule_is_put_in_where_the_script_does_not_find_it() {
+    for script in [
+        "iptables -A INPUT -j A\niptables -C INPUT -p udp -j B || iptables -A INPUT -p udp -j B\n",
+        "iptables -A INPUT -j A\nsudo iptables -w -C INPUT -p udp -j B 2>/dev/null || { echo new; sudo iptables -A INPUT --protocol udp -j B; }\n",
+        "iptables -A INPUT -j A\nif ! iptables -C INPUT -p udp -j B >/dev/null 2>&1; then\n  iptables -A INPUT -p udp -j B\nfi\n",
+        "iptables -A INPUT -j A\nif iptables -C INPUT -p udp -j B; then echo there; else iptables -A INPUT -p udp -j B; fi\n",
+        "iptables -A INPUT -j A\n! iptables -C INPUT -p udp -j B && iptables -A INPUT -p udp -j B\n",
+        "iptables -A INPUT -j A\niptables -C INPUT -p udp -j B ||\n  iptables -A INPUT -p udp -j B\niptables -C INPUT -j A || iptables -A INPUT -j A\n",
+    ] {
+        let import = shell(script);
+        assert_eq!(
+            (rules(&import, "INPUT"), needed(&import)),
+            (vec!["-j A".into(), rules(&import, "INPUT")[1].clone()], vec![rules(&import, "INPUT")[1].clone()]),
+            "{script}"
+        );
+        assert_eq!(import.kept, [], "{script}");
+    }
+    // What is known to be empty need not be asked, and twins stay twins.
+    for known in [
+        "iptables -F INPUT\niptables -C INPUT -j A || iptables -A INPUT -j A\n",
+        "iptables -C INPUT -j A || iptables -A INPUT -j A\niptables -A INPUT -j A\n",
+    ] {
+        assert!(needed(&shell(known)).is_empty(), "{known}");
+    }
+    let taken = shell("iptables -C INPUT -j A && iptables -D INPUT -j A\n");
+    assert_eq!((taken.tables[&(Family::V4, Table::Filter)].chains[0].gone.len(), taken.kept.len()), (1, 0));
+}
+
+#[test]
+fn what_depends_on_something_else_is_kept() {
+    for script in [
+        "iptables -C INPUT -j A || iptables -A INPUT -j B\n",
+        "iptables -C INPUT -j A && iptables -A INPUT -j A\n",
+        "iptables -C INPUT -j A || iptables -t mangle -A INPUT -j A\n",
+        "iptables -C INPUT -j A || ip6tables -A INPUT -j A\n",
+        "iptables -C INPUT -j A | cat || iptables -A INPUT -j A\n",
+        "if ! iptables -C INPUT -j A && test -f x; then iptables -A INPUT -j A; fi\n",
+        "if ! iptables -C INPUT -j A; then iptables -A INPUT -j B; fi\n",
+        "if ! iptables -C INPUT -j A; then exit 0; iptables -A INPUT -j A; fi\n",
+        "if ! iptables -C INPUT -j A; then iptables -A INPUT -j A; elif true; then iptables -A INPUT -j C; fi\n",
+        "if test -f x; then if ! iptables -C INPUT -j A; then iptables -A INPUT -j A; fi; fi\n",
+        "iptables -C INPUT -s $NET || iptables -A INPUT -s $NET\n",
+        "ipset list x || ipset add x 192.0.2.1\n",
+    ] {
+        let import = shell(script);
+        assert_eq!(import.rules(), 0, "{script}");
+        assert!(import.lost() >= 1, "{script}: {:?}", import.kept);
+    }
+}
+
+/// Gives what is done to sets, a line each.
+fn sets(import: &Import) -> Vec<String> {
+    let text = |words: &[Word]| {
+        pieces(words, &import.params).iter().map(|piece| Word(vec![piece.clone()]).text(&import.params)).collect::<String>()
+    };
+    let mut all = Vec::new();
+    for set in &import.sets.all {
+        all.extend(set.made.iter().map(|made| format!("{} = {}", set.name, text(&made.words))));
+        all.extend(set.is_flushed.then(|| format!("{} empty", set.name)));
+        for step in &set.steps {
+            let sign = if step.puts { '+' } else { '-' };
+            all.extend(step.elements.iter().map(|element| format!("{} {sign} {}", set.name, text(&element.words))));
+        }
+    }
+    all.extend(import.sets.gone.iter().map(|name| format!("{name} gone")));
+    all
+}
+
+#[test]
+fn lines_of_ipset_are_followed() {
+    let import = shell(
+        "SET=blocked\nNET=192.0.2.0/24\n# who may not\nipset -exist create $SET hash:net comment\nipset add $SET $NET comment \"a b\"\n\
+         for a in 198.51.100.1 198.51.100.2; do ipset -! -A $SET $a; done\nipset del $SET 198.51.100.1 -q\n\
+         ipset list six >/dev/null 2>&1 || ipset create six hash:ip family inet6\nipset destroy old\nipset flush theirs\nipset add theirs 192.0.2.9\n\
+         ipset restore -! <<END\n# more\ncreate ports bitmap:port range 1-9\nadd ports 5\nEND\niptables -A INPUT -m set --match-set $SET src -j DROP\n",
+    );
+    assert_eq!(import.kept, []);
+    assert_eq!(
+        sets(&import),
+        [
+            "blocked = hash:net comment",
+            "blocked + 192.0.2.0/24 comment \"a b\"",
+            "blocked + 198.51.100.1",
+            "blocked + 198.51.100.2",
+            "blocked - 198.51.100.1",
+            "six = hash:ip family inet6",
+            "theirs empty",
+            "theirs + 192.0.2.9",
+            "ports = bitmap:port range 1-9",
+            "ports + 5",
+            "old gone"
+        ]
+    );
+    assert_eq!(import.sets.all[0].made.as_ref().unwrap().notes, ["who may not"]);
+    assert_eq!(rules(&import, "INPUT"), ["-m set --match-set blocked src -j DROP"]);
+    assert_eq!(params(&import), [("net", "192.0.2.0/24")]);
+}
+
+#[test]
+fn saved_sets_are_read_without_what_goes_without_saying() {
+    let text = "create a hash:ip family inet hashsize 1024 maxelem 65536 timeout 60 comment bucketsize 12 initval 0x12345678\n\
+                add a 192.0.2.1 timeout 55 comment \"a b\"\ncreate b list:set size 8\nadd b a\n";
+    assert_eq!(Format::of(text), Format::Sets);
+    let import = read(text, Format::of(text), None);
+    let wanted = ["a = hash:ip family inet timeout 60 comment", "a + 192.0.2.1 timeout 55 comment \"a b\"", "b = list:set", "b + a"];
+    assert_eq!((sets(&import), import.kept.len()), (wanted.map(str::to_owned).to_vec(), 0));
+}
+
+#[test]
+fn a_set_that_takes_the_place_of_another_has_its_content() {
+    let import = shell(
+        "ipset create b hash:ip -exist\nipset destroy new\nipset create new hash:ip\nipset add new 192.0.2.1\nipset swap new b\nipset destroy new\n",
+    );
+    assert_eq!(
+        (sets(&import), import.lost()),
+        (vec!["b = hash:ip".into(), "b empty".into(), "b + 192.0.2.1".into(), "new gone".into()], 0)
+    );
+}
+
+#[test]
+fn what_ipset_would_not_take_is_kept() {
+    let import = shell(
+        "ipset create a hash:nonsense\nipset create b hash:ip\nipset add b 192.0.2.0/33\nipset create b hash:ip\nipset rename b c\n\
+         ipset swap b theirs\nipset restore < file\nipset create -x hash:ip\nipset add b\niptables -A INPUT -m set --match-set b src\nipset destroy b\n\
+         ipset test b 192.0.2.1\n",
+    );
+    let lines: Vec<usize> = import.kept.iter().filter(|kept| kept.is_rule).map(|kept| kept.line).collect();
+    assert_eq!((lines, sets(&import)), (vec![1, 3, 4, 5, 6, 7, 8, 9, 11], vec!["b = hash:ip".into()]), "{:?}", whys(&import));
+}
+
 proptest! {
     #[test]
     fn a_rule_keeps_its_words(words in proptest::collection::vec("[^\\x00-\\x1f\\x7f]{0,12}", 0..8), param in 0..8_usize) {
         let params = [Param { name: "x".into(), value: words.get(param).cloned().unwrap_or_default(), doc: String::new(), is_port: false, uses: 1 }];
         let word = |(at, text): (usize, &String)| if at == param { Word(vec![Piece::Param(0)]) } else { Word::plain(text) };
-        let rule = Rule { notes: Vec::new(), words: words.iter().enumerate().map(word).collect() };
+        let rule = Rule { words: words.iter().enumerate().map(word).collect(), ..Rule::default() };
         // A value between quotes is written as it is: those that would need more never become parameters.
         prop_assume!(!params[0].value.contains(['"', '\\', '\'']));
         let line: String = rule.line(&params).iter().map(|piece| Word(vec![piece.clone()]).text(&params)).collect();
@@ -230,8 +368,8 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_odd(text in "([a-z -]|iptables -A INPUT|\\*filter|COMMIT|for x in|do|done|if|fi|\\$\\{?X|[\"'`\\\\;&|<>(){}#=!,\n]){0,40}") {
-        for format in [Format::Save, Format::Shell] {
+    fn no_text_is_too_odd(text in "([a-z -]|iptables -A INPUT|iptables -C INPUT|ipset create x hash:ip|ipset add x|ipset swap x|then|else|\\*filter|COMMIT|for x in|do|done|if|fi|\\$\\{?X|[\"'`\\\\;&|<>(){}#=!,\n]){0,40}") {
+        for format in [Format::Save, Format::Sets, Format::Shell] {
             let import = read(&text, format, None);
             prop_assert!(import.params.iter().all(|param| param.uses == 0 || !param.name.is_empty()));
         }

@@ -10,6 +10,7 @@ use crate::model::iptables::{Words, save};
 /// A login from 192.0.2.2:50022 to port 22 of 192.0.2.1, by eth0.
 fn login(tracking: &[Tracking]) -> Flow {
     Flow {
+        holders: Vec::new(),
         peer: "192.0.2.2:50022".parse().unwrap(),
         here: "192.0.2.1:22".parse().unwrap(),
         interface: Some("eth0".into()),

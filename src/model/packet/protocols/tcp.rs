@@ -102,7 +102,7 @@ fn tell(raw: &Raw<'_>, defects: &mut Vec<Defect>) -> Value {
         3 => 1,
         4 => 0,
         8 => 8,
-        5 if raw.value.len() % 8 == 0 => raw.value.len(),
+        5 if raw.value.len().is_multiple_of(8) => raw.value.len(),
         0 | 1 | 34 => raw.value.len(),
         5 => usize::MAX,
         _ => return options::opaque(raw.kind, name, raw.value),

@@ -107,6 +107,11 @@ impl Action {
         Self { kind: kind.to_owned(), options, cookie: String::new(), flags: 0, hw_stats: None }
     }
 
+    /// Gives the name of the device that packets are sent to.
+    pub fn device(&self) -> Option<&str> {
+        self.options.text(DEVICE)
+    }
+
     /// Takes apart what the kernel tells of an action.
     pub fn told(attributes: &Attributes, links: &dyn Links) -> Option<Self> {
         let kind = attributes.text(attribute::KIND)?;

@@ -219,7 +219,7 @@ pub(super) fn read_vlan(argv: &mut Argv) -> Result<Attributes, Fault> {
             continue;
         }
         match () {
-            () if has_tag && argv.take_short(&["id"]) => options.put(vlan::ID, argv.u16(0)?.to_ne_bytes()),
+            () if has_tag && argv.take_short(&["id"]) => options.put(vlan::ID, argv.number::<u16>(0, 4094)?.to_ne_bytes()),
             () if has_tag && argv.take_short(&["protocol"]) => {
                 let word = argv.next()?;
                 let known = protocol::read(&word).filter(|id| [protocol::VLAN, protocol::VLAN_AD].contains(id));

@@ -267,8 +267,7 @@ impl Key {
     /// Gives the words of tc(8) for the place of a filter, in front of its kind.
     pub fn words(&self, filter: Option<&Filter>) -> String {
         let parent = match self.parent {
-            Handle::CLSACT_INGRESS => "ingress".to_owned(),
-            Handle::CLSACT_EGRESS => "egress".to_owned(),
+            Handle::CLSACT_INGRESS | Handle::CLSACT_EGRESS => place(self.parent),
             parent => format!("parent {parent}"),
         };
         let chain = if self.chain > 0 { format!(" chain {}", self.chain) } else { String::new() };
@@ -296,15 +295,20 @@ pub(super) fn written(device: &Device, key: &Key, before: Option<&State>, after:
     })
 }
 
+/// Names where filters are: a direction of a device, or a qdisc or a class.
+pub fn place(parent: Handle) -> String {
+    match parent {
+        Handle::CLSACT_INGRESS => "ingress".to_owned(),
+        Handle::CLSACT_EGRESS => "egress".to_owned(),
+        parent => parent.to_string(),
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.looks { "filter" } else { "table of filters" };
         let handle = if self.handle > 0xfff { u32::shown(self.handle) } else { format!("{:#x}", self.handle) };
-        let parent = match self.parent {
-            Handle::CLSACT_INGRESS => "ingress".to_owned(),
-            Handle::CLSACT_EGRESS => "egress".to_owned(),
-            parent => parent.to_string(),
-        };
+        let parent = place(self.parent);
         write!(f, "{what} {handle} at {parent}, priority {}", self.prio)?;
         if self.chain > 0 { write!(f, ", chain {}", self.chain) } else { Ok(()) }
     }

@@ -26,8 +26,8 @@ impl Command {
         let parent = self.parent(&there)?;
         if self.verb == Verb::Delete {
             let found: Vec<Edit> = self.meant(&there, parent).map(Edit::Del).collect();
-            let missing =
-                || Fault::new(Kind::NotFound, format!("take away filters of {} at {parent}", self.place.device), "there are none such");
+            let tried = || format!("take away filters of {} at {}", self.place.device, super::place(parent));
+            let missing = || Fault::new(Kind::NotFound, tried(), "there are none such");
             return if found.is_empty() { Err(missing().hint("`absent_filter` does not mind")) } else { Ok(found) };
         }
         let Some(filter) = &self.filter else { return Ok(Vec::new()) };
