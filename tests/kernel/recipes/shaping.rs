@@ -12,7 +12,7 @@ use fyke::model::named::Told;
 use fyke::transaction::Door;
 use nix::sys::signal::{Signal, kill};
 
-use super::super::confirm::{is_lifted_at, now, watchers};
+use super::super::confirm::{is_lifted_at, watchers};
 use super::super::shown::queues;
 use super::super::world::{World, in_a_world, until};
 use super::{is_refused, runs};
@@ -77,11 +77,9 @@ fn a_limit_holds_until_it_is_lifted(world: &World) {
 
 fn a_limit_for_a_time_goes_also_when_its_watcher_is_killed(world: &World) {
     let before = world.state();
-    let began = now();
-    let recipe = ["--for", "5s", "limit-bandwidth", "--interface", "eth0", "--rate", "8mbit"];
-    let words = [&["run"][..], &recipe].concat();
-    world.fyke_well(&words);
-    is_lifted_at(world, &before, began + 5_000 + (now() - began).min(1_000));
+    let words = ["--json", "run", "--for", "5s", "limit-bandwidth", "--interface", "eth0", "--rate", "8mbit"];
+    let document: serde_json::Value = serde_json::from_str(&world.fyke_well(&words).out).unwrap();
+    is_lifted_at(world, &before, document["until"]["deadline"].as_i64().unwrap());
     // Without its watcher the next invocation lifts it.
     world.fyke_well(&words);
     let with = world.state();
