@@ -147,6 +147,7 @@ impl<'a> Stage<'a> {
             // Where nothing is, nothing is taken away.
             let _ = Command::new("tc").args(["qdisc", "del", "dev"]).args(place).output().unwrap();
         }
+        wipe_actions();
         // What is not there need not be taken away.
         let gone = self.world.folder.file("gone", LINKS_GONE);
         let _ = std::process::Command::new("ip").args(["-force", "-batch", &gone]).output().unwrap();
@@ -387,4 +388,17 @@ pub(crate) fn some<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
 pub(crate) fn sample<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
     let last = all.len().saturating_sub(1);
     if last < most { all } else { (0..most).map(|number| all[number * last / (most - 1)]).collect() }
+}
+
+/// Takes away the actions; the kernel lets go of those that filters have used a little later than of the filters.
+fn wipe_actions() {
+    let tc = |verb: &str| Command::new("tc").args(["actions", verb, "action", "mirred"]).output().unwrap().stdout;
+    for _ in 0..200 {
+        if !String::from_utf8_lossy(&tc("ls")).contains("index") {
+            return;
+        }
+        tc("flush");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("somebody uses an action still");
 }

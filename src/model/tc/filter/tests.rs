@@ -182,7 +182,7 @@ fn what_cannot_be_is_refused() {
         ("add dev eth0 ingress bpf object-file x.o section y", "cannot load programs"),
         ("add dev eth0 ingress bpf bytecode '2,6 0 0 0' flowid 1:1", "no program"),
         ("add dev eth0 parent 1: flow map keys src,dst baseclass 1:1", "`map` maps one key"),
-        ("add dev eth0 ingress fw classid 1:1; reboot", "no word of fw"),
+        ("add dev eth0 ingress fw classid 1:1 reboot", "no word of fw"),
         ("add dev eth0 ingress matchall action 'drop", "a quote is not closed"),
     ] {
         let fault = line.parse::<Command>().map_or_else(|fault| fault, |command| panic!("{line} is taken: {command:?}"));
