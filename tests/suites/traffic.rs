@@ -109,7 +109,10 @@ pub(super) fn section(findings: &Findings) -> String {
     }
     text += &all.row("all");
     text += &list("What tc itself does not pass", findings.of_the_tool.iter().map(|case| format!("`{case}`")));
-    text += &list("Where fyke falls short", findings.wrong.iter().map(|(case, how)| format!("`{case}`: {how}")));
+    text += &list(
+        "Where fyke falls short",
+        findings.wrong.iter().map(|(case, how)| format!("`{case}`: {}", how.lines().next().unwrap_or_default())),
+    );
     text
 }
 

@@ -51,7 +51,6 @@ const ALSO: &[&str] = &[
     "kernel::ssh_rate_limit::nft::the_fourth_connection_is_dropped",
     "kernel::ssh_rate_limit::legacy::the_fourth_connection_is_dropped",
     "kernel::tc::world::what_is_read_can_be_set",
-    "kernel::link_kinds::world::kinds_of_links_are_made",
 ];
 
 /// The name of the test that is to be done, in the guest.
