@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn names_are_completed() {
         let host = host("let port = 22; fn protect(port) { port } import \"std:firewall\" as wall;");
-        assert_eq!(offered(&host, "1 + po"), ["1 + port"]);
+        assert_eq!(offered(&host, "1 + po"), ["1 + port", "1 + port_set(", "1 + ports::"]);
         assert_eq!(offered(&host, "prote"), ["protect("]);
         assert_eq!(offered(&host, "iptab"), ["iptables::"]);
         assert_eq!(offered(&host, "iptables::ta"), ["iptables::table("]);

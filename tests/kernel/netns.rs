@@ -209,7 +209,8 @@ fn who_is_inside_is_not_turned_out(world: &World) {
 }
 
 fn what_a_killed_tool_left_half_made_is_finished_or_taken_away(world: &World) {
-    let half = |name: &str| fs::File::create(format!("/run/netns/{name}")).unwrap().set_permissions(PermissionsExt::from_mode(0o0)).unwrap();
+    let half =
+        |name: &str| fs::File::create(format!("/run/netns/{name}")).unwrap().set_permissions(PermissionsExt::from_mode(0o0)).unwrap();
     half("half");
     let before = world.state();
     assert_eq!(world.fyke_well(&["eval", "[netns::find(\"half\") == (), netns::list().len()]"]).out, "true\n1\n");

@@ -16,8 +16,11 @@ fn vectors(file: &str) -> Option<Vec<Json>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-/// What scapy calls a layer, by its name here, and its fields that are compared.
-const LAYERS: &[(&[&str], &str, &[(&str, &str)])] = &[
+/// What scapy calls a layer, its name here, and its fields that are compared.
+type Known = (&'static [&'static str], &'static str, &'static [(&'static str, &'static str)]);
+
+/// The layers that are compared.
+const LAYERS: &[Known] = &[
     (&["Ether"], "ethernet", &[("dst", "dst"), ("src", "src"), ("type", "type")]),
     (&["Dot1Q", "Dot1AD"], "vlan", &[("prio", "priority"), ("dei", "drop_eligible"), ("vlan", "id"), ("type", "type")]),
     (

@@ -223,8 +223,9 @@ pub mod functions {
         group.program(&ctx, &Filter::All, |object| Edit::Ensure(object, attached()))
     }
 
-    /// Sees to it that packets to and from some sockets that were made in the group, or below it, are dropped: those that a process had before it was moved
-    /// elsewhere. At the root of the hierarchy it does not matter where they were made.
+    /// Sees to it that packets to and from some sockets that were made in the group, or below it, are dropped.
+    ///
+    /// Those are meant that a process had before it was moved elsewhere. At the root of the hierarchy it does not matter where they were made.
     ///
     /// - `sockets`: at least one, each a cookie or what `process.sockets()` gives
     ///

@@ -107,8 +107,9 @@ pub mod functions {
         Ok(place(&ctx, process.facts.process, hierarchy)?.map_or(Dynamic::UNIT, Dynamic::from))
     }
 
-    /// Lists the sockets that the process holds, each as a map: `fd`, `family`, `protocol`, the addresses `here` and `peer`, and the `cookie` by which the
-    /// kernel knows it.
+    /// Lists the sockets that the process holds, each as a map.
+    ///
+    /// The map has `fd`, `family`, `protocol`, the addresses `here` and `peer`, and the `cookie` by which the kernel knows the socket.
     ///
     /// # Changes
     /// Nothing.

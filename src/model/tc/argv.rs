@@ -80,7 +80,7 @@ impl Argv {
     }
 
     /// Reads the next word, whatever it is. What it follows tells what is missing.
-    pub fn next(&mut self) -> Result<String, Fault> {
+    pub fn next_word(&mut self) -> Result<String, Fault> {
         let word = self.peek().map(str::to_owned);
         self.at += 1;
         let behind = self.at.checked_sub(2).and_then(|at| self.words.get(at));
@@ -108,7 +108,7 @@ impl Argv {
 
     /// Reads a number in a base (0 is decimal, or hexadecimal behind `0x`, or octal behind `0`), up to the most that there may be.
     pub fn number<N: TryFrom<u64>>(&mut self, base: u32, most: u64) -> Result<N, Fault> {
-        let word = self.next()?;
+        let word = self.next_word()?;
         let found = number(&word, base).filter(|n| *n <= most).and_then(|n| N::try_from(n).ok());
         found.ok_or_else(|| self.odd(&format!("no number from 0 to {most}{}", if base == 16 { ", in hexadecimal digits" } else { "" })))
     }
@@ -135,7 +135,7 @@ impl Argv {
 
     /// Reads a number of 32 bits that may have a sign.
     pub fn integer(&mut self) -> Result<i32, Fault> {
-        let word = self.next()?;
+        let word = self.next_word()?;
         let found = match word.strip_prefix('-') {
             Some(digits) => number(digits, 0).and_then(|n| i64::try_from(n).ok()).map(|n| -n),
             None => number(&word, 0).and_then(|n| i64::try_from(n).ok()),
@@ -145,14 +145,14 @@ impl Argv {
 
     /// Reads a rate; without a unit it is in bits per second. What is given is in whole bytes per second, as the kernel counts.
     pub fn rate(&mut self) -> Result<u64, Fault> {
-        let word = self.next()?;
+        let word = self.next_word()?;
         let whole = if plain(&word) { format!("{word}bit") } else { word };
         whole.parse::<Rate>().map(|rate| rate.count() / 8).map_err(|fault| self.refuse(fault.why).hint(fault.hint.unwrap_or_default()))
     }
 
     /// Reads a size; without a unit it is in bytes.
     pub fn size(&mut self) -> Result<u32, Fault> {
-        let word = self.next()?;
+        let word = self.next_word()?;
         self.as_size(&word)
     }
 
@@ -165,13 +165,13 @@ impl Argv {
 
     /// Reads an IPv4 address with the length of its prefix. `any` is all addresses.
     pub fn prefix4(&mut self) -> Result<(Ipv4Addr, u8), Fault> {
-        let word = self.next()?;
+        let word = self.next_word()?;
         prefix(&word, 32, Ipv4Addr::UNSPECIFIED).ok_or_else(|| self.odd("no IPv4 address, with or without a prefix"))
     }
 
     /// Reads an IPv6 address with the length of its prefix. `any` is all addresses.
     pub fn prefix6(&mut self) -> Result<(Ipv6Addr, u8), Fault> {
-        let word = self.next()?;
+        let word = self.next_word()?;
         prefix(&word, 128, Ipv6Addr::UNSPECIFIED).ok_or_else(|| self.odd("no IPv6 address, with or without a prefix"))
     }
 }
@@ -234,8 +234,8 @@ mod tests {
     fn quotes_keep_blanks_and_short_words_are_taken() {
         let mut argv = Argv::read(" pri  'a b' \"c\"d ").unwrap();
         assert!(argv.take_short(&["preference", "priority"]) && !argv.take("a"));
-        assert_eq!((argv.next().unwrap(), argv.next().unwrap()), ("a b".into(), "cd".into()));
-        assert_eq!(argv.next().unwrap_err().why, "something is missing behind \"cd\"");
+        assert_eq!((argv.next_word().unwrap(), argv.next_word().unwrap()), ("a b".into(), "cd".into()));
+        assert_eq!(argv.next_word().unwrap_err().why, "something is missing behind \"cd\"");
         assert!(Argv::read("a 'b").is_err());
     }
 

@@ -18,7 +18,7 @@ pub fn read(argv: &mut Argv) -> Result<Vec<u8>, Fault> {
     if !argv.take_short(&["bytecode", "bc"]) {
         return Err(argv.refuse("`bpf` needs a program: bytecode '1,6 0 0 1'"));
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     instructions(&word).ok_or_else(|| argv.odd("no program: a count, and so many instructions CODE JT JF K, with commas between"))
 }
 

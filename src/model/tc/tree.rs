@@ -125,9 +125,8 @@ pub fn contents<'a>(inventory: &'a Inventory, container: &'a Object) -> Vec<Entr
     let mut inside: HashMap<Handle, Vec<(&Object, &State, Entry<'a>)>> = HashMap::new();
     let (mut found, mut handle) = (Vec::new(), None);
     for (object, state, entry) in on(container.device(), inventory) {
-        match parent(object, Some(state)) {
-            Some(parent) => inside.entry(class_or_qdisc(container.device(), parent, inventory)).or_default().push((object, state, entry)),
-            None => {}
+        if let Some(parent) = parent(object, Some(state)) {
+            inside.entry(class_or_qdisc(container.device(), parent, inventory)).or_default().push((object, state, entry));
         }
         if object == container {
             handle = handle_of(object, state);

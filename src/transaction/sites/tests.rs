@@ -222,7 +222,7 @@ fn runs_meet_in_the_namespaces_that_they_change() {
     let here = Here { journal: &journal, boot: "boot", namespace: HOME };
     let fault = here.nothing_stands_on(&journal.run(&first).unwrap(), &[]).unwrap_err();
     assert!(fault.why.contains(&format!("run {second} (other) came later and builds on it")), "{fault}");
-    here.nothing_stands_on(&journal.run(&first).unwrap(), &[second.clone()]).unwrap();
+    here.nothing_stands_on(&journal.run(&first).unwrap(), std::slice::from_ref(&second)).unwrap();
     world.undo(&second);
     world.undo(&first);
     assert_eq!(world.names(), Vec::new());

@@ -27,7 +27,7 @@ pub enum Noun {
 
 impl Noun {
     /// The message that makes or changes one, and that tells of one.
-    pub fn new(self) -> u16 {
+    pub fn make(self) -> u16 {
         self as u16
     }
 
@@ -169,7 +169,7 @@ impl Order {
 
     /// Writes it as a message.
     pub fn write(&self, messages: &mut Messages, sequence: u32) {
-        let kind = if self.deed == Deed::Del { self.noun.del() } else { self.noun.new() };
+        let kind = if self.deed == Deed::Del { self.noun.del() } else { self.noun.make() };
         messages.message(kind, self.deed.flags(), sequence, |m| {
             self.head.write(m);
             m.raw(&self.attributes);
@@ -276,7 +276,7 @@ impl Socket {
         let mut question = Messages::new();
         question.message(noun.get(), flag::REQUEST | flag::DUMP, sequence, |m| head.write(m));
         self.dump(question.bytes(), sequence, &mut |kind, body| {
-            if kind == noun.new() {
+            if kind == noun.make() {
                 each(body);
             }
         })

@@ -34,7 +34,7 @@ impl FromStr for Command {
             return if argv.is_end() { Ok(Self::Flush(kind)) } else { Err(argv.refuse("something stands behind the kind")) };
         }
         let verb = VERBS.iter().find(|(name, _)| argv.begins(name)).map(|(_, verb)| *verb);
-        argv.next()?;
+        argv.next_word()?;
         match verb.ok_or_else(|| argv.odd("nothing that is done to actions").hint("add, change, replace, del or flush"))? {
             Verb::Delete => keys(&mut argv).map(Self::Delete),
             verb => {
@@ -54,7 +54,7 @@ impl FromStr for Command {
 }
 
 fn known(argv: &mut Argv) -> Result<String, Fault> {
-    let kind = argv.next()?;
+    let kind = argv.next_word()?;
     if kinds::is_known(&kind) { Ok(kind) } else { Err(argv.odd("no kind of action")) }
 }
 

@@ -79,7 +79,7 @@ fn read_nat(argv: &mut Argv, options: &mut Attributes) -> Result<u16, Fault> {
     if !argv.take_short(&["addr"]) {
         return Err(argv.refuse("`nat src` and `nat dst` need an address: nat src addr 192.0.2.1"));
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (first, last) = word.split_once('-').unwrap_or((&word, &word));
     match (first.parse(), last.parse()) {
         (Ok(IpAddr::V4(first)), Ok(IpAddr::V4(last))) => {
@@ -91,7 +91,7 @@ fn read_nat(argv: &mut Argv, options: &mut Attributes) -> Result<u16, Fault> {
         _ => return Err(argv.odd("no address and no range of addresses")),
     }
     if argv.take_short(&["port"]) {
-        let word = argv.next()?;
+        let word = argv.next_word()?;
         let (first, last) = word.split_once('-').unwrap_or((&word, &word));
         for (kind, port) in PORT.into_iter().zip([first, last]) {
             let port = argv::number(port, 10).and_then(|port| u16::try_from(port).ok());
@@ -103,7 +103,7 @@ fn read_nat(argv: &mut Argv, options: &mut Attributes) -> Result<u16, Fault> {
 
 /// Reads a number of 32 bits with its mask: `0x42/0xf0`.
 pub(in crate::model::tc) fn masked(argv: &mut Argv) -> Result<(u32, u32), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (value, mask) = word.split_once('/').unwrap_or((&word, "0xffffffff"));
     let number = |text: &str| argv::number(text, 0).and_then(|n| u32::try_from(n).ok());
     number(value).zip(number(mask)).ok_or_else(|| argv.odd("no number of 32 bits, with or without a mask"))
@@ -111,7 +111,7 @@ pub(in crate::model::tc) fn masked(argv: &mut Argv) -> Result<(u32, u32), Fault>
 
 /// Reads up to 128 bits as hexadecimal digits, with their mask.
 pub(in crate::model::tc) fn labels(argv: &mut Argv) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let full = "f".repeat(32);
     let (value, mask) = word.split_once('/').unwrap_or((&word, &full));
     // tc(8) drops a digit that is alone.

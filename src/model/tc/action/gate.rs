@@ -41,11 +41,11 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
             () if argv.take_short(&["priority"]) => options.set(PRIORITY, argv.integer()?.to_ne_bytes()),
             () if TIMES.iter().any(|(name, _)| argv.begins(name)) => {
                 let kind = TIMES.iter().find(|(name, _)| argv.begins(name)).map_or(BASE, |(_, kind)| *kind);
-                argv.next()?;
+                argv.next_word()?;
                 options.set(kind, nanoseconds(argv)?.to_ne_bytes());
             }
             () if argv.take_short(&["clockid"]) => {
-                let word = argv.next()?.to_ascii_uppercase();
+                let word = argv.next_word()?.to_ascii_uppercase();
                 let name = word.trim_start_matches("CLOCK_");
                 let known = CLOCKS.iter().find(|(clock, _)| *clock == name);
                 options.set(CLOCK, known.ok_or_else(|| argv.odd("no clock: TAI, REALTIME, BOOTTIME, MONOTONIC"))?.1.to_ne_bytes());
@@ -66,7 +66,7 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
 
 /// Reads a time, in nanoseconds if there is no unit.
 fn nanoseconds(argv: &mut Argv) -> Result<i64, Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (digits, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
     let length = match unit {
         "" | "ns" | "nsec" | "nsecs" => 1,
@@ -80,7 +80,7 @@ fn nanoseconds(argv: &mut Argv) -> Result<i64, Fault> {
 }
 
 fn read_entry(argv: &mut Argv) -> Result<Attributes, Fault> {
-    let open = match argv.next()?.to_ascii_lowercase().as_str() {
+    let open = match argv.next_word()?.to_ascii_lowercase().as_str() {
         "open" => true,
         "close" => false,
         _ => return Err(argv.odd("neither open nor close")),

@@ -23,7 +23,7 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
     let (mut options, mut meta, mut mode) = (Attributes::default(), Attributes::default(), None);
     let find = |argv: &mut Argv| {
         let found = METAS.iter().find(|(name, ..)| argv.begins(name)).copied();
-        argv.next()?;
+        argv.next_word()?;
         found.ok_or_else(|| argv.odd("nothing that can be sent along: mark, prio, tcindex"))
     };
     loop {

@@ -217,13 +217,13 @@ impl Action {
     }
 
     fn one(argv: &mut Argv) -> Result<Self, Fault> {
-        let kind = if Verdict::begins(argv) { "gact".to_owned() } else { argv.next()? };
+        let kind = if Verdict::begins(argv) { "gact".to_owned() } else { argv.next_word()? };
         let Some(grammar) = kinds::find(&kind) else {
             return Err(argv.odd("no action that fyke can read").hint(format!("one of {}", kinds::names().collect::<Vec<_>>().join(", "))));
         };
         let mut action = Self::new(&kind, (grammar.read)(argv)?);
         if argv.take("cookie") {
-            action.cookie = argv.next()?.to_ascii_lowercase();
+            action.cookie = argv.next_word()?.to_ascii_lowercase();
             if unhex(&action.cookie).is_none_or(|cookie| cookie.is_empty() || cookie.len() > 16) {
                 return Err(argv.odd("no cookie").hint("one to sixteen bytes, each as two hexadecimal digits"));
             }
@@ -231,11 +231,11 @@ impl Action {
         if argv.take_short(&["hw_stats"]) {
             let known = HW_STATS.iter().find(|(name, _)| argv.begins(name));
             action.hw_stats = Some(known.ok_or_else(|| argv.refuse("`hw_stats` is immediate, delayed or disabled"))?.1);
-            argv.next()?;
+            argv.next_word()?;
         }
         while let Some((_, flag)) = FLAGS.iter().find(|(name, _)| argv.is(name)) {
             action.flags |= flag;
-            argv.next()?;
+            argv.next_word()?;
         }
         Ok(action)
     }

@@ -22,7 +22,7 @@ fn told(options: &Attributes, kind: u16) -> Generic {
 /// Reads a word that stands for a bit or a number.
 fn choice(argv: &mut Argv, names: &[(&str, u32)]) -> Option<u32> {
     let (_, value) = names.iter().find(|(name, _)| argv.begins(name))?;
-    argv.next().ok()?;
+    argv.next_word().ok()?;
     Some(*value)
 }
 
@@ -98,7 +98,7 @@ pub(super) fn read_mirred(argv: &mut Argv) -> Result<Attributes, Fault> {
     if !argv.take_short(&["dev"]) {
         return Err(argv.refuse("`mirred` needs a device: mirred egress redirect dev ifb0"));
     }
-    let device: Device = argv.next()?.parse()?;
+    let device: Device = argv.next_word()?.parse()?;
     generic.verdict = if mirrors { Verdict::read_or(argv, Verdict::PIPE)?.0 } else { Verdict::STOLEN.0 };
     if argv.take_short(&["index"]) {
         if generic.index > 0 {
@@ -142,7 +142,7 @@ pub(super) fn read_skbedit(argv: &mut Argv) -> Result<Attributes, Fault> {
         match () {
             () if argv.take_short(&["queue_mapping"]) => options.set(skb::QUEUE, argv.u16(10)?.to_ne_bytes()),
             () if argv.take_short(&["priority"]) => {
-                let word = argv.next()?;
+                let word = argv.next_word()?;
                 let class = Handle::of_class(&word).map_err(|fault| argv.refuse(fault.why))?;
                 options.set(skb::PRIORITY, class.bits().to_ne_bytes());
             }
@@ -221,7 +221,7 @@ pub(super) fn read_vlan(argv: &mut Argv) -> Result<Attributes, Fault> {
         match () {
             () if has_tag && argv.take_short(&["id"]) => options.put(vlan::ID, argv.number::<u16>(0, 4094)?.to_ne_bytes()),
             () if has_tag && argv.take_short(&["protocol"]) => {
-                let word = argv.next()?;
+                let word = argv.next_word()?;
                 let known = protocol::read(&word).filter(|id| [protocol::VLAN, protocol::VLAN_AD].contains(id));
                 options.put(vlan::PROTOCOL, known.ok_or_else(|| argv.odd("neither 802.1Q nor 802.1ad"))?.to_be_bytes());
             }
@@ -245,7 +245,7 @@ pub(super) fn read_vlan(argv: &mut Argv) -> Result<Attributes, Fault> {
 
 /// Reads a MAC address.
 pub(in crate::model::tc) fn mac(argv: &mut Argv) -> Result<[u8; 6], Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     as_mac(&word).ok_or_else(|| argv.odd("no MAC address: six pairs of hexadecimal digits with colons between"))
 }
 
@@ -361,7 +361,7 @@ const SAMPLES: &[(&str, u16)] = &[("rate", 3), ("group", 5), ("trunc", 4)];
 pub(super) fn read_sample(argv: &mut Argv) -> Result<Attributes, Fault> {
     let mut options = Attributes::default();
     while let Some((_, kind)) = SAMPLES.iter().find(|(name, _)| argv.begins(name)) {
-        argv.next()?;
+        argv.next_word()?;
         options.set(*kind, argv.u32(10)?.to_ne_bytes());
     }
     let generic = Generic::read(argv, Verdict::PIPE)?;

@@ -116,7 +116,7 @@ fn munge(argv: &mut Argv, extended: bool, keys: &mut Vec<Key>) -> Result<(), Fau
     if argv.take_short(&["offset"]) {
         return raw(argv, extended, 0, keys);
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let header = HEADERS.iter().position(|name| *name == word && !name.is_empty()).map(|at| at as u16);
     let header = header.filter(|header| extended || *header == 2);
     let header = header.ok_or_else(|| argv.odd("no header that can be written to").hint("pedit ex munge eth, ip, ip6, tcp or udp"))?;
@@ -126,7 +126,7 @@ fn munge(argv: &mut Argv, extended: bool, keys: &mut Vec<Key>) -> Result<(), Fau
     }
     let fields = FIELDS.iter().chain(BEHIND.iter().filter(|_| !extended));
     let field = fields.filter(|(of, ..)| *of == header).find(|(_, name, ..)| argv.is(name)).copied();
-    argv.next()?;
+    argv.next_word()?;
     let field = field.ok_or_else(|| argv.odd("no field of this header"))?;
     let first = keys.len();
     let key = Key { offset: field.2, header: if extended { header } else { 0 }, ..Key::default() };
@@ -163,7 +163,7 @@ fn command(argv: &mut Argv, extended: bool, mut key: Key, field: Field, keys: &m
         () if argv.take_short(&["invert"]) => (words[0], key.mask) = if len > 4 { (0xff00_0000, 0) } else { (ones, ones) },
         () if argv.begins("set") || argv.begins("add") => {
             key.adds = !argv.begins("set");
-            argv.next()?;
+            argv.next_word()?;
             words = read_value(argv, value)?;
         }
         () if counts && argv.take_short(&["decrement"]) => {

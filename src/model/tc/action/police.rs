@@ -99,7 +99,7 @@ fn word_of(argv: &mut Argv, given: &mut Given) -> Result<bool, Fault> {
             if !given.atm && !argv.begins("ethernet") {
                 return Err(argv.refuse("a link layer is ethernet, atm or adsl"));
             }
-            argv.next()?;
+            argv.next_word()?;
         }
         () if argv.take_short(&["pkts_rate"]) => given.packets = argv.u64(10)?,
         () if argv.take_short(&["pkts_burst"]) => given.packets_burst = argv.u64(10)?,
@@ -111,7 +111,7 @@ fn word_of(argv: &mut Argv, given: &mut Given) -> Result<bool, Fault> {
 
 /// Reads a size; tc(8) takes the length of a cell of a table behind it that the kernel no longer looks at.
 fn size_and_cell(argv: &mut Argv) -> Result<u32, Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (size, cell) = word.split_once('/').unwrap_or((&word, "1"));
     let is_cell = cell.parse::<u32>().is_ok_and(u32::is_power_of_two);
     if is_cell { argv.as_size(size) } else { Err(argv.odd("no size: the cell behind it is a power of two")) }
@@ -121,7 +121,7 @@ fn size_and_cell(argv: &mut Argv) -> Result<u32, Fault> {
 fn verdicts(argv: &mut Argv) -> Result<(Option<Verdict>, Option<Verdict>), Fault> {
     let word = argv.peek().unwrap_or_default().to_owned();
     if let Some((exceed, conform)) = word.split_once('/') {
-        argv.next()?;
+        argv.next_word()?;
         let one = |text: &str| match text.parse::<i32>() {
             Ok(code) => Ok(Verdict(code)),
             Err(_) => Argv::read(text).and_then(|mut word| Verdict::read(&mut word)).map_err(|_| argv.odd("no pair of verdicts")),

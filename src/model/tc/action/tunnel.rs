@@ -37,7 +37,7 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
             () if argv.take_short(&["id"]) => options.put(ID, argv.u32(10)?.to_be_bytes()),
             () if argv.take_short(&["dst_port"]) => options.put(DST_PORT, argv.u16(10)?.to_be_bytes()),
             () if argv.take_short(&["geneve_opts"]) => {
-                let word = argv.next()?;
+                let word = argv.next_word()?;
                 options.put_nest(OPTIONS, &geneve(&word).ok_or_else(|| argv.odd("no list of options CLASS:TYPE:DATA"))?);
             }
             () if argv.take_short(&["vxlan_opts"]) => {
@@ -45,7 +45,7 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
                 options.put_nest(OPTIONS, &nested(VXLAN, &[(1, gbp.to_ne_bytes().to_vec())]));
             }
             () if argv.take_short(&["erspan_opts"]) => {
-                let word = argv.next()?;
+                let word = argv.next_word()?;
                 options.put_nest(OPTIONS, &erspan(&word).ok_or_else(|| argv.odd("no option VERSION:INDEX:DIRECTION:ID"))?);
             }
             () if argv.take_short(&["tos"]) => options.put(TOS, [decimal_or_hex(argv)?]),
@@ -66,8 +66,8 @@ pub(super) fn read(argv: &mut Argv) -> Result<Attributes, Fault> {
 
 fn read_end(argv: &mut Argv, options: &mut Attributes) -> Result<(), Fault> {
     let (_, four, six) = ENDS[usize::from(argv.begins("dst_ip"))];
-    argv.next()?;
-    let word = argv.next()?;
+    argv.next_word()?;
+    let word = argv.next_word()?;
     match word.parse().map_err(|_| argv.odd("no address"))? {
         IpAddr::V4(address) => options.put(four, address.octets()),
         IpAddr::V6(address) => options.put(six, address.octets()),
@@ -77,7 +77,7 @@ fn read_end(argv: &mut Argv, options: &mut Attributes) -> Result<(), Fault> {
 
 /// Reads a number of 8 bits, decimal, or else hexadecimal.
 pub(in crate::model::tc) fn decimal_or_hex(argv: &mut Argv) -> Result<u8, Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let found = argv::number(&word, 10).filter(|n| *n < 256).or_else(|| argv::number(&word, 16));
     found.and_then(|n| u8::try_from(n).ok()).ok_or_else(|| argv.odd("no number from 0 to 255"))
 }

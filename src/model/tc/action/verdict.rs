@@ -51,7 +51,7 @@ impl Verdict {
     /// Reads a verdict, if one is at hand.
     pub fn take(argv: &mut Argv) -> Result<Option<Self>, Fault> {
         let Some((_, code)) = NAMES.iter().find(|(name, _)| argv.begins(name)) else { return Ok(None) };
-        argv.next()?;
+        argv.next_word()?;
         let value = match *code {
             Self::GOTO if !argv.take_short(&["chain"]) => return Err(argv.refuse("`goto` goes to a chain: goto chain 1")),
             Self::GOTO | Self::JUMP => argv.number::<u32>(10, Self::VALUE.into())?,
@@ -65,7 +65,7 @@ impl Verdict {
         match Self::take(argv)? {
             Some(verdict) => Ok(verdict),
             None => {
-                argv.next()?;
+                argv.next_word()?;
                 Err(argv.odd("no verdict").hint("pass, drop, pipe, continue, reclassify, trap, jump COUNT, goto chain INDEX"))
             }
         }

@@ -47,7 +47,7 @@ pub(super) fn word_route(argv: &mut Argv, draft: &mut Draft) -> Result<bool, Fau
         () if argv.take_short(&["to"]) => draft.options.set(ROUTE_TO, realm(argv)?.to_ne_bytes()),
         () if argv.take_short(&["from"]) => draft.options.set(ROUTE_FROM, realm(argv)?.to_ne_bytes()),
         () if argv.take_short(&["fromif"]) => {
-            let device: Device = argv.next()?.parse()?;
+            let device: Device = argv.next_word()?.parse()?;
             draft.options.put_text(DEVICE, device.as_str());
         }
         () if argv.take_short(&["order"]) => draft.order = argv.u32(0)?,

@@ -82,7 +82,7 @@ impl FromStr for Command {
         let _ = argv.take("tc");
         let _ = argv.take("filter");
         let verb = VERBS.iter().find(|(name, _)| argv.begins(name)).map(|(_, verb)| *verb);
-        argv.next()?;
+        argv.next_word()?;
         let verb = verb.ok_or_else(|| argv.odd("nothing that is done to filters").hint("add, change, replace or del"))?;
         let (place, handle, kind) = place(&mut argv, verb)?;
         match kind {
@@ -103,8 +103,8 @@ impl Command {
     /// Reads a filter without its place: `flower dst_ip 192.0.2.1 action drop`.
     pub fn of(verb: Verb, place: Place, line: &str) -> Result<Self, Fault> {
         let mut argv = Argv::read(line)?;
-        let handle = if argv.take("handle") { Some(argv.next()?) } else { None };
-        let kind = argv.next()?;
+        let handle = if argv.take("handle") { Some(argv.next_word()?) } else { None };
+        let kind = argv.next_word()?;
         let (handle, filter) = read(&mut argv, &kind, &place, handle)?;
         Ok(Self { verb, place, handle, filter: Some(filter) })
     }
@@ -128,28 +128,28 @@ fn place(argv: &mut Argv, verb: Verb) -> Result<Placed, Fault> {
         match () {
             () if argv.take("dev") => {
                 once(device.is_some(), argv)?;
-                device = Some(argv.next()?.parse()?);
+                device = Some(argv.next_word()?.parse()?);
             }
             () if argv.begins("block") => {
                 let why = "the blocks of filters that several devices share are not known to fyke";
                 return Err(Fault::new(Kind::Unsupported, argv.refuse("").tried, why).hint("give each device its filters"));
             }
             () if argv.is("root") || argv.is("ingress") || argv.is("egress") || argv.is("parent") => {
-                let word = argv.next()?;
+                let word = argv.next_word()?;
                 once(parent.is_some(), argv)?;
                 parent = Some(match word.as_str() {
                     "root" => None,
                     "ingress" => Some(Handle::CLSACT_INGRESS),
                     "egress" => Some(Handle::CLSACT_EGRESS),
                     _ => {
-                        let word = argv.next()?;
+                        let word = argv.next_word()?;
                         Some(Handle::of_class(&word).map_err(|fault| argv.refuse(fault.why))?)
                     }
                 });
             }
             () if argv.take("handle") => {
                 once(handle.is_some(), argv)?;
-                handle = Some(argv.next()?);
+                handle = Some(argv.next_word()?);
             }
             () if argv.take_short(&["preference", "priority"]) => {
                 once(prio.is_some(), argv)?;
@@ -157,7 +157,7 @@ fn place(argv: &mut Argv, verb: Verb) -> Result<Placed, Fault> {
             }
             () if argv.take_short(&["protocol"]) => {
                 once(proto.is_some(), argv)?;
-                let word = argv.next()?;
+                let word = argv.next_word()?;
                 proto = Some(protocol::read(&word).ok_or_else(|| argv.odd("no protocol: ip, ipv6, arp, all, 802.1Q, or a number"))?);
             }
             () if argv.take_short(&["chain"]) => {
@@ -169,7 +169,7 @@ fn place(argv: &mut Argv, verb: Verb) -> Result<Placed, Fault> {
                 let why = "the kernel does not tell of the estimator of a filter, so it could not be put back";
                 return Err(Fault::new(Kind::Unsupported, argv.refuse("").tried, why));
             }
-            () => kind = Some(argv.next()?),
+            () => kind = Some(argv.next_word()?),
         }
     }
     let device: Device = device.ok_or_else(|| argv.refuse("a device is missing: dev eth0"))?;
@@ -184,7 +184,7 @@ fn place(argv: &mut Argv, verb: Verb) -> Result<Placed, Fault> {
 fn read(argv: &mut Argv, kind: &str, place: &Place, handle: Option<String>) -> Result<(u32, Filter), Fault> {
     let known = || kinds::names().collect::<Vec<_>>();
     let Some(grammar) = kinds::find(kind) else {
-        let hint = crate::model::near::did_you_mean(kind, known().into_iter());
+        let hint = crate::model::near::did_you_mean(kind, known());
         return Err(argv
             .odd("no kind of filter that fyke can read")
             .hint(hint.unwrap_or_else(|| format!("one of {}", known().join(", ")))));
@@ -205,7 +205,7 @@ fn read(argv: &mut Argv, kind: &str, place: &Place, handle: Option<String>) -> R
     }
     while !argv.is_end() {
         if !(grammar.word)(argv, &mut draft)? && !common(argv, grammar, &mut draft)? {
-            argv.next()?;
+            argv.next_word()?;
             return Err(argv.odd(&format!("no word of {kind}")));
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn word(argv: &mut Argv, draft: &mut Draft) -> Result<bool, Fault> {
         () if argv.take_short(&["map"]) => draft.options.set(MODE, 0u32.to_ne_bytes()),
         () if argv.take_short(&["hash"]) => draft.options.set(MODE, 1u32.to_ne_bytes()),
         () if argv.take_short(&["keys"]) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let bit = |name: &str| NAMES.iter().position(|known| !name.is_empty() && known.starts_with(name)).map(|at| 1u32 << at);
             let keys = word.split(',').try_fold(0, |keys, name| Some(keys | bit(name)?));
             draft.options.set(KEYS, keys.ok_or_else(|| argv.odd("no list of keys").hint(NAMES.join(",")))?.to_ne_bytes());
@@ -60,7 +60,7 @@ pub(super) fn word(argv: &mut Argv, draft: &mut Draft) -> Result<bool, Fault> {
         () if argv.take_short(&["addend"]) => draft.options.set(ADDEND, addend(argv, draft)?.to_ne_bytes()),
         () if argv.take_short(&["divisor"]) => draft.options.set(DIVISOR, argv.u32(0)?.to_ne_bytes()),
         () if argv.take_short(&["baseclass"]) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let class = Handle::of_class(&word).map_err(|fault| argv.refuse(fault.why))?;
             if class.minor() == 0 {
                 return Err(argv.odd("no class: 1:1"));
@@ -82,7 +82,7 @@ fn bits(draft: &mut Draft, mask: u32, flipped: u32) {
 
 /// Reads a number to add, which may be an address where the key is one.
 fn addend(argv: &mut Argv, draft: &Draft) -> Result<u32, Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (negative, text) = word.strip_prefix('-').map_or((false, &word[..]), |text| (true, text));
     let number = argv::number(text, 0).and_then(|n| u32::try_from(n).ok());
     let is_address = draft.options.u32(KEYS).unwrap_or(0) & 0b110_0000_0011 != 0;

@@ -130,8 +130,8 @@ const SKIP: &[(&str, u32)] = &[("skip_hw", 1), ("skip_sw", 2)];
 /// Reads the words that several kinds have, or tells that none is at hand.
 pub(super) fn common(argv: &mut Argv, grammar: &Grammar, draft: &mut Draft) -> Result<bool, Fault> {
     if let Some(kind) = grammar.class.filter(|_| argv.begins("classid") || argv.is("flowid")) {
-        argv.next()?;
-        let word = argv.next()?;
+        argv.next_word()?;
+        let word = argv.next_word()?;
         let class = Handle::of_class(&word).map_err(|fault| argv.refuse(fault.why))?;
         draft.options.set(kind, class.bits().to_ne_bytes());
         return Ok(true);
@@ -149,12 +149,12 @@ pub(super) fn common(argv: &mut Argv, grammar: &Grammar, draft: &mut Draft) -> R
         return Ok(true);
     }
     if let Some(kind) = grammar.indev.filter(|_| argv.take("indev")) {
-        let device: Device = argv.next()?.parse()?;
+        let device: Device = argv.next_word()?.parse()?;
         draft.options.put_text(kind, device.as_str());
         return Ok(true);
     }
     if let (Some(kind), Some((_, bit))) = (grammar.flags, SKIP.iter().find(|(word, _)| argv.is(word))) {
-        argv.next()?;
+        argv.next_word()?;
         let flags = draft.options.u32(kind).unwrap_or(0) | bit;
         draft.options.set(kind, flags.to_ne_bytes());
         return if flags & 3 == 3 { Err(argv.refuse("`skip_hw` and `skip_sw` exclude each other")) } else { Ok(true) };

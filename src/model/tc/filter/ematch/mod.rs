@@ -110,7 +110,7 @@ impl Reader<'_> {
             if self.argv.is_end() {
                 return Ok(None);
             }
-            let word = self.argv.next()?;
+            let word = self.argv.next_word()?;
             self.tokens = tokens(&word).ok_or_else(|| self.argv.odd("no match: a quote in it is odd"))?;
             self.at = 0;
         }

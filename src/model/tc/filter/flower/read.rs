@@ -24,14 +24,14 @@ pub(in crate::model::tc::filter) fn word(argv: &mut Argv, draft: &mut Draft) -> 
     }
     if let Some((name, form)) = FIELDS.iter().find(|(name, _)| argv.begins(name) && !argv.is("mpls")) {
         may_stand(argv, name, &draft.seen, draft.protocol)?;
-        argv.next()?;
+        argv.next_word()?;
         field(argv, *form, draft)?;
         return Ok(true);
     }
     let Draft { options, seen, protocol, .. } = draft;
     match () {
         () if argv.take_short(&["flowid"]) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             options.set(CLASS, Handle::of_class(&word).map_err(|fault| argv.refuse(fault.why))?.bits().to_ne_bytes());
         }
         () if argv.take_short(&["hw_tc"]) => {
@@ -53,7 +53,7 @@ pub(in crate::model::tc::filter) fn word(argv: &mut Argv, draft: &mut Draft) -> 
         () if argv.begins("dst_port") || argv.begins("src_port") => ports(argv, options, seen)?,
         () if argv.begins("type") || argv.begins("code") => {
             let kinds = icmp(seen, argv.begins("code"));
-            argv.next()?;
+            argv.next_word()?;
             let (kind, mask) = kinds.ok_or_else(|| argv.odd("a field of ICMP: `ip_proto icmp` or `icmpv6` is missing before it"))?;
             masked_byte(argv, options, (kind, mask), &[])?;
         }
@@ -115,19 +115,19 @@ fn field(argv: &mut Argv, form: Form, draft: &mut Draft) -> Result<(), Fault> {
             options.set(kind, bytes);
         }
         Form::Small(kind, mask) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let (value, bits) = word.split_once('/').unwrap_or((&word, "ff"));
             let value = decimal_or_hex(&mut Argv::read(value)?).map_err(|_| argv.odd("no number from 0 to 255"))?;
             let bits = argv::number(bits, 16).and_then(|n| u8::try_from(n).ok()).ok_or_else(|| argv.odd("no number with a mask"))?;
             put(kind, mask, (vec![value], vec![bits]));
         }
         Form::Mac(kind, mask) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let found = masked_mac(&word).ok_or_else(|| argv.odd("no MAC address, with or without a mask"))?;
             put(kind, mask, found);
         }
         Form::Ip(kinds) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let is_outer = kinds[0] > 20;
             let (address, mask) = masked_ip(&word).ok_or_else(|| argv.odd("no address, with or without a prefix"))?;
             let family = match seen.eth_type {
@@ -145,7 +145,7 @@ fn field(argv: &mut Argv, form: Form, draft: &mut Draft) -> Result<(), Fault> {
             put(kinds[at], kinds[at + 1], (address, mask));
         }
         Form::Arp(kind, mask) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let found = masked_ip(&word).filter(|(address, _)| address.len() == 4);
             put(kind, mask, found.ok_or_else(|| argv.odd("no IPv4 address, with or without a prefix"))?);
         }
@@ -163,7 +163,7 @@ fn field(argv: &mut Argv, form: Form, draft: &mut Draft) -> Result<(), Fault> {
             put(kind, mask, (value.to_ne_bytes().into(), bits.to_ne_bytes().into()));
         }
         Form::Flags(kind, mask) => {
-            let word = argv.next()?;
+            let word = argv.next_word()?;
             let (value, bits) = word.split_once('/').unwrap_or((&word, "fff"));
             let number = |text: &str| argv::number(text, 16).and_then(|n| u16::try_from(n).ok()).filter(|n| *n <= 0xfff);
             let (value, bits) =
@@ -184,7 +184,7 @@ fn native(value: u64, len: usize) -> Vec<u8> {
 
 /// Reads a number of 16 bits with its mask.
 fn half(argv: &mut Argv, base: u32) -> Result<(u16, u16), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (value, mask) = word.split_once('/').unwrap_or((&word, if base == 16 { "ffff" } else { "0xffff" }));
     let number = |text: &str| argv::number(text, base).and_then(|n| u16::try_from(n).ok());
     number(value).zip(number(mask)).ok_or_else(|| argv.odd("no number of 16 bits, with or without a mask"))
@@ -210,7 +210,7 @@ fn masked_ip(word: &str) -> Option<(Vec<u8>, Vec<u8>)> {
 
 /// Reads `+trk-new`.
 fn state(argv: &mut Argv) -> Result<(u16, u16), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (mut value, mut mask, mut rest) = (0, 0, &word[..]);
     while let Some(sign) = rest.chars().next() {
         let named = rest.get(1..4).and_then(|name| STATES.iter().find(|(known, _)| *known == name));
@@ -228,7 +228,7 @@ fn state(argv: &mut Argv) -> Result<(u16, u16), Fault> {
 
 /// Reads `nofirstfrag/frag`.
 fn fragments(argv: &mut Argv, options: &mut Attributes) -> Result<(), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let network = |kind| options.u32(kind).map_or(0, u32::from_be);
     let (mut value, mut mask) = (network(FRAGMENTS), network(FRAGMENTS_MASK));
     for flag in word.split('/') {
@@ -245,12 +245,12 @@ fn fragments(argv: &mut Argv, options: &mut Attributes) -> Result<(), Fault> {
 fn eth_type(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen, _: u16) -> Result<(), Fault> {
     let is_vlan = |id: u16| [protocol::VLAN, protocol::VLAN_AD].contains(&id);
     let inner = !argv.begins("vlan_ethtype");
-    let name = argv.next()?;
+    let name = argv.next_word()?;
     let stands = if inner { is_vlan(seen.vlan_eth_type) || seen.vlans > 1 } else { is_vlan(seen.eth_type) || seen.vlans > 0 };
     if !stands {
         return Err(argv.refuse(format!("`{name}` needs a packet with a tag: `protocol 802.1Q`")));
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let id = protocol::read(&word).ok_or_else(|| argv.odd("no protocol"))?;
     options.set(if inner { CVLAN_ETH_TYPE } else { VLAN_ETH_TYPE }, id.to_be_bytes());
     if !inner {
@@ -264,7 +264,7 @@ fn ip_proto(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Resul
     if ![protocol::IP, protocol::IPV6].contains(&seen.eth_type) {
         return Err(argv.refuse("`ip_proto` needs `protocol ip` or `ipv6`"));
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let named = IP_PROTOS.iter().find(|(name, _)| !word.is_empty() && name.starts_with(&word)).map(|(_, number)| *number);
     let number = named.or_else(|| argv::number(&word, 16).and_then(|n| u8::try_from(n).ok()));
     let number = number.ok_or_else(|| argv.odd("no protocol of IP: tcp, udp, sctp, icmp, icmpv6, or a hexadecimal number"))?;
@@ -281,10 +281,10 @@ fn ip_proto(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Resul
 /// Reads a port, a range of ports, or a port with a mask.
 fn ports(argv: &mut Argv, options: &mut Attributes, seen: &Seen) -> Result<(), Fault> {
     let is_dst = argv.begins("dst_port");
-    argv.next()?;
+    argv.next_word()?;
     let (kind, mask) =
         port(seen.ip_proto, is_dst).ok_or_else(|| argv.odd("a field of TCP, UDP and SCTP: `ip_proto` is missing before it"))?;
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let number = |text: &str| argv::number(text, 10).and_then(|n| u16::try_from(n).ok());
     if word.contains('/') {
         argv.back();
@@ -308,7 +308,7 @@ fn ports(argv: &mut Argv, options: &mut Attributes, seen: &Seen) -> Result<(), F
 
 /// Reads a byte with a mask, both decimal, or a name.
 fn masked_byte(argv: &mut Argv, options: &mut Attributes, kinds: (u16, u16), names: &[(&str, u8)]) -> Result<(), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let (value, mask) = word.split_once('/').unwrap_or((&word, "255"));
     let number = |text: &str| argv::number(text, 10).and_then(|n| u8::try_from(n).ok());
     let named = names.iter().find(|(name, _)| *name == value).map(|(_, number)| *number);
@@ -326,7 +326,7 @@ fn mpls(argv: &mut Argv) -> Result<Attributes, Fault> {
     while argv.take_short(&["lse"]) {
         let mut one = Attributes::default();
         while let Some((_, kind, most)) = LSE.iter().find(|(name, ..)| argv.begins(name)) {
-            argv.next()?;
+            argv.next_word()?;
             let value: u64 = argv.number(10, *most)?;
             one.set(*kind, native(value, if *kind == 5 { 4 } else { 1 }));
         }
@@ -348,7 +348,7 @@ fn ppp(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Result<(),
     if seen.eth_type != protocol::PPP_SES {
         return Err(argv.refuse("`ppp_proto` needs `protocol ppp_ses`"));
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let named = NAMES.iter().find(|(name, ..)| *name == word).map(|(_, number, _)| *number);
     let number =
         named.or_else(|| argv::number(&word, 0).and_then(|n| u16::try_from(n).ok())).ok_or_else(|| argv.odd("no protocol of PPP"))?;
@@ -361,7 +361,7 @@ fn ppp(argv: &mut Argv, options: &mut Attributes, seen: &mut Seen) -> Result<(),
 
 /// Reads the options of a tunnel and their mask.
 fn tunnel(argv: &mut Argv, options: &mut Attributes, read: fn(&str) -> Option<Attributes>, full: fn(&str) -> String) -> Result<(), Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     // A list of geneve has a mask for each of its options.
     let pairs: Vec<(&str, Option<&str>)> =
         word.split(',').map(|one| one.split_once('/').map_or((one, None), |(key, mask)| (key, Some(mask)))).collect();

@@ -107,7 +107,7 @@ pub(super) fn word(argv: &mut Argv, draft: &mut Draft) -> Result<bool, Fault> {
 }
 
 fn read_handle(argv: &mut Argv) -> Result<u32, Fault> {
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     handle(&word).ok_or_else(|| argv.odd("no handle of u32: 800:, 1:2: or 800::800, in hexadecimal digits"))
 }
 
@@ -123,7 +123,7 @@ fn sample(argv: &mut Argv, selector: &mut Selector, options: &mut Attributes) ->
     let divisor = if argv.take("divisor") { divisor(argv)? } else { 256 };
     let [key] = one.bytes[..] else { return Err(argv.refuse("a sample is of one word")) };
     let fold = key.value.checked_shr(key.mask.trailing_zeros()).unwrap_or(0);
-    let hash = fold % divisor << 12 | options.u32(HASH).unwrap_or(0) & TABLE;
+    let hash = (fold % divisor) << 12 | options.u32(HASH).unwrap_or(0) & TABLE;
     options.set(HASH, hash.to_ne_bytes());
     selector.sampled = true;
     Ok(())

@@ -151,7 +151,7 @@ const HEADERS: &[&str] = &["u32", "u16", "u8", "ip", "ip6", "udp", "tcp", "icmp"
 /// Reads what is to be matched, behind `match` or `sample`.
 pub(super) fn select(argv: &mut Argv, selector: &mut Selector, options: &mut Attributes) -> Result<(), Fault> {
     let header = HEADERS.iter().find(|name| argv.begins(name)).copied();
-    argv.next()?;
+    argv.next_word()?;
     match header {
         Some("u32") => number(argv, selector, 4, 0, 0),
         Some("u16") => number(argv, selector, 2, 0, 0),
@@ -175,7 +175,7 @@ fn at(argv: &mut Argv, offset: i32, behind: i32) -> Result<(i32, i32), Fault> {
     if !argv.take("at") {
         return Ok((offset, behind));
     }
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     match word.strip_prefix("nexthdr+") {
         Some("") => Ok((argv.integer()?, -1)),
         Some(digits) => Ok((Argv::read(digits)?.integer().map_err(|_| argv.odd("no place behind the header"))?, -1)),
@@ -193,11 +193,11 @@ fn field(argv: &mut Argv, selector: &mut Selector, header: &str) -> Result<(), F
         _ => [("", 0), ("", 0)],
     };
     if let Some((_, offset)) = ends.into_iter().find(|(name, _)| argv.is(name)) {
-        argv.next()?;
+        argv.next_word()?;
         return if header == "ip" { ip(argv, selector, offset) } else { ip6(argv, selector, offset) };
     }
     if let Some((_, value, mask)) = FRAGMENTS.iter().find(|(name, ..)| header == "ip" && argv.is(name)) {
-        argv.next()?;
+        argv.next_word()?;
         return selector.pack(argv, 2, Bytes { mask: *mask, value: *value, offset: 6, behind: 0 });
     }
     if header == "ip6" && argv.take("priority") {
@@ -209,7 +209,7 @@ fn field(argv: &mut Argv, selector: &mut Selector, header: &str) -> Result<(), F
     let found = found.or_else(|| {
         FIELDS.iter().find(|(of, names, ..)| *of == header && names.len() > 1 && names[1..].iter().any(|name| argv.begins(name)))
     });
-    argv.next()?;
+    argv.next_word()?;
     let (_, _, width, offset, behind) = found.ok_or_else(|| argv.odd(&format!("no field of {header} that can be matched")))?;
     number(argv, selector, *width, *offset, *behind)
 }
@@ -233,12 +233,12 @@ fn ip6(argv: &mut Argv, selector: &mut Selector, offset: i32) -> Result<(), Faul
 }
 
 fn ether(argv: &mut Argv, selector: &mut Selector) -> Result<(), Fault> {
-    let start = match argv.next()?.as_str() {
+    let start = match argv.next_word()?.as_str() {
         "src" => -8,
         "dst" => -14,
         _ => return Err(argv.odd("neither src nor dst")),
     };
-    let word = argv.next()?;
+    let word = argv.next_word()?;
     let mac = as_mac(&word).ok_or_else(|| argv.odd("no MAC address"))?;
     let (offset, behind) = at(argv, start, 0)?;
     let mut places = (offset..).zip(mac);
