@@ -123,7 +123,6 @@ pub(super) const QUEUES: &[(&str, &str, &[&str])] = &[
             r#"tc::filter("add dev eth0 ingress protocol ip flower reboot")"#,
             r#"tc::filter("add dev eth0 ingress protocol ip ../../bin/sh")"#,
             r#"tc::filter("add dev eth0 ingress protocol all basic match 'meta(nonsense eq 1)'")"#,
-            r#"tc::filter("add dev eth0 ingress protocol all bpf object-file /etc/passwd")"#,
             r#"tc::filter("put dev eth0 ingress protocol ip matchall")"#,
             r#"tc::filter("add ingress protocol ip matchall")"#,
             r#"tc::filter("add dev eth0 ingress")"#,

@@ -73,7 +73,7 @@ pub mod functions {
     /// # Example
     /// ```rhai
     /// if cgroup::lacks("path") == () {
-    ///     process::get(1).group().path.starts_with("/")
+    ///     print(process::get(1).group());
     /// }
     /// ```
     ///

@@ -48,7 +48,7 @@ impl Edit {
                 earlier.iter().any(|(edit, _)| edit.object() == *object)
             }
             // What is kept aside when it is taken away has to be there before.
-            Edit::Del(object) | Edit::Absent(object) if object.is_of_the_machine() => {
+            Edit::Del(object) | Edit::Absent(object) if matches!(object, Object::Netns(_)) => {
                 earlier.iter().any(|(edit, _)| edit.object() == *object)
             }
             _ => false,
@@ -203,16 +203,36 @@ fn full(wanted: &Inventory, order: &[(Object, &Origin)]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Puts what is in something that goes before it, also where it was elsewhere in between: that is the way back, too.
+fn inside_first(present: &Inventory, wanted: &Inventory, order: &mut Vec<(Object, &Origin)>) {
+    let goes = |object: &Object| object.gives_way() && present.contains_key(object) && !wanted.contains_key(object);
+    let mut at = 0;
+    while let Some(object) = order.get(at).map(|(object, _)| object.clone()) {
+        if goes(&object) {
+            let inside: HashSet<&Object> = contents(present, &object).map(|(inside, _)| inside).collect();
+            let (late, rest): (Vec<_>, Vec<_>) =
+                order.split_off(at).into_iter().partition(|(other, _)| inside.contains(other) && goes(other));
+            at += late.len();
+            order.extend(late.into_iter().chain(rest));
+        }
+        at += 1;
+    }
+}
+
 /// Finds the changes that edits ask for. An object that is changed several times changes once.
 pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault> {
     let mut wanted = present.clone();
     let mut order: Vec<(Object, &Origin)> = Vec::new();
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
+        // What is gone already with something else has its place before that.
+        let is_gone = matches!(edit, Edit::Absent(object) if !wanted.contains_key(object));
         let touched = edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))?;
         let others_went = touched.len() > 1;
         for object in touched {
-            let goes_with_all = object.holds_others() && (object.gives_way() && others_went || !wanted.contains_key(&object));
+            let is_emptied = || seen.contains(&object) && present.contains_key(&object) && contents(&wanted, &object).next().is_none();
+            let comes_last = object.gives_way() && (others_went || is_emptied());
+            let goes_with_all = !is_gone && object.holds_others() && (comes_last || !wanted.contains_key(&object));
             if goes_with_all && seen.contains(&object) {
                 // What is in it goes first, also if it was asked for before.
                 order.retain(|(other, _)| *other != object);
@@ -222,6 +242,7 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
             }
         }
     }
+    inside_first(present, &wanted, &mut order);
     full(&wanted, &order)?;
     let mut wish = Wish::default();
     let asked_for: HashSet<Object> = edits.iter().map(|(edit, _)| edit.object()).collect();

@@ -65,7 +65,7 @@ impl Scope {
 impl Scope {
     /// Tells whether it is about what belongs to the machine, and not to one of its network namespaces.
     pub fn is_of_the_machine(&self) -> bool {
-        matches!(self, Scope::Netns(_))
+        matches!(self, Scope::Netns(_) | Scope::Cgroup(_))
     }
 }
 
@@ -174,7 +174,7 @@ impl Object {
 
     /// Tells whether it belongs to the machine, and not to one of its network namespaces.
     pub fn is_of_the_machine(&self) -> bool {
-        matches!(self, Object::Netns(_))
+        matches!(self, Object::Netns(_) | Object::Cgroup(_))
     }
 
     /// Gives what there is with it from the beginning, and is no change of its own.

@@ -99,9 +99,10 @@ fn shared_actions_get_the_first_number_that_is_free() {
 }
 
 proptest! {
-    /// Of a rate and a burst nothing is lost that the kernel is told.
+    /// Of a rate and a burst nothing is lost that the kernel is told. It counts the time of a burst in 32 bits: a longer one is cut there.
     #[test]
     fn every_burst_reads_back(rate in 8u64..10_000_000_000, burst in 1u32..100_000_000) {
+        prop_assume!(u64::from(burst) * 8 * 15_625_000 / rate < u64::from(u32::MAX));
         let line = format!("police rate {rate}bit burst {burst} drop");
         if let Ok(read) = list(&line) {
             prop_assert_eq!(list(&read[0].to_string()).unwrap(), read);
