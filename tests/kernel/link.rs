@@ -298,7 +298,7 @@ fn what_others_put_on_a_link_of_ours_stays(world: &World) {
     ip("addr add 203.0.113.1/24 dev left0");
     ip("link set left0 mtu 1400");
     let said = world.fyke(&["undo", "last"]);
-    assert!(said.code == Some(3) && said.out.contains("somebody else put an element into it"), "{said:?}");
+    assert!(said.code == Some(3) && said.out.contains("somebody else put something into it"), "{said:?}");
     assert!(ip("addr show left0").contains("203.0.113.1/24"));
     // What it is set to is no reason to let it stay.
     ip("addr del 203.0.113.1/24 dev left0");

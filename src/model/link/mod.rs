@@ -174,14 +174,6 @@ impl Object {
         let changes = now.is_some_and(|now| wanted.is_none_or(|wanted| !now.agrees(wanted)));
         match (self, now, wanted) {
             (Self::Route(_), None, Some(wanted)) if wanted.is_automatic() => Some(refuse("only the kernel says this `proto` of itself")),
-            (Self::Route(_), _, Some(State::Route(way))) if changes || now.is_none() => {
-                let is_down = |dev: &&Dev| {
-                    let up = inventory.get(&Any::Link(Self::Setting((*dev).clone(), Setting::Up)));
-                    up == Some(&AnyState::Link(State::Setting(Value::Flag(false))))
-                };
-                let down = way.hops.iter().filter_map(|hop| hop.dev.as_ref()).find(is_down);
-                down.map(|dev| refuse(&format!("the link {dev} is down")).hint("set it up first"))
-            }
             // What was learned of a neighbour gives way to what is said of it.
             (Self::Neighbour(_), Some(now), Some(_)) if now.is_automatic() => None,
             (_, Some(now), _) if changes && (now.is_automatic() || matches!(self, Self::Rule(rule) if rule.is_automatic())) => {
@@ -200,6 +192,14 @@ impl Object {
                 std::iter::once(dev).chain(&link.peer).find_map(|dev| taken(inventory, dev, &dev.name))
             }
             (Self::Setting(dev, _), _, Some(State::Setting(Value::Name(name)))) => taken(inventory, dev, name),
+            (Self::Route(_), _, Some(State::Route(way))) if changes || now.is_none() => {
+                let is_down = |dev: &&Dev| {
+                    let up = inventory.get(&Any::Link(Self::Setting((*dev).clone(), Setting::Up)));
+                    up == Some(&AnyState::Link(State::Setting(Value::Flag(false))))
+                };
+                let down = way.hops.iter().filter_map(|hop| hop.dev.as_ref()).find(is_down);
+                down.map(|dev| refuse(&format!("the link {dev} is down")).hint("set it up first"))
+            }
             _ => None,
         }
     }
