@@ -66,8 +66,8 @@ fn a_saved_recipe_makes_the_rules_of_the_session() {
 fn a_file_can_be_loaded_twice_and_saved() {
     let folder = Folder::new();
     let file =
-        folder.file("two.rhai", "//! Old.\n//! risk: reads\nfn rule(port) { `-p tcp --dport ${port} -j DROP` }\nlet ports = [22, 80];\n");
-    let (text, session, recipe) = saved(&format!("{INPUT}:load {file}\n:load {file}\nfor port in ports {{ input.append(rule(port)) }}"));
+        folder.file("two.rhai", "//! Old.\n//! risk: reads\nfn rule(port) { `-p tcp --dport ${port} -j DROP` }\nlet numbers = [22, 80];\n");
+    let (text, session, recipe) = saved(&format!("{INPUT}:load {file}\n:load {file}\nfor port in numbers {{ input.append(rule(port)) }}"));
     assert_eq!((text.matches("fn rule").count(), session), (1, recipe), "{text}");
 }
 
@@ -168,6 +168,8 @@ fn tables_fit_terminals_of_all_widths() {
         assert!(said.lines().count() <= lines && said.lines().all(|line| line.chars().count() <= columns.into()), "{columns}:\n{said}");
         assert!(said.lines().all(|line| line.starts_with(['f', 'i', 'c', 'p', 'b', 'r', ' '])), "{columns}:\n{said}");
     }
+    // What the doctor says is longer than most terminals are high.
+    terminal.resize(200, 40);
     for list in [":help", ":doctor"] {
         terminal.press("\x0c");
         terminal.until_it("is empty", |shown| shown == prompt.trim_end());
