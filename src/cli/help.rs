@@ -21,7 +21,8 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
         return recipe(screen, &found);
     }
     let functions = reflect::functions();
-    let named: Vec<&FunctionDoc> = functions.iter().filter(|function| function.name == topic || function.qualified() == topic).collect();
+    let mut named: Vec<&FunctionDoc> =
+        functions.iter().filter(|function| function.name == topic || function.qualified() == topic).collect();
     let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
     let verb = args::command().find_subcommand(topic).map(|verb| verb.clone().bin_name(format!("fyke {topic}")).render_long_help());
     // A verb can have the name of a method: then both are meant.
@@ -29,7 +30,12 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
         screen.print(&format!("{verb}{}", if named.is_empty() { "" } else { "\n" }))?;
     }
     match () {
-        () if !named.is_empty() => explain(screen, &named, show::function),
+        () if !named.is_empty() => {
+            // So can a property and a function of the language.
+            let language = reflect::language();
+            named.extend(language.iter().filter(|function| function.name == topic));
+            explain(screen, &named, show::function)
+        }
         () if !of_room.is_empty() => explain(screen, &of_room, line),
         () => match verb {
             Some(_) if !screen.json => Ok(0),
