@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::world::{World, in_a_world, links, tool, until};
+use super::world::{World, in_a_world, ip, links, tool, until};
 
 in_a_world! {
     a_link_that_is_down_comes_back_with_all_that_it_lost
@@ -18,11 +18,6 @@ in_a_world! {
     what_others_put_on_a_link_of_ours_stays
     two_recipes_share_a_link
     the_last_address_takes_its_routes_along
-}
-
-/// Runs ip(8) as another program would.
-fn ip(line: &str) -> String {
-    tool("ip", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs a recipe that must do its work, and gives the id of the run.

@@ -1,7 +1,7 @@
 //! The kinds of links, what they are set to, and how both are listed and refused.
 
 use super::link::FOREIGN;
-use super::world::{World, in_a_world, links, tool, until};
+use super::world::{World, in_a_world, ip, links, tool, until};
 
 in_a_world! {
     settings_are_read_as_they_are_set
@@ -9,11 +9,6 @@ in_a_world! {
     kinds_of_links_are_made
     what_cannot_be_done_is_said
     what_a_plan_cannot_know
-}
-
-/// Runs ip(8) as another program would.
-fn ip(line: &str) -> String {
-    tool("ip", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs a recipe that must do its work, and gives the id of the run.

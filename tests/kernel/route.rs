@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::world::{World, in_a_world, links, tool};
+use super::world::{World, in_a_world, ip, links, tool};
 
 in_a_world! {
     a_route_leads_packets_and_is_lifted
@@ -17,11 +17,6 @@ in_a_world! {
     what_the_kernel_made_is_left_to_it
     a_run_that_fails_leaves_nothing
     one_of_many_that_is_refused_is_named
-}
-
-/// Runs ip(8) as another program would.
-fn ip(line: &str) -> String {
-    tool("ip", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs a recipe that must do its work.

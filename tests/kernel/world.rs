@@ -472,3 +472,8 @@ impl Drop for Running {
         let _ = self.child.wait();
     }
 }
+
+/// Runs ip(8) as another program would.
+pub(crate) fn ip(line: &str) -> String {
+    tool("ip", &line.split_whitespace().collect::<Vec<_>>(), "")
+}
