@@ -11,7 +11,7 @@ use crate::kernel::xtables::Backend;
 use crate::model::Family;
 use crate::model::change::{Change, Drift, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
-use crate::model::named::remark;
+use crate::model::named::{doubt, remarks as remarks_of};
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places; those of other network namespaces apart.
 ///
@@ -90,7 +90,7 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
 
 /// Says what changes do that whoever asks for them may not expect.
 pub(crate) fn told(changes: &[Change]) -> Vec<String> {
-    changes.iter().filter_map(remark).map(|remark| escaped(&remark).to_string()).collect()
+    changes.iter().flat_map(remarks_of).map(|remark| escaped(&remark).to_string()).collect()
 }
 
 /// Tells whether a run relies on what another one has set.
@@ -132,6 +132,10 @@ pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> Stri
         text.push_str(&diff(&report.changes, paint));
     }
     text.push_str(&remarks(report, paint));
+    if deed != Deed::SetAgain {
+        let doubts = report.changes.iter().filter_map(doubt);
+        text.extend(doubts.map(|doubt| format!("{} {}\n", paint.yellow("! note:"), escaped(&doubt))));
+    }
     let more = || paint.cyan(&format!("fyke undo --force {run}"));
     match deed {
         Deed::Lifted if left => text.push_str(&format!("what somebody else changed is left as it is; {} does not spare it\n", more())),

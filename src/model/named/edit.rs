@@ -130,10 +130,11 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {lacking}")));
     }
     let rival = rival(inventory, object);
-    let now = inventory.get(object);
-    if now.is_some_and(|now| now.agrees(state)) {
+    if let Some(now) = inventory.get_mut(object).filter(|now| now.agrees(state)) {
+        now.learn(state);
         return Ok(vec![object.clone()]);
     }
+    let now = inventory.get(object);
     if object.holds_others()
         && !object.gives_way()
         && let Some(now) = now.filter(|now| !now.is_half_made())
@@ -259,7 +260,8 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
         }
         let change = Change::new(object, before, after);
         match stays && asked_for {
-            true => wish.claims.push(Change { origin: Some(origin.clone()), ..change }),
+            // Of what is as it is asked for something may be learned.
+            true => wish.claims.push(Change { origin: Some(origin.clone()), before: change.after.clone(), ..change }),
             false => wish.changes.push(Change { origin: (!stays).then(|| origin.clone()), ..change }),
         }
     }

@@ -231,10 +231,22 @@ impl State {
         if let State::Tc(state) = self { state.lacks() } else { None }
     }
 
-    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
-    pub fn recall(&mut self, known: &State) {
-        if let (State::Tc(state), State::Tc(known)) = (self, known) {
-            state.recall(known);
+    /// Tells whether the kernel may not tell all of it, though it can come back.
+    pub fn is_told_in_part(&self) -> bool {
+        matches!(self, State::Tc(state) if state.is_told_in_part())
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from what a change is known to have set.
+    pub fn recall(&mut self, change: &Change) {
+        if let (State::Tc(state), Some(State::Tc(known))) = (self, &change.after) {
+            state.recall(known, if let Some(State::Tc(before)) = &change.before { Some(before) } else { None });
+        }
+    }
+
+    /// Learns what the kernel does not tell from a state that somebody asks for, and that agrees.
+    fn learn(&mut self, said: &State) {
+        if let (State::Tc(state), State::Tc(said)) = (self, said) {
+            state.learn(said);
         }
     }
 
@@ -378,9 +390,25 @@ pub fn follows(change: &Change, lead: &Change) -> bool {
 }
 
 /// Says what a change does that whoever asks for it may not expect.
-pub fn remark(change: &Change) -> Option<String> {
-    match (&change.object, &change.after) {
-        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+pub fn remarks(change: &Change) -> Vec<String> {
+    let of = |object: &tc::Object, (before, after)| tc::effect::remarks(object, before, after);
+    of_queues(change).map_or_else(Vec::new, |(object, states)| of(object, states))
+}
+
+/// Says what is not known of a state into which a change puts an object back.
+pub fn doubt(change: &Change) -> Option<String> {
+    of_queues(change).and_then(|(object, (before, after))| tc::effect::doubt(object, before, after))
+}
+
+type OfQueues<'a> = (&'a tc::Object, (Option<&'a tc::State>, Option<&'a tc::State>));
+
+/// Takes a change of traffic control apart.
+fn of_queues(change: &Change) -> Option<OfQueues<'_>> {
+    fn of(state: Option<&State>) -> Option<&tc::State> {
+        if let Some(State::Tc(state)) = state { Some(state) } else { None }
+    }
+    match &change.object {
+        Object::Tc(object) if !change.is_claim() => Some((object, (of(change.before.as_ref()), of(change.after.as_ref())))),
         _ => None,
     }
 }

@@ -43,8 +43,8 @@ impl Way<'_> {
 
     fn back(&mut self, change: &Change) {
         let mut now = state_of(self.present, &change.object);
-        if let (Some(now), Some(after)) = (&mut now, &change.after) {
-            now.recall(after);
+        if let Some(now) = &mut now {
+            now.recall(change);
         }
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
