@@ -30,7 +30,7 @@ impl Packet {
     }
 
     /// Makes a packet that is to be built.
-    pub(super) fn drafted(stack: Stack) -> Self {
+    pub(in crate::bind) fn drafted(stack: Stack) -> Self {
         Self::make(Some(stack), OnceLock::new(), None)
     }
 

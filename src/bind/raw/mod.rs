@@ -5,6 +5,7 @@ pub mod handle;
 mod open;
 mod outgoing;
 mod socket;
+mod stream;
 
 use rhai::Module;
 use rhai::plugin::exported_manifest;
@@ -13,5 +14,6 @@ use rhai::plugin::exported_manifest;
 pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(open::functions));
     module.combine(Module::from_manifest(exported_manifest!(socket::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(stream::functions)));
     module
 }
