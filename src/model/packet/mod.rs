@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod defect;
 pub mod dissect;
 pub mod field;
+pub mod filter;
 pub mod numbers;
 pub mod options;
 pub mod protocol;
