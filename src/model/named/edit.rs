@@ -55,9 +55,11 @@ impl Edit {
         };
         // What belongs to the machine is written where the run is at home.
         let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
+        // What moves takes along all that is on it: nothing else is done in between.
+        let moves = |edit: &Edit| edit.object().goes_first();
         makes_anew
             || earlier.last().is_some_and(|(last, _)| elsewhere(last))
-            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last) || moves(self) != moves(last))
     }
 
     /// Tells whether it may make anew what another edit has made go with something else.
@@ -144,8 +146,9 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
     }
     let (followers, gone): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(|(_, state)| state.is_some());
     let rivals = rival.into_iter().map(|rival| (rival, None));
-    let all: Vec<_> = rivals.chain(gone).chain([(object.clone(), Some(state.clone()))]).chain(followers).collect();
-    Ok(done(inventory, all))
+    let own = [(object.clone(), Some(state.clone()))];
+    let (first, then) = if object.goes_first() { (own.to_vec(), gone) } else { (gone, own.to_vec()) };
+    Ok(done(inventory, rivals.chain(first).chain(then).chain(followers).collect()))
 }
 
 /// Does what becomes of objects, and gives these.
