@@ -154,14 +154,17 @@ impl Wire for Socket {
             return Err(refused(Errno::EMSGSIZE));
         }
         let ttl = packet.ttl.map(|ttl| (self.way.family() == Some(Family::V6), ttl));
+        let mut may_be_old = matches!(self.way, Way::Ping { .. });
         loop {
             let at = now();
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
-                // What an earlier packet has brought about is told at the next call, whatever that is about; the queue of errors has it in full.
-                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO) if self.had_error() => {}
+                // What an earlier packet has brought about is told once, at the next call, whatever that is about; the queue of errors has it in full.
+                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE) if may_be_old => {
+                    may_be_old = false;
+                }
                 Err(error) => return Err(refused(error)),
             }
         }
@@ -242,11 +245,6 @@ impl Socket {
         }
         let memory: [u32; 9] = options::get(&self.fd, libc::SOL_SOCKET, SO_MEMINFO).map_err(|error| errno::fault(tried(), error))?;
         Ok(memory[DROPS].into())
-    }
-
-    /// Tells whether an error was waiting to be told, and is no more.
-    fn had_error(&self) -> bool {
-        matches!(self.way, Way::Ping { .. }) && options::get::<libc::c_int>(&self.fd, libc::SOL_SOCKET, libc::SO_ERROR).is_ok_and(|error| error != 0)
     }
 }
 

@@ -58,7 +58,8 @@ fn a_file_is_read_by_others(world: &World) {
         return;
     }
     let listed = tool("tcpdump", &["-nn", "-r", &path, "src host 192.0.2.2 and udp dst port 9"], "");
-    assert_eq!(listed.lines().filter(|line| line.contains("192.0.2.2.") && line.contains("> 192.0.2.1.9: UDP, length 100")).count(), 300);
+    // Some of the ports have a protocol of their own for tcpdump.
+    assert_eq!(listed.lines().filter(|line| line.contains("IP 192.0.2.2.") && line.contains("> 192.0.2.1.9: ")).count(), 300);
     // What cannot be written to is refused before anything is captured.
     for bad in ["/", "/nowhere/x.pcap", "/dev/null"] {
         let said = eval(world, &format!("raw::capture(\"eth0\", #{{ file: \"{bad}\" }})"));
@@ -127,7 +128,7 @@ fn nothing_is_captured_where_nothing_may_be(world: &World) {
         ("raw::capture(\"eth7\", #{})", "there is no link eth7 here"),
         ("raw::capture(\"eth0\", #{ snaplen: 5 })", "`snaplen` is a number from 14 to 262144"),
         ("raw::capture(\"eth0\", #{ filter: \"tcp\" })", "a map is wanted"),
-        ("raw::capture(\"eth0\", #{ filter: #{ prot: \"tcp\" } })", "did you mean `proto`?"),
+        ("raw::capture(\"eth0\", #{ filter: #{ protocol: \"tcp\" } })", "did you mean `proto`?"),
         ("raw::capture(\"eth0\", #{ filter: #{ host: \"example.org\" } })", "names are not looked up"),
         ("raw::capture(\"eth0\", #{ cooked: true })", "there is no such option"),
         ("raw::capture(\"a/b\", #{})", "as the name of a link"),
