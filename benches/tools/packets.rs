@@ -113,13 +113,19 @@ fn sending(scratch: &Path) -> Outcome<String> {
         words.extend(frames.then_some("wire0"));
         let times = take_turns(name, 9, ours, || seconds(Command::new(&program).args(&words)))?;
         // At least 0.95 of the packets in a second are at most so much of the time.
-        rows.push(Row { name: format!("200,000 datagrams {name}, a port of which varies, against sendmmsg in C"), times, goal: Some(1.0 / 0.95) });
+        rows.push(Row {
+            name: format!("200,000 datagrams {name}, a port of which varies, against sendmmsg in C"),
+            times,
+            goal: Some(1.0 / 0.95),
+        });
     }
     let recipe = script(scratch, "stream.rhai", &stream(PACKETS, false))?;
     let ours = || seconds(Command::new(FYKE).args(["run", &recipe]));
     let mut notes = String::new();
     match take_turns("hping3", 5, ours, hping) {
-        Ok(times) => rows.push(Row { name: "the same through a raw socket, against `hping3 --udp --flood`".into(), times, goal: Some(1.0) }),
+        Ok(times) => {
+            rows.push(Row { name: "the same through a raw socket, against `hping3 --udp --flood`".into(), times, goal: Some(1.0) })
+        }
         Err(why) => writeln!(notes, "\nAgainst hping3: skipped ({why}).")?,
     }
     match machine::python("scapy") {
@@ -156,7 +162,8 @@ fn hping() -> Outcome<f64> {
 /// Captures what fyke sends at a rate, into a file, and counts what was dropped: by fyke, and by tcpdump.
 fn capturing(scratch: &Path) -> Outcome<String> {
     let file = scratch.join("capture.pcap").display().to_string();
-    let mut text = String::from("| packets in a second | captured by fyke | dropped | captured by `tcpdump -w` | dropped |\n|--:|--:|--:|--:|--:|\n");
+    let mut text =
+        String::from("| packets in a second | captured by fyke | dropped | captured by `tcpdump -w` | dropped |\n|--:|--:|--:|--:|--:|\n");
     for rate in RATES {
         let send = format!(
             "let packet = packet::ethernet(#{{}}) / packet::ipv4(#{{ src: \"10.0.0.1\", dst: \"10.99.0.2\" }}) / packet::udp(#{{ dport: 9 }}) / blob(500);\n\

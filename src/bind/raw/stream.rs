@@ -135,9 +135,10 @@ fn counted(tally: &Tally, limits: &Limits) -> Map {
 fn capture(ctx: &NativeCallContext, interface: &str, options: &Map, each: Option<&FnPtr>) -> Answer<Map> {
     let made = crate::bind::sys::known(options, &CAPTURING).and_then(|()| {
         let kept = given(options, "snaplen").map_or(Ok(KEPT), |kept| whole("snaplen", kept))?;
-        let kept = u32::try_from(kept).ok().filter(|kept| (14..=KEPT as u32).contains(kept)).ok_or_else(|| {
-            Fault::input(format!("keep {kept} bytes of each frame"), format!("`snaplen` is a number from 14 to {KEPT}"))
-        })?;
+        let kept = u32::try_from(kept)
+            .ok()
+            .filter(|kept| (14..=KEPT as u32).contains(kept))
+            .ok_or_else(|| Fault::input(format!("keep {kept} bytes of each frame"), format!("`snaplen` is a number from 14 to {KEPT}")))?;
         let of_socket = options.iter().filter(|(name, _)| ["filter", "promiscuous", "mark"].contains(&name.as_str()));
         let way = Way::Packet { link: interface.parse()?, cooked: false, promiscuous: false };
         let spec = given::spec(way, &of_socket.map(|(name, value)| (name.clone(), value.clone())).collect())?;

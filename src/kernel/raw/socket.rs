@@ -11,9 +11,9 @@ use nix::net::if_::if_indextoname;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::address::Sockaddr;
+use super::capture::Capture;
 use super::message::{self, Heard};
 use super::options::{self, SO_MEMINFO};
-use super::capture::Capture;
 use super::ring::Ring;
 use super::{Step, Wire, refusal, stream};
 use crate::kernel::errno;
@@ -129,7 +129,8 @@ impl Socket {
             Way::Ping { family: Family::V4 } => (with_header(bytes, heard, 1), 20),
         };
         let at = heard.beside.at.unwrap_or_else(now);
-        let seen = Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
+        let seen =
+            Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
         Received { bytes, seen }
     }
 

@@ -77,7 +77,10 @@ fn what_is_sent_arrives(world: &World) {
         let header = format!(
             "raw::open(\"{family}\", 17, #{{ header: true }}).send(packet::{family}(#{{ dst: \"{to}\" }}) / {datagram} / \"header\")"
         );
-        let bytes = format!("raw::open(\"{family}\", \"raw\").send((packet::{family}(#{{ src: \"{}\", dst: \"{to}\" }}) / {datagram} / \"bytes\").bytes, \"{to}\")", from.trim_start_matches('[').rsplit_once(':').unwrap().0.trim_end_matches(']'));
+        let bytes = format!(
+            "raw::open(\"{family}\", \"raw\").send((packet::{family}(#{{ src: \"{}\", dst: \"{to}\" }}) / {datagram} / \"bytes\").bytes, \"{to}\")",
+            from.trim_start_matches('[').rsplit_once(':').unwrap().0.trim_end_matches(']')
+        );
         for (script, text) in [(below, "below"), (whole, "whole"), (header, "header"), (bytes, "bytes")] {
             let said = eval(world, &script);
             assert_eq!(said.code, Some(0), "{script}: {said:?}");
@@ -142,11 +145,21 @@ fn what_is_received_has_its_header(world: &World) {
         })
     };
     let told = "[ip.src.to_string(), ip.dst.to_string(), reply.interface, reply.defects.len, reply.payload.as_string(), reply.time > 1.0e9";
-    for answer in ask("ipv4", "icmp", "192.0.2.2", &format!("{told}, ip.ttl, ip.total_length, ip.checksum_ok, reply.icmp.checksum_ok, reply.icmp.seq]")) {
+    for answer in ask(
+        "ipv4",
+        "icmp",
+        "192.0.2.2",
+        &format!("{told}, ip.ttl, ip.total_length, ip.checksum_ok, reply.icmp.checksum_ok, reply.icmp.seq]"),
+    ) {
         assert_eq!(answer, json!(["192.0.2.2", "192.0.2.1", "eth0", 0, "hello", true, 64, 33, true, true, 3]));
     }
     // Its header was not delivered: it is made of what the kernel tells, and fits the checksum.
-    for answer in ask("ipv6", "icmpv6", "2001:db8::2", &format!("{told}, ip.hop_limit, ip.payload_length, ip.next_header, reply.icmpv6.checksum_ok, reply.icmpv6.seq]")) {
+    for answer in ask(
+        "ipv6",
+        "icmpv6",
+        "2001:db8::2",
+        &format!("{told}, ip.hop_limit, ip.payload_length, ip.next_header, reply.icmpv6.checksum_ok, reply.icmpv6.seq]"),
+    ) {
         assert_eq!(answer, json!(["2001:db8::2", "2001:db8::1", "eth0", 0, "hello", true, 64, 13, 58, true, 3]));
     }
     let said = eval(world, "raw::open(\"ipv4\", \"raw\").recv(\"1h\")");
@@ -169,7 +182,9 @@ fn nothing_slips_in(world: &World) {
         };
         scope.spawn(flood);
         let script = |open: &str| {
-            format!("let strangers = 0; for turn in 0..200 {{ let socket = {open}; for many in 0..20 {{ if socket.recv(0) != () {{ strangers += 1; }} }} }} strangers")
+            format!(
+                "let strangers = 0; for turn in 0..200 {{ let socket = {open}; for many in 0..20 {{ if socket.recv(0) != () {{ strangers += 1; }} }} }} strangers"
+            )
         };
         for open in [
             "raw::packet(\"eth0\", #{ filter: #{ port: 10 } })",
@@ -187,7 +202,10 @@ fn nothing_slips_in(world: &World) {
 }
 
 fn what_is_dropped_is_counted(world: &World) {
-    for (open, one) in [("raw::packet(\"lo\", #{ receive_buffer: 5000, filter: #{ dport: 9 } })", 2), ("raw::open(\"ipv4\", \"udp\", #{ receive_buffer: 5000 })", 1)] {
+    for (open, one) in [
+        ("raw::packet(\"lo\", #{ receive_buffer: 5000, filter: #{ dport: 9 } })", 2),
+        ("raw::open(\"ipv4\", \"udp\", #{ receive_buffer: 5000 })", 1),
+    ] {
         let script = format!(
             "let socket = {open};
              let packet = packet::ipv4(#{{ src: \"127.0.0.1\", dst: \"127.0.0.1\" }}) / packet::udp(#{{ dport: 9 }}) / blob(500, 1);
@@ -217,7 +235,7 @@ fn options_are_in_the_packets(world: &World) {
     assert_eq!(marked(8).code, Some(0));
     let said = marked(7);
     assert!(said.code == Some(1) && said.err.contains("a rule of this host drops it"), "{said:?}");
-    world.undo();
+    world.fyke_well(&["undo", "--recipe", "mark"]);
     assert_eq!(world.state(), before);
     // What is too long is cut, or not sent.
     let long = |how: &str| {
@@ -276,7 +294,11 @@ fn what_cannot_be_sent_is_refused(world: &World) {
     refused("raw::open(\"ipv4\", \"icmp\").send(packet::icmp(#{}))", 2, "it has to be told where to");
     refused("raw::open(\"ipv4\", \"icmp\").send(packet::icmp(#{}), \"2001:db8::2\")", 2, "2001:db8::2 is of the other family");
     refused("raw::open(\"ipv4\", \"icmp\").send(packet::ipv4(#{}), \"192.0.2.2\")", 2, "the kernel writes the IP header");
-    refused("raw::open(\"ipv4\", \"raw\").send(packet::icmp(#{}), \"192.0.2.2\")", 2, "the packet begins with icmp, and the socket sends whole IP packets");
+    refused(
+        "raw::open(\"ipv4\", \"raw\").send(packet::icmp(#{}), \"192.0.2.2\")",
+        2,
+        "the packet begins with icmp, and the socket sends whole IP packets",
+    );
     refused("raw::packet(\"eth0\").send(packet::ipv4(#{}))", 2, "the packet begins with an IP header, and a frame with ethernet");
     refused("raw::packet(\"eth7\")", 2, "there is no link eth7 here");
     refused("let s = raw::ping(\"ipv4\"); s.close(); s.close(); s.send(packet::icmp(#{}), \"192.0.2.2\")", 2, "it is closed");
@@ -303,7 +325,9 @@ fn public_addresses_take_a_word(world: &World) {
         format!(
             "raw::open(\"ipv4\", \"raw\").send_many(packet::ipv4(#{{ dst: \"127.0.0.1\" }}) / {datagram}, #{{ vary: #{{ \"ipv4.dst\": [\"127.0.0.1\", \"192.0.2.2\"] }} }})"
         ),
-        format!("raw::open(\"ipv4\", \"raw\").send_many(packet::ipv4(#{{ dst: \"127.0.0.1\" }}) / {datagram}, #{{ vary: #{{ \"ipv4.dst\": \"random\" }} }})"),
+        format!(
+            "raw::open(\"ipv4\", \"raw\").send_many(packet::ipv4(#{{ dst: \"127.0.0.1\" }}) / {datagram}, #{{ vary: #{{ \"ipv4.dst\": \"random\" }} }})"
+        ),
     ] {
         let said = world.fyke(&["eval", &script]);
         let is_bounded = said.err.contains("more than 65536") && said.code == Some(2);
@@ -333,12 +357,18 @@ fn a_plan_sends_nothing(world: &World) {
         socket.recv(\"1h\");
         print(\"never\");";
     let said = world.fyke_well(&["plan", &world.recipe("planned", text)]);
-    assert!(said.out.contains("! sent 3 packets of udp to 192.0.2.2 through a raw socket of udp over IPv4, which cannot be lifted"), "{said:?}");
+    assert!(
+        said.out.contains("! sent 3 packets of udp to 192.0.2.2 through a raw socket of udp over IPv4, which cannot be lifted"),
+        "{said:?}"
+    );
     assert!(said.out.contains("! sent a packet of arp to ff:ff:ff:ff:ff:ff through a packet socket on eth0"), "{said:?}");
     assert!(said.out.contains("3\n") && !said.out.contains("never"), "{said:?}");
     assert!(said.err.contains("the plan is known up to ") && said.err.contains("planned.rhai:7:16: a plan sends nothing"), "{said:?}");
     for (script, what) in [
-        ("raw::open(\"ipv4\", \"raw\").send_many(packet::ipv4(#{ dst: \"192.0.2.2\" }) / packet::udp(#{ dport: 9 }), #{ count: 7 });", "sent up to 7 packets of udp to 192.0.2.2"),
+        (
+            "raw::open(\"ipv4\", \"raw\").send_many(packet::ipv4(#{ dst: \"192.0.2.2\" }) / packet::udp(#{ dport: 9 }), #{ count: 7 });",
+            "sent up to 7 packets of udp to 192.0.2.2",
+        ),
         ("raw::capture(\"eth0\", #{ file: \"/run/planned.pcap\" });", "wrote \"/run/planned.pcap\""),
     ] {
         let said = world.fyke_well(&["plan", &world.recipe("planned", script)]);
@@ -367,7 +397,11 @@ fn the_journal_has_one_entry_for_many(world: &World) {
     assert!(said.err.contains("! sent 400 packets of udp to 127.0.0.1"), "{said:?}");
     let history = world.fyke_well(&["history", "last"]).out;
     let of = |words: &str| history.matches(words).count();
-    assert_eq!((of("sent packets of icmp to 127.0.0.1 "), of("sent packets of icmp"), of("sent up to 400 packets of udp")), (1, 20, 1), "{history}");
+    assert_eq!(
+        (of("sent packets of icmp to 127.0.0.1 "), of("sent packets of icmp"), of("sent up to 400 packets of udp")),
+        (1, 20, 1),
+        "{history}"
+    );
     assert_eq!(of("other kinds"), 1, "{history}");
 }
 

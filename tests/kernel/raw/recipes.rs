@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::capture::BEGUN;
 use super::{at_the_client, listener};
 use crate::kernel::world::{World, in_a_world, ip, tool};
 
@@ -14,9 +15,9 @@ in_a_world! {
 
 fn capture_shows_and_sums_up(world: &World) {
     let path = world.folder.path().join("recipe.pcap").display().to_string();
-    let ping = "sleep(\"400ms\"); let ping = raw::ping(\"ipv4\");
+    let ping = "let ping = raw::ping(\"ipv4\");
         for turn in 0..20 { ping.send(packet::icmp(#{ type: \"echo-request\", seq: turn }) / \"hello\", \"192.0.2.2\"); sleep(\"5ms\"); }";
-    let ping = world.recipe("ping", ping);
+    let ping = world.recipe("ping", &format!("{BEGUN}{ping}"));
     let mut run = |words: &[&str]| {
         let mut pinging = world.command(&["run", "--allow-public", &ping]).spawn().unwrap();
         let said = world.fyke_well(&[&["run", "capture", "--interface", "eth0", "--proto", "icmp", "--count", "40"], words].concat());
@@ -24,11 +25,16 @@ fn capture_shows_and_sums_up(world: &World) {
         said
     };
     let said = run(&[]);
-    let packets = |way: &str, kind: &str| said.out.lines().filter(|line| line.contains(&format!(" {way} 192.0.2.")) && line.contains(kind)).count();
+    let packets =
+        |way: &str, kind: &str| said.out.lines().filter(|line| line.contains(&format!(" {way} 192.0.2.")) && line.contains(kind)).count();
     assert_eq!((packets(">", "echo-request"), packets("<", "echo-reply")), (20, 20), "{said:?}");
     assert!(said.out.contains("packets   40 in ") && said.out.contains("dropped   0 by the kernel"), "{said:?}");
     assert!(said.out.lines().any(|line| line.contains('|') && line.contains('█')), "a chart: {said:?}");
-    let talks = said.out.lines().filter(|line| line.contains("icmp") && line.contains("192.0.2.1") && line.split_whitespace().any(|word| word == "20")).count();
+    let talks = said
+        .out
+        .lines()
+        .filter(|line| line.contains("icmp") && line.contains("192.0.2.1") && line.split_whitespace().any(|word| word == "20"))
+        .count();
     assert_eq!(talks, 2, "{said:?}");
     assert!(said.err.contains("nothing changed"), "{said:?}");
 
@@ -46,7 +52,19 @@ fn capture_shows_and_sums_up(world: &World) {
 
 fn packet_generator_sends_what_is_said(world: &World) {
     let far = listener("192.0.2.2:9");
-    let said = world.fyke_well(&["run", "--allow-public", "packet-generator", "--to", "192.0.2.2", "--count", "50", "--rate", "5000", "--vary", "udp.sport=100-104"]);
+    let said = world.fyke_well(&[
+        "run",
+        "--allow-public",
+        "packet-generator",
+        "--to",
+        "192.0.2.2",
+        "--count",
+        "50",
+        "--rate",
+        "5000",
+        "--vary",
+        "udp.sport=100-104",
+    ]);
     assert!(said.out.contains("sent      50 packets"), "{said:?}");
     let mut ports = std::collections::BTreeMap::<u16, usize>::new();
     for _ in 0..50 {
@@ -62,7 +80,9 @@ fn packet_generator_sends_what_is_said(world: &World) {
     world.fyke_well(&[&["run", "--allow-public", "packet-generator", "--to", "192.0.2.2"][..], &frames].concat());
     let (length, from) = far.recv_from(&mut [0; 100]).unwrap();
     assert_eq!((length, from.to_string()), (7, "192.0.2.1:40000".to_owned()));
-    for (proto, to, what) in [("tcp", "192.0.2.2", "tcp"), ("icmp", "192.0.2.2", "icmp"), ("icmp", "2001:db8::2", "icmpv6"), ("tcp", "2001:db8::2", "tcp")] {
+    for (proto, to, what) in
+        [("tcp", "192.0.2.2", "tcp"), ("icmp", "192.0.2.2", "icmp"), ("icmp", "2001:db8::2", "icmpv6"), ("tcp", "2001:db8::2", "tcp")]
+    {
         let said = world.fyke_well(&["run", "--allow-public", "packet-generator", "--to", to, "--proto", proto, "--count", "3"]);
         assert!(said.err.contains(&format!("! sent 3 packets of {what} to {to}")), "{said:?}");
     }
@@ -96,7 +116,11 @@ fn mtu_probe_finds_the_narrow_place(world: &World) {
         assert!(said.out.starts_with(&format!("{to}: 1300 bytes, the largest that was tried\n")), "{said:?}");
     }
     // A router that says nothing: the place is found all the same.
-    tool("ip", &["netns", "exec", "client", "iptables-nft", "-A", "OUTPUT", "-p", "icmp", "--icmp-type", "fragmentation-needed", "-j", "DROP"], "");
+    tool(
+        "ip",
+        &["netns", "exec", "client", "iptables-nft", "-A", "OUTPUT", "-p", "icmp", "--icmp-type", "fragmentation-needed", "-j", "DROP"],
+        "",
+    );
     let said = world.fyke_well(&["run", "mtu-probe", "--to", "10.9.0.2", "--timeout", "100ms", "--tries", "1", "--min", "1390"]);
     assert!(said.out.starts_with("10.9.0.2: 1400 bytes\n") && said.out.contains("silence"), "{said:?}");
     let said = world.fyke_well(&["run", "mtu-probe", "--to", "10.9.0.99", "--timeout", "100ms", "--tries", "1"]);

@@ -48,7 +48,8 @@ fn all_of_them_arrive_and_vary(world: &World) {
         "raw::packet(\"eth0\").send_many(packet::ethernet(#{{}}) / packet::ipv4(#{{ src: \"192.0.2.1\", dst: \"192.0.2.2\" }}) / packet::udp(#{{ dport: 9 }}),
          #{{ count: 400, rate: 1000000, vary: #{{ \"ethernet.src\": #{{ from: \"02:00:00:00:00:01\", to: \"02:00:00:00:00:04\" }}, \"ipv4.id\": \"random\" }} }})"
     );
-    let found = both(world, &frame, "packets.map(|it| it.ethernet.src).reduce(|all, mac| { if !(mac in all) { all.push(mac); } all }, []).len");
+    let found =
+        both(world, &frame, "packets.map(|it| it.ethernet.src).reduce(|all, mac| { if !(mac in all) { all.push(mac); } all }, []).len");
     assert_eq!(found, json!({ "sent": 400, "refused": 0, "seen": 400, "wrong": 0, "drops": 0, "asked": 4 }));
 }
 
@@ -63,7 +64,9 @@ fn a_rate_is_kept(world: &World) {
 
 fn limits_end_a_stream(world: &World) {
     let packet = "packet::ipv4(#{ dst: \"127.0.0.1\" }) / packet::udp(#{ dport: 9 })";
-    let send = |options: &str| value(world, &format!("let sent = raw::open(\"ipv4\", \"raw\").send_many({packet}, {options}); [sent.packets, sent.time.seconds]"));
+    let send = |options: &str| {
+        value(world, &format!("let sent = raw::open(\"ipv4\", \"raw\").send_many({packet}, {options}); [sent.packets, sent.time.seconds]"))
+    };
     // Nothing was said: a thousand, as fast as a thousand in a second.
     let found = send("#{}");
     assert!(found[0] == 1000 && found[1].as_f64().unwrap() >= 0.999, "{found}");
@@ -83,10 +86,22 @@ fn streams_are_good_for_tshark(world: &World) {
     let path = world.folder.path().join("stream.pcap").display().to_string();
     let mut counted = 0;
     for (family, above, vary) in [
-        ("ipv4", "packet::tcp(#{ dport: 80, flags: \"SYN\", options: [#{ kind: \"mss\", value: 1460 }] })", "\"tcp.seq\": \"random\", \"ipv4.id\": \"counter\""),
+        (
+            "ipv4",
+            "packet::tcp(#{ dport: 80, flags: \"SYN\", options: [#{ kind: \"mss\", value: 1460 }] })",
+            "\"tcp.seq\": \"random\", \"ipv4.id\": \"counter\"",
+        ),
         ("ipv4", "packet::icmp(#{ type: \"echo-request\" })", "\"icmp.seq\": \"counter\", \"ipv4.ttl\": 1..=64"),
-        ("ipv6", "packet::udp(#{ dport: 9 })", "\"udp.sport\": \"random\", \"ipv6.flow_label\": \"random\", \"ipv6.dst\": [\"fd00::2\", \"fd00::3\"]"),
-        ("ipv6", "packet::icmpv6(#{ type: \"echo-request\" })", "\"icmpv6.id\": \"random\", \"ipv6.src\": #{ from: \"fd00::1\", to: \"fd00::ffff\" }"),
+        (
+            "ipv6",
+            "packet::udp(#{ dport: 9 })",
+            "\"udp.sport\": \"random\", \"ipv6.flow_label\": \"random\", \"ipv6.dst\": [\"fd00::2\", \"fd00::3\"]",
+        ),
+        (
+            "ipv6",
+            "packet::icmpv6(#{ type: \"echo-request\" })",
+            "\"icmpv6.id\": \"random\", \"ipv6.src\": #{ from: \"fd00::1\", to: \"fd00::ffff\" }",
+        ),
     ] {
         let (src, dst) = if family == "ipv4" { ("10.0.0.1", "10.0.0.2") } else { ("fd00::1", "fd00::2") };
         // Frames to nobody on a link on which nothing is routed: what is captured is what was sent.
@@ -98,7 +113,8 @@ fn streams_are_good_for_tshark(world: &World) {
              packet::write(\"{path}\", all); all.len"
         );
         counted += value(world, &script).as_i64().unwrap();
-        let words = ["-r", &path, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-T", "fields"];
+        let words =
+            ["-r", &path, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-T", "fields"];
         let bad = "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0 || icmp.checksum.status == 0 || icmpv6.checksum.status == 0";
         let wrong = tool("tshark", &[&words[..], &["-e", "frame.number", "-Y", bad]].concat(), "");
         assert_eq!(wrong, "", "{above}");
