@@ -23,7 +23,9 @@ pub(super) fn family(name: &str) -> Result<Family, Fault> {
 /// Reads a protocol: a name or a number.
 pub(super) fn protocol_of(value: &Dynamic) -> Result<u8, Fault> {
     match value.as_int() {
-        Ok(number) => u8::try_from(number).map_err(|_| Fault::input(format!("use {number} as a protocol of IP"), "it is a number from 0 to 255")),
+        Ok(number) => {
+            u8::try_from(number).map_err(|_| Fault::input(format!("use {number} as a protocol of IP"), "it is a number from 0 to 255"))
+        }
         Err(_) => protocol(&types::text_for("a protocol of IP", value)?),
     }
 }
@@ -46,10 +48,13 @@ pub(super) fn setting(option: Opt, value: &Dynamic) -> Result<Setting, Fault> {
     let number = value.as_int().or_else(|_| value.as_bool().map(i64::from));
     let number = match number {
         Ok(number) => number,
-        Err(_) => match value.read_lock::<Size>() {
-            Some(size) => i64::try_from(Quantity::count(*size)).unwrap_or(i64::MAX),
-            None => option.word(&types::text_for(&format!("the option `{}`", option.name()), value)?)?,
-        },
+        Err(_) => {
+            let text = types::text_for(&format!("the option `{}`", option.name()), value)?;
+            match option {
+                Opt::ReceiveBuffer | Opt::SendBuffer => i64::try_from(Size::read(&text)?.count()).unwrap_or(i64::MAX),
+                _ => option.word(&text)?,
+            }
+        }
     };
     Setting::new(option, number)
 }

@@ -6,6 +6,7 @@ mod open;
 mod outgoing;
 mod socket;
 mod stream;
+pub mod talk;
 
 use rhai::Module;
 use rhai::plugin::exported_manifest;
@@ -15,5 +16,6 @@ pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(open::functions));
     module.combine(Module::from_manifest(exported_manifest!(socket::functions)));
     module.combine(Module::from_manifest(exported_manifest!(stream::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(talk::functions)));
     module
 }

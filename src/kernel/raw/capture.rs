@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use super::ring::Frame;
 use super::socket::tagged;
 use super::{Socket, refusal};
+use crate::kernel::process::signals;
 use crate::kernel::{errno, files};
 use crate::model::Fault;
-use crate::model::packet::capture::{head, mark};
 use crate::model::packet::First;
+use crate::model::packet::capture::{head, mark};
 use crate::model::raw::tally::PARTS;
-use crate::model::raw::{Direction, Limits, Received, Seen, Tally, Talk};
+use crate::model::raw::{Direction, Limits, Received, Seen, Talk, Tally};
 
 /// How long a step takes when little comes.
 const STEP: Duration = Duration::from_millis(100);
@@ -107,6 +108,8 @@ impl Socket {
         let (begun, link) = (Instant::now(), self.own_link());
         let mut step = Step::default();
         while begun.elapsed() < STEP && !step.over {
+            // Where frames never cease, nothing is waited for.
+            signals::check("capture on")?;
             // The clock is asked once for some frames.
             let mut some = 256;
             while let Some(frame) = self.ring.as_mut().filter(|_| some > 0).and_then(super::ring::Ring::next) {

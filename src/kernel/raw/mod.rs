@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use capture::Step;
-pub use open::open;
+pub use open::{may_open, open};
 pub use paper::Paper;
 pub use socket::Socket;
 

@@ -45,7 +45,9 @@ pub(super) fn of_sending(way: &Way, what: &str, bytes: usize, error: Errno) -> F
         Errno::ENETDOWN => refused("the link is down".into()).hint("link::get(..).up = true"),
         Errno::ENETUNREACH => refused("there is no route to it".into()),
         Errno::EHOSTUNREACH => refused("nobody answers for it on its link, or a route says that it cannot be reached".into()),
-        Errno::EACCES => refused("it is a broadcast address, and the socket was not told that this is meant".into()).hint("the option `broadcast: true`"),
+        Errno::EACCES => {
+            refused("it is a broadcast address, and the socket was not told that this is meant".into()).hint("the option `broadcast: true`")
+        }
         Errno::EPERM => refused("a rule of this host drops it".into()).hint("look at the chain OUTPUT: fyke run show-firewall"),
         Errno::ENOBUFS | Errno::EAGAIN | Errno::ENOMEM => {
             Fault::new(Kind::Busy, tried, format!("the queue of the link or the memory for sockets is full ({error})"))

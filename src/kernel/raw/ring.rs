@@ -58,8 +58,7 @@ impl Ring {
         set(socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &wanted)?;
         let length = NonZeroUsize::new(BLOCK * BLOCKS).unwrap_or(NonZeroUsize::MIN);
         // SAFETY: a new mapping at a place that the kernel chooses; it is unmapped when this value is dropped.
-        let memory =
-            unsafe { mmap(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, socket.as_fd(), 0) }?;
+        let memory = unsafe { mmap(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, socket.as_fd(), 0) }?;
         Ok(Self { memory, block: 0, within: None })
     }
 

@@ -11,9 +11,9 @@ use nix::net::if_::if_indextoname;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::address::Sockaddr;
+use super::capture::Capture;
 use super::message::{self, Heard};
 use super::options::{self, SO_MEMINFO};
-use super::capture::Capture;
 use super::ring::Ring;
 use super::{Step, Wire, refusal, stream};
 use crate::kernel::errno;
@@ -129,7 +129,8 @@ impl Socket {
             Way::Ping { family: Family::V4 } => (with_header(bytes, heard, 1), 20),
         };
         let at = heard.beside.at.unwrap_or_else(now);
-        let seen = Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
+        let seen =
+            Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
         Received { bytes, seen }
     }
 
@@ -154,14 +155,17 @@ impl Wire for Socket {
             return Err(refused(Errno::EMSGSIZE));
         }
         let ttl = packet.ttl.map(|ttl| (self.way.family() == Some(Family::V6), ttl));
+        let mut may_be_old = matches!(self.way, Way::Ping { .. });
         loop {
             let at = now();
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
-                // What an earlier packet has brought about is told at the next call, whatever that is about; the queue of errors has it in full.
-                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO) if self.had_error() => {}
+                // What an earlier packet has brought about is told once, at the next call, whatever that is about; the queue of errors has it in full.
+                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE) if may_be_old => {
+                    may_be_old = false;
+                }
                 Err(error) => return Err(refused(error)),
             }
         }
@@ -242,11 +246,6 @@ impl Socket {
         }
         let memory: [u32; 9] = options::get(&self.fd, libc::SOL_SOCKET, SO_MEMINFO).map_err(|error| errno::fault(tried(), error))?;
         Ok(memory[DROPS].into())
-    }
-
-    /// Tells whether an error was waiting to be told, and is no more.
-    fn had_error(&self) -> bool {
-        matches!(self.way, Way::Ping { .. }) && options::get::<libc::c_int>(&self.fd, libc::SOL_SOCKET, libc::SO_ERROR).is_ok_and(|error| error != 0)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use limits::Limits;
 pub use option::{Opt, Setting};
-pub use tally::{Sent, Tally, Talk};
+pub use tally::{Sent, Talk, Tally};
 pub use template::Template;
 
 use super::link::Name;

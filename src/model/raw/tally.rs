@@ -129,7 +129,10 @@ mod tests {
         let mut frame = vec![0; 12];
         frame.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         let talk = Talk::of(&frame, First::Ethernet);
-        assert_eq!((talk.protocol(), talk.src, talk.dst), ("udp".into(), Some(IpAddr::from([10, 0, 0, 1])), Some(IpAddr::from([10, 0, 0, 2]))));
+        assert_eq!(
+            (talk.protocol(), talk.src, talk.dst),
+            ("udp".into(), Some(IpAddr::from([10, 0, 0, 1])), Some(IpAddr::from([10, 0, 0, 2])))
+        );
         assert_eq!(Talk::of(&frame[14..], First::Ip), talk);
         frame.splice(12..12, [0x81, 0, 0, 5]);
         assert_eq!(Talk::of(&frame, First::Ethernet), talk);

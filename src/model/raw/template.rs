@@ -209,9 +209,10 @@ impl Vary {
         let fields = (layer.protocol.fields)(&bytes[layer.header.clone()]);
         let field = fields.iter().find(|known| known.name == field).ok_or_else(|| {
             let fault = refuse(format!("{of} has no such field"));
-            fault.hint(did_you_mean(field, fields.iter().map(|known| known.name)).unwrap_or_else(|| {
-                format!("its fields are {}", fields.iter().map(|known| known.name).collect::<Vec<_>>().join(", "))
-            }))
+            fault.hint(
+                did_you_mean(field, fields.iter().map(|known| known.name))
+                    .unwrap_or_else(|| format!("its fields are {}", fields.iter().map(|known| known.name).collect::<Vec<_>>().join(", "))),
+            )
         })?;
         let (start, width) = (layer.header.start * 8 + field.start, field.width);
         if bytes.len() * 8 < start + width {
@@ -292,7 +293,11 @@ fn sums(found: &Dissection, of: usize, field: &Field, bytes: &[u8]) -> Vec<(usiz
         };
         let is_itself = of == at && field.name == "checksum";
         let is_wrong = matches!(found.checksum(at, bytes), Some(Check::Wrong { .. } | Check::Absent));
-        (covered && !is_itself && !is_wrong).then_some((layer.header.start + place, layer.header.start % 2 == 1, layer.protocol.name == "udp"))
+        (covered && !is_itself && !is_wrong).then_some((
+            layer.header.start + place,
+            layer.header.start % 2 == 1,
+            layer.protocol.name == "udp",
+        ))
     };
     found.layers.iter().enumerate().filter_map(|(at, layer)| covers(at, layer)).collect()
 }
