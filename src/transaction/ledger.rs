@@ -237,7 +237,7 @@ impl Ledger {
     /// Writes down what a batch is going to change; more than once, if the plan is made anew.
     pub(super) fn intend(&mut self, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let (run, site, backend) = (self.run.clone(), self.site.clone(), self.backend.clone());
-        self.enter()?.intend(&run, batch, (&site, &backend), changes)?;
+        self.enter()?.intend(&run, batch, (&site, &backend), None, changes)?;
         self.batches = batch;
         Ok(())
     }

@@ -248,6 +248,8 @@ pub struct Batch {
     pub site: Site,
     /// The backend of iptables that was written to there; empty where there is none.
     pub backend: String,
+    /// The batch of the parent of its run that it lifts or sets again.
+    pub of: Option<i64>,
 }
 
 impl Batch {

@@ -113,6 +113,7 @@ impl Live {
         for parent in filter::parents(&found) {
             filter::read(socket, device, link, parent, (&mut found, &mut roots))?;
         }
+        model::tc::tell_what_they_are_in(&mut found);
         Ok((found, roots))
     }
 
