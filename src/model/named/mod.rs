@@ -125,6 +125,12 @@ impl Object {
 
     /// Names what is not there of what it has to be in, in a state; nothing where nothing is missing.
     fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
+    /// Tells whether others do not follow it, but it stands on them: where one of them goes it has its other state before that, and on the way back its
+    /// former state after that.
+    fn stands_on_others(&self) -> bool {
+        matches!(self, Object::Link(link::Object::Route(_)))
+    }
+
         match (self, state) {
             (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
             _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
