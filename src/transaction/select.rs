@@ -8,6 +8,9 @@ use crate::model::iptables::{Owner, RunId};
 use crate::model::named::agree;
 use crate::model::{Change, Fault, Kind, Object, State, tc};
 
+/// How much of the id of a run has to be said: who says `undo 1` means something else, and an id may begin so by chance.
+const BEGINNING: usize = 4;
+
 /// The runs of one boot that concern one network namespace.
 pub struct Here<'a> {
     /// The journal.
@@ -54,10 +57,10 @@ impl Here<'_> {
         }
     }
 
-    /// Finds a run by its id, or by the beginning of one.
+    /// Finds a run by its id, or by the beginning of one, of [`BEGINNING`] characters at least.
     pub fn find(&self, word: &str) -> Result<RunRecord, Fault> {
         let tried = format!("find the run {word:?}");
-        let is_meant = |run: &RunRecord| !word.is_empty() && run.id.as_str().starts_with(word);
+        let is_meant = |run: &RunRecord| word.len() >= BEGINNING && run.id.as_str().starts_with(word);
         let mut matches: Vec<RunRecord> = self.runs()?.into_iter().filter(is_meant).collect();
         match (matches.pop(), &matches[..]) {
             (Some(run), []) => Ok(run),
@@ -69,6 +72,7 @@ impl Here<'_> {
                 let why = match self.journal.all_runs()?.into_iter().find(is_meant) {
                     Some(run) if run.context.boot != self.boot => "it ran before the last boot, and what it did is gone".to_owned(),
                     Some(run) => format!("it ran in another network namespace ({})", run.context.home),
+                    None if word.len() < BEGINNING => format!("of an id {BEGINNING} characters are the least that tells it from others"),
                     None => "there is no such run".to_owned(),
                 };
                 Err(Fault::input(tried, why).hint("`fyke history` lists the runs; `--netns` goes to another namespace"))
