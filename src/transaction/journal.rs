@@ -27,10 +27,12 @@ CREATE TABLE runs (
 );
 CREATE TABLE batches (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
-    namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, of INTEGER,
+    namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, machine INTEGER NOT NULL,
+    of INTEGER,
     PRIMARY KEY (run, number)
 );
 CREATE INDEX batches_by_place ON batches (run, namespace);
+CREATE INDEX batches_of_the_machine ON batches (run) WHERE machine;
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
 CREATE INDEX made_by_batch ON made (run, batch);
@@ -40,6 +42,9 @@ CREATE TABLE acts (run TEXT NOT NULL REFERENCES runs, body TEXT NOT NULL, origin
 /// Which runs concern a network namespace: those that are at home there, and those that have changed something there.
 const CONCERNS: &str = "boot = ?1 AND \
                         (namespace = ?2 OR EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id AND batches.namespace = ?2))";
+
+/// Which runs have changed what belongs to the machine: they concern every network namespace.
+const OF_THE_MACHINE: &str = "boot = ?1 AND EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id AND batches.machine)";
 
 /// Where a journal is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,11 +163,12 @@ impl Journal {
         // One text for all: ten thousand rows would cost more than ten thousand rules cost the kernel of legacy iptables.
         let body = sealed(&json(changes)?);
         let of = of.map_or(Value::Null, Value::from);
-        let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into(), of];
+        let machine = i64::from(changes.iter().any(|change| change.object.is_of_the_machine()));
+        let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into(), machine.into(), of];
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
         ];
         for change in changes.iter().filter(|change| change.makes()) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
@@ -294,6 +300,12 @@ impl Journal {
         self.last_done("undo", "'lifted'", boot, namespace)
     }
 
+    /// Gives the scripts whose changes of the machine may be in force, the oldest first, wherever they are at home.
+    pub fn in_force_on_the_machine(&self, boot: &str) -> Result<Vec<RunRecord>, Fault> {
+        let which = format!("WHERE kind = 'run' AND state IN ('running', 'done', 'stuck') AND {OF_THE_MACHINE} ORDER BY rowid");
+        self.select(&which, vec![boot.into()])
+    }
+
     /// Gives scripts in some states, in the order in which they ran, or something of this kind was done with them.
     fn last_done(&self, kind: &str, states: &str, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let which = format!(
@@ -303,10 +315,10 @@ impl Journal {
         self.select(&which, vec![boot.into(), namespace.cast_signed().into()])
     }
 
-    /// Gives the runs that have begun and not ended, the oldest first.
+    /// Gives the runs that have begun and not ended, the oldest first: those of a network namespace, and those that have changed the machine.
     pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
-        self.select(&format!("WHERE {CONCERNS} AND state = 'running' ORDER BY rowid"), values)
+        self.select(&format!("WHERE (({CONCERNS}) OR ({OF_THE_MACHINE})) AND state = 'running' ORDER BY rowid"), values)
     }
 
     /// Gives the runs that are not settled: half done, or with a term.
@@ -393,7 +405,7 @@ impl Journal {
     pub fn maker(&self, object: &Object, boot: &str, namespace: u64) -> Result<Option<Owner>, Fault> {
         let sql = "SELECT recipe, instance FROM made JOIN runs ON runs.id = made.run \
                    JOIN batches ON batches.run = made.run AND batches.number = made.batch \
-                   WHERE object = ? AND boot = ? AND batches.namespace = ? AND kind = 'run' AND runs.state IN ('running', 'done', 'stuck') \
+                   WHERE object = ? AND boot = ? AND (batches.namespace = ? OR batches.machine) AND kind = 'run' AND runs.state IN ('running', 'done', 'stuck') \
                    ORDER BY runs.rowid DESC LIMIT 1";
         let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
@@ -483,6 +495,7 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
             _ => None,
         },
         elsewhere: Vec::new(),
+        machine: false,
     })
 }
 

@@ -27,6 +27,11 @@ impl Queue {
         self.edits.is_empty()
     }
 
+    /// Tells whether what belongs to the machine is queued: then all that is queued does.
+    pub(super) fn is_of_the_machine(&self) -> bool {
+        self.edits.iter().any(|(edit, _)| edit.object().is_of_the_machine())
+    }
+
     /// Reads objects, with everything that is queued on top.
     pub(super) fn read(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
         if self.is_clean() {

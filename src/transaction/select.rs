@@ -140,7 +140,9 @@ impl Here<'_> {
         }
         let mine = self.journal.standing(&run.id)?;
         let places: BTreeSet<u64> = mine.iter().flat_map(|batch| made_here(batch).chain([batch.site.namespace])).collect();
-        for other in later.iter().rev().filter(|other| places.iter().any(|namespace| other.concerns(*namespace))) {
+        let machine = mine.iter().any(Batch::is_of_the_machine);
+        let may_meet = |other: &&RunRecord| machine && other.machine || places.iter().any(|namespace| other.concerns(*namespace));
+        for other in later.iter().rev().filter(may_meet) {
             let theirs = self.journal.standing(&other.id)?;
             if let Some(change) = theirs.iter().find_map(|batch| builds_on(batch, &run.id, &mine)) {
                 let why = format!("run {} ({}) came later and builds on it: {}", other.id, other.context.owner, change.object);
@@ -172,7 +174,7 @@ fn builds_on<'a>(later: &'a Batch, run: &RunId, earlier: &[Batch]) -> Option<&'a
     if earlier.iter().any(is_inside) {
         return later.changes.first();
     }
-    let here = || earlier.iter().filter(|batch| batch.site.namespace == later.site.namespace).flat_map(|batch| &batch.changes);
+    let here = || earlier.iter().filter(|batch| batch.meets(later)).flat_map(|batch| &batch.changes);
     later.changes.iter().find(|change| stands_on(change, run, here))
 }
 

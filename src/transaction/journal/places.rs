@@ -1,6 +1,6 @@
 //! What the journal knows of the network namespaces of a run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Journal, json, sealed};
 use crate::model::Fault;
@@ -29,13 +29,22 @@ impl Journal {
             let site = Site::new(row[1].integer().cast_unsigned(), row[2].text());
             found.entry(row[0].text().to_owned()).or_default().push(site);
         }
-        records.iter_mut().for_each(|record| record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default());
+        let of_the_machine: HashSet<String> = self
+            .store
+            .read("SELECT DISTINCT run FROM batches WHERE machine", Vec::new())?
+            .iter()
+            .map(|row| row[0].text().to_owned())
+            .collect();
+        for record in records {
+            record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default();
+            record.machine = of_the_machine.contains(record.id.as_str());
+        }
         Ok(())
     }
 
-    /// Gives what a run did in a network namespace and was not lifted.
+    /// Gives what a run did that is seen in a network namespace, and was not lifted.
     pub(in crate::transaction) fn standing_at(&self, run: &RunId, namespace: u64) -> Result<Vec<Batch>, Fault> {
-        Ok(self.standing(run)?.into_iter().filter(|batch| batch.site.namespace == namespace).collect())
+        Ok(self.standing(run)?.into_iter().filter(|batch| batch.is_seen_in(namespace)).collect())
     }
 
     /// Writes down that a namespace that some runs have made is another one from now on, because it was made once more.
