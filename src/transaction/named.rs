@@ -45,7 +45,7 @@ impl Queue {
     /// Reads the state of one object, with everything that is queued on top.
     pub(super) fn state(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<Option<State>, Fault> {
         if self.is_clean() {
-            return Ok(inventory([object.clone()].into_iter(), kernel)?.remove(object));
+            return Ok(read_all(object.own_scopes(), kernel)?.remove(object));
         }
         object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
         Ok(self.wanted.get(object).cloned())
@@ -113,9 +113,13 @@ impl Queue {
 /// Reads all that has to be known about some objects.
 pub(super) fn inventory(objects: impl Iterator<Item = Object>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
     let scopes: BTreeSet<Scope> = objects.flat_map(|object| object.scopes()).collect();
+    read_all(scopes, kernel)
+}
+
+fn read_all(scopes: impl IntoIterator<Item = Scope>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
     let mut found = Inventory::new();
     for scope in scopes {
-        found.extend(kernel.read(&scope)?);
+        found.append(&mut kernel.read(&scope)?);
     }
     Ok(found)
 }
@@ -130,6 +134,7 @@ impl Transaction {
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;
+        // The queue has read it, too, but not in this turn: others may have written since. Only what is read here counts for the journal.
         let mut present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
         ledger.recall(&mut present)?;
         let wish = wish(&present, &named.edits)?;
