@@ -43,9 +43,6 @@ CREATE TABLE acts (run TEXT NOT NULL REFERENCES runs, body TEXT NOT NULL, origin
 const CONCERNS: &str = "boot = ?1 AND \
                         (namespace = ?2 OR EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id AND batches.namespace = ?2))";
 
-/// Which runs have changed what belongs to the machine: they concern every network namespace.
-const OF_THE_MACHINE: &str = "boot = ?1 AND EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id AND batches.machine)";
-
 /// Where a journal is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shelf {
@@ -300,12 +297,6 @@ impl Journal {
         self.last_done("undo", "'lifted'", boot, namespace)
     }
 
-    /// Gives the scripts whose changes of the machine may be in force, the oldest first, wherever they are at home.
-    pub fn in_force_on_the_machine(&self, boot: &str) -> Result<Vec<RunRecord>, Fault> {
-        let which = format!("WHERE kind = 'run' AND state IN ('running', 'done', 'stuck') AND {OF_THE_MACHINE} ORDER BY rowid");
-        self.select(&which, vec![boot.into()])
-    }
-
     /// Gives scripts in some states, in the order in which they ran, or something of this kind was done with them.
     fn last_done(&self, kind: &str, states: &str, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let which = format!(
@@ -313,12 +304,6 @@ impl Journal {
              FROM runs AS other WHERE other.parent = runs.id AND other.kind = '{kind}' AND other.state <> 'rolled-back'))"
         );
         self.select(&which, vec![boot.into(), namespace.cast_signed().into()])
-    }
-
-    /// Gives the runs that have begun and not ended, the oldest first: those of a network namespace, and those that have changed the machine.
-    pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
-        let values = vec![boot.into(), namespace.cast_signed().into()];
-        self.select(&format!("WHERE (({CONCERNS}) OR ({OF_THE_MACHINE})) AND state = 'running' ORDER BY rowid"), values)
     }
 
     /// Gives the runs that are not settled: half done, or with a term.
