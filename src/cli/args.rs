@@ -322,7 +322,7 @@ pub(crate) struct History {
 pub(crate) struct Undo {
     #[command(flatten)]
     pub(crate) safety: Safety,
-    /// Ids of runs or their beginnings, or `last`: the last run here whose changes are in force
+    /// Ids of runs or their beginnings of four characters or more, or `last`: the last run here whose changes are in force
     #[arg(value_name = "RUN", group = "which")]
     pub(crate) runs: Vec<String>,
     /// Lift all that is in force in this network namespace
@@ -339,7 +339,7 @@ pub(crate) struct Undo {
 /// What `confirm` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Confirm {
-    /// The id of a run or its beginning; without one, the last run here that waits for it
+    /// The id of a run or its beginning of four characters or more; without one, the last run here that waits for it
     #[arg(default_value = "last", hide_default_value = true)]
     pub(crate) run: String,
 }
@@ -360,7 +360,7 @@ pub(crate) struct Redo {
 /// What `persist` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Persist {
-    /// The id of a run that is in force, the beginning of one, or `last`
+    /// The id of a run that is in force, the beginning of one (four characters or more), or `last`
     pub(crate) run: String,
     /// Write the unit to /etc/systemd/system
     #[arg(long)]

@@ -38,6 +38,7 @@ use self::ledger::Ledger;
 use self::named::Queue;
 pub use self::outside::Text;
 use self::overlay::Overlay;
+use self::record::MACHINE;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
 use self::sites::Away;
@@ -382,8 +383,9 @@ impl Transaction {
 
     /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
     fn in_turn<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let here = BTreeSet::from([self.ledger.site.namespace]);
-        self.in_turns(&here, patience, work)
+        let machine = self.named.is_of_the_machine().then_some(MACHINE);
+        let places = machine.into_iter().chain([self.ledger.site.namespace]).collect();
+        self.in_turns(&places, patience, work)
     }
 
     fn in_turns<T>(
@@ -439,8 +441,8 @@ impl Transaction {
         self.forget_queued();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        let namespaces = self.ledger.namespaces()?;
-        self.in_turns(&namespaces, lock::TO_LIFT, |it| {
+        let places = self.ledger.places()?;
+        self.in_turns(&places, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
             Desk { kernel, journal, context: &context, now, force: false }.lift(&run, RunState::RolledBack)
         })
