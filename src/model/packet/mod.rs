@@ -11,6 +11,7 @@ pub mod capture;
 pub mod checksum;
 pub mod defect;
 pub mod dissect;
+pub mod exchange;
 pub mod field;
 pub mod numbers;
 pub mod options;
