@@ -13,6 +13,7 @@ pub mod netns;
 pub mod packet;
 pub mod ports;
 pub mod process;
+pub mod raw;
 pub mod recipe;
 pub mod script;
 pub mod session;
@@ -46,6 +47,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "process", summary: "Processes: who runs, where, with which sockets, after proc(5)", module: process::module },
     Room { name: "link", summary: "Links, addresses, neighbours, routes and rules, after ip(8)", module: link::module },
     Room { name: "packet", summary: "Packets: built from layers, taken apart into layers, in files", module: packet::module },
+    Room { name: "raw", summary: "Raw, packet and ping sockets: packets are sent and received as they are", module: raw::module },
     Room { name: "netns", summary: "Network namespaces, after ip-netns(8)", module: netns::module },
     Room { name: "tc", summary: "Traffic control: what queues on a device, after tc(8)", module: tc::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
-pub(crate) use self::safety::{Safety, Stay, Timeout};
+pub(crate) use self::safety::{Reach, Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -220,6 +220,8 @@ pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) safety: Safety,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) stay: Stay,
     #[command(flatten)]
     pub(crate) recipe: Words,
@@ -252,6 +254,8 @@ pub(crate) struct Eval {
     #[command(flatten)]
     pub(crate) safety: Safety,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) stay: Stay,
     /// The script, or `-` for standard input
     pub(crate) script: OsString,
@@ -270,6 +274,8 @@ pub(crate) struct Recipe {
 pub(crate) struct Prompt {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }
 
 /// Some recipes.

@@ -19,6 +19,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u
         return super::undo::run(screen, options, &undo);
     }
     Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?
+        .reach(start.reach)
         .bound(start.stay.bound())?
         .run(|outcome| tell(screen, outcome, true))
 }

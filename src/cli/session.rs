@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::args::Options;
+use super::args::{Options, Reach};
 use super::ended::remember;
 use super::place::Place;
 use super::show::Screen;
@@ -68,6 +68,8 @@ pub(crate) struct Session<'a> {
     script: Script<'a>,
     /// What to do about a change that could cut the login.
     stance: Stance,
+    /// What to do about packets to public addresses.
+    public: Stance,
     place: Place,
     /// The runner's lock, from its first change on.
     lock: Arc<Mutex<Option<RunLock>>>,
@@ -84,7 +86,21 @@ impl<'a> Session<'a> {
             Mode::Run => notice::heed(screen, options, &place)?,
             Mode::Plan => notice::tell(screen, &place),
         }
-        Ok(Self { screen, options, mode, script, stance, place, lock: Arc::default(), bound: None, leash: None })
+        // What is sent in a sandbox stays there.
+        let public = match mode {
+            _ if options.sandbox => Stance::Allow,
+            Mode::Run => Stance::Refuse,
+            Mode::Plan => Stance::Tell,
+        };
+        Ok(Self { screen, options, mode, script, stance, public, place, lock: Arc::default(), bound: None, leash: None })
+    }
+
+    /// Sets how far packets of the script may go.
+    pub(crate) fn reach(mut self, reach: Reach) -> Self {
+        if reach.allow_public {
+            self.public = Stance::Allow;
+        }
+        self
     }
 
     /// Sets for how long the changes are to be in force, and starts who lifts them then: before anything of the run exists that could die.
@@ -149,7 +165,7 @@ impl<'a> Session<'a> {
             leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
             page.begin(run.as_str())
         };
-        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), Place::guard(self.stance));
+        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), Place::guard(self.stance).public(self.public));
         self.bound.into_iter().for_each(|bound| door.bind(bound));
         door
     }

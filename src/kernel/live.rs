@@ -9,10 +9,11 @@ use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, cgroup, files, program};
+use super::{Kernel, cgroup, files, program, raw};
 use crate::model::Fault;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
+use crate::model::raw::Spec;
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
@@ -70,6 +71,10 @@ impl Kernel for Live {
 
     fn sockets(&mut self) -> &mut dyn Sockets {
         &mut self.sockets
+    }
+
+    fn raw(&mut self, spec: &Spec) -> Result<Box<dyn raw::Wire>, Fault> {
+        raw::open(spec).map(|socket| -> Box<dyn raw::Wire> { Box::new(socket) })
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

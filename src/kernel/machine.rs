@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::live::{Live, Present};
 use super::named::Named;
 use super::netns::{self, Netns, Visit};
+use super::raw::Wire;
 use super::recent::Recent;
 use super::shadow::{Shadow, Shared};
 use super::sockets::Sockets;
@@ -15,6 +16,7 @@ use crate::model::Fault;
 use crate::model::cgroup;
 use crate::model::command::{Command, Ran};
 use crate::model::netns::{Site, Word};
+use crate::model::raw::Spec;
 
 /// How a machine gets at its namespaces.
 trait Ways: Send {
@@ -133,6 +135,10 @@ impl Kernel for Machine {
 
     fn find_namespace(&mut self, word: &Word) -> Result<Site, Fault> {
         self.ways.find(word)
+    }
+
+    fn raw(&mut self, spec: &Spec) -> Result<Box<dyn Wire>, Fault> {
+        self.here().raw(spec)
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

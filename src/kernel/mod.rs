@@ -22,6 +22,7 @@ pub mod proc_net;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod raw;
 pub mod recent;
 pub mod reserved_ports;
 pub mod sandbox;
@@ -45,6 +46,7 @@ use self::xtables::Backend;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
 use crate::model::netns::{Site, Word};
+use crate::model::raw::Spec;
 use crate::model::{Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
@@ -71,6 +73,11 @@ pub trait Kernel: Send {
     /// Writes a file. A kernel in memory leaves it at that.
     fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
         Ok(())
+    }
+
+    /// Opens a socket for packets. That of a kernel in memory sends nothing.
+    fn raw(&mut self, spec: &Spec) -> Result<Box<dyn raw::Wire>, Fault> {
+        Ok(Box::new(raw::Paper::new(spec)))
     }
 
     /// The sockets.

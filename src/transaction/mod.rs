@@ -14,6 +14,7 @@ mod named;
 mod outside;
 mod overlay;
 pub mod past;
+pub mod raw;
 pub mod record;
 mod revert;
 mod rules;
@@ -247,6 +248,8 @@ struct Transaction {
     away: Vec<Away>,
     /// The namespaces to which it comes back, the next one last.
     path: Vec<Site>,
+    /// The sockets that are open for packets.
+    wires: raw::Wires,
     changes: Vec<Change>,
     acts: Vec<String>,
 }
@@ -263,6 +266,7 @@ impl Transaction {
             ready: false,
             away: Vec::new(),
             path: Vec::new(),
+            wires: raw::Wires::default(),
             changes: Vec::new(),
             acts: Vec::new(),
         }

@@ -30,7 +30,7 @@ fn file(packets: &Array) -> Result<Vec<u8>, Fault> {
             bytes = capture::head(begins)?;
         }
         let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let (time, length) = packet.seen().unwrap_or_else(|| (now(), whole.bytes.len()));
+        let (time, length) = packet.seen().map_or_else(|| (now(), whole.bytes.len()), |seen| (seen.at, seen.length));
         bytes.extend(capture::entry(&Captured { at: time, length, packet: whole }));
     }
     if bytes.is_empty() { capture::head(First::default()) } else { Ok(bytes) }

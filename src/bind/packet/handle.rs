@@ -7,7 +7,8 @@ use rhai::{Dynamic, Map};
 
 use super::given;
 use crate::model::near::did_you_mean;
-use crate::model::packet::{Check, Dissection, Draft, First, Packet as Bytes, Protocol, Stack, named, names};
+use crate::model::packet::{Check, Dissection, Draft, First, Packet as Bytes, Protocol, Stack, Value, named, names};
+use crate::model::raw::Seen;
 use crate::model::{Fault, Kind};
 
 /// A packet: layers that are to be built, or bytes that are to be read.
@@ -19,12 +20,12 @@ struct Inner {
     stack: Option<Stack>,
     whole: OnceLock<Bytes>,
     found: OnceLock<Dissection>,
-    /// When it was captured, since 1970, and how many bytes it had then.
-    seen: Option<(Duration, usize)>,
+    /// When and how it was captured.
+    seen: Option<Seen>,
 }
 
 impl Packet {
-    fn make(stack: Option<Stack>, whole: OnceLock<Bytes>, seen: Option<(Duration, usize)>) -> Self {
+    fn make(stack: Option<Stack>, whole: OnceLock<Bytes>, seen: Option<Seen>) -> Self {
         Self(Arc::new(Inner { stack, whole, found: OnceLock::new(), seen }))
     }
 
@@ -59,11 +60,22 @@ impl Packet {
 
     /// Takes bytes for a packet.
     pub fn read(bytes: Vec<u8>, first: First, seen: Option<(Duration, usize)>) -> Self {
+        let seen = seen.map(|(at, length)| Seen::at(at, length));
         Self::make(None, OnceLock::from(Bytes::new(bytes, first)), seen)
     }
 
+    /// Takes bytes for a packet that a socket has received.
+    pub(in crate::bind) fn received(bytes: Vec<u8>, first: First, seen: Seen) -> Self {
+        Self::make(None, OnceLock::from(Bytes::new(bytes, first)), Some(seen))
+    }
+
+    /// Makes a packet of one layer with fields of the model.
+    pub(in crate::bind) fn of_fields(name: &str, fields: Vec<(String, Value)>) -> Result<Self, Fault> {
+        Ok(Self::drafted(Stack { layers: vec![Draft::new(named(name)?, fields)?], payload: Vec::new() }))
+    }
+
     /// Puts another one on top.
-    pub(super) fn on(&self, above: Stack) -> Result<Self, Fault> {
+    pub(in crate::bind) fn on(&self, above: Stack) -> Result<Self, Fault> {
         match &self.0.stack {
             Some(stack) => stack.clone().on(above).map(Self::drafted),
             None => Err(Fault::input("put something on a packet", "its bytes were read, and are as they are")),
@@ -71,7 +83,7 @@ impl Packet {
     }
 
     /// Gives the layers that it is to be built from.
-    pub(super) fn stack(&self) -> Result<Stack, Fault> {
+    pub(in crate::bind) fn stack(&self) -> Result<Stack, Fault> {
         self.0.stack.clone().ok_or_else(|| Fault::input("put a packet on another one", "its bytes were read: give its `bytes` instead"))
     }
 
@@ -93,9 +105,9 @@ impl Packet {
         Ok((whole, self.0.found.get_or_init(|| whole.layers())))
     }
 
-    /// Gives when it was captured, since 1970, and how many bytes it had then.
-    pub(super) fn seen(&self) -> Option<(Duration, usize)> {
-        self.0.seen
+    /// Gives when and how it was captured.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.0.seen.as_ref()
     }
 
     /// Finds a layer.
@@ -112,7 +124,7 @@ impl Packet {
                 true => Fault::new(Kind::NotFound, tried, "it has no such layer").hint(format!("`\"{name}\" in packet` asks first")),
                 false => {
                     let fault = Fault::new(Kind::NotFound, tried, "there is no such layer or property");
-                    let known = names().chain(["bytes", "payload", "padding", "layers", "defects", "time", "length"]);
+                    let known = names().chain(["bytes", "payload", "padding", "layers", "defects", "time", "length", "interface", "direction"]);
                     did_you_mean(name, known).into_iter().fold(fault, Fault::hint)
                 }
             }

@@ -1,7 +1,7 @@
 //! The room `packet`: packets built from layers, taken apart into layers, read from and written to files.
 
 mod file;
-mod given;
+pub(in crate::bind) mod given;
 pub mod handle;
 mod layer;
 mod read;

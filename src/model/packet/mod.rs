@@ -13,6 +13,7 @@ pub mod defect;
 pub mod dissect;
 pub mod exchange;
 pub mod field;
+pub mod filter;
 pub mod numbers;
 pub mod options;
 pub mod protocol;
