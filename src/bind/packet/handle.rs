@@ -30,7 +30,7 @@ impl Packet {
     }
 
     /// Makes a packet that is to be built.
-    pub(super) fn drafted(stack: Stack) -> Self {
+    pub(in crate::bind) fn drafted(stack: Stack) -> Self {
         Self::make(Some(stack), OnceLock::new(), None)
     }
 
@@ -124,7 +124,8 @@ impl Packet {
                 true => Fault::new(Kind::NotFound, tried, "it has no such layer").hint(format!("`\"{name}\" in packet` asks first")),
                 false => {
                     let fault = Fault::new(Kind::NotFound, tried, "there is no such layer or property");
-                    let known = names().chain(["bytes", "payload", "padding", "layers", "defects", "time", "length", "interface", "direction"]);
+                    let known =
+                        names().chain(["bytes", "payload", "padding", "layers", "defects", "time", "length", "interface", "direction"]);
                     did_you_mean(name, known).into_iter().fold(fault, Fault::hint)
                 }
             }

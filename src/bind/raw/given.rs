@@ -23,7 +23,9 @@ pub(super) fn family(name: &str) -> Result<Family, Fault> {
 /// Reads a protocol: a name or a number.
 pub(super) fn protocol_of(value: &Dynamic) -> Result<u8, Fault> {
     match value.as_int() {
-        Ok(number) => u8::try_from(number).map_err(|_| Fault::input(format!("use {number} as a protocol of IP"), "it is a number from 0 to 255")),
+        Ok(number) => {
+            u8::try_from(number).map_err(|_| Fault::input(format!("use {number} as a protocol of IP"), "it is a number from 0 to 255"))
+        }
         Err(_) => protocol(&types::text_for("a protocol of IP", value)?),
     }
 }

@@ -74,8 +74,7 @@ pub mod functions {
     /// raw(7), ip(7), socket(7)
     #[rhai_fn(name = "open", return_raw, volatile)]
     pub fn open_with(ctx: NativeCallContext, family: &str, protocol: Dynamic, options: Map) -> Answer<Socket> {
-        let way = given::family(family)
-            .and_then(|family| Ok(Way::Raw { family, protocol: given::protocol_of(&protocol)?, header: false }));
+        let way = given::family(family).and_then(|family| Ok(Way::Raw { family, protocol: given::protocol_of(&protocol)?, header: false }));
         super::open(&ctx, way.and_then(|way| given::spec(way, &options)))
     }
 

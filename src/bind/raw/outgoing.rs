@@ -34,14 +34,18 @@ pub(super) fn outgoing(socket: &Socket, value: &Dynamic, to: To) -> Result<Outgo
         (Some(packet), _) => Given::Packet(packet),
         (None, Some(bytes)) => Given::Bytes(bytes),
         (None, None) => {
-            return Err(refuse(format!("a value of type {} is no packet", value.type_name())).hint("a packet of the room `packet`, or a blob"));
+            return Err(
+                refuse(format!("a value of type {} is no packet", value.type_name())).hint("a packet of the room `packet`, or a blob")
+            );
         }
     };
     match (socket.way(), to) {
         (Way::Packet { cooked: false, .. }, To::Itself) => given.frame(socket.way()),
         (Way::Packet { cooked: false, .. }, _) => Err(refuse("a frame says itself where it goes".into()).hint("leave the address out")),
         (Way::Packet { .. }, To::Link(mac)) => given.cooked(socket.way(), mac),
-        (Way::Packet { .. }, _) => Err(refuse("the kernel has to be told the link address".into()).hint("socket.send(packet, \"ff:ff:ff:ff:ff:ff\")")),
+        (Way::Packet { .. }, _) => {
+            Err(refuse("the kernel has to be told the link address".into()).hint("socket.send(packet, \"ff:ff:ff:ff:ff:ff\")"))
+        }
         (_, To::Link(mac)) => Err(refuse(format!("{mac} is a link address, and hosts are sent to"))),
         (Way::Raw { header: true, family, .. }, to) => given.with_header(socket.way(), *family, to),
         (Way::Raw { header: false, .. } | Way::Ping { .. }, To::Host(to)) => given.without_header(socket, to),
@@ -85,7 +89,8 @@ impl Given {
 
     fn frame(&self, way: &Way) -> Result<Outgoing, Fault> {
         let whole = self.whole(First::Ethernet).map_err(|first| {
-            refuse(way, format!("the packet begins with {}, and a frame with ethernet", name(first))).hint("packet::ethernet(#{ dst: .. }) / packet")
+            refuse(way, format!("the packet begins with {}, and a frame with ethernet", name(first)))
+                .hint("packet::ethernet(#{ dst: .. }) / packet")
         })?;
         let to = whole.layers().layer("ethernet").and_then(|layer| layer.read(&whole.bytes, "dst")).map(|mac| mac.to_string());
         let to = reach::destination(&whole).map(|to| to.to_string()).or(to).unwrap_or_else(|| "nobody".into());
@@ -112,7 +117,8 @@ impl Given {
 
     fn with_header(&self, way: &Way, family: Family, to: To) -> Result<Outgoing, Fault> {
         let whole = self.whole(First::Ip).map_err(|first| {
-            refuse(way, format!("the packet begins with {}, and the socket sends whole IP packets", name(first))).hint("packet::ipv4(#{ dst: .. }) / packet")
+            refuse(way, format!("the packet begins with {}, and the socket sends whole IP packets", name(first)))
+                .hint("packet::ipv4(#{ dst: .. }) / packet")
         })?;
         let inside = reach::destination(&whole);
         let to = match (to, inside) {

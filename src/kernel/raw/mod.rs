@@ -3,6 +3,7 @@
 //! A wire is one such socket. That of Linux is a [`Socket`]; that of a plan is a [`Paper`], which sends nothing and cannot know what would come.
 
 mod address;
+mod desk;
 mod message;
 mod open;
 mod options;
@@ -13,6 +14,7 @@ mod socket;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use desk::{Blank, Desk, Desks, own_end};
 pub use open::open;
 pub use paper::Paper;
 pub use socket::Socket;

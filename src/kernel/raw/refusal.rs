@@ -1,6 +1,7 @@
 //! What the kernel's refusals mean here, and what to do about them.
 
 use std::io;
+use std::net::IpAddr;
 
 use nix::errno::Errno;
 
@@ -45,7 +46,9 @@ pub(super) fn of_sending(way: &Way, what: &str, bytes: usize, error: Errno) -> F
         Errno::ENETDOWN => refused("the link is down".into()).hint("link::get(..).up = true"),
         Errno::ENETUNREACH => refused("there is no route to it".into()),
         Errno::EHOSTUNREACH => refused("nobody answers for it on its link, or a route says that it cannot be reached".into()),
-        Errno::EACCES => refused("it is a broadcast address, and the socket was not told that this is meant".into()).hint("the option `broadcast: true`"),
+        Errno::EACCES => {
+            refused("it is a broadcast address, and the socket was not told that this is meant".into()).hint("the option `broadcast: true`")
+        }
         Errno::EPERM => refused("a rule of this host drops it".into()).hint("look at the chain OUTPUT: fyke run show-firewall"),
         Errno::ENOBUFS | Errno::EAGAIN | Errno::ENOMEM => {
             Fault::new(Kind::Busy, tried, format!("the queue of the link or the memory for sockets is full ({error})"))
@@ -53,6 +56,20 @@ pub(super) fn of_sending(way: &Way, what: &str, bytes: usize, error: Errno) -> F
         }
         Errno::EINVAL => refused("the kernel takes no such packet (EINVAL)".into())
             .hint("a packet with its own header begins with a whole IP header; a frame has at least 14 bytes"),
+        _ => errno::fault(tried, error),
+    }
+}
+
+/// Makes the fault of a host to which no packet finds its way.
+pub(super) fn of_route(to: IpAddr, error: Errno) -> Fault {
+    let tried = format!("find the way to {to}");
+    match error {
+        Errno::ENETUNREACH => {
+            Fault::new(Kind::Refused, tried, "there is no route to it").hint("fyke run ... in another namespace, or link::routes().list()")
+        }
+        Errno::EHOSTUNREACH | Errno::EACCES => Fault::new(Kind::Refused, tried, "a route says that it cannot be reached"),
+        Errno::EINVAL if to.is_ipv6() => Fault::new(Kind::Input, tried, "a link-local address says nothing without a link")
+            .hint("the option `interface` says which link is meant"),
         _ => errno::fault(tried, error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -50,26 +50,12 @@ impl Socket {
 
     /// Waits until there is something to receive; false when the time is over.
     fn wait(&self, patience: Duration) -> Result<bool, Fault> {
-        let tried = || format!("receive from the {}", self.way);
-        let begun = Instant::now();
-        loop {
-            signals::check(&tried())?;
-            let left = patience.saturating_sub(begun.elapsed());
-            let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-            let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-            let sources = [Some(self.fd.as_fd()), signals::wake()];
-            let mut fds: Vec<PollFd<'_>> = sources.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(errno::fault(tried(), error)),
-            }
-            if fds[0].any() == Some(true) {
-                return Ok(true);
-            }
-            if begun.elapsed() >= patience {
-                return Ok(false);
-            }
-        }
+        wait(&[self.fd.as_fd()], patience, &|| format!("receive from the {}", self.way))
+    }
+
+    /// Tells what kind of socket it is.
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Takes what is there, without waiting.
@@ -124,7 +110,8 @@ impl Socket {
             Way::Ping { family: Family::V4 } => (with_header(bytes, heard, 1), 20),
         };
         let at = heard.beside.at.unwrap_or_else(now);
-        let seen = Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
+        let seen =
+            Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
         Received { bytes, seen }
     }
 
@@ -137,6 +124,35 @@ impl Socket {
                 Some(Sockaddr::link(self.link, ethertype, to))
             }
             Way::Raw { .. } | Way::Ping { .. } => packet.to.map(|to| Sockaddr::ip(to, self.link)),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Waits until there is something to receive from one of some sockets; false when the time is over. A request to stop ends the wait.
+pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
+    let begun = Instant::now();
+    loop {
+        signals::check(&tried())?;
+        let left = patience.saturating_sub(begun.elapsed());
+        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        let sources = sockets.iter().copied().chain(signals::wake());
+        let mut fds: Vec<PollFd<'_>> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(errno::fault(tried(), error)),
+        }
+        if fds[..sockets.len()].iter().any(|fd| fd.any() == Some(true)) {
+            return Ok(true);
+        }
+        if begun.elapsed() >= patience {
+            return Ok(false);
         }
     }
 }
@@ -213,7 +229,8 @@ impl Wire for Socket {
 impl Socket {
     /// Tells whether an error was waiting to be told, and is no more.
     fn had_error(&self) -> bool {
-        matches!(self.way, Way::Ping { .. }) && options::get::<libc::c_int>(&self.fd, libc::SOL_SOCKET, libc::SO_ERROR).is_ok_and(|error| error != 0)
+        matches!(self.way, Way::Ping { .. })
+            && options::get::<libc::c_int>(&self.fd, libc::SOL_SOCKET, libc::SO_ERROR).is_ok_and(|error| error != 0)
     }
 }
 

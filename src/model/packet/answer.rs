@@ -13,6 +13,7 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Layer, Packet, Value};
+use crate::model::Family;
 
 /// The flags of TCP that matter here.
 const FIN: u8 = 1;
@@ -78,6 +79,17 @@ pub fn request(packet: &Packet) -> Option<Request> {
 /// Reads a packet that came in; none where it answers nothing.
 pub fn reply(packet: &Packet) -> Option<Reply> {
     Sight { bytes: &packet.bytes, layers: &packet.layers().layers }.reply()
+}
+
+/// Reads what the kernel reports about an echo request that went to a host: the type and the code of an ICMP message, who sent it, and what it quotes
+/// behind the IP header.
+pub fn reported(family: Family, by: IpAddr, to: IpAddr, [kind, code]: [u8; 2], quoted: &[u8]) -> Option<Reply> {
+    let (protocol, kind) = match family {
+        Family::V4 => (1, error::v4(kind, code)?),
+        Family::V6 => (58, error::v6(kind, code)?),
+    };
+    let word = |at: usize| quoted.get(at..at + 2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    Some(Reply { kind, keys: vec![Key::Itself(to, protocol, [word(0)?, 0, word(4)?, word(6)?])], from: by, to: None })
 }
 
 impl Request {

@@ -3,6 +3,7 @@
 //! An [`Exchange`] has no clock and no socket: whoever drives it says what time it is, sends what is due, and hands over what came in. Times are counted
 //! from its beginning, by a clock that nobody sets; those at which packets left and came are the kernel's own, since 1970.
 
+mod fill;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+pub use fill::fill;
 pub use terms::Terms;
 
 use super::Packet;
@@ -58,7 +60,9 @@ pub struct Row {
     pub outcome: Outcome,
     /// How often it was sent.
     pub tries: u32,
-    /// Further answers to it, as far as they are kept.
+    /// How many further answers to it came.
+    pub duplicates: usize,
+    /// The further answers, as far as they are kept.
     pub others: Vec<Answered>,
     request: Request,
     /// When it was sent for the last time, since the beginning.
@@ -125,7 +129,7 @@ impl Exchange {
             let request = answer::request(&packet).ok_or_else(|| unanswerable(at, &packet))?;
             request.keys.iter().for_each(|key| known.entry(key.clone()).or_default().push(at));
             let (sent, left) = Default::default();
-            rows.push(Row { packet, outcome: Outcome::Open, tries: 0, others: Vec::new(), request, sent, left });
+            rows.push(Row { packet, outcome: Outcome::Open, tries: 0, duplicates: 0, others: Vec::new(), request, sent, left });
         }
         let queue = (0..rows.len()).collect();
         Ok(Self { rows, counts: Counts::default(), terms, known, queue, waiting: VecDeque::new(), free: Duration::ZERO })
@@ -202,6 +206,7 @@ impl Exchange {
             }
             Outcome::Answered(_) => {
                 self.counts.duplicates += 1;
+                row.duplicates += 1;
                 if row.others.len() < KEPT {
                     row.others.push(answered);
                 }

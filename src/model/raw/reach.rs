@@ -34,8 +34,9 @@ pub fn destination_of(bytes: &[u8], first: First) -> Option<IpAddr> {
 /// Makes the fault of a packet that would go too far.
 pub fn too_far(to: IpAddr) -> Fault {
     let why = "it is a public address, and packets that a script makes go to loopback, private and link-local addresses only";
-    Fault::new(Kind::Permission, format!("send to {to}"), why)
-        .hint("`--allow-public` before the name of the recipe sends it all the same; `fyke --sandbox` has a network where everything may be sent")
+    Fault::new(Kind::Permission, format!("send to {to}"), why).hint(
+        "`--allow-public` before the name of the recipe sends it all the same; `fyke --sandbox` has a network where everything may be sent",
+    )
 }
 
 #[cfg(test)]
@@ -47,8 +48,20 @@ mod tests {
     fn what_is_near_is_known() {
         let near = |text: &str| is_near(text.parse().unwrap());
         for text in [
-            "127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.9.9", "255.255.255.255", "224.0.0.251", "239.1.2.3", "0.0.0.0", "::1",
-            "fd00::1", "fe80::1", "ff02::1", "ff05::2",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.9.9",
+            "255.255.255.255",
+            "224.0.0.251",
+            "239.1.2.3",
+            "0.0.0.0",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+            "ff05::2",
         ] {
             assert!(near(text), "{text}");
         }

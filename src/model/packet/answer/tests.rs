@@ -161,6 +161,15 @@ fn an_error_quotes_what_another_protocol_sent_by_its_number() {
 }
 
 #[test]
+fn a_report_of_the_kernel_is_known_by_what_it_quotes() {
+    let asked = between("192.0.2.1", "192.0.2.2", "icmp", &[("id", n(7)), ("seq", n(1))], b"x");
+    let told = |quoted: &[u8]| reported(Family::V4, "192.0.2.9".parse().unwrap(), "192.0.2.2".parse().unwrap(), [11, 0], quoted);
+    let came = told(&asked.bytes[20..28]).unwrap();
+    assert_eq!((came.kind, request(&asked).unwrap().keys.contains(&came.keys[0])), ("time-exceeded", true));
+    assert_eq!(told(&asked.bytes[20..26]), None);
+}
+
+#[test]
 fn a_redirect_is_no_answer_because_the_packet_went_on() {
     let asked = between("192.0.2.1", "192.0.2.2", "icmp", &[("id", n(7)), ("seq", n(1))], b"");
     assert_eq!(reply(&error("192.0.2.9", &asked, 5, 1, 28)), None);

@@ -38,7 +38,9 @@ fn part(key: &str, value: &Value) -> Result<Expr, Fault> {
             other => Err(refuse(key, other, "it is neither \"ipv4\" nor \"ipv6\"")),
         }),
         "not" => match value {
-            Value::Map(parts) if parts.iter().any(|(key, _)| key == "vlan") => Err(refuse(key, value, "a tag is asked for at the outside only")),
+            Value::Map(parts) if parts.iter().any(|(key, _)| key == "vlan") => {
+                Err(refuse(key, value, "a tag is asked for at the outside only"))
+            }
             Value::Map(parts) => Ok(Expr::Not(Box::new(Filter::read(parts)?.expr))),
             other => Err(refuse(key, other, "it is a filter itself: `not: #{ port: 22 }`")),
         },

@@ -15,7 +15,10 @@ fn filters_are_told_in_the_words_of_tcpdump() {
     let told = |entries: &[(&str, Value)]| filter(entries).to_string();
     assert_eq!(told(&[]), "");
     assert_eq!(told(&[("host", Value::text("192.0.2.1")), ("port", Value::Number(80))]), "host 192.0.2.1 and port 80");
-    assert_eq!(told(&[("src", Value::text("192.0.2.0/24")), ("dport", Value::text("80-90"))]), "src net 192.0.2.0/24 and dst portrange 80-90");
+    assert_eq!(
+        told(&[("src", Value::text("192.0.2.0/24")), ("dport", Value::text("80-90"))]),
+        "src net 192.0.2.0/24 and dst portrange 80-90"
+    );
     let two = Value::List(vec![Value::text("tcp"), Value::text("icmp")]);
     assert_eq!(told(&[("proto", two)]), "(ip proto 6 or ip6 proto 6) or ip proto 1");
     let not = Value::map([("port", Value::Number(22)), ("proto", Value::text("arp"))]);
