@@ -57,9 +57,46 @@ impl Transaction {
 }
 
 fn told(requests: &[Packet]) -> String {
-    let first = requests.first().map(Packet::line).unwrap_or_default();
-    match requests.len() {
-        1 => format!("exchanged a packet: {first}"),
-        many => format!("exchanged {many} packets: {first}, and {} more", many - 1),
+    let (mut kinds, mut hosts) = (BTreeSet::new(), Vec::new());
+    for request in requests {
+        let found = request.layers();
+        kinds.extend(found.layers.last().map(|layer| layer.protocol.name));
+        let asked = found.layer("arp").and_then(|layer| layer.read(&request.bytes, "dst")?.address());
+        hosts.extend(asked.or_else(|| reach::destination(request)).filter(|host| hosts.last() != Some(host)));
+    }
+    let many = if requests.len() == 1 { "a packet".to_owned() } else { format!("{} packets", requests.len()) };
+    let with = hosts.first().map(|first| format!(" with {first}")).unwrap_or_default();
+    let others = match hosts.iter().collect::<BTreeSet<_>>().len() {
+        0 | 1 => String::new(),
+        2 => " and another host".to_owned(),
+        hosts => format!(" and {} other hosts", hosts - 1),
+    };
+    format!("exchanged {many} of {}{with}{others}", kinds.into_iter().collect::<Vec<_>>().join(" and "))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::packet::{Draft, Stack, Value, named};
+
+    fn packet(below: &str, name: &str, dst: &str) -> Packet {
+        let layer = |name: &str, given: Vec<(String, Value)>| Draft::new(named(name).unwrap(), given).unwrap();
+        let to = vec![("dst".to_owned(), Value::text(dst))];
+        let layers = match below {
+            "ethernet" => vec![layer(below, Vec::new()), layer(name, to)],
+            _ => vec![layer(below, to), layer(name, Vec::new())],
+        };
+        Stack { layers, payload: Vec::new() }.build().unwrap()
+    }
+
+    #[test]
+    fn an_exchange_is_told_in_a_line() {
+        let arp = |last: u8| packet("ethernet", "arp", &format!("10.0.0.{last}"));
+        assert_eq!(told(&[arp(1)]), "exchanged a packet of arp with 10.0.0.1");
+        assert_eq!(told(&[arp(1), arp(2)]), "exchanged 2 packets of arp with 10.0.0.1 and another host");
+        assert_eq!(told(&(1..=9).map(arp).collect::<Vec<_>>()), "exchanged 9 packets of arp with 10.0.0.1 and 8 other hosts");
+        let both = [packet("ipv4", "tcp", "10.0.0.1"), packet("ipv4", "icmp", "10.0.0.1")];
+        assert_eq!(told(&both), "exchanged 2 packets of icmp and tcp with 10.0.0.1");
     }
 }

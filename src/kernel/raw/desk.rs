@@ -35,6 +35,8 @@ pub trait Desk: Send {
 pub struct Desks {
     sockets: Vec<Socket>,
     of: Vec<usize>,
+    /// Which requests each socket has sent, in the order in which the kernel numbers them; none where that is not known.
+    sent: Vec<Option<Vec<usize>>>,
     /// Keep the own ports of datagrams, and read nothing.
     _ports: Vec<UdpSocket>,
     begun: Option<Instant>,
@@ -44,19 +46,26 @@ impl Desks {
     /// Opens the sockets of an exchange in the network namespace of the calling thread.
     pub fn new(chosen: &Sockets) -> Result<Self, Fault> {
         let ports = chosen.ports.iter().map(|(family, port)| keep(*family, *port)).collect::<Result<_, _>>()?;
-        let sockets = chosen.specs.iter().map(open::open).collect::<Result<_, _>>()?;
-        Ok(Self { sockets, of: chosen.of.clone(), _ports: ports, begun: None })
+        let mut sockets = chosen.specs.iter().map(open::open).collect::<Result<Vec<_>, _>>()?;
+        // Where the kernel does not tell when something left, the time at which it was sent is good enough.
+        let sent = sockets.iter_mut().map(|socket| socket.stamp().is_ok().then(Vec::new)).collect();
+        Ok(Self { sockets, of: chosen.of.clone(), sent, _ports: ports, begun: None })
     }
 
     fn send(&mut self, exchange: &mut Exchange, now: Duration, ended: &mut Vec<usize>) -> Result<(), Fault> {
         for _ in 0..BURST {
             let Some(at) = exchange.due(now) else { break };
-            let socket = &mut self.sockets[self.of[at]];
+            let (socket, sent) = (&mut self.sockets[self.of[at]], &mut self.sent[self.of[at]]);
             let packet = outgoing(socket.way(), &exchange.rows[at].packet);
             match socket.send(&packet) {
-                Ok(when) => exchange.left(at, when),
+                Ok(when) => {
+                    exchange.left(at, when);
+                    sent.iter_mut().for_each(|sent| sent.push(at));
+                }
                 Err(fault) if fault.kind == Kind::Interrupted => return Err(fault),
                 Err(fault) => {
+                    // Whether the kernel has given it a number depends on where it stopped.
+                    *sent = None;
                     exchange.unsent(at, fault);
                     ended.push(at);
                 }
@@ -66,6 +75,12 @@ impl Desks {
     }
 
     fn receive(&mut self, exchange: &mut Exchange, begun: Instant, ended: &mut Vec<usize>) -> Result<(), Fault> {
+        for (socket, sent) in self.sockets.iter_mut().zip(&self.sent) {
+            for (number, when) in socket.take_stamps() {
+                let sent = sent.as_ref().and_then(|sent| sent.get(number as usize));
+                sent.into_iter().for_each(|at| exchange.left(*at, when));
+            }
+        }
         for socket in self.sockets.iter_mut().filter(|socket| socket.way().may_receive().is_ok()) {
             loop {
                 let Batch { packets, reports } = socket.receive(BATCH, Duration::ZERO)?;

@@ -39,13 +39,17 @@ pub struct Socket {
     /// What is asked from which address packets go: it is in the same namespace.
     probe: Option<UdpSocket>,
     names: HashMap<u32, Option<Arc<str>>>,
+    /// When packets left, by their numbers, once that is asked for.
+    stamps: Option<Vec<(u32, Duration)>>,
+    /// Reports that came with them.
+    reports: Vec<Report>,
     buffer: Vec<u8>,
 }
 
 impl Socket {
     pub(super) fn new(fd: OwnedFd, spec: &Spec, link: u32, probe: Option<UdpSocket>) -> Self {
         let (way, local) = (spec.way.clone(), spec.local);
-        Self { fd, way, local, link, dropped: 0, probe, names: HashMap::new(), buffer: Vec::new() }
+        Self { fd, way, local, link, dropped: 0, probe, names: HashMap::new(), stamps: None, reports: Vec::new(), buffer: Vec::new() }
     }
 
     /// Waits until there is something to receive; false when the time is over.
@@ -60,7 +64,7 @@ impl Socket {
 
     /// Takes what is there, without waiting.
     fn take(&mut self, most: usize) -> Result<Batch, Fault> {
-        let mut batch = Batch::default();
+        let mut batch = Batch { packets: Vec::new(), reports: std::mem::take(&mut self.reports) };
         self.take_reports(&mut batch);
         while batch.packets.len() < most {
             match message::receive(self.fd.as_fd(), &mut self.buffer, 0) {
@@ -85,12 +89,36 @@ impl Socket {
     /// Takes the queue of errors, if the socket has one, and tells whether anything was in it.
     fn take_reports(&mut self, batch: &mut Batch) -> bool {
         let before = batch.reports.len();
-        if matches!(self.way, Way::Ping { .. }) {
+        if matches!(self.way, Way::Ping { .. }) || self.stamps.is_some() {
             while let Ok(heard) = message::receive(self.fd.as_fd(), &mut self.buffer, libc::MSG_ERRQUEUE) {
-                batch.reports.extend(report(&heard, &self.buffer[..heard.kept]));
+                match (heard.beside.stamp(), &mut self.stamps) {
+                    (Some(stamp), stamps) => stamps.iter_mut().for_each(|stamps| stamps.push(stamp)),
+                    (None, _) => batch.reports.extend(report(&heard, &self.buffer[..heard.kept])),
+                }
             }
         }
         batch.reports.len() > before
+    }
+
+    /// Asks the kernel to tell when packets left: the moment at which each is handed to the queue of the link, so that what it waits there counts.
+    /// They are numbered from 0 on.
+    pub(super) fn stamp(&mut self) -> nix::Result<()> {
+        let wanted = libc::SOF_TIMESTAMPING_TX_SCHED
+            | libc::SOF_TIMESTAMPING_SOFTWARE
+            | libc::SOF_TIMESTAMPING_OPT_ID
+            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        options::set(&self.fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &wanted)?;
+        self.stamps = Some(Vec::new());
+        Ok(())
+    }
+
+    /// Takes the numbers of packets that have left, with their times since 1970.
+    pub(super) fn take_stamps(&mut self) -> Vec<(u32, Duration)> {
+        self.buffer.resize(LARGEST, 0);
+        let mut batch = Batch::default();
+        self.take_reports(&mut batch);
+        self.reports.append(&mut batch.reports);
+        self.stamps.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn name(&mut self, index: u32) -> Option<Arc<str>> {

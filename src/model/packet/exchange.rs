@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use fill::fill;
 pub use terms::Terms;
 
-use super::Packet;
+use super::{First, Packet};
 use super::answer::{self, Key, Reply, Request};
 use crate::model::Fault;
 
@@ -241,7 +241,10 @@ impl Exchange {
 }
 
 fn unanswerable(at: usize, packet: &Packet) -> Fault {
-    let why = "no answer to it is known here";
-    Fault::input(format!("exchange the packet {at}: {}", packet.line()), why)
+    let tried = format!("exchange the packet {at}: {}", packet.line());
+    if let First::Layer(_) = packet.first {
+        return Fault::input(tried, "it has no IP header").hint("put it on one: packet::ipv4(#{ dst: .. }) / ..");
+    }
+    Fault::input(tried, "no answer to it is known here")
         .hint("what is answered: echo requests, segments of TCP, datagrams, ARP requests, neighbour solicitations, and any IP packet by an ICMP error")
 }

@@ -68,7 +68,7 @@ impl Sockets {
                 First::Ethernet => chosen.frames(packet, link)?,
                 First::Ip => chosen.ip(packet, link).ok_or_else(|| refuse(at, packet, "its IP header cannot be read"))?,
                 First::Layer(_) => {
-                    return Err(refuse(at, packet, "it has no IP header").hint("put it on one: packet::ipv4(#{ dst: .. }) / .."));
+                    return Err(refuse(at, packet, "it has no IP header"));
                 }
             };
             senders.push(way);
