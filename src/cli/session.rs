@@ -195,6 +195,8 @@ impl<'a> Session<'a> {
         let screen = self.screen.clone();
         setup.mark = Box::new(|line, column| page.set_position(line, column));
         setup.log = Box::new(move |line| screen.log(line));
+        let screen = self.screen.clone();
+        setup.progress = Box::new(move |line| screen.progress(line));
         let mut host = Host::open(setup);
         let result = match self.script {
             Script::Recipe(recipe, words) => host.run(recipe, words),

@@ -72,6 +72,8 @@ pub struct Setup {
     pub output: Output,
     /// Where `log` goes.
     pub log: Box<Sink>,
+    /// Where it is shown how far something has come.
+    pub progress: Box<Sink>,
     /// How `sleep` waits in a run; it must end early when the script must stop.
     pub pause: Option<Box<Pause>>,
     /// How a run asks whoever sits there, if anybody does.
@@ -91,6 +93,7 @@ impl Setup {
             mark: Box::new(|_, _| {}),
             output,
             log: Box::new(|_| {}),
+            progress: Box::new(|_| {}),
             pause: None,
             confirm: None,
         }
@@ -121,7 +124,7 @@ impl Host {
             (Mode::Run, None) => Box::new(|question: &str| Err(nobody_to_ask(question))),
             (Mode::Plan, _) => Box::new(|question: &str| Err(Fault::new(Kind::Unknown, asking(question), "a plan asks nobody"))),
         };
-        let hooks = Hooks { pause, confirm, log: setup.log, mark: setup.mark };
+        let hooks = Hooks { pause, confirm, log: setup.log, progress: setup.progress, mark: setup.mark };
         let session = Session::new(setup.door, library.sources.clone(), hooks);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));

@@ -1,5 +1,7 @@
 //! Packets that are sent and received: sending is an act, of which the journal has one entry for many packets of a kind.
 
+mod stream;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use super::{Door, Transaction};
 use crate::kernel::raw::Wire;
 use crate::model::link::Scope;
 use crate::model::named::Scope as Named;
+use crate::model::packet::First;
 use crate::model::raw::{Batch, Opt, Outgoing, Setting, Spec, Way, reach};
 use crate::model::{Fault, Kind, Object, Origin, link};
 
@@ -132,12 +135,15 @@ impl Transaction {
     fn send_raw(&mut self, id: Id, packet: &Outgoing, origin: &Origin) -> Result<Duration, Fault> {
         self.flush()?;
         let first = self.wires.get(id)?.way.first();
-        let inside = reach::destination_of(&packet.bytes, first).filter(|_| packet.is_whole);
-        for to in packet.to.into_iter().chain(inside) {
-            self.guard.reach(to, origin)?;
-        }
+        self.may_go(packet, first, origin)?;
         self.enter_sent(id, &packet.what, 1, origin)?;
         self.wires.get(id)?.wire.send(packet)
+    }
+
+    /// Decides about where a packet goes: by what the kernel is told, and by what it says itself.
+    fn may_go(&mut self, packet: &Outgoing, first: First, origin: &Origin) -> Result<(), Fault> {
+        let inside = reach::destination_of(&packet.bytes, first).filter(|_| packet.is_whole);
+        packet.to.into_iter().chain(inside).try_for_each(|to| self.guard.reach(to, origin))
     }
 
     /// Writes down that packets are sent: the first of a kind in the journal, all of them among the acts.

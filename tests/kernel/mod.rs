@@ -17,6 +17,7 @@ mod netns;
 mod persist;
 mod plan;
 mod ports;
+mod raw;
 mod recipes;
 mod rollback;
 mod route;

@@ -189,6 +189,8 @@ impl World {
         // What user namespaces are mounted with belongs to the machine; /proc/net and the recent lists follow the process.
         tool("ip", &["netns", "add", "client"], "");
         tool("ip", &["-batch", "-"], WIRES);
+        // As most distributions have it: a fresh namespace lets nobody ping.
+        fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0").unwrap();
         tool("ip", &["-n", "client", "-batch", "-"], FAR_WIRES);
         let client = File::open("/run/netns/client").unwrap();
         Self { backend, folder: Folder::new(), is_root: std::env::var(INSIDE).is_ok_and(|who| who == "root"), client }

@@ -7,6 +7,7 @@ mod open;
 mod outgoing;
 pub mod row;
 mod socket;
+mod stream;
 
 use rhai::Module;
 use rhai::plugin::exported_manifest;
@@ -17,5 +18,6 @@ pub fn module() -> Module {
     module.combine(Module::from_manifest(exported_manifest!(socket::functions)));
     module.combine(Module::from_manifest(exported_manifest!(exchange::functions)));
     module.combine(Module::from_manifest(exported_manifest!(row::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(stream::functions)));
     module
 }

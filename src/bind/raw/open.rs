@@ -148,7 +148,7 @@ pub mod functions {
     /// ```rhai
     /// let socket = raw::ping("ipv4");
     /// socket.send(packet::icmp(#{ type: "echo-request", seq: 1 }) / "hello", "127.0.0.1");
-    /// socket.recv("1s").icmp.type == "echo-reply"
+    /// socket.recv("1s").icmp.type == 0
     /// ```
     ///
     /// # Source

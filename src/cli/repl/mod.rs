@@ -92,9 +92,10 @@ impl<'a> Talk<'a> {
         setup.stop = Arc::new(move || stop.stopped());
         setup.pause = Some(Box::new(move |time| pause.sleep(time)));
         setup.output = output(screen, &lost);
-        let (log, asking) = (screen.clone(), screen.clone());
+        let (log, asking, far) = (screen.clone(), screen.clone(), screen.clone());
         setup.confirm = Some(Box::new(move |question| asking.ask(question)));
         setup.log = Box::new(move |line| log.log(line));
+        setup.progress = Box::new(move |line| far.progress(line));
         let host = Rc::new(RefCell::new(Host::open(setup)));
         Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), typed, kept, lost }
     }

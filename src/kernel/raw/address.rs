@@ -95,6 +95,11 @@ impl Sockaddr {
         Some((address.sll_ifindex.cast_unsigned(), address.sll_pkttype))
     }
 
+    /// Puts another host in its place.
+    pub(super) fn redirect(&mut self, to: IpAddr) {
+        *self = Self::ip(to, 0);
+    }
+
     pub(super) fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()
     }

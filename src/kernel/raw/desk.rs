@@ -16,7 +16,7 @@ use crate::model::packet::exchange::{Came, Exchange};
 use crate::model::packet::filter::drop_all;
 use crate::model::packet::{Packet, answer::Reply};
 use crate::model::raw::exchange::{Sockets, outgoing};
-use crate::model::raw::{Batch, Direction, Report};
+use crate::model::raw::{Batch, Direction, Report, Way};
 use crate::model::{Family, Fault, Kind};
 
 /// As many requests are sent before answers are looked for.
@@ -48,7 +48,9 @@ impl Desks {
         let ports = chosen.ports.iter().map(|(family, port)| keep(*family, *port)).collect::<Result<_, _>>()?;
         let mut sockets = chosen.specs.iter().map(open::open).collect::<Result<Vec<_>, _>>()?;
         // Where the kernel does not tell when something left, the time at which it was sent is good enough.
-        let sent = sockets.iter_mut().map(|socket| socket.stamp().is_ok().then(Vec::new)).collect();
+        // A ping socket gives numbers to what it has not sent, too, because an error was waiting.
+        let numbered = |socket: &mut Socket| !matches!(socket.way(), Way::Ping { .. }) && socket.stamp().is_ok();
+        let sent = sockets.iter_mut().map(|socket| numbered(socket).then(Vec::new)).collect();
         Ok(Self { sockets, of: chosen.of.clone(), sent, _ports: ports, begun: None })
     }
 

@@ -3,24 +3,28 @@
 //! A wire is one such socket. That of Linux is a [`Socket`]; that of a plan is a [`Paper`], which sends nothing and cannot know what would come.
 
 mod address;
+mod capture;
 mod desk;
 mod message;
 mod open;
 mod options;
 mod paper;
 mod refusal;
+mod ring;
 mod socket;
+mod stream;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use capture::Step;
 pub use desk::{Blank, Desk, Desks, own_end};
 pub use open::open;
 pub use paper::Paper;
 pub use socket::Socket;
 
 use crate::model::Fault;
-use crate::model::raw::{Batch, Opt, Outgoing, Setting};
+use crate::model::raw::{Batch, Limits, Opt, Outgoing, Sent, Setting, Template};
 
 /// A socket for packets. It belongs to the network namespace in which it was opened, wherever the run is at work.
 pub trait Wire: Send {
@@ -42,4 +46,13 @@ pub trait Wire: Send {
 
     /// Gives the address from which packets to another one are sent.
     fn source(&mut self, to: IpAddr) -> Result<IpAddr, Fault>;
+
+    /// Sends packets like one, each with some fields of its own, until a limit is reached.
+    fn stream(&mut self, packet: &Outgoing, template: Template, limits: &Limits, news: &mut dyn FnMut(&Sent)) -> Result<Sent, Fault>;
+
+    /// Begins to capture, into a file if one is named.
+    fn begin_capture(&mut self, limits: &Limits, file: Option<&str>) -> Result<(), Fault>;
+
+    /// Goes on capturing for a short time, or until there are as many packets as are wanted; none are given where none are wanted.
+    fn capture(&mut self, want: usize) -> Result<Step, Fault>;
 }

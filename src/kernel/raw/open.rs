@@ -10,6 +10,7 @@ use nix::net::if_::if_nametoindex;
 
 use super::address::Sockaddr;
 use super::options::{self, set, set_bytes};
+use super::ring::Ring;
 use super::{Socket, message, refusal};
 use crate::kernel::errno;
 use crate::model::link::Name;
@@ -22,7 +23,8 @@ pub fn open(spec: &Spec) -> Result<Socket, Fault> {
     let way = &spec.way;
     let family = way.family();
     let link = |name: &str| if_nametoindex(name).map_err(|error| refusal::of_link(name, error));
-    let program = if spec.filter.is_all() { None } else { Some(spec.filter.program(begin(way))?) };
+    let all = spec.filter.is_all() && spec.ring.is_none();
+    let program = if all { None } else { Some(spec.filter.keeping(begin(way), spec.ring.unwrap_or(u32::MAX))?) };
     let index = match (way, &spec.link) {
         (Way::Packet { link: name, .. }, _) | (_, Some(name)) => link(name.as_str())?,
         (_, None) => 0,
@@ -31,6 +33,7 @@ pub fn open(spec: &Spec) -> Result<Socket, Fault> {
     let socket = make(way).map_err(refused)?;
     // A packet socket of protocol 0 receives nothing yet; others receive from their first moment on, what this one lets through: nothing.
     attach(&socket, &drop_all()).map_err(refused)?;
+    let ring = if spec.ring.is_some() { Some(Ring::new(&socket).map_err(refused)?) } else { None };
     for setting in &spec.settings {
         let tried = || format!("set {setting} of the {way}");
         options::write(&socket, setting.option, family, setting.value).map_err(|error| errno::fault(tried(), error))?;
@@ -59,7 +62,7 @@ pub fn open(spec: &Spec) -> Result<Socket, Fault> {
         }
     }
     let probe = probe(way, spec.link.as_ref().map(Name::as_str)).map_err(|error| refusal::of_opening(way, error))?;
-    Ok(Socket::new(socket, spec, index, probe))
+    Ok(Socket::new(socket, spec, index, (probe, ring)))
 }
 
 /// Tells what a program sees first of a packet.

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::Wire;
-use crate::model::raw::{Batch, Opt, Outgoing, Setting, Spec, Way};
+use super::{Step, Wire};
+use crate::model::raw::{Batch, Limits, Opt, Outgoing, Sent, Setting, Spec, Template, Way};
 use crate::model::{Fault, Kind};
 
 /// A socket that nobody has opened: what is sent is listed, what would come only the network knows.
@@ -52,5 +52,17 @@ impl Wire for Paper {
     fn source(&mut self, to: IpAddr) -> Result<IpAddr, Fault> {
         let unspecified = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         Ok(self.local.unwrap_or(unspecified))
+    }
+
+    fn stream(&mut self, _: &Outgoing, _: Template, _: &Limits, _: &mut dyn FnMut(&Sent)) -> Result<Sent, Fault> {
+        Err(self.unknown("count what is sent through"))
+    }
+
+    fn begin_capture(&mut self, _: &Limits, _: Option<&str>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn capture(&mut self, _: usize) -> Result<Step, Fault> {
+        Err(self.unknown("capture through"))
     }
 }

@@ -79,6 +79,11 @@ pub(super) fn cut_short(way: &Way, what: &str, sent: usize, bytes: usize) -> Fau
     Fault::new(Kind::System, format!("send {what} through the {way}"), format!("the kernel took {sent} of its {bytes} bytes"))
 }
 
+/// Makes the fault of a capture that nobody has begun.
+pub(super) fn no_capture() -> Fault {
+    Fault::input("capture frames", "the socket was opened for something else")
+}
+
 /// Makes the fault of a link that went down, or away, while its frames were received.
 pub(super) fn gone(way: &Way) -> Fault {
     Fault::new(Kind::Refused, format!("receive from the {way}"), "the link has gone down")

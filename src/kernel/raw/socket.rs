@@ -11,19 +11,23 @@ use nix::net::if_::if_indextoname;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::address::Sockaddr;
+use super::capture::Capture;
 use super::message::{self, Heard};
 use super::options::{self, SO_MEMINFO};
-use super::{Wire, refusal};
+use super::ring::Ring;
+use super::{Step, Wire, refusal, stream};
 use crate::kernel::errno;
 use crate::kernel::process::signals;
 use crate::model::packet::checksum;
-use crate::model::raw::{Batch, Direction, MOST, Opt, Outgoing, Received, Report, Seen, Setting, Spec, Way};
+use crate::model::raw::{Batch, Direction, Limits, MOST, Opt, Outgoing, Received, Report, Seen, Sent, Setting, Spec, Template, Way};
 use crate::model::{Family, Fault};
 
 /// The most bytes of a received packet: what network cards and the kernel put together can be larger than any that was sent.
 const LARGEST: usize = 256 << 10;
 /// A port to connect to, discard: nothing is sent there.
 const PORT: u16 = 9;
+/// As many errors of earlier packets are taken for such in a row.
+const OLD_ERRORS: u32 = 3;
 /// Where the drops stand in what SO_MEMINFO gives, SK_MEMINFO_DROPS.
 const DROPS: usize = 8;
 
@@ -38,6 +42,9 @@ pub struct Socket {
     dropped: u64,
     /// What is asked from which address packets go: it is in the same namespace.
     probe: Option<UdpSocket>,
+    /// The memory that is shared with the kernel, where frames are captured.
+    pub(super) ring: Option<Ring>,
+    pub(super) capture: Option<Capture>,
     names: HashMap<u32, Option<Arc<str>>>,
     /// When packets left, by their numbers, once that is asked for.
     stamps: Option<Vec<(u32, Duration)>>,
@@ -47,13 +54,14 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(fd: OwnedFd, spec: &Spec, link: u32, probe: Option<UdpSocket>) -> Self {
+    pub(super) fn new(fd: OwnedFd, spec: &Spec, link: u32, (probe, ring): (Option<UdpSocket>, Option<Ring>)) -> Self {
         let (way, local) = (spec.way.clone(), spec.local);
-        Self { fd, way, local, link, dropped: 0, probe, names: HashMap::new(), stamps: None, reports: Vec::new(), buffer: Vec::new() }
+        let (stamps, reports) = (None, Vec::new());
+        Self { fd, way, local, link, dropped: 0, probe, ring, capture: None, names: HashMap::new(), stamps, reports, buffer: Vec::new() }
     }
 
     /// Waits until there is something to receive; false when the time is over.
-    fn wait(&self, patience: Duration) -> Result<bool, Fault> {
+    pub(super) fn wait(&self, patience: Duration) -> Result<bool, Fault> {
         wait(&[self.fd.as_fd()], patience, &|| format!("receive from the {}", self.way))
     }
 
@@ -193,14 +201,16 @@ impl Wire for Socket {
             return Err(refused(Errno::EMSGSIZE));
         }
         let ttl = packet.ttl.map(|ttl| (self.way.family() == Some(Family::V6), ttl));
+        let (is_ping, mut old) = (matches!(self.way, Way::Ping { .. }), OLD_ERRORS);
         loop {
             let at = now();
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
-                // What an earlier packet has brought about is told at the next call, whatever that is about; the queue of errors has it in full.
-                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO) if self.had_error() => {}
+                // What earlier packets have brought about is told at the next call, whatever that is about, and is then forgotten; the queue of
+                // errors has it in full.
+                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO) if is_ping && old > 0 => old -= 1,
                 Err(error) => return Err(refused(error)),
             }
         }
@@ -231,15 +241,25 @@ impl Wire for Socket {
     }
 
     fn drops(&mut self) -> Result<u64, Fault> {
-        let tried = || format!("count the drops of the {}", self.way);
-        if matches!(self.way, Way::Packet { .. }) {
-            let counts: [u32; 2] =
-                options::get(&self.fd, libc::SOL_PACKET, libc::PACKET_STATISTICS).map_err(|error| errno::fault(tried(), error))?;
-            self.dropped += u64::from(counts[1]);
-            return Ok(self.dropped);
+        self.count_drops()
+    }
+
+    fn stream(&mut self, packet: &Outgoing, mut template: Template, limits: &Limits, news: &mut dyn FnMut(&Sent)) -> Result<Sent, Fault> {
+        let (to, length) = (self.address(packet), template.bytes.len());
+        let refused = |error| refusal::of_sending(&self.way, &packet.what, length, error);
+        if length > MOST || length == 0 {
+            return Err(refused(if length == 0 { Errno::EINVAL } else { Errno::EMSGSIZE }));
         }
-        let memory: [u32; 9] = options::get(&self.fd, libc::SOL_SOCKET, SO_MEMINFO).map_err(|error| errno::fault(tried(), error))?;
-        Ok(memory[DROPS].into())
+        stream::stream(self.fd.as_fd(), &mut template, to, limits, &refused, news)
+    }
+
+    fn begin_capture(&mut self, limits: &Limits, file: Option<&str>) -> Result<(), Fault> {
+        self.capture = Some(Capture::begin(*limits, file)?);
+        Ok(())
+    }
+
+    fn capture(&mut self, want: usize) -> Result<Step, Fault> {
+        self.capture_on(want)
     }
 
     fn source(&mut self, to: IpAddr) -> Result<IpAddr, Fault> {
@@ -255,10 +275,22 @@ impl Wire for Socket {
 }
 
 impl Socket {
-    /// Tells whether an error was waiting to be told, and is no more.
-    fn had_error(&self) -> bool {
-        matches!(self.way, Way::Ping { .. })
-            && options::get::<libc::c_int>(&self.fd, libc::SOL_SOCKET, libc::SO_ERROR).is_ok_and(|error| error != 0)
+    /// Gives the name of the link that it is bound to.
+    pub(super) fn own_link(&mut self) -> Option<Arc<str>> {
+        self.name(self.link)
+    }
+
+    /// Counts what the kernel has dropped for want of room.
+    pub(super) fn count_drops(&mut self) -> Result<u64, Fault> {
+        let tried = || format!("count the drops of the {}", self.way);
+        if matches!(self.way, Way::Packet { .. }) {
+            let counts: [u32; 2] =
+                options::get(&self.fd, libc::SOL_PACKET, libc::PACKET_STATISTICS).map_err(|error| errno::fault(tried(), error))?;
+            self.dropped += u64::from(counts[1]);
+            return Ok(self.dropped);
+        }
+        let memory: [u32; 9] = options::get(&self.fd, libc::SOL_SOCKET, SO_MEMINFO).map_err(|error| errno::fault(tried(), error))?;
+        Ok(memory[DROPS].into())
     }
 }
 
@@ -267,7 +299,7 @@ fn now() -> Duration {
 }
 
 /// Puts the tag back that the kernel has taken off a frame.
-fn tagged(frame: &[u8], tag: Option<(u16, u16)>) -> Vec<u8> {
+pub(super) fn tagged(frame: &[u8], tag: Option<(u16, u16)>) -> Vec<u8> {
     match (tag, frame.split_at_checked(12)) {
         (Some((kind, tag)), Some((addresses, rest))) => [addresses, &kind.to_be_bytes(), &tag.to_be_bytes(), rest].concat(),
         _ => frame.to_vec(),

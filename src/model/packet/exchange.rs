@@ -14,8 +14,8 @@ use std::time::Duration;
 pub use fill::fill;
 pub use terms::Terms;
 
-use super::{First, Packet};
 use super::answer::{self, Key, Reply, Request};
+use super::{First, Packet};
 use crate::model::Fault;
 
 /// The most requests of one exchange.

@@ -1,15 +1,21 @@
 //! Raw sockets, packet sockets and ping sockets: what they are opened with, and what comes out of them (raw(7), packet(7), icmp(7)).
 
 pub mod exchange;
+pub mod limits;
 pub mod option;
 pub mod reach;
+pub mod tally;
+pub mod template;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use limits::Limits;
 pub use option::{Opt, Setting};
+pub use tally::{Sent, Talk, Tally};
+pub use template::Template;
 
 use super::link::Name;
 use super::packet::filter::Filter;
@@ -122,6 +128,8 @@ pub struct Spec {
     pub id: Option<u16>,
     /// What is received.
     pub filter: Filter,
+    /// How many bytes of each frame are kept, where frames are captured through memory that is shared with the kernel.
+    pub ring: Option<u32>,
     /// Its options.
     pub settings: Vec<Setting>,
 }
@@ -129,7 +137,7 @@ pub struct Spec {
 impl Spec {
     /// Makes one without options.
     pub fn new(way: Way) -> Self {
-        Self { way, link: None, local: None, id: None, filter: Filter::default(), settings: Vec::new() }
+        Self { way, link: None, local: None, id: None, filter: Filter::default(), ring: None, settings: Vec::new() }
     }
 }
 

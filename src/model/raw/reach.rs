@@ -33,7 +33,7 @@ pub fn destination_of(bytes: &[u8], first: First) -> Option<IpAddr> {
 
 /// Makes the fault of a packet that would go too far.
 pub fn too_far(to: IpAddr) -> Fault {
-    let why = "it is a public address, and packets that a script makes go to loopback, private and link-local addresses only";
+    let why = format!("packets that a script makes go to loopback, private and link-local addresses, and {to} is none of them");
     Fault::new(Kind::Permission, format!("send to {to}"), why).hint(
         "`--allow-public` before the name of the recipe sends it all the same; `fyke --sandbox` has a network where everything may be sent",
     )

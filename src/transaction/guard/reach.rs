@@ -14,6 +14,11 @@ impl Guard {
         self
     }
 
+    /// Tells whether there is anything to decide.
+    pub(in crate::transaction) fn bounds_reach(&self) -> bool {
+        self.public != Stance::Allow
+    }
+
     /// Decides about a packet before it is sent.
     pub(in crate::transaction) fn reach(&mut self, to: IpAddr, origin: &Origin) -> Result<(), Fault> {
         if self.public == Stance::Allow || reach::is_near(to) {

@@ -5,9 +5,6 @@ use crate::model::Fault;
 /// The most instructions of a program that the kernel takes, BPF_MAXINSNS.
 pub const MOST: usize = 4096;
 
-/// How many bytes of a packet a program lets through: all of them.
-const WHOLE: u32 = u32::MAX;
-
 /// One instruction, as the kernel has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ins {
@@ -100,10 +97,10 @@ impl Code {
         self.jump(JA, 0, to, to);
     }
 
-    /// Ends the program: packets that come to `yes` are let through, those that come to `no` are not.
-    pub(super) fn finish(mut self, yes: Label, no: Label) -> Result<Vec<Ins>, Fault> {
+    /// Ends the program: of packets that come to `yes` so many bytes are let through, those that come to `no` are not.
+    pub(super) fn finish(mut self, yes: Label, no: Label, bytes: u32) -> Result<Vec<Ins>, Fault> {
         self.place(yes);
-        self.plain(RET, WHOLE);
+        self.plain(RET, bytes);
         self.place(no);
         self.plain(RET, 0);
         // A condition leaves out at most 255 instructions. One that leads further has two plain jumps behind it, which makes others longer.

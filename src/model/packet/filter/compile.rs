@@ -52,7 +52,7 @@ struct Layout {
 }
 
 /// Writes a program.
-pub(super) fn program(filter: &Filter, begin: Begin) -> Result<Vec<Ins>, Fault> {
+pub(super) fn program(filter: &Filter, begin: Begin, bytes: u32) -> Result<Vec<Ins>, Fault> {
     let plain = match begin {
         Begin::Frame => Layout { ethertype: Some(12), network: 14 },
         Begin::Cooked => Layout { ethertype: Some(PROTOCOL), network: 0 },
@@ -66,7 +66,7 @@ pub(super) fn program(filter: &Filter, begin: Begin) -> Result<Vec<Ins>, Fault> 
         (Some(id), Some(_)) => tagged(&mut code, filter, id, (begin, plain), (yes, no)),
         (Some(_), None) => return Err(Fault::input("filter by `vlan`", "these packets begin with IP, and tags are in frames")),
     }
-    code.finish(yes, no)
+    code.finish(yes, no, bytes)
 }
 
 /// Writes a program for frames with a tag. The kernel takes the tag of a received frame off and keeps it beside; in what is sent, and in files, it is

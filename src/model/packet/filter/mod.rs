@@ -81,7 +81,12 @@ impl Filter {
 
     /// Writes the program that gives 0 for the packets that are not meant, for sockets that see packets from `begin` on.
     pub fn program(&self, begin: Begin) -> Result<Vec<Ins>, Fault> {
-        compile::program(self, begin)
+        self.keeping(begin, u32::MAX)
+    }
+
+    /// Writes such a program, which lets no more than so many bytes of a packet through.
+    pub fn keeping(&self, begin: Begin, bytes: u32) -> Result<Vec<Ins>, Fault> {
+        compile::program(self, begin, bytes)
     }
 }
 

@@ -55,11 +55,14 @@ fn refuse(key: &str, value: &Value, why: &str) -> Fault {
     Fault::input(format!("filter packets by `{key}: {value}`"), why)
 }
 
-/// Reads one value, or several, of which one is to be so.
+/// Reads one value, or several as a list or with commas, of which one is to be so.
 fn any(key: &str, value: &Value, read: impl Fn(&Value) -> Result<Expr, Fault>) -> Result<Expr, Fault> {
     match value {
         Value::List(none) if none.is_empty() => Err(refuse(key, value, "the list is empty, and no packet would be meant")),
         Value::List(list) => list.iter().map(read).collect::<Result<_, _>>().map(Expr::Any),
+        Value::Text(text) if text.contains(',') => {
+            text.split(',').map(|part| read(&Value::text(part.trim()))).collect::<Result<_, _>>().map(Expr::Any)
+        }
         one => read(one),
     }
 }
@@ -72,7 +75,7 @@ fn prefix(key: &str, value: &Value) -> Result<Prefix, Fault> {
     }
 }
 
-/// Reads a port, a range, or several with commas between them.
+/// Reads a port or a range.
 fn ports(side: Side, key: &str, value: &Value) -> Result<Expr, Fault> {
     let expr = |ports| Expr::Is(Test::Port(side, ports));
     match value {
@@ -80,7 +83,7 @@ fn ports(side: Side, key: &str, value: &Value) -> Result<Expr, Fault> {
             let number = i64::try_from(*number).unwrap_or(i64::MAX);
             Ports::new(number, number).map(expr)
         }
-        Value::Text(text) => text.split(',').map(|part| Ports::either(part.trim()).map(expr)).collect::<Result<_, _>>().map(Expr::Any),
+        Value::Text(text) => Ports::either(text).map(expr),
         other => Err(refuse(key, other, "it is no port, no range and no set of ports")),
     }
 }
@@ -98,7 +101,7 @@ fn protocol(value: &Value) -> Result<Expr, Fault> {
             "ipv4" | "ipv6" => Err(refuse("proto", value, "that is a family").hint(format!("family: \"{name}\""))),
             _ => {
                 let ethertype = ETHERTYPE_NAMES.iter().find(|(_, known)| known == name).and_then(|(number, _)| u16::try_from(*number).ok());
-                match (number(name), ethertype) {
+                match (number(name).or_else(|| name.parse().ok()), ethertype) {
                     (Some(number), _) => of_ip(None, number),
                     (None, Some(ethertype)) => Ok(Expr::Is(Test::Ethertype(ethertype))),
                     (None, None) => {
@@ -126,9 +129,10 @@ fn vlan(value: &Value) -> Result<Option<Option<u16>>, Fault> {
         // True and false are numbers by now: 1 as the number of a network has to be written as text.
         Value::Number(0) => Ok(None),
         Value::Number(1) => Ok(Some(None)),
+        Value::Text(any) if any == "any" => Ok(Some(None)),
         other => match other.number().and_then(|id| u16::try_from(id).ok()).filter(|id| *id < 4096) {
             Some(id) => Ok(Some(Some(id))),
-            None => Err(refuse("vlan", other, "it is true, or a number from 0 to 4095")),
+            None => Err(refuse("vlan", other, "it is true, \"any\", or a number from 0 to 4095")),
         },
     }
 }
