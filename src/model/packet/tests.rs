@@ -127,6 +127,7 @@ fn read_all(packet: &Packet) {
         layer.fields(&packet.bytes);
         found.checksum(at, &packet.bytes);
     }
+    let _ = (answer::request(packet), answer::reply(packet));
     assert!(found.payload.end <= packet.bytes.len() && found.padding.end == packet.bytes.len());
     assert!(packet.line().chars().chain(packet.tree().chars().filter(|c| *c != '\n')).all(|c| !c.is_control()));
 }
