@@ -59,6 +59,8 @@ pub struct Call {
     pub given: BTreeMap<String, Dynamic>,
     /// The code of the script's own `exit(n)`.
     pub exit: Option<u8>,
+    /// What the script's own `result(value)` gave.
+    pub result: Option<Dynamic>,
 }
 
 impl Session {

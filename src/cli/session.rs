@@ -39,6 +39,8 @@ pub(crate) enum Script<'a> {
 pub(crate) struct Outcome {
     /// Its value.
     pub(crate) value: Value,
+    /// What it gave for machines in the place of its value, if it did.
+    pub(crate) data: Option<Value>,
     /// What it changed.
     pub(crate) report: Report,
     /// In a plan: what could not be known, and where the plan ends for it.
@@ -56,6 +58,7 @@ pub(crate) struct Outcome {
 /// What the script's thread leaves behind.
 struct Ended {
     result: Result<Value, Fault>,
+    data: Option<Value>,
     exit: Option<u8>,
     sources: Sources,
 }
@@ -128,7 +131,7 @@ impl<'a> Session<'a> {
         let door = self.door(page, self.mode);
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
-        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
+        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), data: None, exit: None, sources: Sources::default() });
         let (value, unknown) = match ended.result {
             Ok(value) => (value, None),
             Err(fault) if self.mode == Mode::Plan && fault.kind == Kind::Unknown => (Value::Unit, Some(fault)),
@@ -143,7 +146,7 @@ impl<'a> Session<'a> {
             remember(self.screen, &self.place, &report);
         }
         let (bound, until, passing) = (self.bound, door.until(), self.options.sandbox);
-        let outcome = Outcome { value, report, unknown, exit: ended.exit, bound, until, passing };
+        let outcome = Outcome { value, data: ended.data, report, unknown, exit: ended.exit, bound, until, passing };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,
@@ -199,7 +202,11 @@ impl<'a> Session<'a> {
             Script::Recipe(recipe, words) => host.run(recipe, words),
             Script::Text(text) | Script::Prompt(text) => host.eval(text),
         };
-        Ended { result, exit: host.exit_code(), sources: host.sources().clone() }
+        let (result, data) = match result.and_then(|value| Ok((value, host.result()?))) {
+            Ok((value, data)) => (Ok(value), data),
+            Err(fault) => (Err(fault), None),
+        };
+        Ended { result, data, exit: host.exit_code(), sources: host.sources().clone() }
     }
 
     /// Lifts what a failed script changed, and says what failed.

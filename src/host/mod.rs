@@ -143,7 +143,7 @@ impl Host {
         let arguments = params::parse(&recipe.name, &interface, words)?;
         let owner = recipe.owner(&arguments.instance);
         let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
-        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
+        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, ..Call::default() };
         self.session.door().set_owner(owner);
         let mut scope = Scope::new();
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
@@ -177,6 +177,12 @@ impl Host {
     /// Gives the code of the script's own `exit(n)`, if it ended so.
     pub fn exit_code(&self) -> Option<u8> {
         self.session.call().exit
+    }
+
+    /// Takes what the script's own `result(value)` gave.
+    pub fn result(&self) -> Result<Option<Value>, Fault> {
+        let given = self.session.call().result.take();
+        given.map(|given| Value::take(&self.engine, &given)).transpose()
     }
 
     /// Gives the recipe that ran last, with its instance.

@@ -1,12 +1,13 @@
 //! A machine: the network namespaces that a run works in, each with a kernel of its own. One of them is home, and the run is in one at a time.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::live::{Live, Present};
 use super::named::Named;
 use super::netns::{self, Netns, Visit};
-use super::raw::Wire;
+use super::raw::{Desk, Wire};
 use super::recent::Recent;
 use super::shadow::{Shadow, Shared};
 use super::sockets::Sockets;
@@ -14,9 +15,9 @@ use super::xtables::{Backend, Xtables};
 use super::{Kernel, alone};
 use crate::model::cgroup;
 use crate::model::command::{Command, Ran};
-use crate::model::link::far;
+use crate::model::link::{Name, far};
 use crate::model::netns::{Site, Word};
-use crate::model::raw::Spec;
+use crate::model::raw::{Spec, exchange};
 use crate::model::{Change, Fault};
 
 /// How a machine gets at its namespaces.
@@ -153,6 +154,14 @@ impl Kernel for Machine {
 
     fn raw(&mut self, spec: &Spec) -> Result<Box<dyn Wire>, Fault> {
         self.here().raw(spec)
+    }
+
+    fn desk(&mut self, chosen: &exchange::Sockets) -> Result<Box<dyn Desk>, Fault> {
+        self.here().desk(chosen)
+    }
+
+    fn own_end(&mut self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
+        self.here().own_end(to, link)
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

@@ -42,11 +42,14 @@ pub mod xtables;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use self::xtables::Backend;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
+use crate::model::link::Name;
 use crate::model::netns::{Site, Word};
-use crate::model::raw::Spec;
+use crate::model::raw::{Spec, exchange};
 use crate::model::{Change, Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
@@ -78,6 +81,17 @@ pub trait Kernel: Send {
     /// Opens a socket for packets. That of a kernel in memory sends nothing.
     fn raw(&mut self, spec: &Spec) -> Result<Box<dyn raw::Wire>, Fault> {
         Ok(Box::new(raw::Paper::new(spec)))
+    }
+
+    /// Opens the sockets of an exchange. Those of a kernel in memory send nothing.
+    fn desk(&mut self, _: &exchange::Sockets) -> Result<Box<dyn raw::Desk>, Fault> {
+        Ok(Box::new(raw::Blank))
+    }
+
+    /// Gives the own end of packets to a host: the address that the routes choose, and a port that is free. A kernel in memory leaves both open.
+    fn own_end(&mut self, to: IpAddr, _: Option<&Name>) -> Result<SocketAddr, Fault> {
+        let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        Ok((any, 0).into())
     }
 
     /// The sockets.

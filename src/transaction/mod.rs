@@ -7,6 +7,7 @@
 mod around;
 mod claims;
 mod company;
+mod exchange;
 pub mod guard;
 pub mod journal;
 mod ledger;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fyke::model::packet::{Draft, First, Packet, Stack, Value, capture, named};
+use fyke::model::packet::{Draft, First, Packet, Stack, Value, answer, capture, named};
 use serde_json::Value as Json;
 
 use crate::bad_inputs::shared;
@@ -285,6 +285,7 @@ fn read_all(packet: &Packet) {
         found.checksum(at, &packet.bytes);
     }
     found.defects(&packet.bytes);
+    let _ = (answer::request(packet), answer::reply(packet));
 }
 
 #[test]

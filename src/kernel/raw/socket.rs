@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,6 +26,8 @@ use crate::model::{Family, Fault};
 const LARGEST: usize = 256 << 10;
 /// A port to connect to, discard: nothing is sent there.
 const PORT: u16 = 9;
+/// As many errors of earlier packets are taken for such in a row.
+const OLD_ERRORS: u32 = 3;
 /// Where the drops stand in what SO_MEMINFO gives, SK_MEMINFO_DROPS.
 const DROPS: usize = 8;
 
@@ -44,42 +46,33 @@ pub struct Socket {
     pub(super) ring: Option<Ring>,
     pub(super) capture: Option<Capture>,
     names: HashMap<u32, Option<Arc<str>>>,
+    /// When packets left, by their numbers, once that is asked for.
+    stamps: Option<Vec<(u32, Duration)>>,
+    /// Reports that came with them.
+    reports: Vec<Report>,
     buffer: Vec<u8>,
 }
 
 impl Socket {
     pub(super) fn new(fd: OwnedFd, spec: &Spec, link: u32, (probe, ring): (Option<UdpSocket>, Option<Ring>)) -> Self {
         let (way, local) = (spec.way.clone(), spec.local);
-        Self { fd, way, local, link, dropped: 0, probe, ring, capture: None, names: HashMap::new(), buffer: Vec::new() }
+        let (stamps, reports) = (None, Vec::new());
+        Self { fd, way, local, link, dropped: 0, probe, ring, capture: None, names: HashMap::new(), stamps, reports, buffer: Vec::new() }
     }
 
     /// Waits until there is something to receive; false when the time is over.
     pub(super) fn wait(&self, patience: Duration) -> Result<bool, Fault> {
-        let tried = || format!("receive from the {}", self.way);
-        let begun = Instant::now();
-        loop {
-            signals::check(&tried())?;
-            let left = patience.saturating_sub(begun.elapsed());
-            let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-            let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-            let sources = [Some(self.fd.as_fd()), signals::wake()];
-            let mut fds: Vec<PollFd<'_>> = sources.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(errno::fault(tried(), error)),
-            }
-            if fds[0].any() == Some(true) {
-                return Ok(true);
-            }
-            if begun.elapsed() >= patience {
-                return Ok(false);
-            }
-        }
+        wait(&[self.fd.as_fd()], patience, &|| format!("receive from the {}", self.way))
+    }
+
+    /// Tells what kind of socket it is.
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Takes what is there, without waiting.
     fn take(&mut self, most: usize) -> Result<Batch, Fault> {
-        let mut batch = Batch::default();
+        let mut batch = Batch { packets: Vec::new(), reports: std::mem::take(&mut self.reports) };
         self.take_reports(&mut batch);
         while batch.packets.len() < most {
             match message::receive(self.fd.as_fd(), &mut self.buffer, 0) {
@@ -104,12 +97,36 @@ impl Socket {
     /// Takes the queue of errors, if the socket has one, and tells whether anything was in it.
     fn take_reports(&mut self, batch: &mut Batch) -> bool {
         let before = batch.reports.len();
-        if matches!(self.way, Way::Ping { .. }) {
+        if matches!(self.way, Way::Ping { .. }) || self.stamps.is_some() {
             while let Ok(heard) = message::receive(self.fd.as_fd(), &mut self.buffer, libc::MSG_ERRQUEUE) {
-                batch.reports.extend(report(&heard, &self.buffer[..heard.kept]));
+                match (heard.beside.stamp(), &mut self.stamps) {
+                    (Some(stamp), stamps) => stamps.iter_mut().for_each(|stamps| stamps.push(stamp)),
+                    (None, _) => batch.reports.extend(report(&heard, &self.buffer[..heard.kept])),
+                }
             }
         }
         batch.reports.len() > before
+    }
+
+    /// Asks the kernel to tell when packets left: the moment at which each is handed to the queue of the link, so that what it waits there counts.
+    /// They are numbered from 0 on.
+    pub(super) fn stamp(&mut self) -> nix::Result<()> {
+        let wanted = libc::SOF_TIMESTAMPING_TX_SCHED
+            | libc::SOF_TIMESTAMPING_SOFTWARE
+            | libc::SOF_TIMESTAMPING_OPT_ID
+            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        options::set(&self.fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &wanted)?;
+        self.stamps = Some(Vec::new());
+        Ok(())
+    }
+
+    /// Takes the numbers of packets that have left, with their times since 1970.
+    pub(super) fn take_stamps(&mut self) -> Vec<(u32, Duration)> {
+        self.buffer.resize(LARGEST, 0);
+        let mut batch = Batch::default();
+        self.take_reports(&mut batch);
+        self.reports.append(&mut batch.reports);
+        self.stamps.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn name(&mut self, index: u32) -> Option<Arc<str>> {
@@ -147,6 +164,35 @@ impl Socket {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Waits until there is something to receive from one of some sockets; false when the time is over. A request to stop ends the wait.
+pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
+    let begun = Instant::now();
+    loop {
+        signals::check(&tried())?;
+        let left = patience.saturating_sub(begun.elapsed());
+        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        let sources = sockets.iter().copied().chain(signals::wake());
+        let mut fds: Vec<PollFd<'_>> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(errno::fault(tried(), error)),
+        }
+        if fds[..sockets.len()].iter().any(|fd| fd.any() == Some(true)) {
+            return Ok(true);
+        }
+        if begun.elapsed() >= patience {
+            return Ok(false);
+        }
+    }
+}
+
 impl Wire for Socket {
     fn send(&mut self, packet: &Outgoing) -> Result<Duration, Fault> {
         let (bytes, to) = (&packet.bytes, self.address(packet));
@@ -155,17 +201,16 @@ impl Wire for Socket {
             return Err(refused(Errno::EMSGSIZE));
         }
         let ttl = packet.ttl.map(|ttl| (self.way.family() == Some(Family::V6), ttl));
-        let mut may_be_old = matches!(self.way, Way::Ping { .. });
+        let (is_ping, mut old) = (matches!(self.way, Way::Ping { .. }), OLD_ERRORS);
         loop {
             let at = now();
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
-                // What an earlier packet has brought about is told once, at the next call, whatever that is about; the queue of errors has it in full.
-                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE) if may_be_old => {
-                    may_be_old = false;
-                }
+                // What earlier packets have brought about is told at the next call, whatever that is about, and is then forgotten; the queue of
+                // errors has it in full.
+                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE) if is_ping && old > 0 => old -= 1,
                 Err(error) => return Err(refused(error)),
             }
         }
