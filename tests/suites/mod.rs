@@ -11,6 +11,7 @@ mod page;
 mod shaping;
 mod steps;
 pub(crate) mod traffic;
+mod wireshark;
 
 use crate::kernel::world::{World, on_both};
 

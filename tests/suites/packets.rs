@@ -1,10 +1,12 @@
 //! Packets that others wrote: what scapy builds and takes apart, and the captures of tcpdump's suite, each packet of them and each beginning of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fyke::model::packet::{Draft, First, Packet, Stack, Value, capture, named};
+use fyke::model::packet::{Check, Draft, First, Packet, Stack, Value, capture, named};
 use serde_json::Value as Json;
 
+use super::findings::folder;
 use crate::bad_inputs::shared;
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -125,7 +127,11 @@ fn flags(layer: &str, letters: &str) -> String {
         }
         _ => &[("evil", "evil"), ("DF", "DF"), ("MF", "MF")],
     };
-    names.iter().filter(|(letter, _)| letters.contains(letter)).map(|(_, name)| *name).collect::<Vec<_>>().join(",")
+    let mut set: Vec<&str> = names.iter().filter(|(letter, _)| letters.contains(letter)).map(|(_, name)| *name).collect();
+    if layer == "tcp" {
+        set.reverse();
+    }
+    set.join(",")
 }
 
 #[test]
@@ -277,46 +283,78 @@ fn packets_are_built_as_by_scapy() {
     assert!(equal >= 15);
 }
 
-/// Reads all that there is to read of a packet.
-fn read_all(packet: &Packet) {
+/// Reads all that there is to read of a packet, and counts what is wrong with it.
+fn read_all(packet: &Packet) -> usize {
     let found = packet.layers();
     for (at, layer) in found.layers.iter().enumerate() {
         layer.fields(&packet.bytes);
         found.checksum(at, &packet.bytes);
     }
-    found.defects(&packet.bytes);
+    found.defects(&packet.bytes).len()
+}
+
+/// The captures of tcpdump's suite, in their order.
+pub(super) fn captures() -> Option<Vec<PathBuf>> {
+    let names = std::fs::read_dir(shared("suites/tcpdump")?).unwrap().map(|entry| entry.unwrap().path());
+    let is_capture = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pcap" || ending == "pcapng");
+    let mut names: Vec<PathBuf> = names.filter(is_capture).collect();
+    names.sort();
+    Some(names)
+}
+
+/// Keeps figures for docs/conformance.md, if everything was tried.
+pub(super) fn keep(part: &str, figures: &BTreeMap<&'static str, usize>, by: &str) {
+    if super::all() {
+        std::fs::create_dir_all(folder()).unwrap();
+        let found = serde_json::json!({ "by": by, "figures": figures });
+        std::fs::write(folder().join(format!("packets-{part}.json")), found.to_string()).unwrap();
+    }
+}
+
+/// Edits nothing of a packet: where it is a good one, it must stay as it is but for padding.
+fn edit_nothing(packet: &Packet) -> bool {
+    let found = packet.layers();
+    let is_good = |at: usize| matches!(found.checksum(at, &packet.bytes), None | Some(Check::Good | Check::Unknown));
+    let stack = Stack::read(packet);
+    if found.layers.is_empty() || !found.defects(&packet.bytes).is_empty() || !(0..found.layers.len()).all(is_good) {
+        return false;
+    }
+    let edited = stack.edited(0, &[]).unwrap().build().unwrap();
+    assert_eq!(edited.bytes[..], packet.bytes[..found.padding.start], "{}", packet.tree());
+    true
 }
 
 #[test]
 fn captures_of_tcpdump_are_read_to_the_last_prefix() {
-    let Some(folder) = shared("suites/tcpdump") else { return };
-    let (mut files, mut packets, mut prefixes, mut damaged) = (0, 0, 0, 0);
-    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let is_capture = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pcap" || ending == "pcapng");
-    let mut names: Vec<PathBuf> = names.filter(is_capture).collect();
-    names.sort();
+    let Some(names) = captures() else { return };
+    let mut figures: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut add = |name: &'static str, more: usize| *figures.entry(name).or_default() += more;
     // All of them take a while in a debug build; which of them it are, is the same on every day.
     let step = if super::all() { 1 } else { 16 };
     for path in names.into_iter().step_by(step) {
         let content = std::fs::read(&path).unwrap();
+        add("files", 1);
         // Also a file that is cut anywhere is read as far as it goes.
         for cut in (0..content.len()).step_by(content.len() / 50 + 1) {
             let _ = capture::read(&content[..cut]);
         }
         let Ok(file) = capture::read(&content) else { continue };
-        files += 1;
-        damaged += usize::from(file.damage.is_some());
+        add("files that are cut off, or of links that are not known here", usize::from(file.damage.is_some()));
         for captured in file.packets {
-            packets += 1;
             let whole = captured.packet;
-            read_all(&whole);
+            let defects = read_all(&whole);
+            add("packets", 1);
+            add("packets with a defect that is named", usize::from(defects > 0));
+            add("packets that stay as they are when nothing of them is edited", usize::from(edit_nothing(&whole)));
             assert!(!whole.tree().is_empty() && !whole.line().contains('\u{1b}'));
             for end in 0..whole.bytes.len() {
-                prefixes += 1;
-                read_all(&Packet::new(&whole.bytes[..end], whole.first));
+                let defects = read_all(&Packet::new(&whole.bytes[..end], whole.first));
+                add("prefixes of packets", 1);
+                add("prefixes with a defect that is named", usize::from(defects > 0));
             }
         }
     }
-    println!("tcpdump: {files} files ({damaged} damaged or of other links), {packets} packets, {prefixes} prefixes, no panic");
-    assert!(packets > 0);
+    println!("tcpdump: {figures:?}, no panic");
+    assert!(figures["packets"] > 0);
+    keep("tcpdump", &figures, "");
 }

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use super::bits;
 use super::dissect::Dissection;
-use super::value::Value;
 
 /// What became of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +66,8 @@ pub fn place(name: &str) -> Option<(usize, u8, bool)> {
         "icmpv6" => Some((2, 58, true)),
         "tcp" => Some((16, 6, true)),
         "udp" => Some((6, 17, true)),
+        "mobility" => Some((4, 135, true)),
+        "hip" => Some((4, 139, true)),
         _ => None,
     }
 }
@@ -88,20 +89,11 @@ pub(super) fn check(found: &Dissection, at: usize, bytes: &[u8]) -> Option<Check
     let is = u16::try_from(bits::read(covered, place * 8, 16)?).ok()?;
     let below = &found.layers[..at];
     let network = below.iter().rfind(|layer| ["ipv4", "ipv6"].contains(&layer.protocol.name));
-    let is_part = below.iter().any(|layer| {
-        let is = |name: &str, wanted: u64| layer.read(bytes, name) == Some(Value::Number(wanted));
-        match layer.protocol.name {
-            "ipv4" => !is("fragment_offset", 0) || layer.read(bytes, "flags") == Some(Value::text("MF")),
-            "fragment" => !is("offset", 0) || !is("more", 0),
-            _ => false,
-        }
-    });
     let is_cut = |defect: &super::Defect| {
         defect.flaw == super::Flaw::Truncated && found.layers[..=at].iter().any(|layer| layer.protocol.name == defect.layer)
     };
-    let is_quoted = below.iter().any(|layer| layer.protocol.name.starts_with("icmp"));
-    let is_cut = is_quoted || found.defects.iter().any(is_cut);
-    if layer.protocol.name != "ipv4" && (is_part || is_cut) {
+    let is_cut = found.is_quoted(at) || found.is_part(at, bytes) || found.defects.iter().any(is_cut);
+    if layer.protocol.name != "ipv4" && is_cut {
         return Some(Check::Unknown);
     }
     let start = match (pseudo, network) {
