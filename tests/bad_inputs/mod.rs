@@ -2,6 +2,7 @@
 
 mod groups;
 mod links;
+mod packets;
 mod queues;
 mod rows;
 
@@ -13,6 +14,7 @@ use crate::kernel::world::{World, in_a_world, tool};
 use crate::program::{self, Said};
 use groups::GROUPS;
 use links::LINKS;
+use packets::PACKETS;
 use queues::QUEUES;
 use rows::{ELSEWHERE, HOSTILE, LATER, REFUSED, TAKEN};
 
@@ -74,7 +76,7 @@ fn every_row_is_accounted_for() {
 fn what_is_refused_touches_nothing(world: &World) {
     let before = world.state();
     let mut wrong = Vec::new();
-    for (row, words, scripts) in REFUSED.iter().chain(QUEUES).chain(LINKS).chain(GROUPS) {
+    for (row, words, scripts) in REFUSED.iter().chain(QUEUES).chain(LINKS).chain(GROUPS).chain(PACKETS) {
         for script in *scripts {
             let said = world.fyke(&["eval", &format!("{AT_HAND}{script}")]);
             if said.code != Some(2) || !said.err.contains(words) || said.err.contains(" at Line ") {

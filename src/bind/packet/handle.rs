@@ -82,7 +82,12 @@ impl Packet {
     pub(super) fn edited(&self, layers: &Map) -> Result<Self, Fault> {
         let mut stack = self.stack();
         for (name, fields) in layers {
-            let odd = || Fault::input(format!("edit the layer {name}"), format!("it is of type {}, and a map of its fields is wanted", fields.type_name()));
+            let odd = || {
+                Fault::input(
+                    format!("edit the layer {name}"),
+                    format!("it is of type {}, and a map of its fields is wanted", fields.type_name()),
+                )
+            };
             let at = stack.layers.iter().position(|draft| draft.protocol.name == name.as_str()).ok_or_else(|| self.missing(name))?;
             stack = stack.edited(at, &given::changes(&*fields.read_lock::<Map>().ok_or_else(odd)?)?)?;
         }
@@ -93,7 +98,10 @@ impl Packet {
     fn missing(&self, name: &str) -> Fault {
         match self.get(name) {
             Err(fault) => fault,
-            Ok(_) => Fault::input(format!("edit the layer {name}"), "it is broken, or a part of a packet, or what an error quotes: it is kept as bytes"),
+            Ok(_) => Fault::input(
+                format!("edit the layer {name}"),
+                "it is broken, or a part of a packet, or what an error quotes: it is kept as bytes",
+            ),
         }
     }
 
@@ -143,7 +151,8 @@ impl Packet {
         let count = self.found()?.1.layers.len();
         let at = if number < 0 { number.checked_add_unsigned(count as u64) } else { Some(number) };
         let at = at.and_then(|at| usize::try_from(at).ok()).filter(|at| *at < count);
-        let missing = || Fault::new(Kind::NotFound, format!("read layer {number} of a packet"), format!("it has {count}, the first of which is 0"));
+        let missing =
+            || Fault::new(Kind::NotFound, format!("read layer {number} of a packet"), format!("it has {count}, the first of which is 0"));
         Ok(Layer { packet: self.clone(), at: at.ok_or_else(missing)? })
     }
 

@@ -1,17 +1,19 @@
 //! Building a packet from layers: what was given is written as it was given, the rest is filled in.
 
 use super::bits;
+use super::checksum::{Sum, compute, place};
 use super::defect::{Defect, Flaw};
 use super::field::Field;
-use super::checksum::{Sum, compute, place};
 use super::protocol::Protocol;
 use super::value::Value;
 use super::{First, Packet, numbers};
 use crate::model::Fault;
 use crate::model::near::did_you_mean;
 
-/// The most bytes of a packet.
+/// The most bytes of a packet of IP, and of what is in it. Those that a card has put together may be longer; they are read, not built.
 pub const MOST: usize = 65_535;
+/// The most bytes of anything.
+const LONGEST: usize = 1 << 18;
 
 /// What a header is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +63,8 @@ impl Draft {
     pub fn edited(&self, fields: &[(String, Option<Value>)]) -> Result<Self, Fault> {
         self.check(&self.header, fields)?;
         let is_part = |name: &str| self.protocol.parts.iter().any(|part| part.name == name);
-        let mut given: Vec<(String, Value)> = self.given.iter().filter(|(name, _)| !fields.iter().any(|(new, _)| new == name)).cloned().collect();
+        let mut given: Vec<(String, Value)> =
+            self.given.iter().filter(|(name, _)| !fields.iter().any(|(new, _)| new == name)).cloned().collect();
         // Parts stand behind one another: who writes one of them writes all.
         if self.base != Base::Blank && fields.iter().any(|(name, _)| is_part(name)) {
             let others = self.protocol.parts.iter().filter(|part| !fields.iter().any(|(new, _)| new == part.name));
@@ -185,9 +188,14 @@ impl Around<'_> {
         }
     }
 
-    /// Tells what comes next by the number that a layer below IP has for it. A header that was read says that itself.
+    /// Tells whether the header was read: what follows it says itself.
+    pub fn was_read(&self) -> bool {
+        self.draft.base != Base::Blank
+    }
+
+    /// Tells what comes next by the number that a layer below IP has for it.
     pub fn fill_ethertype(&mut self, name: &str) {
-        if self.draft.base != Base::Blank {
+        if self.was_read() {
             return;
         }
         if let Some(number) = self.above.and_then(numbers::ethertype_of) {
@@ -197,7 +205,7 @@ impl Around<'_> {
 
     /// Tells what comes next by its number of IP.
     pub fn fill_next(&mut self, name: &str) {
-        if self.draft.base != Base::Blank {
+        if self.was_read() {
             return;
         }
         match self.above.and_then(numbers::protocol_of) {
@@ -209,7 +217,7 @@ impl Around<'_> {
 
     /// Fills the header up to a multiple of some bytes, with options that mean nothing.
     pub fn pad(&mut self, multiple: usize, padding: fn(usize) -> Vec<u8>) {
-        if self.draft.base != Base::Blank && !self.draft.protocol.parts.iter().any(|part| self.draft.has(part.name)) {
+        if self.was_read() && !self.draft.protocol.parts.iter().any(|part| self.draft.has(part.name)) {
             return;
         }
         let missing = self.header.len().next_multiple_of(multiple) - self.header.len();
@@ -305,8 +313,10 @@ impl Stack {
             bytes.extend_from_slice(&payload);
             payload = bytes;
             above = Some(draft.protocol);
-            if payload.len() > MOST {
-                return Err(Fault::input("build a packet", format!("it has {} bytes, and {MOST} is the most", payload.len())));
+            let is_link = ["ethernet", "vlan", "llc", "sll", "sll2"].contains(&draft.protocol.name);
+            let most = if is_link || draft.base != Base::Blank { LONGEST } else { MOST };
+            if payload.len() > most {
+                return Err(Fault::input("build a packet", format!("it has {} bytes, and {most} is the most", payload.len())));
             }
         }
         let first = above.map_or(First::default(), |first| match first.name {

@@ -45,8 +45,16 @@ const OF_V6: [u8; 6] = [0, 43, 44, 60, 135, 140];
 const DNS_PORTS: [u16; 3] = [53, 5353, 5355];
 
 /// Names of what Ethernet carries.
-pub const ETHERTYPE_NAMES: Names =
-    &[(0x0800, "ipv4"), (0x86dd, "ipv6"), (0x0806, "arp"), (0x8100, "vlan"), (0x88a8, "service-vlan"), (0x9100, "old-service-vlan"), (0x8847, "mpls"), (0x88cc, "lldp")];
+pub const ETHERTYPE_NAMES: Names = &[
+    (0x0800, "ipv4"),
+    (0x86dd, "ipv6"),
+    (0x0806, "arp"),
+    (0x8100, "vlan"),
+    (0x88a8, "service-vlan"),
+    (0x9100, "old-service-vlan"),
+    (0x8847, "mpls"),
+    (0x88cc, "lldp"),
+];
 
 /// Names of what IP carries.
 pub const PROTOCOL_NAMES: Names = &[

@@ -121,7 +121,8 @@ pub fn only(map: &Value, what: &str, known: &[&[&str]]) -> Result<(), Fault> {
         None => Ok(()),
         Some((odd, _)) => {
             let all = || format!("what there can be: {}", known().collect::<Vec<_>>().join(", "));
-            Err(Fault::input(format!("use {odd:?} in {what}"), "there is no such name").hint(did_you_mean(odd, known()).unwrap_or_else(all)))
+            Err(Fault::input(format!("use {odd:?} in {what}"), "there is no such name")
+                .hint(did_you_mean(odd, known()).unwrap_or_else(all)))
         }
     }
 }

@@ -144,7 +144,12 @@ fn change(packet: &Packet, layer: &str, fields: &[(&str, Option<Value>)]) -> Pac
 fn what_was_read_is_edited_and_the_rest_follows() {
     let sack = Value::map([("kind", Value::text("sack")), ("edges", Value::List(vec![n(1), n(2)]))]);
     let packet = stack(
-        &[("ethernet", &[]), ("vlan", &[("id", n(7))]), ("ipv4", &[("id", n(9))]), ("tcp", &[("options", Value::List(vec![sack, Value::text("nop")]))])],
+        &[
+            ("ethernet", &[]),
+            ("vlan", &[("id", n(7))]),
+            ("ipv4", &[("id", n(9))]),
+            ("tcp", &[("options", Value::List(vec![sack, Value::text("nop")]))]),
+        ],
         b"GET /",
     );
     let read = Packet::new(packet.bytes.clone(), First::Ethernet);
@@ -152,11 +157,17 @@ fn what_was_read_is_edited_and_the_rest_follows() {
     let other = change(&read, "ipv4", &[("ttl", Some(n(1))), ("dst", Some(Value::text("192.0.2.9")))]);
     let found = other.layers();
     assert_eq!((found.checksum(2, &other.bytes), found.checksum(3, &other.bytes)), (Some(Check::Good), Some(Check::Good)));
-    assert_eq!((found.layers[2].read(&other.bytes, "id"), found.layers[3].read(&other.bytes, "options")), (Some(n(9)), read.layers().layers[3].read(&read.bytes, "options")));
+    assert_eq!(
+        (found.layers[2].read(&other.bytes, "id"), found.layers[3].read(&other.bytes, "options")),
+        (Some(n(9)), read.layers().layers[3].read(&read.bytes, "options"))
+    );
     // Shorter options: offset and total length follow, and the payload stays.
     let other = change(&read, "tcp", &[("options", Some(Value::List(Vec::new())))]);
     let found = other.layers();
-    assert_eq!((found.layers[3].read(&other.bytes, "data_offset"), found.defects(&other.bytes), &other.bytes[found.payload]), (Some(n(5)), Vec::new(), &b"GET /"[..]));
+    assert_eq!(
+        (found.layers[3].read(&other.bytes, "data_offset"), found.defects(&other.bytes), &other.bytes[found.payload]),
+        (Some(n(5)), Vec::new(), &b"GET /"[..])
+    );
     // A lie stays until it is taken back.
     let lie = change(&read, "tcp", &[("checksum", Some(n(1)))]);
     assert!(matches!(lie.layers().checksum(3, &lie.bytes), Some(Check::Wrong { .. })));
@@ -165,7 +176,8 @@ fn what_was_read_is_edited_and_the_rest_follows() {
 
 #[test]
 fn names_are_shortened_and_read_whole() {
-    let record = |kind: &str, data: Value| Value::map([("name", Value::text("mail.example.org")), ("type", Value::text(kind)), ("data", data)]);
+    let record =
+        |kind: &str, data: Value| Value::map([("name", Value::text("mail.example.org")), ("type", Value::text(kind)), ("data", data)]);
     let soa = Value::map([("mname", Value::text("ns.example.org")), ("rname", Value::text("root.example.org")), ("serial", n(7))]);
     let answers = Value::List(vec![
         record("CNAME", Value::text("host.example.org")),
@@ -175,12 +187,17 @@ fn names_are_shortened_and_read_whole() {
         record("TXT", Value::List(vec![Value::text("one"), Value::Bytes(vec![0xff])])),
     ]);
     let message = |compress: u64| {
-        layer("dns", &[("questions", Value::text("mail.example.org")), ("answers", answers.clone()), ("compress", n(compress))]).build().unwrap()
+        layer("dns", &[("questions", Value::text("mail.example.org")), ("answers", answers.clone()), ("compress", n(compress))])
+            .build()
+            .unwrap()
     };
     let (long, short) = (message(0), message(1));
     assert!(short.bytes.len() + 120 < long.bytes.len(), "{} and {}", short.bytes.len(), long.bytes.len());
     let read = |packet: &Packet, name: &str| packet.layers().layers[0].read(&packet.bytes, name);
-    assert_eq!((read(&long, "answers"), read(&long, "compress"), read(&short, "compress")), (read(&short, "answers"), Some(n(0)), Some(n(1))));
+    assert_eq!(
+        (read(&long, "answers"), read(&long, "compress"), read(&short, "compress")),
+        (read(&short, "answers"), Some(n(0)), Some(n(1)))
+    );
     assert_eq!(short.layers().defects(&short.bytes), Vec::new());
     // All of it given again is the same message.
     let fields: Vec<_> = short.layers().layers[0].fields(&short.bytes).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -190,18 +207,46 @@ fn names_are_shortened_and_read_whole() {
 #[test]
 fn headers_of_every_kind_read_as_they_were_given() {
     let addresses = || Value::List(vec![Value::text("2001:db8::2"), Value::text("2001:db8::3")]);
-    let stamps = Value::map([("kind", Value::text("timestamp")), ("flag", n(1)), ("entries", Value::List(vec![Value::map([("address", Value::text("192.0.2.1")), ("time", n(5))])]))]);
-    let route = Value::map([("kind", Value::text("route")), ("prefix", Value::text("2001:db8::")), ("length", n(32)), ("preference", Value::text("low"))]);
+    let stamps = Value::map([
+        ("kind", Value::text("timestamp")),
+        ("flag", n(1)),
+        ("entries", Value::List(vec![Value::map([("address", Value::text("192.0.2.1")), ("time", n(5))])])),
+    ]);
+    let route = Value::map([
+        ("kind", Value::text("route")),
+        ("prefix", Value::text("2001:db8::")),
+        ("length", n(32)),
+        ("preference", Value::text("low")),
+    ]);
     let search = Value::map([("kind", Value::text("dns-search")), ("domains", Value::List(vec![Value::text("example.org")]))]);
     let packets = [
-        stack(&[("ipv6", &[]), ("hop_by_hop", &[("options", Value::List(vec![Value::text("router-alert")]))]), ("routing", &[("type", n(4)), ("addresses", addresses()), ("segments_left", n(1))]), ("ah", &[("spi", n(7)), ("icv", Value::Bytes(vec![1; 12]))]), ("destination", &[]), ("udp", &[("dport", n(9))])], b"x"),
+        stack(
+            &[
+                ("ipv6", &[]),
+                ("hop_by_hop", &[("options", Value::List(vec![Value::text("router-alert")]))]),
+                ("routing", &[("type", n(4)), ("addresses", addresses()), ("segments_left", n(1))]),
+                ("ah", &[("spi", n(7)), ("icv", Value::Bytes(vec![1; 12]))]),
+                ("destination", &[]),
+                ("udp", &[("dport", n(9))]),
+            ],
+            b"x",
+        ),
         stack(&[("ipv6", &[]), ("mobility", &[("type", Value::text("binding-update")), ("data", Value::Bytes(vec![0; 8]))])], b""),
         stack(&[("ipv6", &[]), ("hip", &[("data", Value::Bytes(vec![0; 32]))])], b""),
         stack(&[("ipv6", &[]), ("shim6", &[]), ("tcp", &[])], b""),
         stack(&[("ipv4", &[]), ("ah", &[("icv", Value::Bytes(vec![1; 12]))]), ("tcp", &[])], b""),
         stack(&[("ipv4", &[]), ("esp", &[("spi", n(7)), ("seq", n(1))])], b"secret"),
-        stack(&[("ipv4", &[("options", Value::List(vec![stamps]))]), ("icmp", &[("type", Value::text("timestamp-request")), ("originate", n(3))])], b""),
-        stack(&[("ipv6", &[]), ("icmpv6", &[("type", Value::text("router-advertisement")), ("options", Value::List(vec![route, search]))])], b""),
+        stack(
+            &[
+                ("ipv4", &[("options", Value::List(vec![stamps]))]),
+                ("icmp", &[("type", Value::text("timestamp-request")), ("originate", n(3))]),
+            ],
+            b"",
+        ),
+        stack(
+            &[("ipv6", &[]), ("icmpv6", &[("type", Value::text("router-advertisement")), ("options", Value::List(vec![route, search]))])],
+            b"",
+        ),
         stack(&[("ipv6", &[]), ("icmpv6", &[("type", Value::text("mld-listener-report")), ("group", Value::text("ff02::1"))])], b""),
         stack(&[("sll", &[("packet_type", Value::text("outgoing"))]), ("ipv4", &[]), ("udp", &[])], b""),
         stack(&[("sll2", &[("interface", n(3))]), ("ipv4", &[]), ("udp", &[])], b""),
@@ -209,7 +254,11 @@ fn headers_of_every_kind_read_as_they_were_given() {
     for packet in &packets {
         let found = packet.layers();
         assert_eq!(found.defects(&packet.bytes), Vec::new(), "{}", packet.tree());
-        assert!((0..found.layers.len()).all(|at| !matches!(found.checksum(at, &packet.bytes), Some(Check::Wrong { .. }))), "{}", packet.tree());
+        assert!(
+            (0..found.layers.len()).all(|at| !matches!(found.checksum(at, &packet.bytes), Some(Check::Wrong { .. }))),
+            "{}",
+            packet.tree()
+        );
         let fields = |layer: &Layer| layer.fields(&packet.bytes).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let layers = found.layers.iter().map(|layer| Draft::new(layer.protocol, fields(layer)).unwrap()).collect();
         let again = Stack { layers, payload: packet.bytes[found.payload.clone()].to_vec() }.build().unwrap();
@@ -218,7 +267,13 @@ fn headers_of_every_kind_read_as_they_were_given() {
         assert_eq!(value::hex(&edited.bytes), value::hex(&packet.bytes), "{}", packet.tree());
     }
     let broken = Value::map([("kind", Value::text("mss")), ("value", n(1)), ("option_length", n(9))]);
-    let packet = stack(&[("ipv4", &[]), ("tcp", &[("flags", Value::List(vec![Value::text("SYN"), Value::text("ACK")])), ("options", Value::List(vec![broken]))])], b"");
+    let packet = stack(
+        &[
+            ("ipv4", &[]),
+            ("tcp", &[("flags", Value::List(vec![Value::text("SYN"), Value::text("ACK")])), ("options", Value::List(vec![broken]))]),
+        ],
+        b"",
+    );
     assert_eq!(packet.layers().layers[1].read(&packet.bytes, "flags"), Some(Value::text("SYN,ACK")));
     assert_eq!(packet.layers().defects(&packet.bytes)[0].to_string(), "malformed tcp: option 2 says that it has 9 bytes, and 4 are there");
 }

@@ -41,8 +41,7 @@ const UNREACHABLE_CODES: Names = &[
     (14, "host-precedence-violation"),
     (15, "precedence-cutoff"),
 ];
-const REDIRECT_CODES: Names =
-    &[(0, "network-redirect"), (1, "host-redirect"), (2, "TOS-network-redirect"), (3, "TOS-host-redirect")];
+const REDIRECT_CODES: Names = &[(0, "network-redirect"), (1, "host-redirect"), (2, "TOS-network-redirect"), (3, "TOS-host-redirect")];
 pub(super) const EXCEEDED_CODES: Names = &[(0, "ttl-zero-during-transit"), (1, "ttl-zero-during-reassembly")];
 const PROBLEM_CODES: Names = &[(0, "ip-header-bad"), (1, "required-option-missing")];
 
@@ -67,8 +66,7 @@ const QUOTED: Field = Field::number("length", 40, 8);
 const UNREACHABLE: &[Field] = &[TYPE, code(UNREACHABLE_CODES), SUM, UNUSED, QUOTED, Field::number("mtu", 48, 16)];
 const EXCEEDED: &[Field] = &[TYPE, code(EXCEEDED_CODES), SUM, UNUSED, QUOTED, Field::number("unused2", 48, 16)];
 const REDIRECT: &[Field] = &[TYPE, code(REDIRECT_CODES), SUM, Field::of("gateway", 32, 32, Form::V4)];
-const PROBLEM: &[Field] =
-    &[TYPE, code(PROBLEM_CODES), SUM, Field::number("pointer", 32, 8), QUOTED, Field::number("unused", 48, 16)];
+const PROBLEM: &[Field] = &[TYPE, code(PROBLEM_CODES), SUM, Field::number("pointer", 32, 8), QUOTED, Field::number("unused", 48, 16)];
 const OTHER: &[Field] = &[TYPE, CODE, SUM, Field::of("rest", 32, 32, Form::Hex)];
 
 /// The length of the fixed part of a message.

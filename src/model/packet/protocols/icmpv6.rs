@@ -154,7 +154,8 @@ pub static ICMPV6: Protocol = Protocol {
     },
 };
 
-const PARTS: &[&str] = &["address", "prefix", "length", "flags", "valid", "preferred", "value", "lifetime", "servers", "preference", "domains"];
+const PARTS: &[&str] =
+    &["address", "prefix", "length", "flags", "valid", "preferred", "value", "lifetime", "servers", "preference", "domains"];
 const OPTIONS: Style = Style { layer: "icmpv6", single: &[], end: None, unit: 8, uncounted: 0, parts: PARTS };
 const NAMES: &[(u8, &str)] = &[
     (1, "source-link-address"),
@@ -201,7 +202,9 @@ fn tell(raw: &Raw<'_>) -> Value {
             let servers = raw.value.get(6..).unwrap_or_default().as_chunks::<16>().0.iter().filter_map(|bytes| address(bytes)).collect();
             vec![("lifetime", lifetime), ("servers", Value::List(servers))]
         }),
-        31 => at(16, 32).zip(domains(raw.value.get(6..).unwrap_or_default())).map(|(lifetime, domains)| vec![("lifetime", lifetime), ("domains", domains)]),
+        31 => at(16, 32)
+            .zip(domains(raw.value.get(6..).unwrap_or_default()))
+            .map(|(lifetime, domains)| vec![("lifetime", lifetime), ("domains", domains)]),
         _ => None,
     };
     parts.map_or_else(|| options::opaque(raw.kind, name, raw.value), |parts| options::told(raw.kind, name, parts))

@@ -31,7 +31,14 @@ const FIELDS: &[Field] = &[
     Field::of("dst", 128, 32, Form::V4),
 ];
 
-const OPTIONS: Style = Style { layer: "ipv4", single: &[1], end: Some(0), unit: 1, uncounted: 0, parts: &["pointer", "route", "value", "overflow", "flag", "entries"] };
+const OPTIONS: Style = Style {
+    layer: "ipv4",
+    single: &[1],
+    end: Some(0),
+    unit: 1,
+    uncounted: 0,
+    parts: &["pointer", "route", "value", "overflow", "flag", "entries"],
+};
 const NAMES: &[(u8, &str)] = &[
     (0, "end"),
     (1, "nop"),
@@ -151,7 +158,8 @@ fn stamps(value: &[u8]) -> Vec<(&'static str, Value)> {
 
 /// Writes what [`stamps`] reads.
 fn write_stamps(option: &Value) -> Result<Vec<u8>, Fault> {
-    let refuse = || Fault::input(format!("use {option} as an option"), "`entries` is an array of numbers, or of maps with `address` and `time`");
+    let refuse =
+        || Fault::input(format!("use {option} as an option"), "`entries` is an array of numbers, or of maps with `address` and `time`");
     let or = |part: &str, most: u64, default: u8| option.part(part).map_or(Ok(default.into()), |_| options::number(option, part, most));
     let mut value = vec![or("pointer", 255, FIRST_STAMP)? as u8, (or("overflow", 15, 0)? << 4 | or("flag", 15, 0)?) as u8];
     let Some(Value::List(entries)) = option.part("entries") else { return Err(refuse()) };

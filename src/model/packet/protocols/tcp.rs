@@ -141,7 +141,8 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
             3 => vec![options::number(option, "value", 255)? as u8],
             8 => [long("value")?, long("echo")?].concat(),
             5 => {
-                let refuse = || Fault::input(format!("use {option} as an option"), "`edges` is a list of sequence numbers, two for a block");
+                let refuse =
+                    || Fault::input(format!("use {option} as an option"), "`edges` is a list of sequence numbers, two for a block");
                 let Some(Value::List(edges)) = option.part("edges") else { return Err(refuse()) };
                 let edge = |edge: &Value| edge.number().and_then(|edge| u32::try_from(edge).ok()).ok_or_else(refuse);
                 edges.iter().map(|value| Ok(edge(value)?.to_be_bytes())).collect::<Result<Vec<_>, Fault>>()?.concat()

@@ -31,7 +31,7 @@ pub static UDP: Protocol = Protocol {
         Ok(Step { header: 8, end, next })
     },
     complete: |around| {
-        if around.carries("dns") {
+        if around.carries("dns") && !around.was_read() {
             around.fill("dport", 53);
         }
         around.fill("length", (around.header.len() + around.payload.len()) as u64);
