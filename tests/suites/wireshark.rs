@@ -59,7 +59,8 @@ const LAYERS: &[Known] = &[
     ("ethernet", "eth", &[("dst", "eth.dst", Same), ("src", "eth.src", Same), ("type", "eth.type", Same), ("type", "eth.len", Same)]),
     (
         "vlan",
-        "vlan",
+        // The tag of a provider stands below that of his customer.
+        "ieee8021ad vlan",
         &[("id", "vlan.id", Same), ("priority", "vlan.priority", Same), ("drop_eligible", "vlan.dei", Same), ("type", "vlan.etype", Same)],
     ),
     (
@@ -97,7 +98,7 @@ const LAYERS: &[Known] = &[
             ("id", "ip.id", Same),
             ("flags", "ip.flags.df", Flag("DF")),
             ("flags", "ip.flags.mf", Flag("MF")),
-            ("fragment_offset", "ip.frag_offset", Times(8)),
+            ("fragment_offset", "ip.frag_offset", Same),
             ("ttl", "ip.ttl", Same),
             ("protocol", "ip.proto", Same),
             ("checksum", "ip.checksum", Same),
@@ -301,7 +302,7 @@ impl Shown {
             let number = seen.entry(name).and_modify(|number| *number += 1).or_default();
             let Some((_, theirs, fields)) = LAYERS.iter().find(|(known, ..)| *known == name) else { continue };
             let mut all = Vec::new();
-            occurrences(layers, theirs, &mut all);
+            theirs.split(' ').for_each(|theirs| occurrences(layers, theirs, &mut all));
             let Some(json) = all.get(*number) else {
                 self.count("layers that fyke alone finds");
                 continue;
@@ -313,6 +314,10 @@ impl Shown {
                 let (Some(ours), Some(theirs)) = (layer.read(&packet.bytes, field), values.get(key).and_then(|all| all.first())) else {
                     continue;
                 };
+                // In the place of a length of 0, which is from before segmentation, tshark tells the length that is there.
+                if *key == "ip.len" && ours == Value::Number(0) {
+                    continue;
+                }
                 self.count("fields");
                 if !is_equal(&ours, theirs, how) {
                     self.wrong.push(format!("{which}: {name}.{field} is {ours}, and {key} is {theirs}"));
@@ -333,7 +338,7 @@ impl Shown {
         }
         for (name, theirs, _) in LAYERS {
             let mut all = Vec::new();
-            occurrences(layers, theirs, &mut all);
+            theirs.split(' ').for_each(|theirs| occurrences(layers, theirs, &mut all));
             let ours = found.layers.iter().enumerate().filter(|(at, layer)| !found.is_quoted(*at) && layer.protocol.name == *name).count();
             (ours..all.len()).for_each(|_| self.count("layers that tshark alone finds"));
         }
@@ -386,7 +391,7 @@ fn captures_are_read_as_by_tshark() {
     let (Some(version), Some(files)) = (tshark(), captures()) else { return };
     let step = if super::all() { 1 } else { 20 };
     let filter =
-        "frame eth sll vlan llc arp ip ipv6 ipv6.fraghdr ipv6.hopopts ipv6.dstopts ipv6.routing ah esp mipv6 icmp icmpv6 tcp udp dns";
+        "frame eth sll ieee8021ad vlan llc arp ip ipv6 ipv6.fraghdr ipv6.hopopts ipv6.dstopts ipv6.routing ah esp mipv6 icmp icmpv6 tcp udp dns";
     let mut shown = Shown::default();
     for path in files.iter().step_by(step) {
         let Ok(file) = capture::read(&std::fs::read(path).unwrap()) else { continue };

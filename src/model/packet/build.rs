@@ -1,7 +1,7 @@
 //! Building a packet from layers: what was given is written as it was given, the rest is filled in.
 
 use super::bits;
-use super::checksum::{Sum, compute, place};
+use super::checksum::{Sum, compute, ends, place};
 use super::defect::{Defect, Flaw};
 use super::field::Field;
 use super::protocol::Protocol;
@@ -238,12 +238,8 @@ impl Around<'_> {
     }
 
     fn pseudo(&self, number: u8, length: usize) -> Sum {
-        let network = self.below.iter().rfind(|draft| ["ipv4", "ipv6"].contains(&draft.protocol.name));
-        let address = |name: &str| network.and_then(|draft| draft.protocol.read(&draft.header, name)?.address());
-        match (address("src"), address("dst")) {
-            (Some(src), Some(dst)) => Sum::default().pseudo(src, dst, number, length),
-            _ => Sum::default(),
-        }
+        let headers = self.below.iter().map(|draft| (draft.protocol, draft.header.as_slice()));
+        ends(headers).map_or_else(Sum::default, |(src, dst)| Sum::default().pseudo(src, dst, number, length))
     }
 
     /// Tells whether a protocol is among the layers below.

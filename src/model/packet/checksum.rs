@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use super::bits;
 use super::dissect::Dissection;
+use super::protocol::Protocol;
+use super::protocols::ipv6;
 
 /// What became of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,21 @@ pub fn compute(start: Sum, bytes: &[u8], at: usize) -> u16 {
     start.over(head).over(tail).finish()
 }
 
+/// Finds the addresses of the pseudo header among the headers below, the nearest of which is the last. A packet that is still on the way of a routing
+/// header counts as one to the end of that way (RFC 8200, 8.1).
+pub(super) fn ends<'a>(below: impl DoubleEndedIterator<Item = (&'static Protocol, &'a [u8])>) -> Option<(IpAddr, IpAddr)> {
+    let mut stop = None;
+    for (protocol, header) in below.rev() {
+        let address = |name: &str| protocol.read(header, name)?.address();
+        match protocol.name {
+            "routing" => stop = ipv6::last_stop(header).or(stop),
+            "ipv4" | "ipv6" => return Some((address("src")?, stop.or_else(|| address("dst"))?)),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Looks at the checksum of a layer.
 pub(super) fn check(found: &Dissection, at: usize, bytes: &[u8]) -> Option<Check> {
     let layer = &found.layers[at];
@@ -96,14 +113,9 @@ pub(super) fn check(found: &Dissection, at: usize, bytes: &[u8]) -> Option<Check
     if layer.protocol.name != "ipv4" && is_cut {
         return Some(Check::Unknown);
     }
-    let start = match (pseudo, network) {
-        (true, Some(network)) => {
-            let address = |name: &str| network.read(bytes, name).and_then(|value| value.address());
-            match (address("src"), address("dst")) {
-                (Some(src), Some(dst)) => Sum::default().pseudo(src, dst, number, covered.len()),
-                _ => return Some(Check::Unknown),
-            }
-        }
+    let headers = below.iter().map(|layer| (layer.protocol, &bytes[layer.header.clone()]));
+    let start = match (pseudo, ends(headers)) {
+        (true, Some((src, dst))) => Sum::default().pseudo(src, dst, number, covered.len()),
         (true, None) => return Some(Check::Unknown),
         (false, _) => Sum::default(),
     };

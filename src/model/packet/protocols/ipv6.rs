@@ -174,6 +174,18 @@ pub static ROUTING: Protocol = Protocol {
     summary: |header| format!("routing type {}", number(&ROUTING, header, "type")),
 };
 
+/// Gives where the way of a routing header ends, if there are stops left on it; segments are listed from the end (RFC 8754).
+pub(in crate::model::packet) fn last_stop(header: &[u8]) -> Option<IpAddr> {
+    let (kind, left) = (*header.get(2)?, *header.get(3)?);
+    let (stops, _) = read_addresses(header);
+    let stop = match kind {
+        SEGMENTS => stops.first(),
+        0 | 2 => stops.last(),
+        _ => None,
+    };
+    stop.filter(|_| left > 0)?.address()
+}
+
 /// How many addresses a routing header has.
 fn addresses(header: &[u8]) -> usize {
     let room = header.len().saturating_sub(8) / 16;
