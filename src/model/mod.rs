@@ -9,6 +9,7 @@ pub mod duration;
 pub mod family;
 pub mod fault;
 pub mod flow;
+pub mod grant;
 pub mod instance;
 pub mod intent;
 pub mod ipset;
