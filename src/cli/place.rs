@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.
-    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun, guard: Guard) -> Door {
+    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun, guard: Guard, gate: Gate) -> Door {
         let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
             Mode::Run => (Self::live(options), self.shelf()),
             Mode::Plan => (Box::new(Machine::planned(backend(options))), Shelf::Memory),
@@ -95,6 +95,7 @@ impl Place {
             now,
             begun: Box::new(begun),
             guard,
+            gate,
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod complete;
+mod confine;
 pub mod declare;
 pub mod embedded;
 pub mod engine;

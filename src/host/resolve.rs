@@ -9,13 +9,13 @@ use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolve
 use super::embedded::{Embedded, STDLIB};
 use super::recipe::{Recipe, hash};
 use super::reflect::FunctionDoc;
-use super::{fault, guard};
-use crate::bind::call;
+use super::{confine, fault, guard};
+use crate::bind::{Session, call};
 use crate::kernel::files;
 use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, Source, Sources, decode};
 use crate::model::{Fault, Kind};
-use crate::transaction::Module as ModuleFile;
+use crate::transaction::{Gate, Module as ModuleFile, Party};
 
 /// How many imports may nest.
 const DEEPEST: usize = 32;
@@ -40,6 +40,8 @@ struct State {
     modules: HashMap<Key, SharedModule>,
     /// What is being loaded just now, outermost first, each with its name.
     loading: Vec<(Key, String)>,
+    /// The folders of packages, with whose code is in them.
+    parties: Vec<(PathBuf, Arc<Party>)>,
     /// The files whose text was read, also if it was no good: a script may catch that and go on.
     read: Vec<ModuleFile>,
 }
@@ -173,6 +175,27 @@ impl Library {
         self.state().loading.pop();
     }
 
+    /// Says that what lies in a folder has rights of its own; the innermost folder counts.
+    pub fn confine(&self, folder: PathBuf, party: Party) {
+        self.state().parties.push((folder, Arc::new(party)));
+    }
+
+    /// Gives whose rights the code of a module has; none for the recipe's own, and for the standard library, which has those of its callers.
+    fn party(&self, key: &Key) -> Option<Arc<Party>> {
+        let Key::File(path) = key else { return None };
+        let state = self.state();
+        let around = state.parties.iter().filter(|(folder, _)| path.starts_with(folder));
+        around.max_by_key(|(folder, _)| folder.components().count()).map(|(_, party)| party.clone())
+    }
+
+    /// Wraps the code of a package, unless it says what that must not.
+    fn confined(&self, ast: AST, party: &Arc<Party>) -> Result<AST, Fault> {
+        match confine::forbidden(&ast) {
+            Some((fault, at)) => Err(Fault { origin: fault::in_run(&self.sources(), at), ..fault }),
+            None => Ok(confine::wrap(ast, party)),
+        }
+    }
+
     pub(super) fn load(
         &self,
         engine: &Engine,
@@ -187,8 +210,16 @@ impl Library {
             return Ok(module.clone());
         }
         self.enter(&key, &name).map_err(raise)?;
-        let module =
-            self.read(&key, &name).and_then(|text| self.compile(engine, &Scope::new(), &name, &text)).map_err(raise).and_then(|ast| {
+        let party = self.party(&key);
+        let module = (self.read(&key, &name).and_then(|text| self.compile(engine, &Scope::new(), &name, &text)))
+            .and_then(|ast| match &party {
+                Some(party) => self.confined(ast, party),
+                None => Ok(ast),
+            })
+            .map_err(raise)
+            .and_then(|ast| {
+                let gate = gate_of(global);
+                let _inside = party.as_ref().zip(gate.as_ref()).map(|(party, gate)| gate.enter(party));
                 // Its own scope: a module sees nothing of its importer.
                 Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast)
                     .map_err(|e| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), e, at)))
@@ -198,6 +229,10 @@ impl Library {
         self.state().modules.insert(key, module.clone());
         Ok(module)
     }
+}
+
+fn gate_of(global: &GlobalRuntimeState) -> Option<Gate> {
+    global.tag.read_lock::<Session>().map(|session| session.door().gate())
 }
 
 fn standard(library: &[Embedded], module: &str) -> Result<String, Fault> {

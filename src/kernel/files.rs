@@ -1,10 +1,15 @@
 //! Reading the files that a user names, whatever they turn out to be.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 use crate::model::{Fault, Kind};
 
@@ -92,6 +97,73 @@ pub fn names(folder: &Path, start: &str) -> Vec<String> {
 /// Finds the real path of a file: absolute, without links and dots.
 pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))
+}
+
+/// Gives a path from the root on by its words alone, without dots and empty parts: nothing is looked at.
+pub fn spelled(path: &Path) -> Result<PathBuf, Fault> {
+    let whole = std::path::absolute(path).map_err(|e| io_fault(format!("use {}", path.display()), &e))?;
+    Ok(whole.components().fold(PathBuf::new(), |mut path, part| {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+        path
+    }))
+}
+
+/// Gives the real path of what may not be there yet: as far as it is there, links are followed.
+pub fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(folder), Some(name)) => real(folder).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// A file, or the folder of one, that was found and is held: what it is cannot change any more. It was not opened, neither to read nor to write.
+pub struct Found {
+    held: OwnedFd,
+    real: PathBuf,
+    /// The name of a file in the folder that is held.
+    name: Option<OsString>,
+}
+
+impl Found {
+    /// Finds a file, behind all links.
+    pub fn file(path: &str) -> Result<Self, Fault> {
+        let tried = || format!("read {path}");
+        let (held, real) = hold(Path::new(path), OFlag::empty()).map_err(|e| io_fault(tried(), &e))?;
+        Ok(Self { held, real, name: None })
+    }
+
+    /// Finds the place of a file that is to be written, which may not be there yet.
+    pub fn place(path: &str) -> Result<Self, Fault> {
+        let tried = || format!("write {path}");
+        let whole = std::path::absolute(path).map_err(|e| io_fault(tried(), &e))?;
+        let (Some(folder), Some(name), false) = (whole.parent(), whole.file_name(), path.ends_with('/')) else {
+            return Err(Fault::input(tried(), "it is no file name"));
+        };
+        let (held, real) = hold(folder, OFlag::O_DIRECTORY).map_err(|e| io_fault(tried(), &e))?;
+        Ok(Self { held, real: real.join(name), name: Some(name.to_owned()) })
+    }
+
+    /// Gives the real path.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// Gives a path by which this process opens what was found, and nothing else (proc_pid_fd(5)).
+    pub fn handle(&self) -> PathBuf {
+        let folder = PathBuf::from(format!("/proc/self/fd/{}", self.held.as_raw_fd()));
+        self.name.as_ref().map_or(folder.clone(), |name| folder.join(name))
+    }
+}
+
+fn hold(path: &Path, flags: OFlag) -> io::Result<(OwnedFd, PathBuf)> {
+    let held = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | flags, Mode::empty())?;
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd()))?;
+    Ok((held, real))
 }
 
 /// Gives a path from the root on, as far as that is known.
