@@ -10,6 +10,7 @@ mod guard;
 mod input;
 pub mod lex;
 mod live;
+pub mod package;
 pub mod params;
 pub mod recipe;
 pub mod reflect;

@@ -1,4 +1,4 @@
-//! Imports: `std:NAME` from the binary, files from the recipe's own folder tree, nothing else.
+//! Imports: `std:NAME` from the binary, modules of the packages that the project needs, files from the recipe's own folder tree, nothing else.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
 use super::embedded::{Embedded, STDLIB};
+use super::package::{Imports, Unit, shown};
 use super::recipe::{Recipe, hash};
 use super::reflect::FunctionDoc;
 use super::{fault, guard};
@@ -40,6 +41,8 @@ struct State {
     modules: HashMap<Key, SharedModule>,
     /// What is being loaded just now, outermost first, each with its name.
     loading: Vec<(Key, String)>,
+    /// The packages.
+    packages: Imports,
     /// The files whose text was read, also if it was no good: a script may catch that and go on.
     read: Vec<ModuleFile>,
 }
@@ -49,6 +52,7 @@ struct State {
 pub(super) enum Key {
     Std(String),
     File(PathBuf),
+    Package(Unit),
 }
 
 impl Library {
@@ -66,6 +70,12 @@ impl Library {
         let mut state = self.state();
         state.loading.clear();
         state.root = None;
+        state.packages.begin(None);
+        if let Some(unit) = &recipe.package {
+            state.packages.note(&recipe.file, unit.clone());
+            state.loading.push((Key::Package(unit.clone()), recipe.file.clone()));
+            pinned(&mut state)?;
+        }
         if let Some(path) = &recipe.path {
             // A recipe that is checked before it is written is not there yet.
             let real = files::canonical(path).or_else(|fault| match (path.parent(), path.file_name()) {
@@ -73,6 +83,7 @@ impl Library {
                 _ => Err(fault),
             })?;
             let folder = |p: &Path| p.parent().map(Path::to_path_buf).unwrap_or_default();
+            state.packages.begin(Some(&folder(&real)));
             state.root = Some((folder(path), folder(&real)));
             state.files.insert(recipe.file.clone(), real.clone());
             state.loading.push((Key::File(real), recipe.file.clone()));
@@ -87,6 +98,7 @@ impl Library {
         state.loading.clear();
         state.modules.retain(|key, _| matches!(key, Key::Std(_)));
         state.files.insert(name.to_owned(), real.join(name));
+        state.packages.begin(Some(&real));
         state.root = Some((folder.to_owned(), real));
         Ok(())
     }
@@ -111,12 +123,22 @@ impl Library {
         }
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
         let importer = fault::in_run(&sources, at).map_or_else(String::new, |o| o.at.file.to_string());
-        let state = self.state();
+        let mut state = self.state();
         let tried = || format!("import {path:?}");
+        if let Some(unit) = state.packages.find(&importer, path)? {
+            let beside = state.root.as_ref().zip(state.files.get(&importer)).and_then(|((_, root), from)| Some(from.parent().unwrap_or(root).join(path)));
+            if beside.is_some_and(|file| files::exists(&file) || files::exists(&file.with_extension("rhai"))) {
+                let fault = Fault::input(tried(), "there is a package and a file of this name");
+                return Err(fault.hint(format!("the file is \"./{path}\"")));
+            }
+            let name = state.packages.shown(&unit)?;
+            return Ok((Key::Package(unit), name));
+        }
         let Some(((named, root), from)) = state.root.as_ref().zip(state.files.get(&importer)) else {
             return Err(Fault::input(tried(), format!("{importer} lies in no folder")).hint("only std: modules can be imported here"));
         };
-        let outside = || Fault::input(tried(), format!("it is outside of the recipe's folder {}", root.display()));
+        let at_home = root.display().to_string();
+        let outside = || Fault::input(tried(), format!("it is outside of the recipe's folder {at_home}"));
         if path.is_empty() || path.contains('\0') {
             return Err(Fault::input(tried(), "it is no file name"));
         }
@@ -125,8 +147,12 @@ impl Library {
         if !asked.starts_with(root) {
             return Err(outside());
         }
-        let real = files::canonical(&asked).map_err(|f| Fault { tried: tried(), ..f })?;
-        let beneath = real.strip_prefix(root).map_err(|_| outside())?;
+        let (named, root) = (named.clone(), root.clone());
+        let real = files::canonical(&asked).map_err(|f| {
+            let hint = Some(f.kind).filter(|kind| *kind == Kind::NotFound).and_then(|_| state.packages.hint(path));
+            Fault { tried: tried(), hint, ..f }
+        })?;
+        let beneath = real.strip_prefix(&root).map_err(|_| outside())?;
         let name = named.join(beneath).display().to_string();
         Ok((Key::File(real), name))
     }
@@ -135,6 +161,12 @@ impl Library {
     pub(super) fn read(&self, key: &Key, name: &str) -> Result<String, Fault> {
         match key {
             Key::Std(module) => standard(STDLIB, module),
+            Key::Package(unit) => {
+                let mut state = self.state();
+                let text = state.packages.text(unit)?;
+                state.packages.note(name, unit.clone());
+                pinned(&mut state).map(|()| text)
+            }
             Key::File(path) => {
                 self.state().files.insert(name.to_owned(), path.clone());
                 let text = decode(name, &files::read_bounded(path, MAX_BYTES)?)?;
@@ -198,6 +230,19 @@ impl Library {
         self.state().modules.insert(key, module.clone());
         Ok(module)
     }
+}
+
+/// Notes the manifest and the lock of the project as files that the run read: they say what every file of every package is.
+fn pinned(state: &mut State) -> Result<(), Fault> {
+    let Some(project) = state.packages.project()? else { return Ok(()) };
+    for path in [project.manifest_file(), project.lock_file()] {
+        let text = decode(&shown(&path), &files::read_bounded(&path, MAX_BYTES)?)?;
+        let module = ModuleFile { file: path.display().to_string(), hash: hash(&text) };
+        if !state.read.contains(&module) {
+            state.read.push(module);
+        }
+    }
+    Ok(())
 }
 
 fn standard(library: &[Embedded], module: &str) -> Result<String, Fault> {
