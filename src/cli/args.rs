@@ -1,6 +1,8 @@
 //! The words of the command line. fyke's own flags stand before the recipe; what follows the recipe's name is the recipe's.
 
 mod import;
+mod package;
+mod rights;
 mod safety;
 
 use std::ffi::OsString;
@@ -9,6 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
+pub(crate) use self::package::{Add, Fetch, Key, Names, New, Packages, Publish};
+pub(crate) use self::rights::Rights;
 pub(crate) use self::safety::{Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
@@ -204,6 +208,79 @@ pub(crate) enum Verb {
   fyke doctor
   fyke --sandbox doctor")]
     Doctor,
+    /// Make a package, or a project that uses packages
+    ///
+    /// Writes a fyke.toml, and for a new folder a module and a recipe to begin with.
+    #[command(after_help = "Examples:
+  fyke new teamlib
+  fyke new .")]
+    New(New),
+    /// Add a package to the project
+    ///
+    /// Looks at a git repository, a folder or an archive, chooses a version, and writes the package into fyke.toml and all that it needs into
+    /// fyke.lock. It says what each of them may touch; what you grant is written into fyke.toml. Of a git repository the latest release is taken,
+    /// unless something else is asked for.
+    #[command(after_help = "Examples:
+  fyke add https://git.example.org/net/teamlib.git
+  fyke add --at-least 1.2 git@git.example.org:net/teamlib.git
+  fyke add --grant ../teamlib
+  fyke add teamlib-1.0.0.tar.gz")]
+    Add(Add),
+    /// Take a package out of the project
+    #[command(after_help = "Examples:
+  fyke remove teamlib")]
+    Remove(Names),
+    /// Take later versions of packages into the project
+    ///
+    /// Of packages with a version the latest release of the same line is taken, of a branch its latest commit, of a folder what is in it now; of all
+    /// packages, or of those that are named. A package that may touch more than before stops the update until that is granted; so does a tag that
+    /// was moved, and another signature.
+    #[command(after_help = "Examples:
+  fyke update
+  fyke update teamlib
+  fyke update --grant teamlib")]
+    Update(Packages),
+    /// Get all packages that fyke.lock names
+    ///
+    /// Gets what is not on this machine yet, several at a time, and checks everything against fyke.lock. Where there is no fyke.lock, or fyke.toml has
+    /// changed since, it is written. A run never fetches anything, and never changes fyke.lock.
+    #[command(after_help = "Examples:
+  fyke fetch
+  fyke fetch --locked
+  fyke fetch --frozen")]
+    Fetch(Fetch),
+    /// Copy all packages into the folder vendor of the project
+    ///
+    /// What lies there is used in the place of what was fetched, if it is what fyke.lock says. Under version control the project then needs nothing
+    /// from elsewhere.
+    #[command(after_help = "Examples:
+  fyke vendor")]
+    Vendor,
+    /// Show what the project needs, directly or not, and why in this version
+    #[command(after_help = "Examples:
+  fyke tree
+  fyke --json tree")]
+    Tree,
+    /// Check the package of this folder, and make its archive
+    ///
+    /// Checks that the manifest is complete, that all modules and recipes are there and good, and that all is committed; then writes
+    /// dist/NAME-VERSION.tar.gz, which is the same on every machine, and the list of its files, which minisign(1) can sign.
+    #[command(after_help = "Examples:
+  fyke publish
+  fyke publish --tag
+  fyke publish && minisign -Sm dist/teamlib-1.0.0.sums -x fyke.minisig")]
+    Publish(Publish),
+    /// Say whose signatures count, and whether all packages must have one
+    ///
+    /// Without arguments it lists the keys. They are in the table [trust] of fyke.toml; those of /etc/fyke/fyke.toml count for all projects of the
+    /// machine.
+    #[command(after_help = "Examples:
+  fyke trust
+  fyke trust net-team RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3
+  fyke trust net-team minisign.pub
+  fyke trust --remove net-team
+  fyke trust --require yes")]
+    Trust(Key),
     /// Print the completions for a shell
     #[command(after_help = "Examples:
   source <(fyke completions bash)")]
@@ -221,6 +298,11 @@ pub(crate) struct Start {
     pub(crate) safety: Safety,
     #[command(flatten)]
     pub(crate) stay: Stay,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
+    /// Ask at the terminal for a permission that is lacking
+    #[arg(long, help_heading = "Permissions")]
+    pub(crate) ask: bool,
     #[command(flatten)]
     pub(crate) recipe: Words,
 }
@@ -243,6 +325,8 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
+    pub(crate) rights: Rights,
+    #[command(flatten)]
     pub(crate) recipe: Words,
 }
 
@@ -253,6 +337,8 @@ pub(crate) struct Eval {
     pub(crate) safety: Safety,
     #[command(flatten)]
     pub(crate) stay: Stay,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
     /// The script, or `-` for standard input
     pub(crate) script: OsString,
 }
@@ -270,6 +356,8 @@ pub(crate) struct Recipe {
 pub(crate) struct Prompt {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
 }
 
 /// Some recipes.

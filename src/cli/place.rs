@@ -14,7 +14,7 @@ use crate::kernel::{Kernel, files, identity, login, sandbox, state};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
 use crate::transaction::select::Here;
-use crate::transaction::{Begun, Context, Door, Guard, Journal, Setup, Shelf, Source, Stance};
+use crate::transaction::{Begun, Context, Door, Gate, Guard, Journal, Setup, Shelf, Source, Stance};
 
 /// The namespace that this process is in, and what belongs to it.
 #[derive(Clone, Debug)]

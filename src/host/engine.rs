@@ -7,7 +7,6 @@ use std::time::Instant;
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
-use super::confine;
 use super::value::escaped;
 use crate::bind::session::Sink;
 use crate::bind::{self, Session};
@@ -115,7 +114,6 @@ pub(super) fn language(limits: &Limits) -> Engine {
 pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Session) -> Engine {
     let mut engine = language(limits);
     engine.set_default_tag(Dynamic::from(session.clone()));
-    confine::register(&mut engine, session.door().gate());
     let watching = watch.clone();
     // The clock is asked every 64 steps: it costs as much as a step. They are counted here, because Rhai counts anew in every callback of a
     // native function, and a `filter` over many elements would never get to 64.

@@ -1,7 +1,7 @@
 //! Reading the files that a user names, whatever they turn out to be.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -68,6 +68,32 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let open = OpenOptions::new().append(true).open(path);
     open.and_then(|mut file| file.write_all(bytes)).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
+/// A file to which lines are added, whoever else adds to it.
+pub struct Log {
+    file: File,
+    name: String,
+}
+
+impl Log {
+    /// Opens a regular file, or makes one for its user alone to read.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let name = path.display().to_string();
+        let tried = || format!("write {name}");
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let file = options.open(path).map_err(|e| io_fault(tried(), &e))?;
+        if !file.metadata().map_err(|e| io_fault(tried(), &e))?.file_type().is_file() {
+            return Err(Fault::input(tried(), "it is no regular file"));
+        }
+        Ok(Self { file, name })
+    }
+
+    /// Adds a line, at once and as a whole.
+    pub fn add(&mut self, line: &str) -> Result<(), Fault> {
+        self.file.write_all(line.as_bytes()).map_err(|e| io_fault(format!("write {}", self.name), &e))
+    }
 }
 
 /// Removes a file, if it is there.

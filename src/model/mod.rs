@@ -20,6 +20,7 @@ pub mod near;
 pub mod net;
 pub mod netns;
 pub mod origin;
+pub mod package;
 pub mod packet;
 pub mod ports;
 pub mod prefix;

@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::around::{Around, Seen};
-pub use self::gate::{Ask, Audit, Bound as Limit, Gate, Inside, Party, Reply};
+pub use self::gate::{Ask, Audit, Bound as Limit, Callers, Gate, Party, Place, Reply};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
@@ -165,12 +165,12 @@ pub struct Setup {
 
 /// The one way to the kernel, shared by everything in a script that holds a handle.
 #[derive(Clone)]
-pub struct Door(Arc<Mutex<Transaction>>);
+pub struct Door(Arc<Mutex<Transaction>>, Callers);
 
 impl Door {
     /// Opens the door.
     pub fn open(setup: Setup) -> Self {
-        Self(Arc::new(Mutex::new(Transaction::new(setup))))
+        Self(Arc::new(Mutex::new(Transaction::new(setup))), Callers::default())
     }
 
     /// Opens a door to a fresh namespace that is in memory only, with its journal.
@@ -184,7 +184,9 @@ impl Door {
 
     fn lock(&self) -> MutexGuard<'_, Transaction> {
         // A panic in a native function ends the run, and the rollback still has to come through here.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut transaction = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        transaction.callers.clone_from(&self.1);
+        transaction
     }
 
     /// Sets whose changes these are; to be called before the first of them.
@@ -251,6 +253,8 @@ struct Transaction {
     ledger: Ledger,
     guard: Guard,
     gate: Gate,
+    /// Who calls just now.
+    callers: Callers,
     /// Whether the kernel has been told which tags count.
     ready: bool,
     /// What belongs to the namespaces in which the run is not at work now.
@@ -271,6 +275,7 @@ impl Transaction {
             ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
             guard: setup.guard,
             gate: setup.gate,
+            callers: Callers::default(),
             ready: false,
             away: Vec::new(),
             path: Vec::new(),

@@ -48,15 +48,15 @@ impl Transaction {
     }
 
     fn bytes(&mut self, path: &str, most: usize) -> Result<Vec<u8>, Fault> {
-        if self.gate.is_open() {
+        if self.is_open() {
             return files::read_bounded(Path::new(path), most);
         }
         // By its words first: where nothing is permitted, nothing is looked for.
         let spelled = files::spelled(Path::new(path))?;
-        self.gate.pass(&permit::file(Power::Read, &spelled)?, None)?;
+        self.pass(&permit::file(Power::Read, &spelled)?, None)?;
         let found = Found::file(path)?;
         if found.real() != spelled {
-            self.gate.pass(&permit::file(Power::Read, found.real())?, None)?;
+            self.pass(&permit::file(Power::Read, found.real())?, None)?;
         }
         files::read_bounded(&found.handle(), most).map_err(|fault| Fault { tried: format!("read {path}"), ..fault })
     }
@@ -74,14 +74,14 @@ impl Transaction {
 
     /// Asks for a file that is to be written, and finds the folder that it is in; none where nothing has to be asked.
     fn place(&mut self, path: &str, origin: &Origin) -> Result<Option<Found>, Fault> {
-        if self.gate.is_open() {
+        if self.is_open() {
             return Ok(None);
         }
         let spelled = files::spelled(Path::new(path))?;
-        self.gate.pass(&permit::file(Power::Write, &spelled)?, Some(origin))?;
+        self.pass(&permit::file(Power::Write, &spelled)?, Some(origin))?;
         let found = Found::place(path)?;
         if found.real() != spelled {
-            self.gate.pass(&permit::file(Power::Write, found.real())?, Some(origin))?;
+            self.pass(&permit::file(Power::Write, found.real())?, Some(origin))?;
         }
         Ok(Some(found))
     }

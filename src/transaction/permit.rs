@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Act, Door, Gate, Query, Text, Transaction};
+use super::{Act, Callers, Door, Gate, Query, Text, Transaction};
 use crate::kernel::program;
 use crate::model::command::Command;
 use crate::model::grant::{Pattern, Permission, Power, Present, Scope, Uses};
@@ -17,6 +17,11 @@ impl Door {
     /// Gives the gate in front of the door.
     pub fn gate(&self) -> Gate {
         self.lock().gate.clone()
+    }
+
+    /// Gives the same door to packages whose code is at work.
+    pub fn called_by(self, callers: Callers) -> Self {
+        Self(self.0, callers)
     }
 }
 
@@ -43,17 +48,23 @@ impl Present for Transaction {
 }
 
 impl Transaction {
+    /// Tells whether nothing has to be asked.
+    pub(super) fn is_open(&self) -> bool {
+        self.gate.is_open(&self.callers)
+    }
+
+    /// Refuses what is not permitted to all code that takes part.
+    pub(super) fn pass(&self, uses: &Uses, origin: Option<&Origin>) -> Result<(), Fault> {
+        self.gate.pass(&self.callers, uses, origin)
+    }
+
     /// Refuses what is not permitted, if anything has to be asked at all.
-    pub(super) fn permit(
-        &mut self,
-        origin: Option<&Origin>,
-        uses: impl FnOnce(&mut Self) -> Result<Uses, Fault>,
-    ) -> Result<(), Fault> {
-        if self.gate.is_open() {
+    pub(super) fn permit(&mut self, origin: Option<&Origin>, uses: impl FnOnce(&mut Self) -> Result<Uses, Fault>) -> Result<(), Fault> {
+        if self.is_open() {
             return Ok(());
         }
         let uses = uses(self)?;
-        self.gate.pass(&uses, origin)
+        self.pass(&uses, origin)
     }
 
     pub(super) fn permit_change(&mut self, intent: &Intent, origin: &Origin) -> Result<(), Fault> {
@@ -104,7 +115,7 @@ impl Transaction {
 
     /// A namespace is entered by each of the names that it has; one without a name is anybody's.
     pub(super) fn permit_enter(&mut self, site: &Site) -> Result<(), Fault> {
-        if self.gate.is_open() || site.namespace == self.ledger.context.namespace && self.ledger.is_home() {
+        if self.is_open() || site.namespace == self.ledger.context.namespace && self.ledger.is_home() {
             return Ok(());
         }
         let names = self.at_home(|it| it.named.read(&Named::Netns(netns::Scope::Names), it.kernel.named()))?;
@@ -118,14 +129,14 @@ impl Transaction {
         // One name that is permitted opens it, one that is denied shuts it.
         let mut uses = Uses { needs: vec![first], touches: Vec::new() };
         for other in found {
-            if !self.gate.would_pass(&uses.needs[0]) {
+            if !self.gate.would_pass(&self.callers, &uses.needs[0]) {
                 uses.touches.append(&mut uses.needs);
                 uses.needs.push(other);
             } else {
                 uses.touches.push(other);
             }
         }
-        self.gate.pass(&uses, None)
+        self.pass(&uses, None)
     }
 
     pub(super) fn permit_run(&mut self, command: &Command, origin: &Origin) -> Result<(), Fault> {

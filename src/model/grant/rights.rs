@@ -70,11 +70,14 @@ impl Rights {
     #[must_use]
     pub fn known_as(mut self, others: &dyn Fn(&Permission) -> Vec<Permission>) -> Self {
         let Grants { allow, deny } = &mut self.grants;
-        let more: Vec<Permission> = allow.iter().flat_map(|allowed| {
-            let named = others(allowed);
-            let most = if allowed.power == Power::Exec { 1 } else { named.len() };
-            named.into_iter().take(most)
-        }).collect();
+        let more: Vec<Permission> = allow
+            .iter()
+            .flat_map(|allowed| {
+                let named = others(allowed);
+                let most = if allowed.power == Power::Exec { 1 } else { named.len() };
+                named.into_iter().take(most)
+            })
+            .collect();
         allow.extend(more);
         let more: Vec<Permission> = deny.iter().flat_map(others).collect();
         deny.extend(more);
