@@ -121,7 +121,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke check ./my.rhai")]
     Check(Recipes),
-    /// List the built-in recipes
+    /// List the built-in recipes, and those of the packages of the project
     #[command(after_help = "Examples:
   fyke list")]
     List(List),
@@ -303,7 +303,7 @@ pub(crate) struct Start {
 /// A recipe with its own parameters.
 #[derive(Args, Debug)]
 pub(crate) struct Words {
-    /// A path, `-` for standard input, or the name of a built-in recipe; then the recipe's own parameters (`--help` lists them)
+    /// A path, `-` for standard input, the name of a built-in recipe, or PACKAGE/RECIPE; then the recipe's own parameters (`--help` lists them)
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_names = ["RECIPE", "PARAMETER"], value_hint = ValueHint::AnyPath)]
     pub(crate) words: Vec<OsString>,
 }
@@ -335,7 +335,7 @@ pub(crate) struct Eval {
 /// One recipe.
 #[derive(Args, Debug)]
 pub(crate) struct Recipe {
-    /// A path, `-` for standard input, or the name of a built-in recipe
+    /// A path, `-` for standard input, the name of a built-in recipe, or PACKAGE/RECIPE
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) recipe: OsString,
 }
@@ -350,7 +350,7 @@ pub(crate) struct Prompt {
 /// Some recipes.
 #[derive(Args, Debug)]
 pub(crate) struct Recipes {
-    /// Paths, `-` for standard input, or names of built-in recipes
+    /// Paths, `-` for standard input, names of built-in recipes, or PACKAGE/RECIPE
     #[arg(required = true, value_name = "RECIPE", value_hint = ValueHint::AnyPath)]
     pub(crate) recipes: Vec<OsString>,
 }

@@ -7,6 +7,7 @@ pub mod publish;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::Recipe;
 use crate::kernel::files;
 use crate::kernel::package::cache::Cache;
 use crate::kernel::package::folder;
@@ -204,6 +205,18 @@ fn changed(entry: &Entry, content: &Content, place: &Path) -> Fault {
         _ => format!("somebody has changed it: remove {}, and `fyke fetch` gets it anew", place.display()),
     };
     Fault::new(Kind::Drift, format!("use {}", entry.title()), why).hint(hint)
+}
+
+/// Gives the recipes of the packages that the project around the present folder needs; none where there is no project.
+pub fn recipes() -> Result<Vec<Recipe>, Fault> {
+    let Some(project) = Project::around(&folder::present()?)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for name in project.manifest.dependencies.keys() {
+        for recipe in &project.load(name)?.manifest.recipes {
+            all.push(Recipe::find(&format!("{name}/{recipe}"))?);
+        }
+    }
+    Ok(all)
 }
 
 /// Reads what the system demands of signatures.
