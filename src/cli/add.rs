@@ -75,7 +75,8 @@ fn source(project: &Project, fetcher: &mut Fetcher<'_>, words: &Add) -> Result<S
         Some(at) => at,
         None => {
             let latest = fetcher.releases(&url)?.pop();
-            let none = || Fault::input(format!("add {url}"), "it has no tag that is a version").hint("choose something else of it: --branch main");
+            let none =
+                || Fault::input(format!("add {url}"), "it has no tag that is a version").hint("choose something else of it: --branch main");
             At::Version(Least(latest.ok_or_else(none)?))
         }
     };

@@ -2,6 +2,7 @@
 
 mod import;
 mod package;
+mod rights;
 mod safety;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
 pub(crate) use self::package::{Add, Fetch, Key, Names, New, Packages, Publish};
+pub(crate) use self::rights::Rights;
 pub(crate) use self::safety::{Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
@@ -297,6 +299,11 @@ pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) stay: Stay,
     #[command(flatten)]
+    pub(crate) rights: Rights,
+    /// Ask at the terminal for a permission that is lacking
+    #[arg(long, help_heading = "Permissions")]
+    pub(crate) ask: bool,
+    #[command(flatten)]
     pub(crate) recipe: Words,
 }
 
@@ -318,6 +325,8 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
+    pub(crate) rights: Rights,
+    #[command(flatten)]
     pub(crate) recipe: Words,
 }
 
@@ -328,6 +337,8 @@ pub(crate) struct Eval {
     pub(crate) safety: Safety,
     #[command(flatten)]
     pub(crate) stay: Stay,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
     /// The script, or `-` for standard input
     pub(crate) script: OsString,
 }
@@ -345,6 +356,8 @@ pub(crate) struct Recipe {
 pub(crate) struct Prompt {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
 }
 
 /// Some recipes.

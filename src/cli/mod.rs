@@ -20,6 +20,7 @@ mod man;
 mod new;
 mod notice;
 mod packages;
+mod permission;
 mod persist;
 mod place;
 mod plan;
@@ -77,7 +78,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Run(start) => run::run(screen, options, start),
         Verb::Plan(plan) => plan::run(screen, options, plan),
         Verb::Eval(eval) => eval::run(screen, options, eval),
-        Verb::Repl(prompt) => repl::run(screen, options, prompt.safety.stance()),
+        Verb::Repl(prompt) => repl::run(screen, options, prompt),
         Verb::Check(recipes) => check::run(screen, recipes),
         Verb::List(list) => list::run(screen, list),
         Verb::Cat(recipe) => cat::run(screen, recipe),

@@ -80,7 +80,11 @@ impl Asked {
         if self.granted || self.news.is_empty() {
             return Ok(());
         }
-        let told: Vec<String> = self.news.iter().map(|(name, all)| format!("{name}: {}", all.iter().map(|p| format!("{:?}", p.to_string())).collect::<Vec<_>>().join(", "))).collect();
+        let told: Vec<String> = self
+            .news
+            .iter()
+            .map(|(name, all)| format!("{name}: {}", all.iter().map(|p| format!("{:?}", p.to_string())).collect::<Vec<_>>().join(", ")))
+            .collect();
         Err(Fault::new(Kind::Permission, tried, format!("what is new asks for more than was granted: {}", told.join("; ")))
             .hint("see that it is right, then say --grant"))
     }

@@ -30,7 +30,9 @@ pub(crate) fn run(screen: &Screen, words: &Key) -> Result<u8, Fault> {
         let key: PublicKey = text.parse()?;
         if let Some(had) = project.manifest.trust.keys.get(name).filter(|had| **had != key) {
             let why = format!("the key {} has this name, and this one is {}", had.id(), key.id());
-            return Err(Fault::new(Kind::Exists, format!("trust {name}"), why).hint(format!("`fyke trust --remove {name}` forgets it first")));
+            return Err(
+                Fault::new(Kind::Exists, format!("trust {name}"), why).hint(format!("`fyke trust --remove {name}` forgets it first"))
+            );
         }
         edit.trust(name, &key);
     }
@@ -61,7 +63,11 @@ pub(crate) fn run(screen: &Screen, words: &Key) -> Result<u8, Fault> {
     if !documents.is_empty() {
         screen.print(&table.text(screen.paint, screen.bound()))?;
     }
-    screen.note(if required { "every package must be signed by one of these keys" } else { "packages may be unsigned; `fyke trust --require yes` refuses those" });
+    screen.note(if required {
+        "every package must be signed by one of these keys"
+    } else {
+        "packages may be unsigned; `fyke trust --require yes` refuses those"
+    });
     Ok(0)
 }
 

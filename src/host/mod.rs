@@ -2,6 +2,7 @@
 
 pub mod check;
 mod complete;
+mod confine;
 pub mod declare;
 pub mod embedded;
 pub mod engine;
@@ -123,7 +124,7 @@ impl Host {
             (Mode::Plan, _) => Box::new(|question: &str| Err(Fault::new(Kind::Unknown, asking(question), "a plan asks nobody"))),
         };
         let hooks = Hooks { pause, confirm, log: setup.log, mark: setup.mark };
-        let session = Session::new(setup.door, library.sources.clone(), hooks);
+        let session = Session::new(setup.door, library.sources.clone(), library.parties.clone(), hooks);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
         Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
@@ -144,6 +145,7 @@ impl Host {
         *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
         self.session.door().set_owner(owner);
         let mut scope = Scope::new();
+        self.session.door().gate().declare(self.library.bound(recipe, &ast)?);
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.
         drop(scope);

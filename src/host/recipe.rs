@@ -57,7 +57,8 @@ impl Recipe {
     fn of_package(word: &str) -> Result<Option<Self>, Fault> {
         let tried = || format!("find the recipe {word:?}");
         let Some((name, own)) = first_part(word) else { return Ok(None) };
-        let Some(project) = Project::around(&folder::present()?)?.filter(|project| project.manifest.dependencies.contains_key(&name)) else {
+        let Some(project) = Project::around(&folder::present()?)?.filter(|project| project.manifest.dependencies.contains_key(&name))
+        else {
             return Ok(None);
         };
         if files::exists(Path::new(word)) {
@@ -68,7 +69,13 @@ impl Recipe {
         let bytes = package.content.file(&file).filter(|_| package.manifest.recipes.iter().any(|recipe| recipe == own));
         let Some(bytes) = bytes else {
             let recipes = || package.manifest.recipes.iter().map(String::as_str);
-            let all = || if recipes().next().is_none() { "it gives none".to_owned() } else { format!("it gives {}", recipes().collect::<Vec<_>>().join(", ")) };
+            let all = || {
+                if recipes().next().is_none() {
+                    "it gives none".to_owned()
+                } else {
+                    format!("it gives {}", recipes().collect::<Vec<_>>().join(", "))
+                }
+            };
             let fault = Fault::input(tried(), format!("{title} gives no recipe {own:?}"));
             return Err(fault.hint(did_you_mean(own, recipes()).unwrap_or_else(all)));
         };

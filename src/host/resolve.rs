@@ -10,13 +10,15 @@ use super::embedded::{Embedded, STDLIB};
 use super::package::{Imports, Unit, shown};
 use super::recipe::{Recipe, hash};
 use super::reflect::FunctionDoc;
-use super::{fault, guard};
+use super::{confine, fault, guard};
 use crate::bind::call;
+use crate::bind::session::Parties;
 use crate::kernel::files;
+use crate::model::grant::Grants;
 use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, Source, Sources, decode};
 use crate::model::{Fault, Kind};
-use crate::transaction::Module as ModuleFile;
+use crate::transaction::{Module as ModuleFile, Party, Place};
 
 /// How many imports may nest.
 const DEEPEST: usize = 32;
@@ -28,6 +30,7 @@ type SharedModule = Shared<Module>;
 pub struct Library {
     pub(super) sources: Arc<RwLock<Sources>>,
     pub(super) known: OnceLock<Vec<FunctionDoc>>,
+    pub(super) parties: Arc<Parties>,
     state: Mutex<State>,
 }
 
@@ -126,7 +129,11 @@ impl Library {
         let mut state = self.state();
         let tried = || format!("import {path:?}");
         if let Some(unit) = state.packages.find(&importer, path)? {
-            let beside = state.root.as_ref().zip(state.files.get(&importer)).and_then(|((_, root), from)| Some(from.parent().unwrap_or(root).join(path)));
+            let beside = state
+                .root
+                .as_ref()
+                .zip(state.files.get(&importer))
+                .and_then(|((_, root), from)| Some(from.parent().unwrap_or(root).join(path)));
             if beside.is_some_and(|file| files::exists(&file) || files::exists(&file.with_extension("rhai"))) {
                 let fault = Fault::input(tried(), "there is a package and a file of this name");
                 return Err(fault.hint(format!("the file is \"./{path}\"")));
@@ -147,12 +154,16 @@ impl Library {
         if !asked.starts_with(root) {
             return Err(outside());
         }
-        let (named, root) = (named.clone(), root.clone());
+        let (named, root, importing) = (named.clone(), root.clone(), from.clone());
         let real = files::canonical(&asked).map_err(|f| {
             let hint = Some(f.kind).filter(|kind| *kind == Kind::NotFound).and_then(|_| state.packages.hint(path));
             Fault { tried: tried(), hint, ..f }
         })?;
         let beneath = real.strip_prefix(&root).map_err(|_| outside())?;
+        // What a package imports would run with its rights first, and be kept for all others as it was then.
+        if let Some(folder) = state.packages.nested(&importing)?.filter(|folder| !real.starts_with(folder)) {
+            return Err(Fault::input(tried(), format!("it is outside of the package {}", folder.display())));
+        }
         let name = named.join(beneath).display().to_string();
         Ok((Key::File(real), name))
     }
@@ -205,6 +216,37 @@ impl Library {
         self.state().loading.pop();
     }
 
+    /// Gives whose rights the code of a module has; none for the recipe's own, and for the standard library, which has those of its callers.
+    fn party(&self, key: &Key) -> Result<Option<Arc<Party>>, Fault> {
+        let mut state = self.state();
+        match key {
+            Key::Std(_) => Ok(None),
+            Key::Package(unit) => state.packages.party(&unit.package).map(Some),
+            Key::File(path) => state.packages.party_around(path),
+        }
+    }
+
+    /// Notes whose code a source is before it runs, unless it says what that must not.
+    fn confine(&self, name: &str, ast: &AST, party: Arc<Party>) -> Result<(), Fault> {
+        if let Some((fault, at)) = confine::forbidden(ast) {
+            return Err(Fault { origin: fault::in_run(&self.sources(), at), ..fault });
+        }
+        self.parties.note(name, party);
+        Ok(())
+    }
+
+    /// Notes whose code a recipe is, if it is one of a package, and gives what its project declares, if it is one of its own.
+    pub(super) fn bound(&self, recipe: &Recipe, ast: &AST) -> Result<Option<(Grants, Place)>, Fault> {
+        match &recipe.package {
+            Some(unit) => {
+                let party = self.state().packages.party(&unit.package)?;
+                self.confine(&recipe.file, ast, party).map(|()| None)
+            }
+            None if recipe.path.is_none() => Ok(None),
+            None => self.state().packages.own(),
+        }
+    }
+
     pub(super) fn load(
         &self,
         engine: &Engine,
@@ -219,8 +261,11 @@ impl Library {
             return Ok(module.clone());
         }
         self.enter(&key, &name).map_err(raise)?;
-        let module =
-            self.read(&key, &name).and_then(|text| self.compile(engine, &Scope::new(), &name, &text)).map_err(raise).and_then(|ast| {
+        let party = self.party(&key).map_err(raise)?;
+        let module = (self.read(&key, &name).and_then(|text| self.compile(engine, &Scope::new(), &name, &text)))
+            .and_then(|ast| party.map_or(Ok(()), |party| self.confine(&name, &ast, party)).map(|()| ast))
+            .map_err(raise)
+            .and_then(|ast| {
                 // Its own scope: a module sees nothing of its importer.
                 Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast)
                     .map_err(|e| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), e, at)))

@@ -14,7 +14,9 @@ use crate::model::grant::Grants;
 use crate::model::package::content::MOST_BYTES;
 use crate::model::package::select::{Found, select};
 use crate::model::package::signature::{self, Policy};
-use crate::model::package::{At, Content, Dependency, Entry, Hash, Least, Lock, Manifest, Name, Place, Revision, Source, Url, Version, archive};
+use crate::model::package::{
+    At, Content, Dependency, Entry, Hash, Least, Lock, Manifest, Name, Place, Revision, Source, Url, Version, archive,
+};
 use crate::model::{Fault, Kind};
 
 /// How many packages are fetched at a time.
@@ -243,7 +245,11 @@ impl<'a> Fetcher<'a> {
             0 => {
                 let word = names[0].rsplit('/').next().unwrap_or_default().to_owned();
                 let versions: Vec<String> = self.releases(url)?.iter().rev().take(5).map(|version| format!("v{version}")).collect();
-                let hint = if versions.is_empty() { "it has no tags that are versions".to_owned() } else { format!("it has {}", versions.join(", ")) };
+                let hint = if versions.is_empty() {
+                    "it has no tags that are versions".to_owned()
+                } else {
+                    format!("it has {}", versions.join(", "))
+                };
                 Err(fault(format!("it has no {word}")).hint(hint))
             }
             _ => Err(fault("the tags with and without `v` stand for different commits".to_owned())),
@@ -253,9 +259,12 @@ impl<'a> Fetcher<'a> {
     /// Gives a need of a package as the project sees it. What comes from elsewhere cannot point into this machine.
     fn seen_from(&self, title: &str, source: &Source, mut need: Dependency) -> Result<Dependency, Fault> {
         let refused = |place: &Place| {
-            Fault::input(format!("take what {title} needs"), format!("it names {place}, a place on this machine, and comes from {source} itself"))
-                .hint("a package that others get names places that they can get, too")
-                .at(need.origin.clone())
+            Fault::input(
+                format!("take what {title} needs"),
+                format!("it names {place}, a place on this machine, and comes from {source} itself"),
+            )
+            .hint("a package that others get names places that they can get, too")
+            .at(need.origin.clone())
         };
         let is_here = |url: &Url| url.is_path() || url.scheme() == Some("file");
         let comes_from_here = match source {
@@ -303,8 +312,12 @@ pub fn fetch(project: &Project, lock: &Lock, offline: bool, news: &(dyn Fn(&str)
         }
     }
     if let Some(entry) = missing.first().filter(|_| offline) {
-        return Err(Fault::new(Kind::NotFound, format!("use {}", entry.title()), "it is not on this machine, and nothing is to be fetched")
-            .hint("`fyke fetch` without --frozen gets it"));
+        return Err(Fault::new(
+            Kind::NotFound,
+            format!("use {}", entry.title()),
+            "it is not on this machine, and nothing is to be fetched",
+        )
+        .hint("`fyke fetch` without --frozen gets it"));
     }
     let (next, done, faults) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -334,7 +347,9 @@ fn fetch_one(project: &Project, cache: &Cache, entry: &Entry) -> Result<(), Faul
     };
     if content.hash() != entry.content {
         let why = format!("{} gives the content {}, and the lock says {}", entry.source.place(), content.hash(), entry.content);
-        return Err(Fault::new(Kind::Drift, format!("get {}", entry.title()), why).hint("somebody has changed what was published: ask them"));
+        return Err(
+            Fault::new(Kind::Drift, format!("get {}", entry.title()), why).hint("somebody has changed what was published: ask them")
+        );
     }
     signature::check(&entry.title(), &content, project.policies()?)?;
     cache.keep(&entry.content, &archive::write(&content))
@@ -366,7 +381,9 @@ fn plain(source: Source) -> Source {
 fn joined(above: &Path, below: &str) -> String {
     let path = above.join(below).components().fold(PathBuf::new(), |mut path, part| {
         match part {
-            Component::ParentDir if path.components().next_back().is_some_and(|last| matches!(last, Component::Normal(_))) => drop(path.pop()),
+            Component::ParentDir if path.components().next_back().is_some_and(|last| matches!(last, Component::Normal(_))) => {
+                drop(path.pop())
+            }
             Component::CurDir => {}
             part => path.push(part),
         }

@@ -10,6 +10,7 @@ use crate::model::near::did_you_mean;
 use crate::model::package::{LOCK, MANIFEST, Name};
 use crate::model::source::decode;
 use crate::model::{Fault, Kind};
+use crate::transaction::Party;
 
 /// A file of a package.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,8 @@ pub(in crate::host) struct Imports {
     place: Option<PathBuf>,
     project: Option<Option<Arc<Project>>>,
     loaded: HashMap<Name, Arc<Package>>,
+    /// Who the code of packages is, by the names of these, or by the folders from which it was imported.
+    pub(super) parties: HashMap<PathBuf, Arc<Party>>,
     /// The sources that are files of packages, by the names that they have in the run.
     units: HashMap<String, Unit>,
 }
@@ -35,6 +38,11 @@ impl Imports {
     /// Begins anew: packages are those of the project around a folder.
     pub(in crate::host) fn begin(&mut self, place: Option<&Path>) {
         *self = Self { place: place.map(Path::to_path_buf), ..Self::default() };
+    }
+
+    /// Tells whether a folder is the one around which the project is looked for, or is around that.
+    pub(super) fn is_around_all(&self, folder: &Path) -> bool {
+        self.place.as_deref().is_none_or(|place| place.starts_with(folder))
     }
 
     /// Notes that a source of the run is a file of a package.
@@ -106,7 +114,13 @@ impl Imports {
         let Some(_) = package.manifest.modules.iter().find(|exported| *exported == module) else {
             let fault = Fault::new(Kind::NotFound, "", format!("{title} gives no module {module:?}"));
             let modules = || package.manifest.modules.iter().map(String::as_str);
-            let all = || if modules().next().is_none() { "it gives none".to_owned() } else { format!("it gives {}", modules().collect::<Vec<_>>().join(", ")) };
+            let all = || {
+                if modules().next().is_none() {
+                    "it gives none".to_owned()
+                } else {
+                    format!("it gives {}", modules().collect::<Vec<_>>().join(", "))
+                }
+            };
             return Err(fault.hint(did_you_mean(module, modules()).unwrap_or_else(all)));
         };
         match package.content.file(&file) {

@@ -3,6 +3,7 @@
 pub mod fetch;
 mod import;
 pub mod publish;
+mod rights;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -95,8 +96,12 @@ impl Project {
         let lock = self.lock_if_there()?.ok_or_else(|| lock::missing(&self.folder.display().to_string()))?;
         match lock.misfit(&self.manifest) {
             None => Ok(lock),
-            Some(why) => Err(Fault::new(Kind::Drift, format!("use {}", shown(&self.lock_file())), format!("it is not what {MANIFEST} asks for: {why}"))
-                .hint("`fyke fetch` brings it up to date; see what it changes")),
+            Some(why) => Err(Fault::new(
+                Kind::Drift,
+                format!("use {}", shown(&self.lock_file())),
+                format!("it is not what {MANIFEST} asks for: {why}"),
+            )
+            .hint("`fyke fetch` brings it up to date; see what it changes")),
         }
     }
 
@@ -154,7 +159,11 @@ impl Project {
         match (&entry.signed, signer) {
             (Some(id), signer) if signer.as_ref().is_none_or(|signer| signer.id != *id) => {
                 let now = signer.map_or_else(|| "nobody".to_owned(), |signer| format!("the key {}", signer.id));
-                Err(Fault::new(Kind::Permission, format!("trust {}", entry.title()), format!("it was signed by the key {id}, and now is by {now}")))
+                Err(Fault::new(
+                    Kind::Permission,
+                    format!("trust {}", entry.title()),
+                    format!("it was signed by the key {id}, and now is by {now}"),
+                ))
             }
             _ => Ok(()),
         }
@@ -173,7 +182,8 @@ impl Project {
                 let cache = Cache::locate()?;
                 let place = cache.path(&entry.content);
                 let bytes = cache.read(&entry.content)?.ok_or_else(|| {
-                    Fault::new(Kind::NotFound, format!("use {title}"), "it is not on this machine").hint("`fyke fetch` gets what the lock names")
+                    Fault::new(Kind::NotFound, format!("use {title}"), "it is not on this machine")
+                        .hint("`fyke fetch` gets what the lock names")
                 })?;
                 (archive::read(&title, &bytes)?, place)
             }
@@ -186,7 +196,8 @@ impl Project {
 
     /// Makes the fault of a package that nobody needs.
     pub fn unknown(&self, name: &Name) -> Fault {
-        let fault = Fault::new(Kind::NotFound, format!("use the package {name}"), format!("{} does not need it", shown(&self.manifest_file())));
+        let fault =
+            Fault::new(Kind::NotFound, format!("use the package {name}"), format!("{} does not need it", shown(&self.manifest_file())));
         let hint = did_you_mean(name.as_str(), self.manifest.dependencies.keys().map(Name::as_str));
         fault.hint(hint.unwrap_or_else(|| "`fyke add` adds a package".to_owned()))
     }

@@ -85,7 +85,9 @@ fn exports(project: &Project, content: &Content) -> Result<(), Fault> {
     for name in modules.iter().chain(recipes) {
         let file = format!("{name}.rhai");
         let tried = || format!("publish {}", project.manifest.title());
-        let bytes = content.file(&file).ok_or_else(|| Fault::new(Kind::NotFound, tried(), format!("it exports {name:?}, and there is no {file}")))?;
+        let bytes = content
+            .file(&file)
+            .ok_or_else(|| Fault::new(Kind::NotFound, tried(), format!("it exports {name:?}, and there is no {file}")))?;
         let path = project.folder.join(&file);
         let recipe = Recipe::at(&super::shown(&path), &decode(&file, bytes)?);
         let is_recipe = recipes.contains(name);
@@ -115,11 +117,14 @@ fn commit(project: &Project, content: &Content, tag: &str, wants_tag: bool) -> R
         let listed = committed.listing();
         let differs = content.listing().lines().find(|line| !listed.contains(*line)).map(|line| line[66..].to_owned());
         let what = differs.unwrap_or_else(|| "a file".to_owned());
-        return Err(refused(format!("{what} is not as it is committed")).hint(format!("commit it, or leave it out; {LOCK} and what begins with a dot do not count")));
+        return Err(refused(format!("{what} is not as it is committed"))
+            .hint(format!("commit it, or leave it out; {LOCK} and what begins with a dot do not count")));
     }
     match git.tagged(&project.folder, tag) {
-        Some(revision) if revision != head => Err(refused(format!("the tag {tag} stands for {}, and this is {}", revision.short(), head.short()))
-            .hint("a version is published once: give this one the next number")),
+        Some(revision) if revision != head => {
+            Err(refused(format!("the tag {tag} stands for {}, and this is {}", revision.short(), head.short()))
+                .hint("a version is published once: give this one the next number"))
+        }
         Some(_) => Ok(Some((head, true))),
         None if wants_tag => git.tag(&project.folder, tag, &head).map(|()| Some((head, true))),
         None => Ok(Some((head, false))),

@@ -11,7 +11,8 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Gets at most `most` bytes from an address.
 pub fn get(url: &str, most: usize) -> Result<Vec<u8>, Fault> {
     let tried = format!("get {url}");
-    let tool = Tool::find("curl").map_err(|fault| fault.hint("archives over HTTP need curl(1): install it, or download the archive and name the file"))?;
+    let tool = Tool::find("curl")
+        .map_err(|fault| fault.hint("archives over HTTP need curl(1): install it, or download the archive and name the file"))?;
     let mut request = Request::new(&tool).timeout(TIMEOUT).output(most).interruptible();
     request = inherited().filter(|(name, _)| *name != "HOME").fold(request, |request, (name, value)| request.env(name, value));
     // `--disable` has to be the first: no file of settings is read.

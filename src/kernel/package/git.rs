@@ -79,7 +79,15 @@ impl Git {
         let tried = format!("get {} of {repository}", revision.short());
         let folder = room.path();
         let format = if revision.is_sha256() { "--object-format=sha256" } else { "--object-format=sha1" };
-        let init = [OsStr::new("init"), "--quiet".as_ref(), "--bare".as_ref(), "--template=".as_ref(), format.as_ref(), "--".as_ref(), folder.as_os_str()];
+        let init = [
+            OsStr::new("init"),
+            "--quiet".as_ref(),
+            "--bare".as_ref(),
+            "--template=".as_ref(),
+            format.as_ref(),
+            "--".as_ref(),
+            folder.as_os_str(),
+        ];
         self.run(&tried, None, &init, &[], MOST_OF_LIST)?;
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
         let one = format!("{revision}:refs/heads/fyke");
@@ -185,10 +193,13 @@ fn blobs(mut batch: &[u8], wanted: Vec<(String, Vec<u8>)>) -> Option<Vec<Member>
 /// Says in git's words why something did not work, and what to do about the usual reasons.
 fn refusal(tried: &str, output: &Output) -> Fault {
     let complaint = output.complaint();
-    let line = complaint.lines().find_map(|line| line.trim().strip_prefix("fatal: ")).unwrap_or(complaint.lines().next().unwrap_or_default());
+    let line =
+        complaint.lines().find_map(|line| line.trim().strip_prefix("fatal: ")).unwrap_or(complaint.lines().next().unwrap_or_default());
     let fault = Fault::new(Kind::Refused, tried, line);
     match () {
-        () if complaint.contains("redirect") => fault.hint("a redirect is not followed: give the address that it leads to, if that is meant"),
+        () if complaint.contains("redirect") => {
+            fault.hint("a redirect is not followed: give the address that it leads to, if that is meant")
+        }
         () if complaint.contains("could not read Username") || complaint.contains("terminal prompts disabled") => {
             fault.hint("nobody is asked for a password: use ssh, or put a token into ~/.netrc")
         }

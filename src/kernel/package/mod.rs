@@ -8,7 +8,8 @@ pub mod git;
 use std::ffi::OsString;
 
 /// What the tools that fetch may know of the user's environment: the way to a proxy, the keys of ssh.
-const INHERITED: &[&str] = &["HOME", "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"];
+const INHERITED: &[&str] =
+    &["HOME", "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"];
 
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))

@@ -9,6 +9,7 @@ mod rights;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +22,7 @@ use super::{Family, Fault};
 pub use pattern::Pattern;
 pub use rights::{Grants, Rights};
 pub use scope::Scope;
+pub use uses::{Present, Uses};
 
 /// What can be done to objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +33,8 @@ pub enum Power {
     Ip6tables,
     /// Changes sets: `ipset: blocked-*`.
     Ipset,
+    /// Changes the lists of sources that the `recent` match keeps: `recent: ssh-*`.
+    Recent,
     /// Changes what queues on a device, its classes and filters: `tc: eth0`.
     Tc,
     /// Changes links with their settings, addresses and neighbours: `link: veth-*`.
@@ -65,10 +69,11 @@ pub enum Power {
 
 impl Power {
     /// All powers, in the order of the reference.
-    pub const ALL: [Power; 18] = [
+    pub const ALL: [Power; 19] = [
         Power::Iptables,
         Power::Ip6tables,
         Power::Ipset,
+        Power::Recent,
         Power::Tc,
         Power::Link,
         Power::Route,
@@ -92,6 +97,7 @@ impl Power {
             Power::Iptables => "iptables",
             Power::Ip6tables => "ip6tables",
             Power::Ipset => "ipset",
+            Power::Recent => "recent",
             Power::Tc => "tc",
             Power::Link => "link",
             Power::Route => "route",
@@ -116,6 +122,7 @@ impl Power {
             Power::Iptables => "change rules and chains (IPv4)",
             Power::Ip6tables => "change rules and chains (IPv6)",
             Power::Ipset => "change sets",
+            Power::Recent => "change lists of remembered sources",
             Power::Tc => "change queues, classes and filters",
             Power::Link => "change links, their addresses and neighbours",
             Power::Route => "change routes",
@@ -127,7 +134,7 @@ impl Power {
             Power::Process => "move processes between control groups",
             Power::Sockets => "destroy sockets",
             Power::Raw => "send and receive raw packets",
-            Power::Exec => "run programs, which can do all that you can",
+            Power::Exec => "run programs",
             Power::Read => "read files",
             Power::Write => "write files",
             Power::Env => "read the environment",
@@ -184,6 +191,35 @@ impl Permission {
     /// Tells whether some object is in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.power == other.power && self.scope.overlaps(&other.scope)
+    }
+}
+
+impl Permission {
+    /// Says what is done with one that has a narrow scope, as the end of "cannot ...".
+    pub fn tried(&self) -> String {
+        let scope = match &self.scope {
+            Scope::All => return self.power.told().to_owned(),
+            scope => scope,
+        };
+        match self.power {
+            Power::Iptables => format!("change the chain {scope} (IPv4)"),
+            Power::Ip6tables => format!("change the chain {scope} (IPv6)"),
+            Power::Ipset => format!("change the set {scope}"),
+            Power::Recent => format!("change the recent list {scope}"),
+            Power::Tc => format!("change what queues on {scope}"),
+            Power::Link => format!("change the link {scope}"),
+            Power::Route => format!("change routes to {scope}"),
+            Power::Netns => format!("use the network namespace {scope}"),
+            Power::Sysctl => format!("set {scope}"),
+            Power::Ports => format!("reserve the port {scope}"),
+            Power::Cgroup => format!("change the cgroup {scope}"),
+            Power::Sockets => format!("destroy a socket to {scope}"),
+            Power::Exec => format!("run {scope}"),
+            Power::Read => format!("read {scope}"),
+            Power::Write => format!("write {scope}"),
+            Power::Env => format!("read the variable {scope}"),
+            Power::Rule | Power::Process | Power::Raw => self.power.told().to_owned(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Permission;
+use super::{Permission, Power};
 
 /// What is allowed and what is denied: the `[permissions]` of a package or of a project, and what a project grants to a package. The order means
 /// nothing, and a denial always wins.
@@ -62,6 +62,25 @@ impl Rights {
     #[must_use]
     pub fn deny(mut self, more: impl IntoIterator<Item = Permission>) -> Self {
         self.grants.deny.extend(more);
+        self
+    }
+
+    /// Adds what else the objects that are named are called. An allowed program is not known by the name of what a link leads to: many programs are one
+    /// file, which does what it is called (`busybox`).
+    #[must_use]
+    pub fn known_as(mut self, others: &dyn Fn(&Permission) -> Vec<Permission>) -> Self {
+        let Grants { allow, deny } = &mut self.grants;
+        let more: Vec<Permission> = allow
+            .iter()
+            .flat_map(|allowed| {
+                let named = others(allowed);
+                let most = if allowed.power == Power::Exec { 1 } else { named.len() };
+                named.into_iter().take(most)
+            })
+            .collect();
+        allow.extend(more);
+        let more: Vec<Permission> = deny.iter().flat_map(others).collect();
+        deny.extend(more);
         self
     }
 

@@ -44,7 +44,7 @@ impl Scope {
         }
         match power {
             Power::Iptables | Power::Ip6tables => chain(text),
-            Power::Ipset | Power::Tc | Power::Link | Power::Netns | Power::Env => Pattern::read(text).map(Scope::Name),
+            Power::Ipset | Power::Recent | Power::Tc | Power::Link | Power::Netns | Power::Env => Pattern::read(text).map(Scope::Name),
             Power::Sysctl => key(text),
             Power::Route | Power::Sockets => Prefix::exact(text).map(Scope::Prefix),
             Power::Ports => Ports::either(text).map(|ports| Scope::Ports(ports.first, ports.last)),

@@ -14,7 +14,9 @@ const MOST_OF_EXTENSION: usize = 16 << 10;
 pub fn read(what: &str, bytes: &[u8]) -> Result<Content, Fault> {
     let tried = format!("take the package {what}");
     if bytes.starts_with(b"PK") {
-        return Err(Fault::input(tried, "it is a zip archive").hint("a package is a tar archive, packed by gzip or not: `fyke publish` makes one"));
+        return Err(
+            Fault::input(tried, "it is a zip archive").hint("a package is a tar archive, packed by gzip or not: `fyke publish` makes one")
+        );
     }
     let unpacked;
     let bytes = match gzip::is_gzip(bytes) {
@@ -72,7 +74,11 @@ impl<'a> Archive<'a> {
     }
 
     fn block(&mut self) -> Result<&'a [u8], String> {
-        let (block, rest) = self.rest.split_at_checked(BLOCK).ok_or(if self.rest.is_empty() { "it is cut short, or empty" } else { "it is no tar archive" })?;
+        let (block, rest) = self.rest.split_at_checked(BLOCK).ok_or(if self.rest.is_empty() {
+            "it is cut short, or empty"
+        } else {
+            "it is no tar archive"
+        })?;
         self.rest = rest;
         Ok(block)
     }

@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use toml_edit::{Array, Value};
 
+use super::LOCK;
 use super::content::Hash;
 use super::manifest::Manifest;
 use super::name::Name;
 use super::reader::{Reader, Text};
 use super::source::{At, Ref, Revision, Source, Url};
 use super::version::Version;
-use super::LOCK;
 use crate::model::grant::{Grants, Permission};
 use crate::model::{Fault, Kind};
 
@@ -76,7 +76,8 @@ impl Lock {
             }
         }
         top.finish()?;
-        let missing = |entry: &Entry| entry.dependencies.iter().find(|name| !packages.contains_key(name)).map(|name| (entry.title(), name.clone()));
+        let missing =
+            |entry: &Entry| entry.dependencies.iter().find(|name| !packages.contains_key(name)).map(|name| (entry.title(), name.clone()));
         match packages.values().find_map(missing) {
             Some((title, name)) => Err(top.fault(format!("{title} needs {name}, which is not in it"))),
             None => Ok(Self { packages }),
@@ -117,7 +118,8 @@ impl Lock {
     pub fn is_followed_by(&self, later: &Lock) -> Result<(), Fault> {
         for entry in later.packages.values() {
             let Some(had) = self.packages.get(&entry.name).filter(|had| had.source.place() == entry.source.place()) else { continue };
-            let refused = |why: String| Fault::new(Kind::Permission, format!("take {} in the place of {}", entry.title(), had.version), why);
+            let refused =
+                |why: String| Fault::new(Kind::Permission, format!("take {} in the place of {}", entry.title(), had.version), why);
             let again = || format!("`fyke remove {0}` and `fyke add` take it as something new", entry.name);
             let is_same = entry.version == had.version && entry.source == had.source;
             let is_fixed = matches!(&entry.source, Source::Git { at: At::Version(_) | At::Tag(_), .. });

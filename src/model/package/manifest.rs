@@ -150,7 +150,11 @@ fn source(table: &Reader<'_>) -> Result<Source, Fault> {
         (Some(url), None, None) => match (ats.pop(), ats.is_empty()) {
             (Some(at), true) => Source::Git { url, at },
             (Some(_), false) => return Err(table.fault("it names more than one of `version`, `tag`, `branch` and `rev`")),
-            (None, _) => return Err(table.fault("it does not say what of the repository is meant").hint("version = \"1.0\", or a tag, a branch or a rev")),
+            (None, _) => {
+                return Err(table
+                    .fault("it does not say what of the repository is meant")
+                    .hint("version = \"1.0\", or a tag, a branch or a rev"));
+            }
         },
         (None, Some(path), None) if !path.is_empty() && !path.contains("://") && !path.chars().any(char::is_control) => {
             Source::Path(path.to_owned())

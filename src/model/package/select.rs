@@ -93,7 +93,9 @@ impl Graph {
         while let Some((name, mut wanted, origin)) = next.pop_front() {
             let known = graph.asks.entry(name.clone()).or_default();
             // Where the project names a place or one commit, nothing else is looked at: it may be there because the other is no longer.
-            if let Some(own) = known.iter().find(|ask| ask.is_project && (ask.source.least().is_none() || ask.source.place() != wanted.source.place())) {
+            if let Some(own) =
+                known.iter().find(|ask| ask.is_project && (ask.source.least().is_none() || ask.source.place() != wanted.source.place()))
+            {
                 wanted = Ask { source: rebased(&wanted.source, &own.source), ..wanted };
             }
             known.push(wanted.clone());
@@ -102,7 +104,11 @@ impl Graph {
                 continue;
             }
             if graph.found.len() >= MOST {
-                return Err(Fault::new(Kind::Limit, "choose the packages", format!("more than {MOST} versions would have to be looked at")));
+                return Err(Fault::new(
+                    Kind::Limit,
+                    "choose the packages",
+                    format!("more than {MOST} versions would have to be looked at"),
+                ));
             }
             let found = look(&name, &wanted.source).map_err(|fault| {
                 let hint = fault.hint.clone().or_else(|| (!wanted.is_project).then(|| format!("{} needs it", wanted.by)));
@@ -161,7 +167,12 @@ fn own_is_version(at: &super::At) -> bool {
 
 /// Finds packages that need each other in a circle.
 fn cycle(taken: &BTreeMap<Name, Taken>) -> Option<Vec<String>> {
-    fn walk<'a>(name: &'a Name, taken: &'a BTreeMap<Name, Taken>, done: &mut BTreeSet<&'a Name>, path: &mut Vec<&'a Name>) -> Option<Vec<String>> {
+    fn walk<'a>(
+        name: &'a Name,
+        taken: &'a BTreeMap<Name, Taken>,
+        done: &mut BTreeSet<&'a Name>,
+        path: &mut Vec<&'a Name>,
+    ) -> Option<Vec<String>> {
         if let Some(at) = path.iter().position(|other| *other == name) {
             return Some(path[at..].iter().chain([&name]).map(ToString::to_string).collect());
         }

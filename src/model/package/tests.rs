@@ -57,7 +57,10 @@ fn a_manifest_is_read() {
     assert_eq!(manifest.title(), "teamlib 1.2.0");
     assert_eq!(manifest.permissions.allow.iter().map(ToString::to_string).collect::<Vec<_>>(), ["iptables: filter/INPUT", "raw"]);
     let sources: Vec<String> = manifest.dependencies.values().map(|need| need.source.to_string()).collect();
-    assert_eq!(sources, ["https://example.org/a, 1.2.0", "git@example.org:b, tag v1", "../c d", "d.tar.gz", "https://example.org/e, branch main"]);
+    assert_eq!(
+        sources,
+        ["https://example.org/a, 1.2.0", "git@example.org:b, tag v1", "../c d", "d.tar.gz", "https://example.org/e, branch main"]
+    );
     assert_eq!(manifest.dependencies.values().next().unwrap().origin, Origin::at("fyke.toml", 12, 1));
     assert_eq!(manifest.grants.len(), 1);
 }
@@ -70,7 +73,10 @@ fn a_manifest_that_is_not_right_says_where() {
     assert_eq!(refused("name = \"A\"\nversion = \"1.0.0\"\n"), "a name is made of lower-case letters, digits and dashes at fyke.toml:1:8");
     assert!(refused("name = \"x\"\nversion = \"1.0\"\n").contains("at fyke.toml:2:11"));
     assert_eq!(refused("name = 1\n"), "`name` is no string at fyke.toml:1:8");
-    assert_eq!(refused(&format!("{HEAD}modules = [\"../x\"]\n")).split(" (").next().unwrap(), "\"../x\" is no path without its `.rhai` at fyke.toml:3:11");
+    assert_eq!(
+        refused(&format!("{HEAD}modules = [\"../x\"]\n")).split(" (").next().unwrap(),
+        "\"../x\" is no path without its `.rhai` at fyke.toml:3:11"
+    );
     for (permissions, why) in [
         ("allow = [\"netwrok: x\"]", "there is no such permission"),
         ("allow = [\"*\"]", "there is no such permission"),
@@ -120,7 +126,8 @@ fn names_in_a_package_are_plain() {
     assert_eq!(two("A/x", "a/y"), "\"a\" and \"A\" differ in capitals only");
     assert_eq!(two("a", "a/b"), "\"a\" is a file and a folder");
     assert_eq!(content(&[("x", "")]).unwrap_err().why, "there is no fyke.toml at its top");
-    let kept = content(&[(MANIFEST, "m"), (".git/config", "x"), ("vendor/a/b", "x"), ("dist/x", "x"), (LOCK, "x"), ("a/vendor/b", "x")]).unwrap();
+    let kept =
+        content(&[(MANIFEST, "m"), (".git/config", "x"), ("vendor/a/b", "x"), ("dist/x", "x"), (LOCK, "x"), ("a/vendor/b", "x")]).unwrap();
     assert_eq!(kept.files().map(|(path, _)| path).collect::<Vec<_>>(), ["a/vendor/b", MANIFEST]);
     assert!(content(&[(MANIFEST, &"#".repeat(10 << 20))]).unwrap_err().why.contains("its fyke.toml has"));
 }
@@ -305,7 +312,8 @@ fn what_cannot_be_chosen_is_explained() {
     // The same name from another place.
     let mut elsewhere = need("c", "1.0");
     elsewhere.source = Source::Path("../c".to_owned());
-    let mixed: World<'_> = HashMap::from([(("a", "1.0.0"), vec![elsewhere]), (("b", "1.0.0"), vec![need("c", "1.0")]), (("c", "1.0.0"), vec![])]);
+    let mixed: World<'_> =
+        HashMap::from([(("a", "1.0.0"), vec![elsewhere]), (("b", "1.0.0"), vec![need("c", "1.0")]), (("c", "1.0.0"), vec![])]);
     let fault = choose(&[need("a", "1.0"), need("b", "1.0")], &mixed).unwrap_err();
     assert_eq!(fault.why, "two packages have this name: a 1.0.0 from ../c; b 1.0.0 from https://example.org/c");
 }
@@ -342,7 +350,8 @@ fn lock(entries: Vec<Entry>) -> Lock {
 
 #[test]
 fn a_lock_reads_back_as_it_was_written() {
-    let mut entries = vec![locked("a", "1.0.0", &["b", "c"]), locked("b", "0.2.1", &[]), locked("c", "1.0.0-rc.1", &[]), locked("d", "1.0.0", &[])];
+    let mut entries =
+        vec![locked("a", "1.0.0", &["b", "c"]), locked("b", "0.2.1", &[]), locked("c", "1.0.0-rc.1", &[]), locked("d", "1.0.0", &[])];
     entries[0].permissions.allow = vec!["iptables: filter/INPUT".parse::<Permission>().unwrap()];
     entries[0].signed = Some("A94F63788768A8C2".to_owned());
     entries[1].source = Source::Path("../b \"c\"".to_owned());
@@ -405,7 +414,9 @@ fn a_later_lock_is_looked_at() {
         let allow: Vec<Permission> = permissions.iter().map(|text| text.parse().unwrap()).collect();
         later(&|entry| entry.permissions.allow = allow.clone())
     };
-    let more = |had: &[&str], now: &[&str]| asks(had).wants_more(&asks(now)).into_iter().flat_map(|(_, all)| all).map(|p| p.to_string()).collect::<Vec<_>>();
+    let more = |had: &[&str], now: &[&str]| {
+        asks(had).wants_more(&asks(now)).into_iter().flat_map(|(_, all)| all).map(|p| p.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(more(&["iptables: filter"], &["iptables: filter/INPUT"]), Vec::<String>::new());
     assert_eq!(more(&["iptables: filter"], &["raw", "iptables: nat"]), ["raw", "iptables: nat/*"]);
 }
