@@ -23,14 +23,21 @@ pub(crate) fn all(scratch: &Path) -> Outcome<String> {
     for number in 0..MANY {
         let folder = scratch.join(format!("package-{number}"));
         fs::create_dir_all(&folder)?;
-        let manifest = format!("name = \"p{number}\"\nversion = \"1.0.0\"\nmodules = [\"one\"]\n[permissions]\nallow = [\"iptables: filter/INPUT\"]\n");
+        let manifest = format!(
+            "name = \"p{number}\"\nversion = \"1.0.0\"\nmodules = [\"one\"]\n[permissions]\nallow = [\"iptables: filter/INPUT\"]\n"
+        );
         fs::write(folder.join("fyke.toml"), manifest)?;
         for module in ["one", "two", "three"] {
             let lines: String = (0..LINES).map(|line| format!("/// Gives a number.\nfn {module}_{line}() {{ {line} }}\n")).collect();
             fs::write(folder.join(format!("{module}.rhai")), lines)?;
         }
         let archive = project.join(format!("p{number}.tar"));
-        clock(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(archive).args(["fyke.toml", "one.rhai", "two.rhai", "three.rhai"]))?;
+        clock(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(archive).args([
+            "fyke.toml",
+            "one.rhai",
+            "two.rhai",
+            "three.rhai",
+        ]))?;
         needs += &format!("p{number} = {{ archive = \"./p{number}.tar\" }}\n");
         imports += &format!("import \"p{number}/one\" as p{number};\n");
         sum += &format!("p{number}::one_{}();\n", number % LINES);

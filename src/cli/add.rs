@@ -29,7 +29,8 @@ pub(crate) fn run(screen: &Screen, words: &Add) -> Result<u8, Fault> {
     fetcher.refresh(&name);
     let lock = fetcher.resolve(&manifest)?;
     let before = project.lock_if_there()?;
-    let asked = ask(screen, before, &lock, &project, words.grant)?;
+    // Whatever is not granted yet is asked for, also of what was added before.
+    let asked = ask(screen, None, &lock, &project, words.grant)?;
     asked.write(&mut edit);
     project.write(&edit.to_string(), &lock)?;
     if screen.json {

@@ -36,7 +36,10 @@ const FILES: Terms = &[
     ("$XDG_RUNTIME_DIR/fyke", "The journal of an ordinary user, else /run/user/UID/fyke."),
     ("/var/lib/fyke/history", "What root's runs were, also before the last boot; nothing is ever done because of it."),
     ("$XDG_STATE_HOME/fyke/history", "The same of an ordinary user, else ~/.local/state/fyke/history."),
-    ("fyke.toml, fyke.lock", "What a project or package is and needs, and what was taken for it; looked for in the folder of the recipe, and in those above it."),
+    (
+        "fyke.toml, fyke.lock",
+        "What a project or package is and needs, and what was taken for it; looked for in the folder of the recipe, and in those above it.",
+    ),
     ("$XDG_CACHE_HOME/fyke", "The packages that were fetched, by their content, else ~/.cache/fyke. They are verified at every load."),
     ("/etc/fyke/fyke.toml", "In its table [trust]: whose signatures count for all projects of the machine."),
     ("/etc/systemd/system/fyke-*.service", "Where fyke persist --install puts its units."),

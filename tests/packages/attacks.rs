@@ -153,15 +153,33 @@ fn hooks_filters_and_settings_of_a_repository_do_nothing() {
     let yard = Yard::new();
     let marker = yard.path("was-here");
     let hook = format!("#!/bin/sh\ntouch {}\n", marker.display());
-    yard.release("teamlib", "1.0.0", NUMBER, &[("numbers.rhai", &number(1)), (".gitattributes", "* filter=evil diff=evil export-subst ident\n")]);
-    for name in ["post-checkout", "post-merge", "pre-upload", "post-upload-pack", "reference-transaction", "post-index-change", "fsmonitor-watchman"] {
+    yard.release(
+        "teamlib",
+        "1.0.0",
+        NUMBER,
+        &[("numbers.rhai", &number(1)), (".gitattributes", "* filter=evil diff=evil export-subst ident\n")],
+    );
+    for name in [
+        "post-checkout",
+        "post-merge",
+        "pre-upload",
+        "post-upload-pack",
+        "reference-transaction",
+        "post-index-change",
+        "fsmonitor-watchman",
+    ] {
         for hooks in ["teamlib.git/hooks", "home/.config/git/hooks", "project/.git/hooks"] {
             yard.write(&format!("{hooks}/{name}"), &hook);
             fs::set_permissions(yard.path(&format!("{hooks}/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
     let program = yard.path("teamlib.git/hooks/post-checkout").display().to_string();
-    for (key, value) in [("core.fsmonitor", &program), ("uploadpack.packObjectsHook", &program), ("filter.evil.smudge", &program), ("core.sshCommand", &program)] {
+    for (key, value) in [
+        ("core.fsmonitor", &program),
+        ("uploadpack.packObjectsHook", &program),
+        ("filter.evil.smudge", &program),
+        ("core.sshCommand", &program),
+    ] {
         yard.git("teamlib.git", &["config", key, value]);
         yard.git(".", &["config", "--global", key, value]);
     }
@@ -295,10 +313,20 @@ fn a_name_is_one_package_and_a_package_from_elsewhere_points_to_no_path() {
     yard.git(".", &["init", "--quiet", "--bare", "evil.git"]);
     yard.git("teamlib", &["push", "--quiet", "../evil.git", "main", "v1.0.0"]);
     let place = yard.path("evil.git").display().to_string();
-    yard.release("helper", "1.0.0", &format!("{NUMBER}[dependencies]\nteamlib = {{ git = \"{place}\", version = \"1.0\" }}\n"), &[("numbers.rhai", &number(1))]);
+    yard.release(
+        "helper",
+        "1.0.0",
+        &format!("{NUMBER}[dependencies]\nteamlib = {{ git = \"{place}\", version = \"1.0\" }}\n"),
+        &[("numbers.rhai", &number(1))],
+    );
     let before = yard.files("project");
     yard.write("other/fyke.toml", "name = \"other\"\nversion = \"1.0.0\"\n");
-    yard.release("second", "1.0.0", &format!("{NUMBER}[dependencies]\nteamlib = {{ git = \"{}\", version = \"1.0\" }}\n", yard.path("teamlib.git").display()), &[("numbers.rhai", &number(1))]);
+    yard.release(
+        "second",
+        "1.0.0",
+        &format!("{NUMBER}[dependencies]\nteamlib = {{ git = \"{}\", version = \"1.0\" }}\n", yard.path("teamlib.git").display()),
+        &[("numbers.rhai", &number(1))],
+    );
     yard.well("other", &["add", "../second.git"]);
     yard.refused("other", &["add", "../helper.git"], 2, "two packages have this name");
     // A name in the manifest that is not the package's own.
@@ -389,6 +417,9 @@ fn a_manifest_that_others_can_write_says_nothing() {
     fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
     yard.refused("project", &["run", "print.rhai"], 5, "everybody may write to it");
     fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(yard.path("project"), fs::Permissions::from_mode(0o777)).unwrap();
+    yard.refused("project", &["run", "print.rhai"], 5, "everybody may put another in its place");
+    fs::set_permissions(yard.path("project"), fs::Permissions::from_mode(0o755)).unwrap();
     if is_root() {
         let status = Command::new("chown").arg("4711").arg(&manifest).status().unwrap();
         assert!(status.success());

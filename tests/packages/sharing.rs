@@ -15,7 +15,8 @@ fn play(yard: &Yard, at: &mut String, block: &str) -> String {
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let script = format!("set -e\nexec 2>&1\n{block}\npwd >\"$HOME/at\"");
     let command = Command::new("bash");
-    let output = yard.settle(command, at).args(["-c", &script]).env("PATH", path).env("TERM", "dumb").env_remove("COLUMNS").output().unwrap();
+    let output =
+        yard.settle(command, at).args(["-c", &script]).env("PATH", path).env("TERM", "dumb").env_remove("COLUMNS").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{block}\nsaid:\n{said}");
     let now = yard.read("home/at");

@@ -24,11 +24,11 @@ const RECIPE: &str = r#"//! Drop new connections to a TCP port.
 //! needs: iptables
 //! risk: disrupts
 
-import "ports" as ports;
+import "guard" as guard;
 
 let port = param("port", 7001, "TCP port to close", #{ key: true });
 
-ports::close(port);
+guard::close(port);
 "#;
 
 const LATER: &str = r#"
@@ -39,7 +39,8 @@ fn close_both(port) {
 }
 "#;
 
-const ABOUT: &str = "description = \"Ports that nobody may connect to.\"\nlicense = \"MIT\"\nmodules = [\"ports\"]\nrecipes = [\"close-port\"]\n";
+const ABOUT: &str =
+    "description = \"Ports that nobody may connect to.\"\nlicense = \"MIT\"\nmodules = [\"guard\"]\nrecipes = [\"close-port\"]\n";
 
 fn one_team_publishes_and_another_uses_it(world: &World) {
     let yard = Yard::new();
@@ -51,15 +52,19 @@ fn one_team_publishes_and_another_uses_it(world: &World) {
     };
     let asks = |more: &str| format!("{ABOUT}\n[permissions]\nallow = [\"iptables: filter/INPUT\"{more}]\n");
     // The first team publishes.
-    yard.release("teamlib", "1.0.0", &asks(""), &[("ports.rhai", MODULE), ("close-port.rhai", RECIPE)]);
+    yard.release("teamlib", "1.0.0", &asks(""), &[("guard.rhai", MODULE), ("close-port.rhai", RECIPE)]);
     assert!(yard.well("teamlib", &["publish"]).err.contains("the tag v1.0.0 stands for it"));
     // The second one adds, locks and runs.
     yard.project("firewall");
     let said = well(&["add", "../teamlib.git"]);
     assert!(said.err.contains("teamlib asks for:") && said.err.contains("iptables: filter/INPUT"), "{said:?}");
-    well(&["add", "--grant", "../teamlib.git"]);
     let before = world.state();
     let listener = (world.listen(7001), world.listen(7002));
+    // What it has not granted is refused before anything is touched.
+    let said = fyke(&["run", "teamlib/close-port"]);
+    assert!(said.code == Some(5) && flat(&said.err).contains("[grants.teamlib] in fyke.toml"), "{said:?}");
+    assert_eq!(world.state(), before);
+    well(&["add", "--grant", "../teamlib.git"]);
     world.passes("192.0.2.2", 7001);
     well(&["run", "teamlib/close-port"]);
     world.is_dropped("192.0.2.2", 7001);
@@ -72,7 +77,7 @@ fn one_team_publishes_and_another_uses_it(world: &World) {
     assert_eq!(world.state(), before);
     world.passes("192.0.2.2", 7001);
     // A recipe of its own, with the module.
-    yard.write("firewall/own.rhai", "//! Close two ports.\n//! needs: iptables\n//! risk: disrupts\nimport \"teamlib/ports\" as ports;\nports::close(7001);\nports::close(7002);\n");
+    yard.write("firewall/own.rhai", "//! Close two ports.\n//! needs: iptables\n//! risk: disrupts\nimport \"teamlib/guard\" as guard;\nguard::close(7001);\nguard::close(7002);\n");
     well(&["check", "own.rhai"]);
     assert!(well(&["plan", "own.rhai"]).out.contains("--dport 7002"));
     assert_eq!(world.state(), before);
@@ -82,11 +87,22 @@ fn one_team_publishes_and_another_uses_it(world: &World) {
     world.undo();
     assert_eq!(world.state(), before);
     // The first team publishes more, and that asks for more.
-    yard.release("teamlib", "1.1.0", &asks(", \"ip6tables: filter/INPUT\""), &[("ports.rhai", &format!("{MODULE}{LATER}"))]);
+    yard.release("teamlib", "1.1.0", &asks(", \"ip6tables: filter/INPUT\""), &[("guard.rhai", &format!("{MODULE}{LATER}"))]);
     let said = fyke(&["update"]);
     assert!(said.code == Some(5) && flat(&said.err).contains("teamlib: \"ip6tables: filter/INPUT\""), "{said:?}");
     well(&["update", "--grant"]);
-    yard.write("firewall/own.rhai", "//! Close a port.\n//! needs: iptables\n//! risk: disrupts\nimport \"teamlib/ports\" as ports;\nports::close_both(7001);\n");
+    // A recipe that may do all gives none of that to the package: what it took back is refused, and what was done before is lifted.
+    let manifest = yard.read("firewall/fyke.toml");
+    yard.write("firewall/fyke.toml", manifest.replace("\"ip6tables: filter/INPUT\"", "\"ip6tables: filter/OUTPUT\""));
+    yard.write("firewall/own.rhai", "//! Close a port.\n//! needs: iptables, ip6tables\n//! risk: disrupts\nimport \"teamlib/guard\" as guard;\nguard::close_both(7001);\n");
+    let said = fyke(&["run", "own.rhai"]);
+    assert!(said.code == Some(5) && flat(&said.err).contains("ip6tables: filter/INPUT"), "{said:?}");
+    assert_eq!(world.state(), before);
+    yard.write("firewall/fyke.toml", manifest);
+    yard.write(
+        "firewall/own.rhai",
+        "//! Close a port.\n//! needs: iptables\n//! risk: disrupts\nimport \"teamlib/guard\" as guard;\nguard::close_both(7001);\n",
+    );
     // Without the other team's repository, and without the network.
     fs::rename(yard.path("teamlib.git"), yard.path("away.git")).unwrap();
     well(&["fetch", "--frozen"]);

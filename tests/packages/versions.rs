@@ -38,7 +38,12 @@ fn the_version_that_was_asked_for_is_taken_until_somebody_updates() {
 fn a_diamond_is_one_package_and_a_circle_is_none() {
     let yard = Yard::new();
     two_releases(&yard);
-    let needs = |name: &str, version: &str| format!("{NUMBER}[dependencies]\n{name} = {{ git = \"{}\", version = \"{version}\" }}\n", yard.path(&format!("{name}.git")).display());
+    let needs = |name: &str, version: &str| {
+        format!(
+            "{NUMBER}[dependencies]\n{name} = {{ git = \"{}\", version = \"{version}\" }}\n",
+            yard.path(&format!("{name}.git")).display()
+        )
+    };
     let through = "import \"teamlib/numbers\" as inner;\nfn number() { import \"teamlib/numbers\" as inner; inner::number() }\n";
     yard.release("left", "1.0.0", &needs("teamlib", "1.0"), &[("numbers.rhai", through)]);
     yard.release("right", "1.0.0", &needs("teamlib", "1.1"), &[("numbers.rhai", through)]);
@@ -59,7 +64,12 @@ fn a_diamond_is_one_package_and_a_circle_is_none() {
     // Two that cannot stand for each other.
     yard.release("teamlib", "2.0.0", NUMBER, &[("numbers.rhai", &number(3))]);
     yard.release("late", "1.0.0", &needs("teamlib", "2.0"), &[("numbers.rhai", through)]);
-    let said = yard.refused("project", &["add", "../late.git"], 2, "cannot choose a version of teamlib: these versions cannot stand for each other");
+    let said = yard.refused(
+        "project",
+        &["add", "../late.git"],
+        2,
+        "cannot choose a version of teamlib: these versions cannot stand for each other",
+    );
     assert!(flat(&said.err).contains("late 1.0.0 needs 2.0.0"), "{said:?}");
     assert_eq!(yard.files("project"), before);
 }
@@ -106,7 +116,10 @@ fn every_kind_of_source_can_be_had() {
     let output = std::process::Command::new("bash").args(["-c", script]).arg(yard.path("teamlib")).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
-    assert!(told.contains(made["content"].as_str().unwrap().trim_start_matches("sha256:")) && told.contains(made["sha256"].as_str().unwrap()), "{told}");
+    assert!(
+        told.contains(made["content"].as_str().unwrap().trim_start_matches("sha256:")) && told.contains(made["sha256"].as_str().unwrap()),
+        "{told}"
+    );
 }
 
 #[test]

@@ -42,6 +42,8 @@ impl Yard {
     /// Lets a command work in a folder of it, as a user who is at home here.
     pub(crate) fn settle(&self, mut command: Command, at: &str) -> Command {
         command.current_dir(self.path(at)).env("HOME", self.path("home")).env_remove("XDG_CACHE_HOME").env_remove("SUDO_UID");
+        // The same commits have the same hashes.
+        command.env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z").env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z");
         command
     }
 

@@ -79,7 +79,17 @@ impl<'a> Fetcher<'a> {
     pub fn new(project: &'a Project, fresh: Fresh, news: &'a dyn Fn(&str)) -> Result<Self, Fault> {
         let (lock, policies) = (project.lock_if_there()?, project.policies()?);
         let cache = Cache::locate()?;
-        Ok(Self { base: project.folder.clone(), policies, lock, fresh, cache, got: HashMap::new(), refs: HashMap::new(), commits: HashMap::new(), news })
+        Ok(Self {
+            base: project.folder.clone(),
+            policies,
+            lock,
+            fresh,
+            cache,
+            got: HashMap::new(),
+            refs: HashMap::new(),
+            commits: HashMap::new(),
+            news,
+        })
     }
 
     /// Looks up anew what is at a name, whatever the lock says.

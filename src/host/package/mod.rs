@@ -210,10 +210,11 @@ impl Project {
 }
 
 fn changed(entry: &Entry, content: &Content, place: &Path) -> Fault {
-    let why = format!("{} has the content {}, and {LOCK} says {}", place.display(), content.hash(), entry.content);
+    let place = shown(place);
+    let why = format!("{place} has the content {}, and {LOCK} says {}", content.hash(), entry.content);
     let hint = match entry.source {
         Source::Path(_) => format!("`fyke update {}` takes it as it is now", entry.name),
-        _ => format!("somebody has changed it: remove {}, and `fyke fetch` gets it anew", place.display()),
+        _ => format!("somebody has changed it: remove {place}, and `fyke fetch` gets it anew"),
     };
     Fault::new(Kind::Drift, format!("use {}", entry.title()), why).hint(hint)
 }
