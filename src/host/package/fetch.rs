@@ -392,7 +392,7 @@ fn joined(above: &Path, below: &str) -> String {
     let path = above.join(below).components().fold(PathBuf::new(), |mut path, part| {
         match part {
             Component::ParentDir if path.components().next_back().is_some_and(|last| matches!(last, Component::Normal(_))) => {
-                drop(path.pop())
+                path.pop();
             }
             Component::CurDir => {}
             part => path.push(part),

@@ -34,6 +34,8 @@ pub struct Project {
     /// The manifest as it is written.
     pub text: String,
     locked: OnceLock<Result<Option<Lock>, Fault>>,
+    /// Where the lock is not what the manifest asks for.
+    misfit: OnceLock<Option<String>>,
     policies: OnceLock<Result<Vec<Policy>, Fault>>,
 }
 
@@ -54,7 +56,7 @@ impl Project {
         let folder = files::canonical(folder)?;
         let text = read(&folder.join(MANIFEST))?;
         let manifest = Manifest::parse(&shown(&folder.join(MANIFEST)), &text)?;
-        Ok(Self { folder, manifest, text, locked: OnceLock::new(), policies: OnceLock::new() })
+        Ok(Self { folder, manifest, text, locked: OnceLock::new(), misfit: OnceLock::new(), policies: OnceLock::new() })
     }
 
     /// Finds the project that a folder lies in, if it lies in one.
@@ -94,7 +96,7 @@ impl Project {
     /// Reads the lock, which must be there and be what the manifest asks for.
     pub fn lock(&self) -> Result<&Lock, Fault> {
         let lock = self.lock_if_there()?.ok_or_else(|| lock::missing(&self.folder.display().to_string()))?;
-        match lock.misfit(&self.manifest) {
+        match self.misfit.get_or_init(|| lock.misfit(&self.manifest)) {
             None => Ok(lock),
             Some(why) => Err(Fault::new(
                 Kind::Drift,
