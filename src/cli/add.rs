@@ -26,9 +26,11 @@ pub(crate) fn run(screen: &Screen, words: &Add) -> Result<u8, Fault> {
     let mut edit = Edit::of(MANIFEST, &project.text)?;
     edit.depend(&name, &source);
     let manifest = Manifest::parse(MANIFEST, &edit.to_string())?;
-    let lock = Fetcher::new(&project, Fresh::Some([name.clone()].into()), &news)?.resolve(&manifest)?;
+    fetcher.refresh(&name);
+    let lock = fetcher.resolve(&manifest)?;
     let before = project.lock_if_there()?;
-    let asked = ask(screen, before, &lock, &project, words.grant)?;
+    // Whatever is not granted yet is asked for, also of what was added before.
+    let asked = ask(screen, None, &lock, &project, words.grant)?;
     asked.write(&mut edit);
     project.write(&edit.to_string(), &lock)?;
     if screen.json {
@@ -53,7 +55,8 @@ fn source(project: &Project, fetcher: &mut Fetcher<'_>, words: &Add) -> Result<S
     ];
     let at = at.into_iter().flatten().next().transpose()?;
     let path = Path::new(text);
-    let is_archive = [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
+    let is_file = files::exists(path) && !folder::is_folder(path);
+    let is_archive = is_file || [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
     let is_package = folder::is_folder(path) && files::exists(&path.join(MANIFEST));
     let only_git = || match &at {
         Some(at) => Err(Fault::input(format!("add {at} of {text}"), "only a git repository has versions to choose from")),

@@ -123,7 +123,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke check ./my.rhai")]
     Check(Recipes),
-    /// List the built-in recipes
+    /// List the built-in recipes, and those of the packages of the project
     #[command(after_help = "Examples:
   fyke list")]
     List(List),
@@ -208,46 +208,10 @@ pub(crate) enum Verb {
   fyke doctor
   fyke --sandbox doctor")]
     Doctor,
-    /// Make a package, or a project that uses packages
-    ///
-    /// Writes a fyke.toml, and for a new folder a module and a recipe to begin with.
-    #[command(after_help = "Examples:
-  fyke new teamlib
-  fyke new .")]
     New(New),
-    /// Add a package to the project
-    ///
-    /// Looks at a git repository, a folder or an archive, chooses a version, and writes the package into fyke.toml and all that it needs into
-    /// fyke.lock. It says what each of them may touch; what you grant is written into fyke.toml. Of a git repository the latest release is taken,
-    /// unless something else is asked for.
-    #[command(after_help = "Examples:
-  fyke add https://git.example.org/net/teamlib.git
-  fyke add --at-least 1.2 git@git.example.org:net/teamlib.git
-  fyke add --grant ../teamlib
-  fyke add teamlib-1.0.0.tar.gz")]
     Add(Add),
-    /// Take a package out of the project
-    #[command(after_help = "Examples:
-  fyke remove teamlib")]
     Remove(Names),
-    /// Take later versions of packages into the project
-    ///
-    /// Of packages with a version the latest release of the same line is taken, of a branch its latest commit, of a folder what is in it now; of all
-    /// packages, or of those that are named. A package that may touch more than before stops the update until that is granted; so does a tag that
-    /// was moved, and another signature.
-    #[command(after_help = "Examples:
-  fyke update
-  fyke update teamlib
-  fyke update --grant teamlib")]
     Update(Packages),
-    /// Get all packages that fyke.lock names
-    ///
-    /// Gets what is not on this machine yet, several at a time, and checks everything against fyke.lock. Where there is no fyke.lock, or fyke.toml has
-    /// changed since, it is written. A run never fetches anything, and never changes fyke.lock.
-    #[command(after_help = "Examples:
-  fyke fetch
-  fyke fetch --locked
-  fyke fetch --frozen")]
     Fetch(Fetch),
     /// Copy all packages into the folder vendor of the project
     ///
@@ -261,25 +225,7 @@ pub(crate) enum Verb {
   fyke tree
   fyke --json tree")]
     Tree,
-    /// Check the package of this folder, and make its archive
-    ///
-    /// Checks that the manifest is complete, that all modules and recipes are there and good, and that all is committed; then writes
-    /// dist/NAME-VERSION.tar.gz, which is the same on every machine, and the list of its files, which minisign(1) can sign.
-    #[command(after_help = "Examples:
-  fyke publish
-  fyke publish --tag
-  fyke publish && minisign -Sm dist/teamlib-1.0.0.sums -x fyke.minisig")]
     Publish(Publish),
-    /// Say whose signatures count, and whether all packages must have one
-    ///
-    /// Without arguments it lists the keys. They are in the table [trust] of fyke.toml; those of /etc/fyke/fyke.toml count for all projects of the
-    /// machine.
-    #[command(after_help = "Examples:
-  fyke trust
-  fyke trust net-team RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3
-  fyke trust net-team minisign.pub
-  fyke trust --remove net-team
-  fyke trust --require yes")]
     Trust(Key),
     /// Print the completions for a shell
     #[command(after_help = "Examples:
@@ -310,7 +256,7 @@ pub(crate) struct Start {
 /// A recipe with its own parameters.
 #[derive(Args, Debug)]
 pub(crate) struct Words {
-    /// A path, `-` for standard input, or the name of a built-in recipe; then the recipe's own parameters (`--help` lists them)
+    /// A path, `-` for standard input, the name of a built-in recipe, or PACKAGE/RECIPE; then the recipe's own parameters (`--help` lists them)
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_names = ["RECIPE", "PARAMETER"], value_hint = ValueHint::AnyPath)]
     pub(crate) words: Vec<OsString>,
 }
@@ -346,7 +292,7 @@ pub(crate) struct Eval {
 /// One recipe.
 #[derive(Args, Debug)]
 pub(crate) struct Recipe {
-    /// A path, `-` for standard input, or the name of a built-in recipe
+    /// A path, `-` for standard input, the name of a built-in recipe, or PACKAGE/RECIPE
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) recipe: OsString,
 }
@@ -363,7 +309,7 @@ pub(crate) struct Prompt {
 /// Some recipes.
 #[derive(Args, Debug)]
 pub(crate) struct Recipes {
-    /// Paths, `-` for standard input, or names of built-in recipes
+    /// Paths, `-` for standard input, names of built-in recipes, or PACKAGE/RECIPE
     #[arg(required = true, value_name = "RECIPE", value_hint = ValueHint::AnyPath)]
     pub(crate) recipes: Vec<OsString>,
 }
@@ -495,61 +441,4 @@ pub(crate) fn command() -> clap::Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transaction::{Stance, Term};
-
-    fn line(words: &[&str]) -> Line {
-        Line::try_parse_from(std::iter::once("fyke").chain(words.iter().copied())).unwrap()
-    }
-
-    fn words(line: Line) -> Vec<OsString> {
-        match line.verb {
-            Verb::Run(start) => start.recipe.words,
-            Verb::Plan(plan) => plan.recipe.words,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_declaration_is_sound() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn what_follows_the_recipe_is_the_recipes() {
-        for own in [&["--json"][..], &["--help"], &["--port", "22"], &["-v"], &["--", "-x"], &["--timeout=x", "--color"]] {
-            let all: Vec<&str> = ["run", "x.rhai"].iter().chain(own).copied().collect();
-            let line = line(&all);
-            assert!(!line.options.json && !line.options.verbose);
-            assert_eq!(words(line), all[1..]);
-        }
-    }
-
-    #[test]
-    fn own_flags_stand_before_or_after_the_verb() {
-        let run = line(&["run", "--allow-lockout", "x", "--allow-lockout"]);
-        assert!(matches!(&run.verb, Verb::Run(start) if start.safety.stance() == Stance::Allow));
-        assert_eq!(words(run), ["x", "--allow-lockout"]);
-        assert!(line(&["--json", "run", "x"]).options.json);
-        assert!(line(&["run", "--json", "x"]).options.json);
-        assert!(Line::try_parse_from(["fyke", "run", "--nonsense", "x"]).is_err());
-        assert_eq!(words(line(&["run", "--", "-x", "--port", "1"])), ["-x", "--port", "1"]);
-        assert_eq!(words(line(&["plan", "--exit-code", "-", "--exit-code"])), ["-", "--exit-code"]);
-    }
-
-    #[test]
-    fn a_term_has_bounds_and_one_reason() {
-        let bound = |words: &[&str]| match Line::try_parse_from(["fyke", "run"].iter().chain(words)).ok()?.verb {
-            Verb::Run(start) => start.stay.bound().map(|bound| (bound.term, bound.span.as_secs())),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(bound(&["--confirm", "60s", "x"]), Some((Term::Confirm, 60)));
-        assert_eq!(bound(&["--for", "24h", "x", "--confirm", "1s"]), Some((Term::Lease, 86_400)));
-        assert_eq!(bound(&["--confirm", "5s", "--for", "5s", "x"]), None);
-        for bad in ["4s", "4999ms", "25h", "24h1us", "0", "0s", "", "60", "-5s", "soon", "5 s"] {
-            assert_eq!(bound(&["--confirm", bad, "x"]), None, "{bad}");
-        }
-        assert!(Line::try_parse_from(["fyke", "plan", "--confirm", "60s", "x"]).is_err());
-    }
-}
+mod tests;

@@ -46,6 +46,8 @@ struct State {
     loading: Vec<(Key, String)>,
     /// The packages.
     packages: Imports,
+    /// Whether the manifest and the lock of the project are among what was read.
+    is_pinned: bool,
     /// The files whose text was read, also if it was no good: a script may catch that and go on.
     read: Vec<ModuleFile>,
 }
@@ -74,6 +76,7 @@ impl Library {
         state.loading.clear();
         state.root = None;
         state.packages.begin(None);
+        state.is_pinned = false;
         if let Some(unit) = &recipe.package {
             state.packages.note(&recipe.file, unit.clone());
             state.loading.push((Key::Package(unit.clone()), recipe.file.clone()));
@@ -102,6 +105,7 @@ impl Library {
         state.modules.retain(|key, _| matches!(key, Key::Std(_)));
         state.files.insert(name.to_owned(), real.join(name));
         state.packages.begin(Some(&real));
+        state.is_pinned = false;
         state.root = Some((folder.to_owned(), real));
         Ok(())
     }
@@ -279,7 +283,11 @@ impl Library {
 
 /// Notes the manifest and the lock of the project as files that the run read: they say what every file of every package is.
 fn pinned(state: &mut State) -> Result<(), Fault> {
+    if state.is_pinned {
+        return Ok(());
+    }
     let Some(project) = state.packages.project()? else { return Ok(()) };
+    state.is_pinned = true;
     for path in [project.manifest_file(), project.lock_file()] {
         let text = decode(&shown(&path), &files::read_bounded(&path, MAX_BYTES)?)?;
         let module = ModuleFile { file: path.display().to_string(), hash: hash(&text) };

@@ -62,6 +62,7 @@ pub struct Fetcher<'a> {
     cache: Cache,
     got: HashMap<(Name, Source), Kept>,
     refs: HashMap<Url, BTreeMap<String, Revision>>,
+    commits: HashMap<(Url, Revision), Content>,
     news: &'a dyn Fn(&str),
 }
 
@@ -78,7 +79,22 @@ impl<'a> Fetcher<'a> {
     pub fn new(project: &'a Project, fresh: Fresh, news: &'a dyn Fn(&str)) -> Result<Self, Fault> {
         let (lock, policies) = (project.lock_if_there()?, project.policies()?);
         let cache = Cache::locate()?;
-        Ok(Self { base: project.folder.clone(), policies, lock, fresh, cache, got: HashMap::new(), refs: HashMap::new(), news })
+        Ok(Self {
+            base: project.folder.clone(),
+            policies,
+            lock,
+            fresh,
+            cache,
+            got: HashMap::new(),
+            refs: HashMap::new(),
+            commits: HashMap::new(),
+            news,
+        })
+    }
+
+    /// Looks up anew what is at a name, whatever the lock says.
+    pub fn refresh(&mut self, name: &Name) {
+        self.fresh = Fresh::Some([name.clone()].into());
     }
 
     /// Chooses a version of everything that a manifest needs, gets it, and makes the lock of it.
@@ -174,8 +190,7 @@ impl<'a> Fetcher<'a> {
                     At::Revision(revision) => revision.clone(),
                     at => self.revision(url, at)?,
                 };
-                (self.news)(&format!("getting {source}"));
-                let content = self.commit(url, &revision)?;
+                let content = self.commit(source, url, &revision)?;
                 Ok(Got { manifest: Manifest::of(&content, &source.to_string())?, content, revision: Some(revision) })
             }
         }
@@ -192,9 +207,16 @@ impl<'a> Fetcher<'a> {
         Ok(Got { manifest: Manifest::of(&content, url.as_str())?, content, revision: None })
     }
 
-    fn commit(&self, url: &Url, revision: &Revision) -> Result<Content, Fault> {
+    fn commit(&mut self, source: &Source, url: &Url, revision: &Revision) -> Result<Content, Fault> {
+        let key = (url.clone(), revision.clone());
+        if let Some(content) = self.commits.get(&key) {
+            return Ok(content.clone());
+        }
+        (self.news)(&format!("getting {source}"));
         let members = Git::find()?.files(&self.word(url), revision, &self.cache.room()?)?;
-        Content::take(url.as_str(), members)
+        let content = Content::take(url.as_str(), members)?;
+        self.commits.insert(key, content.clone());
+        Ok(content)
     }
 
     fn word(&self, url: &Url) -> String {
@@ -370,7 +392,7 @@ fn joined(above: &Path, below: &str) -> String {
     let path = above.join(below).components().fold(PathBuf::new(), |mut path, part| {
         match part {
             Component::ParentDir if path.components().next_back().is_some_and(|last| matches!(last, Component::Normal(_))) => {
-                drop(path.pop())
+                path.pop();
             }
             Component::CurDir => {}
             part => path.push(part),

@@ -8,6 +8,7 @@ mod rights;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::Recipe;
 use crate::kernel::files;
 use crate::kernel::package::cache::Cache;
 use crate::kernel::package::folder;
@@ -33,6 +34,8 @@ pub struct Project {
     /// The manifest as it is written.
     pub text: String,
     locked: OnceLock<Result<Option<Lock>, Fault>>,
+    /// Where the lock is not what the manifest asks for.
+    misfit: OnceLock<Option<String>>,
     policies: OnceLock<Result<Vec<Policy>, Fault>>,
 }
 
@@ -53,7 +56,7 @@ impl Project {
         let folder = files::canonical(folder)?;
         let text = read(&folder.join(MANIFEST))?;
         let manifest = Manifest::parse(&shown(&folder.join(MANIFEST)), &text)?;
-        Ok(Self { folder, manifest, text, locked: OnceLock::new(), policies: OnceLock::new() })
+        Ok(Self { folder, manifest, text, locked: OnceLock::new(), misfit: OnceLock::new(), policies: OnceLock::new() })
     }
 
     /// Finds the project that a folder lies in, if it lies in one.
@@ -93,7 +96,7 @@ impl Project {
     /// Reads the lock, which must be there and be what the manifest asks for.
     pub fn lock(&self) -> Result<&Lock, Fault> {
         let lock = self.lock_if_there()?.ok_or_else(|| lock::missing(&self.folder.display().to_string()))?;
-        match lock.misfit(&self.manifest) {
+        match self.misfit.get_or_init(|| lock.misfit(&self.manifest)) {
             None => Ok(lock),
             Some(why) => Err(Fault::new(
                 Kind::Drift,
@@ -209,12 +212,25 @@ impl Project {
 }
 
 fn changed(entry: &Entry, content: &Content, place: &Path) -> Fault {
-    let why = format!("{} has the content {}, and {LOCK} says {}", place.display(), content.hash(), entry.content);
+    let place = shown(place);
+    let why = format!("{place} has the content {}, and {LOCK} says {}", content.hash(), entry.content);
     let hint = match entry.source {
         Source::Path(_) => format!("`fyke update {}` takes it as it is now", entry.name),
-        _ => format!("somebody has changed it: remove {}, and `fyke fetch` gets it anew", place.display()),
+        _ => format!("somebody has changed it: remove {place}, and `fyke fetch` gets it anew"),
     };
     Fault::new(Kind::Drift, format!("use {}", entry.title()), why).hint(hint)
+}
+
+/// Gives the recipes of the packages that the project around the present folder needs; none where there is no project.
+pub fn recipes() -> Result<Vec<Recipe>, Fault> {
+    let Some(project) = Project::around(&folder::present()?)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for name in project.manifest.dependencies.keys() {
+        for recipe in &project.load(name)?.manifest.recipes {
+            all.push(Recipe::find(&format!("{name}/{recipe}"))?);
+        }
+    }
+    Ok(all)
 }
 
 /// Reads what the system demands of signatures.

@@ -122,8 +122,13 @@ pub fn above(folder: &Path) -> Option<PathBuf> {
 /// Refuses the file of a project that somebody else could have put there, above a folder where many may write.
 pub fn is_of_user(path: &Path) -> Result<(), Fault> {
     let tried = || format!("use {}", path.display());
-    let about = path.symlink_metadata().map_err(|error| errno::fault(tried(), error))?;
+    let look = |path: &Path| path.symlink_metadata().map_err(|error| errno::fault(tried(), error));
+    let (about, folder) = (look(path)?, look(path.parent().unwrap_or(path))?);
     let why = match () {
+        // In a folder like /tmp nobody can take away what is somebody else's.
+        () if folder.mode() & 0o1002 == 0o002 => {
+            format!("everybody may put another in its place (its folder has the mode {:o})", folder.mode() & 0o7777)
+        }
         () if about.is_symlink() => "it is a symbolic link".to_owned(),
         () if !is_trusted(about.uid()) => format!("it belongs to user {}", about.uid()),
         () if about.mode() & 0o002 != 0 => format!("everybody may write to it (mode {:o})", about.mode() & 0o7777),

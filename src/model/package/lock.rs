@@ -15,7 +15,7 @@ use super::version::Version;
 use crate::model::grant::{Grants, Permission};
 use crate::model::{Fault, Kind};
 
-const HEAD: &str = "# Written by fyke: what was taken for each package. `fyke update` changes it; it belongs into version control.\n";
+const HEAD: &str = "# Written by fyke: what was taken for each package. `fyke update` changes it; it belongs in version control.\n";
 
 /// The form of the file.
 const FORM: i64 = 1;

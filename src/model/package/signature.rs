@@ -31,7 +31,11 @@ impl FromStr for PublicKey {
         let line = text.trim().lines().next_back().unwrap_or_default().trim();
         let wrong = |why: &str| Fault::input("read a public key", why).hint("it is the last line of minisign.pub, and begins with RW");
         let key = minisign_verify::PublicKey::from_base64(line).map_err(|_| wrong("it is no public key of minisign"))?;
-        decode(line).as_deref().and_then(id).ok_or_else(|| wrong("it is no public key of minisign"))?;
+        decode(line)
+            .filter(|bytes| bytes.starts_with(b"Ed"))
+            .as_deref()
+            .and_then(id)
+            .ok_or_else(|| wrong("it is no public key of minisign"))?;
         Ok(Self { text: line.to_owned(), key })
     }
 }
