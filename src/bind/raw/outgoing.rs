@@ -125,7 +125,7 @@ impl Given {
         match lowest.value("dst").and_then(Value::address) {
             Some(to) if !lowest.has("src") && socket.way().family().is_some_and(|family| to.is_ipv4() == (family == Family::V4)) => {
                 let from = socket.door().source_raw(socket.id(), to)?;
-                lowest.given.push(("src".to_owned(), Value::Address(from)));
+                *lowest = lowest.with("src", Value::Address(from))?;
                 Ok(Self::Packet(Packet::drafted(stack)))
             }
             _ => Ok(self),
