@@ -86,6 +86,14 @@ impl Object {
         }
     }
 
+    /// Gives what has to be read in order to know the object alone.
+    pub fn own_scopes(&self) -> Vec<Scope> {
+        match self {
+            Object::Link(object) => vec![Scope::Link(object.own_scope())],
+            other => other.scopes(),
+        }
+    }
+
     /// Tells whether it can be made and taken away; what cannot has a value as long as what it belongs to is there.
     fn can_be_made(&self) -> bool {
         match self {
