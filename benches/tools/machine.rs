@@ -29,24 +29,27 @@ fn said(line: &str) -> Outcome<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A virtual environment beside cargo's output.
-const VENV: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/pyroute2");
+/// A folder for virtual environments beside cargo's output.
+const VENVS: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// Gives a python3 that can import pyroute2, or the way to one.
-pub(crate) fn python() -> Result<String, String> {
-    let imports = |python: &String| Command::new(python).args(["-c", "import pyroute2"]).output().is_ok_and(|out| out.status.success());
-    let pythons = ["python3".to_owned(), format!("{VENV}/bin/python3")];
+/// Gives a python3 that can import a package, or the way to one.
+pub(crate) fn python(package: &str) -> Result<String, String> {
+    let import = format!("import {package}");
+    let imports = |python: &String| Command::new(python).args(["-c", &import]).output().is_ok_and(|out| out.status.success());
+    let venv = format!("{VENVS}/{package}");
+    let pythons = ["python3".to_owned(), format!("{venv}/bin/python3")];
     pythons
         .into_iter()
         .find(imports)
-        .ok_or_else(|| format!("no python3 can import it; python3 -m venv {VENV}; {VENV}/bin/pip install pyroute2"))
+        .ok_or_else(|| format!("no python3 can import it; python3 -m venv {venv}; {venv}/bin/pip install {package}"))
 }
 
-/// Installs pyroute2 where it is missing and can be had: that takes the network of the machine.
-pub(crate) fn install_pyroute2() {
-    if python().is_err() && quiet(&format!("python3 -m venv {VENV}")).is_ok() {
+/// Installs a package where it is missing and can be had: that takes the network of the machine.
+pub(crate) fn install(package: &str) {
+    let venv = format!("{VENVS}/{package}");
+    if python(package).is_err() && quiet(&format!("python3 -m venv {venv}")).is_ok() {
         // Where it cannot be had, the page says so.
-        let _ = quiet(&format!("{VENV}/bin/pip install --quiet pyroute2"));
+        let _ = quiet(&format!("{venv}/bin/pip install --quiet {package}"));
     }
 }
 

@@ -9,6 +9,7 @@ mod journal;
 mod machine;
 mod measure;
 mod netns;
+mod packets;
 mod prompt;
 mod queues;
 mod routes;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
         Some("inside") if words.iter().any(|word| word == "sockets") => alone(sockets::all),
         Some("inside") if words.iter().any(|word| word == "netns") => alone(netns::all),
+        Some("inside") if words.iter().any(|word| word == "packets") => alone(packets::all),
         Some("inside") if words.iter().any(|word| word == "routes") => alone(routes::all),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
@@ -90,7 +92,8 @@ fn main() -> ExitCode {
 
 /// Starts this program again in namespaces of its own: with the rights of root, or else as root of a user namespace.
 fn move_inside(words: &[String]) -> Outcome {
-    machine::install_pyroute2();
+    machine::install("pyroute2");
+    machine::install("scapy");
     let unshare = |user: bool| {
         let mut unshare = Command::new("unshare");
         unshare.args(if user { &["--user", "--map-root-user"][..] } else { &[] }).args(["--mount", "--", "unshare", "--net", "--"]);
@@ -115,6 +118,7 @@ fn measure_all() -> Outcome {
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
     write!(page, "\n## Sockets\n\n{}", sockets::all(&scratch)?)?;
     write!(page, "\n## Network namespaces\n\n{}", netns::all(&scratch)?)?;
+    write!(page, "\n## Packets\n\n{}", packets::all(&scratch)?)?;
     write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
     write!(page, "\n## Routes\n\n{}", routes::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
@@ -166,7 +170,7 @@ fn start() -> Outcome<String> {
         theirs * 1e3,
         if more <= goal { "" } else { ", missed" }
     );
-    text += &match machine::python() {
+    text += &match machine::python("pyroute2") {
         Ok(python) => {
             let import = || clock(Command::new(&python).args(["-c", "import pyroute2"]));
             let Medians { ours, theirs } = take_turns("start, pyroute2", 15, eval, import)?;

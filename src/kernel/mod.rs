@@ -50,7 +50,7 @@ use crate::model::command::{Command, Ran};
 use crate::model::link::Name;
 use crate::model::netns::{Site, Word};
 use crate::model::raw::{Spec, exchange};
-use crate::model::{Fault, Kind};
+use crate::model::{Change, Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
 pub trait Kernel: Send {
@@ -105,6 +105,9 @@ pub trait Kernel: Send {
 
     /// Works at home again, where it has begun.
     fn come_back(&mut self) {}
+
+    /// Takes note of what changes here have made of other namespaces, where the kernel does not know it by itself: a kernel in memory.
+    fn echo(&mut self, _: &[Change]) {}
 
     /// Makes a network namespace without a name, and gives its cookie. It is gone with this process, unless it gets a name or a process before.
     fn make_namespace(&mut self) -> Result<u64, Fault> {

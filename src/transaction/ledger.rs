@@ -13,7 +13,7 @@ use crate::kernel::lock::RunLock;
 use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
-use crate::model::{Change, Fault, Inventory, Kind, Object, Origin};
+use crate::model::{Change, Fault, Inventory, Kind, Object, Origin, State};
 
 /// A run and its journal.
 pub(super) struct Ledger {
@@ -93,7 +93,7 @@ impl Ledger {
 
     /// Completes what was read with what the kernel does not tell, where a run that is in force has set it.
     pub(super) fn recall(&mut self, present: &mut Inventory) -> Result<(), Fault> {
-        if !present.values().any(|state| state.lacks().is_some()) {
+        if !present.values().any(State::is_told_in_part) {
             return Ok(());
         }
         let (boot, namespace) = (self.context.boot.clone(), self.site.namespace);
@@ -104,9 +104,9 @@ impl Ledger {
         };
         let mut known = self.earlier()?.map(set).transpose()?.unwrap_or_default();
         known.extend(self.journal.as_ref().map(set).transpose()?.unwrap_or_default());
-        for Change { object, after, .. } in &known {
-            if let (Some(state), Some(known)) = (present.get_mut(object), after) {
-                state.recall(known);
+        for change in &known {
+            if let Some(state) = present.get_mut(&change.object) {
+                state.recall(change);
             }
         }
         Ok(())

@@ -81,6 +81,8 @@ pub enum Query {
     Queues(tc::Device),
     /// A network namespace that somebody means, as long as it is there.
     Site(Word),
+    /// The network namespace in which the run is at work.
+    Here,
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
     /// What is around: processes, and what the machine can do.
@@ -287,6 +289,7 @@ impl Transaction {
             Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
             Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),
             Query::Site(word) => self.site(&word).map(Reading::Site),
+            Query::Here => Ok(Reading::Site(self.ledger.site.clone())),
             Query::State(object) if object.is_of_the_machine() => {
                 self.at_home(|it| it.named.state(&object, it.kernel.named())).map(Reading::State)
             }

@@ -143,6 +143,7 @@ impl Transaction {
         ledger.intend(batch, &changes)?;
         match kernel.named().write(&changes) {
             Ok(()) => {
+                kernel.echo(&changes);
                 self.changes.append(&mut changes);
                 self.ledger.done(batch, None).map(|()| None)
             }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::journal::Journal;
 use super::record::{Batch, RunKind, RunRecord, RunState};
 use crate::model::iptables::{Owner, RunId};
+use crate::model::link::Far;
+use crate::model::link::far::is_on;
 use crate::model::named::agree;
-use crate::model::{Change, Fault, Kind, Object, State, tc};
+use crate::model::{Change, Fault, Kind, Object, State, link, tc};
 
 /// The runs of one boot that concern one network namespace.
 pub struct Here<'a> {
@@ -135,7 +137,9 @@ impl Here<'_> {
             return Ok(());
         }
         let mine = self.journal.standing(&run.id)?;
-        let places: BTreeSet<u64> = mine.iter().flat_map(|batch| made_here(batch).chain([batch.site.namespace])).collect();
+        let far = |batch: &'_ Batch| put_there(batch).map(|far| far.site.namespace).collect::<Vec<_>>();
+        let places: BTreeSet<u64> =
+            mine.iter().flat_map(|batch| made_here(batch).chain(far(batch)).chain([batch.site.namespace])).collect();
         for other in later.iter().rev().filter(|other| places.iter().any(|namespace| other.concerns(*namespace))) {
             let theirs = self.journal.standing(&other.id)?;
             if let Some(change) = theirs.iter().find_map(|batch| builds_on(batch, &run.id, &mine)) {
@@ -162,11 +166,27 @@ fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
     })
 }
 
+/// Gives the links that a batch has put into other namespaces.
+fn put_there(batch: &Batch) -> impl Iterator<Item = &Far> {
+    batch.changes.iter().filter(|change| change.after.is_some() && !change.is_claim()).filter_map(|change| match &change.object {
+        Object::Link(link::Object::Far(far)) => Some(far),
+        _ => None,
+    })
+}
+
 /// Finds a change of a later batch that builds on what a run did: on its changes in the same namespace, or in one that it has made.
 fn builds_on<'a>(later: &'a Batch, run: &RunId, earlier: &[Batch]) -> Option<&'a Change> {
     let is_inside = |batch: &Batch| made_here(batch).any(|namespace| namespace == later.site.namespace);
     if earlier.iter().any(is_inside) {
         return later.changes.first();
+    }
+    let put_there: Vec<&Far> = earlier.iter().flat_map(put_there).filter(|far| far.site.namespace == later.site.namespace).collect();
+    let is_on_it = |change: &&Change| {
+        let state = change.after.as_ref().or(change.before.as_ref()).filter(|_| !change.is_claim());
+        state.is_some_and(|state| put_there.iter().any(|far| is_on(&change.object, state, &far.dev)))
+    };
+    if let Some(change) = later.changes.iter().find(is_on_it) {
+        return Some(change);
     }
     let here = || earlier.iter().filter(|batch| batch.site.namespace == later.site.namespace).flat_map(|batch| &batch.changes);
     later.changes.iter().find(|change| stands_on(change, run, here))

@@ -2,6 +2,7 @@
 
 mod groups;
 mod links;
+mod packets;
 mod queues;
 mod rows;
 
@@ -13,6 +14,7 @@ use crate::kernel::world::{World, in_a_world, tool};
 use crate::program::{self, Said};
 use groups::GROUPS;
 use links::LINKS;
+use packets::PACKETS;
 use queues::QUEUES;
 use rows::{ELSEWHERE, HOSTILE, LATER, REFUSED, TAKEN};
 
@@ -52,15 +54,15 @@ fn every_row_is_accounted_for() {
     let Some(table) = shared("bad-inputs.tsv") else { return };
     let table = std::fs::read_to_string(table).unwrap();
     let own = ["R04", "R05", "R22", "C04", "C06", "C11", "C12", "C13", "C14", "C19"];
-    let known: BTreeSet<&str> = (REFUSED.iter().chain(QUEUES).chain(LINKS).chain(GROUPS).map(|row| row.0))
+    let known: BTreeSet<&str> = (REFUSED.iter().chain(QUEUES).chain(LINKS).chain(GROUPS).chain(PACKETS).map(|row| row.0))
         .chain(TAKEN.iter().map(|row| row.0))
         .chain(ELSEWHERE.iter().chain(LATER).map(|row| row.0))
         .chain(HOSTILE.iter().chain(&own).copied())
         .collect();
     let rows = table.lines().skip(1).filter_map(|line| line.split('\t').next());
-    // What remains is about packages, tc, cgroups and packets.
+    // What remains is about packages and tc.
     let mine = |id: &&str| match (id.as_bytes()[0], id[1..].parse::<u32>().unwrap()) {
-        (b'R', number) => matches!(number, 1..=31 | 35..=45 | 47..=49),
+        (b'R', number) => matches!(number, 1..=31 | 34..=49),
         (b'S' | b'C', _) => true,
         _ => false,
     };
@@ -74,7 +76,7 @@ fn every_row_is_accounted_for() {
 fn what_is_refused_touches_nothing(world: &World) {
     let before = world.state();
     let mut wrong = Vec::new();
-    for (row, words, scripts) in REFUSED.iter().chain(QUEUES).chain(LINKS).chain(GROUPS) {
+    for (row, words, scripts) in REFUSED.iter().chain(QUEUES).chain(LINKS).chain(GROUPS).chain(PACKETS) {
         for script in *scripts {
             let said = world.fyke(&["eval", &format!("{AT_HAND}{script}")]);
             if said.code != Some(2) || !said.err.contains(words) || said.err.contains(" at Line ") {

@@ -40,8 +40,8 @@ impl Scene<'_> {
 pub(super) fn of_a_run(stage: &Stage<'_>) {
     let scene = Scene { name: format!("run of {stage}"), stage, prepare: &|| (), words: stage.run() };
     let calls = scene.calls();
-    scene.sweep(Deed::KillAll, some(calls.clone(), 20));
-    scene.sweep(Deed::Kill, some(calls, 12));
+    scene.sweep(Deed::KillAll, some(calls.clone(), 12));
+    scene.sweep(Deed::Kill, some(calls, 6));
 }
 
 /// Kills the undo of a run.
@@ -49,8 +49,8 @@ pub(super) fn of_an_undo(stage: &Stage<'_>) {
     let prepare = || assert_eq!(stage.fyke(&stage.run()).code, Some(0));
     let scene = Scene { name: format!("undo of {stage}"), stage, prepare: &prepare, words: vec!["undo", "last"] };
     let calls = scene.calls();
-    scene.sweep(Deed::KillAll, some(calls.clone(), 16));
-    scene.sweep(Deed::Kill, some(calls, 8));
+    scene.sweep(Deed::KillAll, some(calls.clone(), 9));
+    scene.sweep(Deed::Kill, some(calls, 5));
 }
 
 /// Kills what sets a run again that was lifted.
@@ -61,8 +61,8 @@ pub(super) fn of_a_redo(stage: &Stage<'_>) {
     };
     let scene = Scene { name: format!("redo of {stage}"), stage, prepare: &prepare, words: vec!["redo"] };
     let calls = scene.calls();
-    scene.sweep(Deed::KillAll, some(calls.clone(), 16));
-    scene.sweep(Deed::Kill, some(calls, 8));
+    scene.sweep(Deed::KillAll, some(calls.clone(), 9));
+    scene.sweep(Deed::Kill, some(calls, 5));
 }
 
 /// Kills a run in the middle, then the recovery from it, and then the recovery from that, too.
@@ -72,8 +72,8 @@ pub(super) fn of_a_recovery(stage: &Stage<'_>) {
     let open = || drop(stage.trace(&stage.run(), Some((middle, Deed::KillAll))));
     let once = Scene { name: format!("recovery of {stage}"), stage, prepare: &open, words: words() };
     let calls = once.calls();
-    once.sweep(Deed::KillAll, some(calls.clone(), 10));
-    once.sweep(Deed::Kill, some(calls.clone(), 6));
+    once.sweep(Deed::KillAll, some(calls.clone(), 6));
+    once.sweep(Deed::Kill, some(calls.clone(), 4));
     for first in sample(calls, if full() { 12 } else { 2 }) {
         let again = || {
             open();

@@ -5,6 +5,7 @@ mod company;
 pub(crate) mod confirm;
 mod crowd;
 mod examples;
+mod far;
 mod filter;
 mod guard;
 mod import;

@@ -229,6 +229,13 @@ impl World {
         self.fyke(&["run", &self.recipe(name, text)])
     }
 
+    /// Runs a recipe that must do its work.
+    #[track_caller]
+    pub(crate) fn does(&self, name: &str, text: &str) {
+        let said = self.run(name, text);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+
     /// Undoes the last run that is in force.
     pub(crate) fn undo(&self) -> Said {
         self.fyke_well(&["undo", "last"])
@@ -473,6 +480,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs tc(8) as another program would.
+pub(crate) fn tc(line: &str) -> String {
+    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs ip(8) as another program would.

@@ -48,10 +48,13 @@ pub(super) fn setting(option: Opt, value: &Dynamic) -> Result<Setting, Fault> {
     let number = value.as_int().or_else(|_| value.as_bool().map(i64::from));
     let number = match number {
         Ok(number) => number,
-        Err(_) => match value.read_lock::<Size>() {
-            Some(size) => i64::try_from(Quantity::count(*size)).unwrap_or(i64::MAX),
-            None => option.word(&types::text_for(&format!("the option `{}`", option.name()), value)?)?,
-        },
+        Err(_) => {
+            let text = types::text_for(&format!("the option `{}`", option.name()), value)?;
+            match option {
+                Opt::ReceiveBuffer | Opt::SendBuffer => i64::try_from(Size::read(&text)?.count()).unwrap_or(i64::MAX),
+                _ => option.word(&text)?,
+            }
+        }
     };
     Setting::new(option, number)
 }

@@ -8,6 +8,7 @@ mod outgoing;
 pub mod row;
 mod socket;
 mod stream;
+pub mod talk;
 
 use rhai::Module;
 use rhai::plugin::exported_manifest;
@@ -19,5 +20,6 @@ pub fn module() -> Module {
     module.combine(Module::from_manifest(exported_manifest!(exchange::functions)));
     module.combine(Module::from_manifest(exported_manifest!(row::functions)));
     module.combine(Module::from_manifest(exported_manifest!(stream::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(talk::functions)));
     module
 }

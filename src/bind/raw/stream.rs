@@ -6,13 +6,13 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
 use super::outgoing::{To, outgoing};
+use super::talk::Talk;
 use super::{given, handle};
 use crate::bind::call::{self, Answer};
 use crate::bind::packet::given::value;
 use crate::bind::packet::handle::Packet;
 use crate::bind::types;
 use crate::bind::types::quantity::span;
-use crate::model::address::Address;
 use crate::model::duration::Span;
 use crate::model::packet::{First, Packet as Bytes, Value};
 use crate::model::raw::tally::PARTS;
@@ -117,17 +117,7 @@ fn map<const N: usize>(entries: [(&str, Dynamic); N]) -> Map {
 /// Gives what was counted to a script.
 fn counted(tally: &Tally, limits: &Limits) -> Map {
     let seconds = tally.time.as_secs_f64();
-    let address = |address: Option<std::net::IpAddr>| address.map_or(Dynamic::UNIT, |address| Dynamic::from(Address(address)));
-    let talks = tally.loudest().into_iter().map(|(talk, (packets, bytes))| {
-        let entries = [
-            ("proto", talk.protocol().into()),
-            ("src", address(talk.src)),
-            ("dst", address(talk.dst)),
-            ("packets", number(packets)),
-            ("bytes", number(bytes)),
-        ];
-        Dynamic::from_map(map(entries))
-    });
+    let talks = tally.loudest().into_iter().map(|(talk, (packets, bytes))| Dynamic::from(Talk { talk, packets, bytes }));
     map([
         ("packets", number(tally.packets)),
         ("bytes", number(tally.bytes)),
@@ -234,7 +224,7 @@ pub mod functions {
 
     /// Captures the frames of a link until a limit is reached. Gives a map: `packets`, `bytes`, how many the kernel has `dropped` because nobody
     /// fetched those before them, how many came beyond the rate (`limited`), the `time`, the `rate` in packets a second, how many came in each of sixty
-    /// `parts` of the time, how long such a `part` is, and the `talks`: an array of maps with `proto`, `src`, `dst`, `packets` and `bytes`, the one of most packets first
+    /// `parts` of the time, how long such a `part` is, and the `talks`: an array of values with `proto`, `src`, `dst`, `packets` and `bytes`, the one of most packets first
     /// (beyond ten thousand, their packets are counted as `others`).
     ///
     /// - `interface`: the name of the link

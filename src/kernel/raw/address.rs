@@ -95,9 +95,11 @@ impl Sockaddr {
         Some((address.sll_ifindex.cast_unsigned(), address.sll_pkttype))
     }
 
-    /// Puts another host in its place.
+    /// Puts another host in its place; that of a link stays, whatever host the frame is for.
     pub(super) fn redirect(&mut self, to: IpAddr) {
-        *self = Self::ip(to, 0);
+        if self.to_link().is_none() {
+            *self = Self::ip(to, 0);
+        }
     }
 
     pub(super) fn as_ptr(&self) -> *const libc::sockaddr {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::ring::Frame;
 use super::socket::tagged;
 use super::{Socket, refusal};
+use crate::kernel::process::signals;
 use crate::kernel::{errno, files};
 use crate::model::Fault;
 use crate::model::packet::First;
@@ -107,6 +108,8 @@ impl Socket {
         let (begun, link) = (Instant::now(), self.own_link());
         let mut step = Step::default();
         while begun.elapsed() < STEP && !step.over {
+            // Where frames never cease, nothing is waited for.
+            signals::check("capture on")?;
             // The clock is asked once for some frames.
             let mut some = 256;
             while let Some(frame) = self.ring.as_mut().filter(|_| some > 0).and_then(super::ring::Ring::next) {

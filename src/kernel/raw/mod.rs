@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use capture::Step;
 pub use desk::{Blank, Desk, Desks, own_end};
-pub use open::open;
+pub use open::{may_open, open};
 pub use paper::Paper;
 pub use socket::Socket;
 

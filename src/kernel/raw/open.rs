@@ -65,6 +65,11 @@ pub fn open(spec: &Spec) -> Result<Socket, Fault> {
     Ok(Socket::new(socket, spec, index, (probe, ring)))
 }
 
+/// Tells whether this user may open sockets of a kind, by opening one.
+pub fn may_open(way: &Way) -> Result<(), Fault> {
+    make(way).map(drop).map_err(|error| refusal::of_opening(way, error.into()))
+}
+
 /// Tells what a program sees first of a packet.
 fn begin(way: &Way) -> Begin {
     match way {

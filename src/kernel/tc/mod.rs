@@ -44,6 +44,7 @@ impl Live {
         match scope {
             Scope::Devices => Ok(devices()),
             Scope::Kind(kind) => self.probe(kind).map(|()| Inventory::new()),
+            Scope::Distribution(name) => wire::tables::find(name).map(|_| Inventory::new()),
             Scope::Device(device) => self.on(device),
         }
     }
@@ -222,7 +223,7 @@ pub fn has(kind: &Kind) -> Option<bool> {
     let asked = Netns::create().ok()?.run(move || {
         let link = if_nametoindex("lo").map_err(|error| errno::fault("find lo", error))?;
         let place = if wanted.is_ingress() { Handle::INGRESS } else { Handle::ROOT };
-        let order = Order::qdisc(wire::Deed::Add, place, &Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) }, None);
+        let order = Order::qdisc(wire::Deed::Add, place, &Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) }, None)?;
         let sent = open()?.order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence));
         sent.map_err(|error| errno::fault("ask for a kind", error))
     });

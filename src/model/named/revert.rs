@@ -4,12 +4,22 @@ use std::collections::HashSet;
 
 use super::{Inventory, Told, agree, followers, give, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
-use crate::model::netns;
+use crate::model::link::far::{is_on, leaving, moved};
+use crate::model::{link, netns};
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
-    let mut way = Way { present, changes, force, then: present.clone(), made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
-    changes.iter().rev().for_each(|change| way.back(change));
+    let mut then = present.clone();
+    for Change { object, .. } in changes {
+        // What was read over there does not know to what here it belongs.
+        if let Some((_, state)) = then.remove_entry(object) {
+            then.insert(object.clone(), state);
+        }
+    }
+    let mut way = Way { present, changes, force, then, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
+    // A link that was moved comes back before all that was on it.
+    let (moves, rest): (Vec<&Change>, Vec<&Change>) = changes.iter().rev().partition(|change| change.object.goes_first());
+    moves.into_iter().chain(rest).for_each(|change| way.back(change));
     way.keep_followers();
     (way.made, way.drift)
 }
@@ -43,11 +53,14 @@ impl Way<'_> {
 
     fn back(&mut self, change: &Change) {
         let mut now = state_of(self.present, &change.object);
-        if let (Some(now), Some(after)) = (&mut now, &change.after) {
-            now.recall(after);
+        if let Some(now) = &mut now {
+            now.recall(change);
         }
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
+            // That it is away is told once, and not of all that was on it.
+            None if before.is_some_and(|state| self.is_away(&change.object, state)) => {}
+            _ if before.is_none() && after.is_some_and(|state| self.has_left(&change.object, state)) => {}
             _ if change.is_claim() => self.claim(change, now),
             // What came with something that was made goes with it, whatever became of it.
             _ if before.is_none() && !change.object.can_be_made() => {}
@@ -98,6 +111,18 @@ impl Way<'_> {
             self.make(&object, self.then.get(&object).cloned(), then);
         }
         self.make(&change.object, now, change.before.clone());
+    }
+
+    /// Tells whether something belongs to a link that the batch has moved away, and that has not come back.
+    fn is_away(&self, object: &Object, state: &State) -> bool {
+        let away = |change: &&Change| change.after.is_some() && !self.touched.contains(&change.object);
+        let mut moved = self.changes.iter().filter(away).filter_map(|change| moved(change)?.moved());
+        moved.any(|dev| !self.then.contains_key(&Object::Link(link::Object::Link(dev.clone()))) && is_on(object, state, dev))
+    }
+
+    /// Tells whether something has gone already with the link that it was on, and that was moved away again.
+    fn has_left(&self, object: &Object, state: &State) -> bool {
+        self.touched.contains(object) && leaving(&self.made).iter().any(|dev| is_on(object, state, dev))
     }
 
     /// Tells whether somebody else has made an object that is there, and that does not go by itself.

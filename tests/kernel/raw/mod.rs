@@ -235,7 +235,7 @@ fn options_are_in_the_packets(world: &World) {
     assert_eq!(marked(8).code, Some(0));
     let said = marked(7);
     assert!(said.code == Some(1) && said.err.contains("a rule of this host drops it"), "{said:?}");
-    world.undo();
+    world.fyke_well(&["undo", "--recipe", "mark"]);
     assert_eq!(world.state(), before);
     // What is too long is cut, or not sent.
     let long = |how: &str| {
@@ -300,7 +300,7 @@ fn what_cannot_be_sent_is_refused(world: &World) {
         "the packet begins with icmp, and the socket sends whole IP packets",
     );
     refused("raw::packet(\"eth0\").send(packet::ipv4(#{}))", 2, "the packet begins with an IP header, and a frame with ethernet");
-    refused("raw::packet(\"eth7\")", 1, "there is no link eth7 here");
+    refused("raw::packet(\"eth7\")", 2, "there is no link eth7 here");
     refused("let s = raw::ping(\"ipv4\"); s.close(); s.close(); s.send(packet::icmp(#{}), \"192.0.2.2\")", 2, "it is closed");
     ip("link set eth1 down");
     refused("raw::packet(\"eth1\").send(packet::ethernet(#{}) / packet::arp(#{}))", 1, "the link is down");
