@@ -316,6 +316,13 @@ fn some_words_have_one_place() {
     none(faults);
 }
 
+/// The door of a session has the rights of the recipe; that of a call has those of whoever calls.
+#[test]
+fn rooms_take_the_door_of_their_callers() {
+    let rooms = sources().into_iter().filter(|source| source.layer() == "bind" && source.path != "src/bind/session.rs");
+    none(rooms.filter(|source| source.code.contains(".door()")).map(|source| format!("{}: `call::door` gives the door", source.path)).collect());
+}
+
 #[test]
 fn nothing_panics_on_purpose() {
     let mut faults = Vec::new();

@@ -60,3 +60,6 @@ pub(super) fn forbidden(ast: &AST) -> Option<(Fault, Position)> {
 fn is_closure_of_its_own(call: &FnCallExpr) -> bool {
     matches!(call.args.first(), Some(Expr::DynamicConstant(value, _)) if value.is_fnptr())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ mod link;
 mod link_kinds;
 mod memory;
 mod netns;
+mod permissions;
 mod persist;
 mod plan;
 mod ports;
