@@ -2,6 +2,7 @@
 
 mod cgroups;
 mod journal;
+mod packets;
 mod sockets;
 
 use serde_json::json;
@@ -58,6 +59,7 @@ fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>)
     lines.extend(abilities());
     lines.extend(matches(options));
     lines.extend(sockets::lines());
+    lines.extend(packets::lines());
     lines.extend(queues());
     if screen.json {
         let document = lines.iter().map(|line| {

@@ -10,6 +10,11 @@ use crate::model::{Change, Fault, Kind, Object as Any, State as AnyState};
 pub(super) fn tried(change: &Change) -> String {
     let Any::Link(object) = &change.object else { return format!("change the {}", change.object) };
     match (object, &change.after) {
+        (Object::Far(far), Some(_)) => match far.moved() {
+            Some(dev) => format!("move the link {dev} to the {}", far.site),
+            None => format!("make the link {far}"),
+        },
+        (Object::Far(far), None) => format!("bring the link {far} back"),
         (Object::Link(dev), Some(AnyState::Link(State::Link(link)))) => format!("make the link {dev} ({})", link.kind),
         (Object::Setting(dev, Setting::Up), Some(AnyState::Link(State::Setting(value)))) => {
             format!("set the link {dev} {}", Setting::Up.command(value))
@@ -52,6 +57,10 @@ pub(super) fn fault(change: &Change, refused: &Refused) -> Fault {
         (Any::Link(Object::Route(_)), Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             fault.hint("the neighbour has to be on a network of an address here; `onlink` says that it is on the link all the same")
         }
+        (Any::Link(Object::Far(_)), Errno::EINVAL) => {
+            fault.hint("some links belong to the namespace in which they were made: a bridge, a bond, the loopback")
+        }
+        (Any::Link(Object::Far(_)), Errno::EBUSY) => fault.hint("another link has its index by now"),
         (Any::Link(Object::Route(_)), Errno::ENETDOWN) => fault.hint("set the link up first"),
         (Any::Link(Object::Setting(_, Setting::Name)), Errno::EBUSY) => {
             fault.hint("kernels before 6.2 rename a link only while it is down")

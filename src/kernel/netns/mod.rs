@@ -20,7 +20,7 @@ use super::errno;
 use crate::model::netns::{Name, Word};
 use crate::model::{Fault, Kind};
 
-pub use seek::{find, hold, is_held, release, seek};
+pub use seek::{all, find, hold, is_held, release, seek};
 
 /// Where ip-netns(8) keeps its names.
 pub const NAMED: &str = "/run/netns";
