@@ -18,7 +18,7 @@ fn capture_shows_and_sums_up(world: &World) {
     let ping = "let ping = raw::ping(\"ipv4\");
         for turn in 0..20 { ping.send(packet::icmp(#{ type: \"echo-request\", seq: turn }) / \"hello\", \"192.0.2.2\"); sleep(\"5ms\"); }";
     let ping = world.recipe("ping", &format!("{BEGUN}{ping}"));
-    let mut run = |words: &[&str]| {
+    let run = |words: &[&str]| {
         let mut pinging = world.command(&["run", "--allow-public", &ping]).spawn().unwrap();
         let said = world.fyke_well(&[&["run", "capture", "--interface", "eth0", "--proto", "icmp", "--count", "40"], words].concat());
         assert!(pinging.wait().unwrap().success());
