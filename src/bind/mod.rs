@@ -80,4 +80,5 @@ pub fn fields(value: &Dynamic) -> Option<Vec<(&'static str, Dynamic)>> {
         .or_else(|| value.read_lock::<sockets::socket::Socket>().map(|socket| socket.fields()))
         .or_else(|| value.read_lock::<sockets::socket::Holder>().map(|holder| holder.fields()))
         .or_else(|| value.read_lock::<raw::talk::Talk>().map(|talk| talk.fields()))
+        .or_else(|| value.read_lock::<raw::row::Row>().map(|row| row.fields()))
 }

@@ -19,7 +19,7 @@ use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Drift, Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Term, Until};
+use crate::transaction::{Bound, Context, Door, Gate, Journal, RunState, Source, Stance, Term, Until};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 pub(crate) const STACK: usize = 64 << 20;
@@ -39,6 +39,8 @@ pub(crate) enum Script<'a> {
 pub(crate) struct Outcome {
     /// Its value.
     pub(crate) value: Value,
+    /// What it gave for machines in the place of its value, if it did.
+    pub(crate) data: Option<Value>,
     /// What it changed.
     pub(crate) report: Report,
     /// In a plan: what could not be known, and where the plan ends for it.
@@ -56,6 +58,7 @@ pub(crate) struct Outcome {
 /// What the script's thread leaves behind.
 struct Ended {
     result: Result<Value, Fault>,
+    data: Option<Value>,
     exit: Option<u8>,
     sources: Sources,
 }
@@ -76,6 +79,8 @@ pub(crate) struct Session<'a> {
     bound: Option<Bound>,
     /// What the run has of its watcher, if it is not to stay.
     leash: Option<Arc<Leash>>,
+    /// What the script may do.
+    gate: Gate,
 }
 
 impl<'a> Session<'a> {
@@ -92,7 +97,7 @@ impl<'a> Session<'a> {
             Mode::Run => Stance::Refuse,
             Mode::Plan => Stance::Tell,
         };
-        Ok(Self { screen, options, mode, script, stance, public, place, lock: Arc::default(), bound: None, leash: None })
+        Ok(Self { screen, options, mode, script, stance, public, place, lock: Arc::default(), bound: None, leash: None, gate: Gate::open() })
     }
 
     /// Sets how far packets of the script may go.
@@ -100,6 +105,12 @@ impl<'a> Session<'a> {
         if reach.allow_public {
             self.public = Stance::Allow;
         }
+        self
+    }
+
+    /// Sets what the script may do.
+    pub(crate) fn gated(mut self, gate: Gate) -> Self {
+        self.gate = gate;
         self
     }
 
@@ -128,7 +139,7 @@ impl<'a> Session<'a> {
         let door = self.door(page, self.mode);
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
-        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
+        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), data: None, exit: None, sources: Sources::default() });
         let (value, unknown) = match ended.result {
             Ok(value) => (value, None),
             Err(fault) if self.mode == Mode::Plan && fault.kind == Kind::Unknown => (Value::Unit, Some(fault)),
@@ -143,7 +154,7 @@ impl<'a> Session<'a> {
             remember(self.screen, &self.place, &report);
         }
         let (bound, until, passing) = (self.bound, door.until(), self.options.sandbox);
-        let outcome = Outcome { value, report, unknown, exit: ended.exit, bound, until, passing };
+        let outcome = Outcome { value, data: ended.data, report, unknown, exit: ended.exit, bound, until, passing };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,
@@ -165,7 +176,8 @@ impl<'a> Session<'a> {
             leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
             page.begin(run.as_str())
         };
-        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), Place::guard(self.stance).public(self.public));
+        let guard = Place::guard(self.stance).public(self.public);
+        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), guard, self.gate.clone());
         self.bound.into_iter().for_each(|bound| door.bind(bound));
         door
     }
@@ -199,7 +211,11 @@ impl<'a> Session<'a> {
             Script::Recipe(recipe, words) => host.run(recipe, words),
             Script::Text(text) | Script::Prompt(text) => host.eval(text),
         };
-        Ended { result, exit: host.exit_code(), sources: host.sources().clone() }
+        let (result, data) = match result.and_then(|value| Ok((value, host.result()?))) {
+            Ok((value, data)) => (Ok(value), data),
+            Err(fault) => (Err(fault), None),
+        };
+        Ended { result, data, exit: host.exit_code(), sources: host.sources().clone() }
     }
 
     /// Lifts what a failed script changed, and says what failed.

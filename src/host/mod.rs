@@ -2,6 +2,7 @@
 
 pub mod check;
 mod complete;
+mod confine;
 pub mod declare;
 pub mod embedded;
 pub mod engine;
@@ -10,6 +11,7 @@ mod guard;
 mod input;
 pub mod lex;
 mod live;
+pub mod package;
 pub mod params;
 pub mod recipe;
 pub mod reflect;
@@ -125,7 +127,7 @@ impl Host {
             (Mode::Plan, _) => Box::new(|question: &str| Err(Fault::new(Kind::Unknown, asking(question), "a plan asks nobody"))),
         };
         let hooks = Hooks { pause, confirm, log: setup.log, progress: setup.progress, mark: setup.mark };
-        let session = Session::new(setup.door, library.sources.clone(), hooks);
+        let session = Session::new(setup.door, library.sources.clone(), library.parties.clone(), hooks);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
         Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
@@ -143,9 +145,10 @@ impl Host {
         let arguments = params::parse(&recipe.name, &interface, words)?;
         let owner = recipe.owner(&arguments.instance);
         let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
-        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
+        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, ..Call::default() };
         self.session.door().set_owner(owner);
         let mut scope = Scope::new();
+        self.session.door().gate().declare(self.library.bound(recipe, &ast)?);
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.
         drop(scope);
@@ -177,6 +180,12 @@ impl Host {
     /// Gives the code of the script's own `exit(n)`, if it ended so.
     pub fn exit_code(&self) -> Option<u8> {
         self.session.call().exit
+    }
+
+    /// Takes what the script's own `result(value)` gave.
+    pub fn result(&self) -> Result<Option<Value>, Fault> {
+        let given = self.session.call().result.take();
+        given.map(|given| Value::take(&self.engine, &given)).transpose()
     }
 
     /// Gives the recipe that ran last, with its instance.

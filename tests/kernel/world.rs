@@ -229,6 +229,13 @@ impl World {
         self.fyke(&["run", &self.recipe(name, text)])
     }
 
+    /// Runs a recipe that must do its work.
+    #[track_caller]
+    pub(crate) fn does(&self, name: &str, text: &str) {
+        let said = self.run(name, text);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+
     /// Undoes the last run that is in force.
     pub(crate) fn undo(&self) -> Said {
         self.fyke_well(&["undo", "last"])
@@ -284,6 +291,12 @@ impl World {
         }
     }
 
+    /// Gives the namespace in which fyke works a name, until what is given back is dropped.
+    pub(crate) fn attach(&self, name: &'static str) -> Attached {
+        tool("ip", &["netns", "attach", name, &std::process::id().to_string()], "");
+        Attached(name)
+    }
+
     /// Listens on a port, in both families.
     pub(crate) fn listen(&self, port: u16) -> TcpListener {
         TcpListener::bind(SocketAddr::new("::".parse().unwrap(), port)).unwrap()
@@ -327,6 +340,17 @@ impl World {
     pub(crate) fn is_dropped(&self, from: &str, port: u16) {
         let (from, to) = ends(from, port);
         assert!(!self.connects(from, to, PATIENCE), "{from} to {to} passes");
+    }
+}
+
+/// The name of a namespace that goes before the namespace does.
+#[must_use]
+pub(crate) struct Attached(&'static str);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // What is left of it, the comparison of states finds.
+        let _ = Command::new("ip").args(["netns", "del", self.0]).status();
     }
 }
 
@@ -473,6 +497,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs tc(8) as another program would.
+pub(crate) fn tc(line: &str) -> String {
+    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs ip(8) as another program would.

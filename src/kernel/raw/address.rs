@@ -45,6 +45,14 @@ impl Sockaddr {
         }
     }
 
+    /// Gives it a port; ping sockets have the id of their requests there.
+    pub(super) fn with_port(mut self, port: u16) -> Self {
+        let place = (&raw mut self.storage).cast::<libc::sockaddr_in>();
+        // SAFETY: the storage is larger than both addresses and aligned for them, and both have their port at the same place.
+        unsafe { (*place).sin_port = port.to_be() };
+        self
+    }
+
     /// Makes the address of a link, with the host on it that a cooked socket sends to.
     pub(super) fn link(index: u32, ethertype: u16, to: [u8; 6]) -> Self {
         let mut address = [0; 8];

@@ -10,6 +10,9 @@ use nix::errno::Errno;
 
 use super::address::Sockaddr;
 
+/// What is missing in libc: linux/if_packet.h.
+const PACKET_TX_TIMESTAMP: libc::c_int = 16;
+
 /// Room for all that is asked for: a time, a link with an address, TTL, type of service, a tag, a report with its offender.
 const CONTROL: usize = 512;
 
@@ -32,6 +35,8 @@ pub(super) struct Beside {
     pub(super) tos: Option<u8>,
     /// The tag that was taken off the frame: its type, and what it says.
     pub(super) tag: Option<(u16, u16)>,
+    /// When a packet that was sent left, since 1970.
+    pub(super) left: Option<Duration>,
     /// What is wrong with a packet that was sent, and who says so.
     pub(super) error: Option<(libc::sock_extended_err, Option<IpAddr>)>,
 }
@@ -95,17 +100,27 @@ fn plain<T: Copy>(data: &[u8]) -> Option<T> {
     (data.len() >= size_of::<T>()).then(|| unsafe { data.as_ptr().cast::<T>().read_unaligned() })
 }
 
+fn time(data: &[u8]) -> Option<Duration> {
+    plain::<libc::timespec>(data).map(|time| Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
 fn number(data: &[u8]) -> Option<i32> {
     plain::<i32>(data)
 }
 
 impl Beside {
+    /// Gives the number of a packet that has left, with its time, if this is told.
+    pub(super) fn stamp(&self) -> Option<(u32, Duration)> {
+        let (error, _) = self.error.filter(|(error, _)| error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING)?;
+        Some((error.ee_data, self.left?))
+    }
+
     fn read(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
         match (level, kind) {
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                let time = plain::<libc::timespec>(data);
-                self.at = time.map(|time| Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0)));
-            }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => self.at = time(data),
+            // The first of three: that of the software.
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => self.left = time(data),
+            (libc::SOL_PACKET, PACKET_TX_TIMESTAMP) => self.error = plain::<libc::sock_extended_err>(data).map(|error| (error, None)),
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                 if let Some(info) = plain::<libc::in_pktinfo>(data) {
                     self.link = Some(info.ipi_ifindex.cast_unsigned());

@@ -4,6 +4,7 @@
 
 mod address;
 mod capture;
+mod desk;
 mod message;
 mod open;
 mod options;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use capture::Step;
+pub use desk::{Blank, Desk, Desks, own_end};
 pub use open::{may_open, open};
 pub use paper::Paper;
 pub use socket::Socket;

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -51,9 +51,10 @@ pub fn open(spec: &Spec) -> Result<Socket, Fault> {
             if let Some(name) = &spec.link {
                 set_bytes(&socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_str().as_bytes()).map_err(refused)?;
             }
-            if let Some(local) = spec.local {
+            if spec.local.is_some() || spec.id.is_some() {
+                let local = spec.local.unwrap_or_else(|| unspecified(family));
                 let fault = |error| errno::fault(format!("bind the {way} to {local}"), error);
-                bind(&socket, &Sockaddr::ip(local, index)).map_err(fault)?;
+                bind(&socket, &Sockaddr::ip(local, index).with_port(spec.id.unwrap_or(0))).map_err(fault)?;
             }
             // What came between the first moment and the first filter.
             while message::receive(socket.as_fd(), &mut [], 0).is_ok() {}
@@ -91,6 +92,10 @@ fn make(way: &Way) -> nix::Result<OwnedFd> {
     Errno::result(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) }).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+fn unspecified(family: Option<Family>) -> IpAddr {
+    if family == Some(Family::V6) { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
 fn bind(socket: &OwnedFd, address: &Sockaddr) -> nix::Result<()> {
     // SAFETY: the address outlives the call and is as long as it says.
     Errno::result(unsafe { libc::bind(socket.as_raw_fd(), address.as_ptr(), address.length) }).map(drop)
@@ -104,7 +109,7 @@ fn attach_or_detach(socket: &OwnedFd, program: Option<&[Ins]>) -> nix::Result<()
 }
 
 /// Attaches a program in the place of the one before.
-fn attach(socket: &OwnedFd, program: &[Ins]) -> nix::Result<()> {
+pub(super) fn attach(socket: &impl AsFd, program: &[Ins]) -> nix::Result<()> {
     let mut words: Vec<libc::sock_filter> =
         program.iter().map(|ins| libc::sock_filter { code: ins.code, jt: ins.jt, jf: ins.jf, k: ins.k }).collect();
     let length = libc::c_ushort::try_from(words.len()).map_err(|_| Errno::EINVAL)?;

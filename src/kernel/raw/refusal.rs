@@ -1,6 +1,7 @@
 //! What the kernel's refusals mean here, and what to do about them.
 
 use std::io;
+use std::net::IpAddr;
 
 use nix::errno::Errno;
 
@@ -55,6 +56,20 @@ pub(super) fn of_sending(way: &Way, what: &str, bytes: usize, error: Errno) -> F
         }
         Errno::EINVAL => refused("the kernel takes no such packet (EINVAL)".into())
             .hint("a packet with its own header begins with a whole IP header; a frame has at least 14 bytes"),
+        _ => errno::fault(tried, error),
+    }
+}
+
+/// Makes the fault of a host to which no packet finds its way.
+pub(super) fn of_route(to: IpAddr, error: Errno) -> Fault {
+    let tried = format!("find the way to {to}");
+    match error {
+        Errno::ENETUNREACH => {
+            Fault::new(Kind::Refused, tried, "there is no route to it").hint("fyke run ... in another namespace, or link::routes().list()")
+        }
+        Errno::EHOSTUNREACH | Errno::EACCES => Fault::new(Kind::Refused, tried, "a route says that it cannot be reached"),
+        Errno::EINVAL if to.is_ipv6() => Fault::new(Kind::Input, tried, "a link-local address says nothing without a link")
+            .hint("the option `interface` says which link is meant"),
         _ => errno::fault(tried, error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -44,42 +44,33 @@ pub struct Socket {
     pub(super) ring: Option<Ring>,
     pub(super) capture: Option<Capture>,
     names: HashMap<u32, Option<Arc<str>>>,
+    /// When packets left, by their numbers, once that is asked for.
+    stamps: Option<Vec<(u32, Duration)>>,
+    /// Reports that came with them.
+    reports: Vec<Report>,
     buffer: Vec<u8>,
 }
 
 impl Socket {
     pub(super) fn new(fd: OwnedFd, spec: &Spec, link: u32, (probe, ring): (Option<UdpSocket>, Option<Ring>)) -> Self {
         let (way, local) = (spec.way.clone(), spec.local);
-        Self { fd, way, local, link, dropped: 0, probe, ring, capture: None, names: HashMap::new(), buffer: Vec::new() }
+        let (stamps, reports) = (None, Vec::new());
+        Self { fd, way, local, link, dropped: 0, probe, ring, capture: None, names: HashMap::new(), stamps, reports, buffer: Vec::new() }
     }
 
     /// Waits until there is something to receive; false when the time is over.
     pub(super) fn wait(&self, patience: Duration) -> Result<bool, Fault> {
-        let tried = || format!("receive from the {}", self.way);
-        let begun = Instant::now();
-        loop {
-            signals::check(&tried())?;
-            let left = patience.saturating_sub(begun.elapsed());
-            let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-            let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-            let sources = [Some(self.fd.as_fd()), signals::wake()];
-            let mut fds: Vec<PollFd<'_>> = sources.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(errno::fault(tried(), error)),
-            }
-            if fds[0].any() == Some(true) {
-                return Ok(true);
-            }
-            if begun.elapsed() >= patience {
-                return Ok(false);
-            }
-        }
+        wait(&[self.fd.as_fd()], patience, &|| format!("receive from the {}", self.way))
+    }
+
+    /// Tells what kind of socket it is.
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Takes what is there, without waiting.
     fn take(&mut self, most: usize) -> Result<Batch, Fault> {
-        let mut batch = Batch::default();
+        let mut batch = Batch { packets: Vec::new(), reports: std::mem::take(&mut self.reports) };
         self.take_reports(&mut batch);
         while batch.packets.len() < most {
             match message::receive(self.fd.as_fd(), &mut self.buffer, 0) {
@@ -104,12 +95,36 @@ impl Socket {
     /// Takes the queue of errors, if the socket has one, and tells whether anything was in it.
     fn take_reports(&mut self, batch: &mut Batch) -> bool {
         let before = batch.reports.len();
-        if matches!(self.way, Way::Ping { .. }) {
+        if matches!(self.way, Way::Ping { .. }) || self.stamps.is_some() {
             while let Ok(heard) = message::receive(self.fd.as_fd(), &mut self.buffer, libc::MSG_ERRQUEUE) {
-                batch.reports.extend(report(&heard, &self.buffer[..heard.kept]));
+                match (heard.beside.stamp(), &mut self.stamps) {
+                    (Some(stamp), stamps) => stamps.iter_mut().for_each(|stamps| stamps.push(stamp)),
+                    (None, _) => batch.reports.extend(report(&heard, &self.buffer[..heard.kept])),
+                }
             }
         }
         batch.reports.len() > before
+    }
+
+    /// Asks the kernel to tell when packets left: the moment at which each is handed to the queue of the link, so that what it waits there counts.
+    /// They are numbered from 0 on.
+    pub(super) fn stamp(&mut self) -> nix::Result<()> {
+        let wanted = libc::SOF_TIMESTAMPING_TX_SCHED
+            | libc::SOF_TIMESTAMPING_SOFTWARE
+            | libc::SOF_TIMESTAMPING_OPT_ID
+            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        options::set(&self.fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &wanted)?;
+        self.stamps = Some(Vec::new());
+        Ok(())
+    }
+
+    /// Takes the numbers of packets that have left, with their times since 1970.
+    pub(super) fn take_stamps(&mut self) -> Vec<(u32, Duration)> {
+        self.buffer.resize(LARGEST, 0);
+        let mut batch = Batch::default();
+        self.take_reports(&mut batch);
+        self.reports.append(&mut batch.reports);
+        self.stamps.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn name(&mut self, index: u32) -> Option<Arc<str>> {
@@ -143,6 +158,35 @@ impl Socket {
                 Some(Sockaddr::link(self.link, ethertype, to))
             }
             Way::Raw { .. } | Way::Ping { .. } => packet.to.map(|to| Sockaddr::ip(to, self.link)),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Waits until there is something to receive from one of some sockets; false when the time is over. A request to stop ends the wait.
+pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
+    let begun = Instant::now();
+    loop {
+        signals::check(&tried())?;
+        let left = patience.saturating_sub(begun.elapsed());
+        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        let sources = sockets.iter().copied().chain(signals::wake());
+        let mut fds: Vec<PollFd<'_>> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(errno::fault(tried(), error)),
+        }
+        if fds[..sockets.len()].iter().any(|fd| fd.any() == Some(true)) {
+            return Ok(true);
+        }
+        if begun.elapsed() >= patience {
+            return Ok(false);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Raw sockets, packet sockets and ping sockets: what they are opened with, and what comes out of them (raw(7), packet(7), icmp(7)).
 
+pub mod exchange;
 pub mod limits;
 pub mod option;
 pub mod reach;
@@ -123,6 +124,8 @@ pub struct Spec {
     pub link: Option<Name>,
     /// The address that an IP socket is bound to: it receives what is for this one, and sends from it.
     pub local: Option<IpAddr>,
+    /// The id that a ping socket gives its requests; the kernel chooses one if there is none.
+    pub id: Option<u16>,
     /// What is received.
     pub filter: Filter,
     /// How many bytes of each frame are kept, where frames are captured through memory that is shared with the kernel.
@@ -134,7 +137,7 @@ pub struct Spec {
 impl Spec {
     /// Makes one without options.
     pub fn new(way: Way) -> Self {
-        Self { way, link: None, local: None, filter: Filter::default(), ring: None, settings: Vec::new() }
+        Self { way, link: None, local: None, id: None, filter: Filter::default(), ring: None, settings: Vec::new() }
     }
 }
 
