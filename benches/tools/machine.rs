@@ -29,27 +29,30 @@ fn said(line: &str) -> Outcome<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A folder for virtual environments beside cargo's output.
-const VENVS: &str = env!("CARGO_TARGET_TMPDIR");
+/// A virtual environment beside cargo's output.
+const VENV: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/python");
+/// What is compared with and is written in Python: the module, and its package.
+const MODULES: [(&str, &str); 2] = [("pyroute2", "pyroute2"), ("scapy.all", "scapy")];
 
-/// Gives a python3 that can import a package, or the way to one.
-pub(crate) fn python(package: &str) -> Result<String, String> {
-    let import = format!("import {package}");
-    let imports = |python: &String| Command::new(python).args(["-c", &import]).output().is_ok_and(|out| out.status.success());
-    let venv = format!("{VENVS}/{package}");
-    let pythons = ["python3".to_owned(), format!("{venv}/bin/python3")];
+/// Gives a python3 that can import a module, or the way to one.
+pub(crate) fn python(module: &str) -> Result<String, String> {
+    let imports =
+        |python: &String| Command::new(python).args(["-c", &format!("import {module}")]).output().is_ok_and(|out| out.status.success());
+    let pythons = ["python3".to_owned(), format!("{VENV}/bin/python3")];
+    let package = MODULES.iter().find(|(known, _)| *known == module).map_or(module, |(_, package)| package);
     pythons
         .into_iter()
         .find(imports)
-        .ok_or_else(|| format!("no python3 can import it; python3 -m venv {venv}; {venv}/bin/pip install {package}"))
+        .ok_or_else(|| format!("no python3 can import it; python3 -m venv {VENV}; {VENV}/bin/pip install {package}"))
 }
 
-/// Installs a package where it is missing and can be had: that takes the network of the machine.
-pub(crate) fn install(package: &str) {
-    let venv = format!("{VENVS}/{package}");
-    if python(package).is_err() && quiet(&format!("python3 -m venv {venv}")).is_ok() {
-        // Where it cannot be had, the page says so.
-        let _ = quiet(&format!("{venv}/bin/pip install --quiet {package}"));
+/// Installs what is missing of it and can be had: that takes the network of the machine.
+pub(crate) fn install_modules() {
+    for (module, package) in MODULES {
+        if python(module).is_err() && quiet(&format!("python3 -m venv {VENV}")).is_ok() {
+            // Where it cannot be had, the page says so.
+            let _ = quiet(&format!("{VENV}/bin/pip install --quiet {package}"));
+        }
     }
 }
 

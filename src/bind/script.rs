@@ -215,6 +215,7 @@ pub mod functions {
 fn wait(ctx: &NativeCallContext, shown: &str, span: Result<Span, Fault>) -> Answer<()> {
     let session = call::session(ctx)?;
     let span = span.map_err(|fault| Fault { tried: format!("sleep for {shown}"), ..fault });
-    let waited = span.and_then(|span| session.door().commit().and_then(|()| session.pause(span.0)));
+    let door = call::door(ctx)?;
+    let waited = span.and_then(|span| door.commit().and_then(|()| session.pause(span.0)));
     waited.map_err(|f| call::fault(ctx, f))
 }

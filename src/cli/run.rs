@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::{Options, Start};
 use super::session::{Outcome, Script, Session};
 use super::show::{self, Screen, changes};
-use super::{recipe_of, term, wants_help};
+use super::{permission, recipe_of, term, wants_help};
 use crate::host::Mode;
 use crate::model::Fault;
 
@@ -20,6 +20,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u
     }
     Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?
         .reach(start.reach)
+        .gated(permission::gate(screen, &start.rights, start.ask)?)
         .bound(start.stay.bound())?
         .run(|outcome| tell(screen, outcome, true))
 }

@@ -19,7 +19,7 @@ use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Drift, Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Term, Until};
+use crate::transaction::{Bound, Context, Door, Gate, Journal, RunState, Source, Stance, Term, Until};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 pub(crate) const STACK: usize = 64 << 20;
@@ -79,6 +79,8 @@ pub(crate) struct Session<'a> {
     bound: Option<Bound>,
     /// What the run has of its watcher, if it is not to stay.
     leash: Option<Arc<Leash>>,
+    /// What the script may do.
+    gate: Gate,
 }
 
 impl<'a> Session<'a> {
@@ -95,7 +97,19 @@ impl<'a> Session<'a> {
             Mode::Run => Stance::Refuse,
             Mode::Plan => Stance::Tell,
         };
-        Ok(Self { screen, options, mode, script, stance, public, place, lock: Arc::default(), bound: None, leash: None })
+        Ok(Self {
+            screen,
+            options,
+            mode,
+            script,
+            stance,
+            public,
+            place,
+            lock: Arc::default(),
+            bound: None,
+            leash: None,
+            gate: Gate::open(),
+        })
     }
 
     /// Sets how far packets of the script may go.
@@ -103,6 +117,12 @@ impl<'a> Session<'a> {
         if reach.allow_public {
             self.public = Stance::Allow;
         }
+        self
+    }
+
+    /// Sets what the script may do.
+    pub(crate) fn gated(mut self, gate: Gate) -> Self {
+        self.gate = gate;
         self
     }
 
@@ -168,7 +188,8 @@ impl<'a> Session<'a> {
             leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
             page.begin(run.as_str())
         };
-        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), Place::guard(self.stance).public(self.public));
+        let guard = Place::guard(self.stance).public(self.public);
+        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), guard, self.gate.clone());
         self.bound.into_iter().for_each(|bound| door.bind(bound));
         door
     }

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod complete;
+mod confine;
 pub mod declare;
 pub mod embedded;
 pub mod engine;
@@ -10,6 +11,7 @@ mod guard;
 mod input;
 pub mod lex;
 mod live;
+pub mod package;
 pub mod params;
 pub mod recipe;
 pub mod reflect;
@@ -125,7 +127,7 @@ impl Host {
             (Mode::Plan, _) => Box::new(|question: &str| Err(Fault::new(Kind::Unknown, asking(question), "a plan asks nobody"))),
         };
         let hooks = Hooks { pause, confirm, log: setup.log, progress: setup.progress, mark: setup.mark };
-        let session = Session::new(setup.door, library.sources.clone(), hooks);
+        let session = Session::new(setup.door, library.sources.clone(), library.parties.clone(), hooks);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
         Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
@@ -146,6 +148,7 @@ impl Host {
         *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, ..Call::default() };
         self.session.door().set_owner(owner);
         let mut scope = Scope::new();
+        self.session.door().gate().declare(self.library.bound(recipe, &ast)?);
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.
         drop(scope);

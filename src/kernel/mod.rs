@@ -18,6 +18,7 @@ pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
+pub mod package;
 pub mod proc_net;
 pub mod process;
 pub mod processes;

@@ -49,8 +49,9 @@ impl Source for Here {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         match scope {
             Scope::Sysctl(folder) => sysctl::read(folder),
-            Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
-            Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
+            Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?)),
+            Scope::Definition(set) => Ok(of_sets(self.sets.definitions(Some(std::slice::from_ref(set)))?)),
+            Scope::Sets => Ok(of_sets(self.sets.definitions(None)?)),
             Scope::ReservedPorts => reserved_ports::read(),
             Scope::Netns(scope) => names::read(scope),
             Scope::Link(scope) => self.links.read(scope),
@@ -65,14 +66,12 @@ impl Source for Here {
     }
 }
 
-fn of_sets(sets: Sets, with_members: bool) -> Inventory {
+fn of_sets(sets: Sets) -> Inventory {
     let mut found = Inventory::new();
     for (name, set) in sets.sets {
-        if with_members {
-            let members = set.members.into_pairs().into_iter();
-            // They are sorted already, and an inventory that is made at once is made faster.
-            found.append(&mut members.map(|(element, entry)| (Object::Member(name.clone(), element), State::Entry(entry))).collect());
-        }
+        let members = set.members.into_pairs().into_iter();
+        // They are sorted already, and an inventory that is made at once is made faster.
+        found.append(&mut members.map(|(element, entry)| (Object::Member(name.clone(), element), State::Entry(entry))).collect());
         found.insert(Object::Set(name), State::Set(set.definition));
     }
     found

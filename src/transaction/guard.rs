@@ -425,6 +425,7 @@ mod tests {
             now: || 0,
             begun: Box::new(|_| Ok(())),
             guard: Guard::new(stance, || vec![flow()]),
+            gate: crate::transaction::Gate::open(),
         });
         door.change(Intent { family, table: Table::Filter, edit }, Origin::at("x", 3, 1)).unwrap();
         let done = door.commit();

@@ -27,6 +27,11 @@ impl Queue {
         self.edits.is_empty()
     }
 
+    /// Tells whether what belongs to the machine is queued: then all that is queued does.
+    pub(super) fn is_of_the_machine(&self) -> bool {
+        self.edits.iter().any(|(edit, _)| edit.object().is_of_the_machine())
+    }
+
     /// Reads objects, with everything that is queued on top.
     pub(super) fn read(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
         if self.is_clean() {
@@ -40,7 +45,7 @@ impl Queue {
     /// Reads the state of one object, with everything that is queued on top.
     pub(super) fn state(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<Option<State>, Fault> {
         if self.is_clean() {
-            return Ok(inventory([object.clone()].into_iter(), kernel)?.remove(object));
+            return Ok(read_all(object.own_scopes(), kernel)?.remove(object));
         }
         object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
         Ok(self.wanted.get(object).cloned())
@@ -108,9 +113,13 @@ impl Queue {
 /// Reads all that has to be known about some objects.
 pub(super) fn inventory(objects: impl Iterator<Item = Object>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
     let scopes: BTreeSet<Scope> = objects.flat_map(|object| object.scopes()).collect();
+    read_all(scopes, kernel)
+}
+
+fn read_all(scopes: impl IntoIterator<Item = Scope>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
     let mut found = Inventory::new();
     for scope in scopes {
-        found.extend(kernel.read(&scope)?);
+        found.append(&mut kernel.read(&scope)?);
     }
     Ok(found)
 }
@@ -125,6 +134,7 @@ impl Transaction {
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;
+        // The queue has read it, too, but not in this turn: others may have written since. Only what is read here counts for the journal.
         let mut present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
         ledger.recall(&mut present)?;
         let wish = wish(&present, &named.edits)?;

@@ -53,7 +53,10 @@ impl Sent {
 impl Door {
     /// Opens a socket for packets, after everything that is queued is written.
     pub fn open_raw(&self, spec: &Spec) -> Result<Id, Fault> {
-        self.lock().there(|it| it.open_raw(spec))
+        self.lock().there(|it| {
+            it.permit_raw(None)?;
+            it.open_raw(spec)
+        })
     }
 
     /// Closes a socket; one that is closed stays so.
@@ -63,12 +66,16 @@ impl Door {
 
     /// Sends a packet, after everything that is queued is written, and tells when, since 1970. It is an act: what was sent cannot be taken back.
     pub fn send_raw(&self, id: Id, packet: &Outgoing, origin: &Origin) -> Result<Duration, Fault> {
-        self.lock().there(|it| it.send_raw(id, packet, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.send_raw(id, packet, origin)
+        })
     }
 
     /// Receives what has come, up to so many packets; waits until something comes, or the time is over. Only the network knows it: a plan ends there.
     pub fn receive_raw(&self, id: Id, most: usize, patience: Duration) -> Result<Batch, Fault> {
         self.lock().there(|it| {
+            it.permit_raw(None)?;
             it.flush()?;
             let open = it.wires.get(id)?;
             open.way.may_receive()?;
@@ -76,9 +83,15 @@ impl Door {
         })
     }
 
+    /// Refuses what was received already to whoever may not receive it.
+    pub fn may_receive_raw(&self) -> Result<(), Fault> {
+        self.lock().permit_raw(None)
+    }
+
     /// Sets an option of a socket.
     pub fn set_raw(&self, id: Id, setting: Setting) -> Result<(), Fault> {
         let mut transaction = self.lock();
+        transaction.permit_raw(None)?;
         let open = transaction.wires.get(id)?;
         setting.option.fits(&open.way)?;
         open.wire.set(setting)

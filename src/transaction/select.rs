@@ -10,6 +10,9 @@ use crate::model::link::far::is_on;
 use crate::model::named::agree;
 use crate::model::{Change, Fault, Kind, Object, State, link, tc};
 
+/// How much of the id of a run has to be said: who says `undo 1` means something else, and an id may begin so by chance.
+const BEGINNING: usize = 4;
+
 /// The runs of one boot that concern one network namespace.
 pub struct Here<'a> {
     /// The journal.
@@ -56,10 +59,10 @@ impl Here<'_> {
         }
     }
 
-    /// Finds a run by its id, or by the beginning of one.
+    /// Finds a run by its id, or by the beginning of one, of [`BEGINNING`] characters at least.
     pub fn find(&self, word: &str) -> Result<RunRecord, Fault> {
         let tried = format!("find the run {word:?}");
-        let is_meant = |run: &RunRecord| !word.is_empty() && run.id.as_str().starts_with(word);
+        let is_meant = |run: &RunRecord| word.len() >= BEGINNING && run.id.as_str().starts_with(word);
         let mut matches: Vec<RunRecord> = self.runs()?.into_iter().filter(is_meant).collect();
         match (matches.pop(), &matches[..]) {
             (Some(run), []) => Ok(run),
@@ -71,6 +74,7 @@ impl Here<'_> {
                 let why = match self.journal.all_runs()?.into_iter().find(is_meant) {
                     Some(run) if run.context.boot != self.boot => "it ran before the last boot, and what it did is gone".to_owned(),
                     Some(run) => format!("it ran in another network namespace ({})", run.context.home),
+                    None if word.len() < BEGINNING => format!("of an id {BEGINNING} characters are the least that tells it from others"),
                     None => "there is no such run".to_owned(),
                 };
                 Err(Fault::input(tried, why).hint("`fyke history` lists the runs; `--netns` goes to another namespace"))
@@ -140,7 +144,9 @@ impl Here<'_> {
         let far = |batch: &'_ Batch| put_there(batch).map(|far| far.site.namespace).collect::<Vec<_>>();
         let places: BTreeSet<u64> =
             mine.iter().flat_map(|batch| made_here(batch).chain(far(batch)).chain([batch.site.namespace])).collect();
-        for other in later.iter().rev().filter(|other| places.iter().any(|namespace| other.concerns(*namespace))) {
+        let machine = mine.iter().any(Batch::is_of_the_machine);
+        let may_meet = |other: &&RunRecord| machine && other.machine || places.iter().any(|namespace| other.concerns(*namespace));
+        for other in later.iter().rev().filter(may_meet) {
             let theirs = self.journal.standing(&other.id)?;
             if let Some(change) = theirs.iter().find_map(|batch| builds_on(batch, &run.id, &mine)) {
                 let why = format!("run {} ({}) came later and builds on it: {}", other.id, other.context.owner, change.object);
@@ -188,7 +194,7 @@ fn builds_on<'a>(later: &'a Batch, run: &RunId, earlier: &[Batch]) -> Option<&'a
     if let Some(change) = later.changes.iter().find(is_on_it) {
         return Some(change);
     }
-    let here = || earlier.iter().filter(|batch| batch.site.namespace == later.site.namespace).flat_map(|batch| &batch.changes);
+    let here = || earlier.iter().filter(|batch| batch.meets(later)).flat_map(|batch| &batch.changes);
     later.changes.iter().find(|change| stands_on(change, run, here))
 }
 

@@ -18,6 +18,7 @@ in_a_world! {
     what_others_put_on_a_link_of_ours_stays
     two_recipes_share_a_link
     the_last_address_takes_its_routes_along
+    what_ipv6_loses_with_a_link_comes_back
 }
 
 fn a_link_that_is_down_comes_back_with_all_that_it_lost(world: &World) {
@@ -48,6 +49,48 @@ fn a_link_that_is_down_comes_back_with_all_that_it_lost(world: &World) {
     ip("route del 10.0.0.0/8");
     ip("route del 10.1.0.0/16");
     ip("neigh del 192.0.2.9 dev eth0");
+    drop(listener);
+}
+
+fn what_ipv6_loses_with_a_link_comes_back(world: &World) {
+    const ON_IT: [&str; 3] = [
+        "-6 route add 2001:db8:7::/48 via 2001:db8:1::2 src 2001:db8::1",
+        "-6 route add 2001:db8:8::/48 via 2001:db8::2",
+        "neigh add 2001:db8::9 lladdr 02:00:5e:10:00:09 dev eth0",
+    ];
+    ON_IT.iter().for_each(|line| drop(ip(line)));
+    let listener = world.listen(80);
+    let answers = || world.connects("2001:db8::2".parse().unwrap(), "[2001:db8::1]:80".parse().unwrap(), Duration::from_millis(250));
+    until("it answers", answers);
+    let (before, source) = (world.state(), || ip("-6 route show 2001:db8:7::/48").contains("src 2001:db8::1"));
+    // IPv6 leaves a link that is down, and one that has no room for it.
+    for (name, text) in [("down", "link::get(\"eth0\").down();"), ("small", "link::get(\"eth0\").set(\"mtu 1000\");")] {
+        does(world, name, text);
+        assert!(!answers() && !source() && !ip("-6 route").contains("2001:db8:8::/48") && !ip("neigh show nud permanent").contains("::9"));
+        let after = world.state();
+        for _ in 0..2 {
+            world.undo();
+            until("it answers again", answers);
+            assert!(source());
+            assert_eq!(world.state(), before);
+            world.fyke_well(&["redo"]);
+            assert_eq!(world.state(), after);
+        }
+        world.undo();
+        // What somebody else has put on the address meanwhile is not taken along.
+        ip("-6 route add 2001:db8:9::/48 via 2001:db8:1::2 src 2001:db8::1");
+        let with = world.state();
+        let said = world.fyke(&["redo"]);
+        let why = "the route to 2001:db8:9::/48 with metric 1024, which somebody else has made, would be another one";
+        assert!(said.code == Some(3) && said.err.contains(why), "{said:?}");
+        assert_eq!(world.state(), with);
+        ip("-6 route del 2001:db8:9::/48");
+        world.fyke_well(&["redo"]);
+        assert_eq!(world.state(), after);
+        world.undo();
+        assert_eq!(world.state(), before);
+    }
+    ON_IT.iter().for_each(|line| drop(ip(&line.replacen("add", "del", 1))));
     drop(listener);
 }
 

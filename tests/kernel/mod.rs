@@ -15,6 +15,7 @@ mod link;
 mod link_kinds;
 mod memory;
 mod netns;
+mod permissions;
 mod persist;
 mod plan;
 mod ports;

@@ -291,6 +291,12 @@ impl World {
         }
     }
 
+    /// Gives the namespace in which fyke works a name, until what is given back is dropped.
+    pub(crate) fn attach(&self, name: &'static str) -> Attached {
+        tool("ip", &["netns", "attach", name, &std::process::id().to_string()], "");
+        Attached(name)
+    }
+
     /// Listens on a port, in both families.
     pub(crate) fn listen(&self, port: u16) -> TcpListener {
         TcpListener::bind(SocketAddr::new("::".parse().unwrap(), port)).unwrap()
@@ -334,6 +340,17 @@ impl World {
     pub(crate) fn is_dropped(&self, from: &str, port: u16) {
         let (from, to) = ends(from, port);
         assert!(!self.connects(from, to, PATIENCE), "{from} to {to} passes");
+    }
+}
+
+/// The name of a namespace that goes before the namespace does.
+#[must_use]
+pub(crate) struct Attached(&'static str);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // What is left of it, the comparison of states finds.
+        let _ = Command::new("ip").args(["netns", "del", self.0]).status();
     }
 }
 

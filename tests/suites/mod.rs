@@ -12,6 +12,7 @@ mod page;
 mod shaping;
 mod steps;
 pub(crate) mod traffic;
+mod wireshark;
 
 use crate::kernel::world::{World, on_both};
 

@@ -10,9 +10,12 @@ use crate::model::Fault;
 use crate::model::address::Address;
 use crate::model::packet::Value;
 
+/// What is tried with a value, as long as nobody knows the name of the field.
+const TRIED: &str = "use this value in a packet";
+
 /// Reads a value that a script gives.
 pub(in crate::bind) fn value(given: &Dynamic) -> Result<Value, Fault> {
-    let odd = |why: String| Err(Fault::input("use this value in a packet", why));
+    let odd = |why: String| Err(Fault::input(TRIED, why));
     if let Ok(number) = given.as_int() {
         return u64::try_from(number).map_or_else(|_| odd(format!("{number} is less than zero")), |number| Ok(Value::Number(number)));
     }
@@ -43,7 +46,18 @@ pub(in crate::bind) fn value(given: &Dynamic) -> Result<Value, Fault> {
 
 /// Reads the fields of a map.
 pub(super) fn fields(map: &Map) -> Result<Vec<(String, Value)>, Fault> {
-    map.iter().map(|(name, given)| Ok((name.to_string(), value(given)?))).collect()
+    map.iter().map(|(name, given)| Ok((name.to_string(), named(name, given)?))).collect()
+}
+
+/// Reads the fields of a map in which `()` stands for what is to be computed.
+pub(super) fn changes(map: &Map) -> Result<Vec<(String, Option<Value>)>, Fault> {
+    let change = |name: &str, given: &Dynamic| (!given.is_unit()).then(|| named(name, given)).transpose();
+    map.iter().map(|(name, given)| Ok((name.to_string(), change(name, given)?))).collect()
+}
+
+/// Reads the value of a field, and names the field where it is none.
+fn named(name: &str, given: &Dynamic) -> Result<Value, Fault> {
+    value(given).map_err(|fault| if fault.tried == TRIED { Fault { tried: format!("use this value as `{name}`"), ..fault } } else { fault })
 }
 
 /// Gives a value to a script.

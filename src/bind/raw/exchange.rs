@@ -70,9 +70,9 @@ fn requests(door: &Door, packets: &Array, link: Option<&Name>) -> Result<Vec<Pac
     for (at, value) in packets.iter().enumerate() {
         let odd = || Fault::input("exchange packets", format!("element {at} is of type {}, and a packet is wanted", value.type_name()));
         let packet = value.read_lock::<Packet>().ok_or_else(odd)?.clone();
-        filled.push(match packet.stack() {
-            Ok(stack) => Packet::drafted(fill(stack, &mut end)?),
-            Err(_) => packet,
+        filled.push(match packet.draft() {
+            Some(stack) => Packet::drafted(fill(stack.clone(), &mut end)?),
+            None => packet,
         });
     }
     Ok(filled)

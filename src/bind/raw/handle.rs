@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rhai::NativeCallContext;
+
+use crate::bind::call::{self, Answer};
 use crate::model::Fault;
 use crate::model::raw::{Received, Report, Spec, Way};
 use crate::transaction::Door;
@@ -52,6 +55,11 @@ impl Socket {
         &self.0.door
     }
 
+    /// Gives the same door, as whoever calls just now may use it.
+    pub(in crate::bind) fn door_of(&self, ctx: &NativeCallContext) -> Answer<Door> {
+        Ok(self.0.door.as_used_by(&call::door(ctx)?))
+    }
+
     /// Gives the number that the door knows it by.
     pub(in crate::bind) fn id(&self) -> Id {
         self.0.id
@@ -67,14 +75,15 @@ impl Socket {
     }
 
     /// Receives the next packet; none when the time is over.
-    pub(super) fn next(&self, patience: Duration) -> Result<Option<Received>, Fault> {
+    pub(super) fn next(&self, door: &Door, patience: Duration) -> Result<Option<Received>, Fault> {
+        door.may_receive_raw()?;
         if let Some(packet) = self.waiting().packets.pop_front() {
             return Ok(Some(packet));
         }
         let begun = std::time::Instant::now();
         loop {
             let left = patience.saturating_sub(begun.elapsed());
-            let batch = self.door().receive_raw(self.id(), 1, left)?;
+            let batch = door.receive_raw(self.id(), 1, left)?;
             let is_over = batch.is_empty();
             let mut waiting = self.waiting();
             waiting.reports.extend(batch.reports);
@@ -88,9 +97,10 @@ impl Socket {
     }
 
     /// Takes what was reported about packets that were sent.
-    pub(super) fn reports(&self) -> Result<Vec<Report>, Fault> {
+    pub(super) fn reports(&self, door: &Door) -> Result<Vec<Report>, Fault> {
+        door.may_receive_raw()?;
         if matches!(self.way(), Way::Ping { .. }) {
-            let batch = self.door().receive_raw(self.id(), usize::from(u8::MAX), Duration::ZERO)?;
+            let batch = door.receive_raw(self.id(), usize::from(u8::MAX), Duration::ZERO)?;
             let mut waiting = self.waiting();
             waiting.reports.extend(batch.reports);
             waiting.packets.extend(batch.packets);

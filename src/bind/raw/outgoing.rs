@@ -118,14 +118,14 @@ impl Given {
     /// Gives a packet that does not say where it comes from the address that it will have: the checksums above cover it.
     fn from_here(self, socket: &Socket) -> Result<Self, Fault> {
         let Self::Packet(packet) = &self else { return Ok(self) };
-        let Ok(mut stack) = packet.stack() else { return Ok(self) };
+        let Some(mut stack) = packet.draft().cloned() else { return Ok(self) };
         let Some(lowest) = stack.layers.first_mut().filter(|lowest| ["ipv4", "ipv6"].contains(&lowest.protocol.name)) else {
             return Ok(self);
         };
         match lowest.value("dst").and_then(Value::address) {
             Some(to) if !lowest.has("src") && socket.way().family().is_some_and(|family| to.is_ipv4() == (family == Family::V4)) => {
                 let from = socket.door().source_raw(socket.id(), to)?;
-                lowest.given.push(("src".to_owned(), Value::Address(from)));
+                *lowest = lowest.with("src", Value::Address(from))?;
                 Ok(Self::Packet(Packet::drafted(stack)))
             }
             _ => Ok(self),
@@ -188,7 +188,7 @@ fn name(first: First) -> &'static str {
 fn summed(socket: &Socket, packet: &Packet, whole: &Bytes, to: IpAddr) -> Result<Arc<[u8]>, Fault> {
     let built = whole.first;
     let First::Layer(protocol) = built else { return Ok(whole.bytes.clone()) };
-    let Ok(stack) = packet.stack() else { return Ok(whole.bytes.clone()) };
+    let Some(stack) = packet.draft() else { return Ok(whole.bytes.clone()) };
     if !WITH_PSEUDO_HEADER.contains(&protocol.name) {
         return Ok(whole.bytes.clone());
     }
@@ -196,7 +196,7 @@ fn summed(socket: &Socket, packet: &Packet, whole: &Bytes, to: IpAddr) -> Result
     let below = if to.is_ipv4() { "ipv4" } else { "ipv6" };
     let ends = [("src", from), ("dst", to)].map(|(name, address)| (name.to_owned(), Value::Address(address)));
     let head = Packet::of_fields(below, ends.to_vec())?;
-    let whole = head.on(stack)?;
+    let whole = head.on(stack.clone())?;
     let bytes = &whole.whole()?.bytes;
     let header = if to.is_ipv4() { 20 } else { 40 };
     Ok(bytes[header.min(bytes.len())..].into())

@@ -26,9 +26,10 @@ fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
 }
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, to: To, ttl: Option<u8>) -> Answer<()> {
+    let door = socket.door_of(ctx)?;
     let sent = outgoing(socket, packet, to).and_then(|mut packet| {
         packet.ttl = ttl;
-        socket.door().send_raw(socket.id(), &packet, &call::origin(ctx))
+        door.send_raw(socket.id(), &packet, &call::origin(ctx))
     });
     answer(ctx, sent.map(drop))
 }
@@ -177,7 +178,7 @@ pub mod functions {
     /// raw(7), packet(7)
     #[rhai_fn(global, return_raw, volatile)]
     pub fn recv(ctx: NativeCallContext, socket: &mut Socket) -> Answer<Dynamic> {
-        let next = answer(&ctx, socket.next(PATIENCE))?;
+        let next = answer(&ctx, socket.next(&socket.door_of(&ctx)?, PATIENCE))?;
         Ok(next.map_or(Dynamic::UNIT, |packet| received(socket.way(), packet)))
     }
 
@@ -203,7 +204,7 @@ pub mod functions {
     #[rhai_fn(name = "recv", global, return_raw, volatile)]
     pub fn recv_for(ctx: NativeCallContext, socket: &mut Socket, timeout: Dynamic) -> Answer<Dynamic> {
         let patience = answer(&ctx, socket.way().may_receive().and_then(|()| span("a timeout", &timeout)))?;
-        let next = answer(&ctx, socket.next(patience.0))?;
+        let next = answer(&ctx, socket.next(&socket.door_of(&ctx)?, patience.0))?;
         Ok(next.map_or(Dynamic::UNIT, |packet| received(socket.way(), packet)))
     }
 
@@ -247,7 +248,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(get = "errors", global, return_raw)]
     pub fn errors(ctx: NativeCallContext, socket: &mut Socket) -> Answer<Array> {
-        let reports = answer(&ctx, socket.reports())?;
+        let reports = answer(&ctx, socket.reports(&socket.door_of(&ctx)?))?;
         Ok(reports.into_iter().map(|report| reported(socket.way(), report)).collect())
     }
 
@@ -304,7 +305,8 @@ pub mod functions {
     #[rhai_fn(index_set, global, return_raw)]
     pub fn set_option(ctx: NativeCallContext, socket: &mut Socket, option: &str, value: Dynamic) -> Answer<()> {
         let setting = Opt::named(option).and_then(|option| given::setting(option, &value));
-        answer(&ctx, setting.and_then(|setting| socket.door().set_raw(socket.id(), setting)))
+        let door = socket.door_of(&ctx)?;
+        answer(&ctx, setting.and_then(|setting| door.set_raw(socket.id(), setting)))
     }
 
     /// Tells what kind of socket it is.

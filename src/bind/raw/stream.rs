@@ -81,7 +81,7 @@ fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, opti
     let (packet, template, limits) = answer(ctx, made)?;
     let session = call::session(ctx)?;
     let mut news = |sent: &Sent| session.progress(&told(sent.packets, sent.time, &limits));
-    let sent = socket.door().stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
+    let sent = socket.door_of(ctx)?.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
     session.progress("");
     let sent = answer(ctx, sent)?;
     let seconds = sent.time.as_secs_f64();

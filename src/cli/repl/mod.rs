@@ -25,9 +25,9 @@ use self::input::{Editor, Typed};
 use self::kept::Kept;
 use self::steps::Steps;
 use super::args::{Options, Prompt};
-use super::exit_code;
 use super::session::{STACK, Script, Session};
 use super::show::{self, Screen, changes};
+use super::{exit_code, permission};
 use crate::host::{self, Given, Host, Mode, Output, Value};
 use crate::kernel::process::{self, Limits, Page, Stop, signals};
 use crate::kernel::stdio::Lines;
@@ -39,7 +39,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, prompt: &Prompt) -> Result
     let screen = &screen.in_lines();
     let terminal = stdin().is_terminal() && screen.is_terminal();
     let id = format!("{} {}", std::process::id(), super::place::now());
-    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), prompt.safety.stance())?.reach(prompt.reach);
+    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), prompt.safety.stance())?
+        .reach(prompt.reach)
+        .gated(permission::gate(screen, &prompt.rights, false)?);
     let kept = if terminal { Kept::new() } else { Kept::default() };
     let limits = Limits { interrupt_ends: !terminal, ..Limits::default() };
     let runner = |page: &'static Page| {

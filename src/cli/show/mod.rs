@@ -142,16 +142,26 @@ impl Screen {
 
     /// Asks whoever sits at the terminal, and takes only a plain yes for one.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Fault> {
-        if !io::stdin().is_terminal() {
+        if !self.can_ask() {
             return Err(host::nobody_to_ask(question));
         }
-        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped(question));
+        Ok(matches!(self.choose(question, "y/N")?.as_str(), "y" | "yes"))
+    }
+
+    /// Tells whether somebody sits at a terminal who can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    /// Asks whoever sits at the terminal, and gives the answer in small letters; an empty one at the end of the input.
+    pub(crate) fn choose(&self, question: &str, answers: &str) -> Result<String, Fault> {
+        let _ = write!(io::stderr().lock(), "{} [{answers}] ", escaped(question));
         let answer = stdio::Lines::default().next_line();
         if !matches!(answer, Ok(Some(_))) {
             // What is said next begins a line.
             self.note("");
         }
-        Ok(answer?.is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
+        Ok(answer?.map(|answer| answer.trim().to_lowercase()).unwrap_or_default())
     }
 
     /// Prints a JSON document: the only one, or one a line.

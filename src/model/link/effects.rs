@@ -41,11 +41,7 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
             here.vlans(dev).into_iter().map(|dev| up(dev, true)).collect()
         }
         (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(false))) => here.with_down(dev),
-        (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) if *mtu < IPV6_MTU => {
-            let addresses = here.addresses(dev).into_iter().filter(|(key, _)| key.host.family() == Family::V6).collect();
-            let routes = here.routes(|key, way| if key.family() == Family::V6 { without(way, std::slice::from_ref(dev)) } else { None });
-            routes.into_iter().chain(here.gone_addresses(addresses)).collect()
-        }
+        (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) if *mtu < IPV6_MTU => here.without_ipv6(dev),
         (Object::Setting(dev, Setting::Address), _) => here.neighbours(dev, None),
         _ => Vec::new(),
     }
@@ -247,6 +243,21 @@ impl<'a> Here<'a> {
         }));
         found.extend(self.gone_addresses(addresses));
         found.extend(vlans.into_iter().map(|vlan| up(vlan, false)));
+        found
+    }
+
+    /// Gives what goes when IPv6 leaves a link. The kernel by itself would leave routes with a `src` that is not there any more; but addresses are taken
+    /// away one by one, and then it takes that, too.
+    fn without_ipv6(&self, dev: &Dev) -> Vec<Fate> {
+        let addresses: Vec<_> = self.addresses(dev).into_iter().filter(|(key, _)| key.host.family() == Family::V6).collect();
+        let plain: Vec<IpAddr> = addresses.iter().map(|(key, _)| key.host.address).collect();
+        let here = std::slice::from_ref(dev);
+        let mut found = self.neighbours(dev, Some(Family::V6));
+        found.extend(self.routes(|key, way| match key.family() {
+            Family::V4 => None,
+            Family::V6 => without(way, here).or_else(|| self.without_source(key, way, &plain, here)),
+        }));
+        found.extend(self.gone_addresses(addresses));
         found
     }
 

@@ -144,7 +144,8 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         let why = format!("it is there, and is another one: {}", super::Told(now));
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
     }
-    let (followers, gone): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(|(_, state)| state.is_some());
+    let stands_first = |(follower, state): &(Object, Option<State>)| state.is_none() || follower.stands_on_others();
+    let (gone, followers): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(stands_first);
     let rivals = rival.into_iter().map(|rival| (rival, None));
     let own = [(object.clone(), Some(state.clone()))];
     let (first, then) = if object.goes_first() { (own.to_vec(), gone) } else { (gone, own.to_vec()) };

@@ -29,6 +29,8 @@ pub enum Scope {
     Sysctl(sysctl::Key),
     /// A set with what is in it.
     Set(SetName),
+    /// A set, without what is in it.
+    Definition(SetName),
     /// The sets, without what is in them.
     Sets,
     /// Control groups, and what is in them.
@@ -51,6 +53,7 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
+            (Scope::Definition(set), Object::Set(name)) => set == name,
             (Scope::Cgroup(scope), Object::Cgroup(object)) => scope.covers(object, state.and_then(State::of_cgroups)),
             (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
@@ -86,6 +89,15 @@ impl Object {
         }
     }
 
+    /// Gives what has to be read in order to know the object, and nothing else.
+    pub fn own_scopes(&self) -> Vec<Scope> {
+        match self {
+            // There may be a hundred thousand elements in it.
+            Object::Set(set) => vec![Scope::Definition(set.clone())],
+            object => object.scopes(),
+        }
+    }
+
     /// Tells whether it can be made and taken away; what cannot has a value as long as what it belongs to is there.
     fn can_be_made(&self) -> bool {
         match self {
@@ -111,6 +123,12 @@ impl Object {
     /// Tells whether others may follow it, see [`follows`].
     pub fn leads(&self) -> bool {
         matches!(self, Object::Sysctl(_) | Object::Link(link::Object::Link(_)))
+    }
+
+    /// Tells whether others do not follow it, but it stands on them: where one of them goes it has its other state before that, and on the way back its
+    /// former state after that.
+    fn stands_on_others(&self) -> bool {
+        matches!(self, Object::Link(link::Object::Route(_)))
     }
 
     /// Gives what has to be there for it to be there in a state.

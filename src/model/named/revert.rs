@@ -87,7 +87,7 @@ impl Way<'_> {
         if let Some(held) = now.as_ref().and_then(State::held).filter(|_| change.before.is_none() && !self.force) {
             return self.report(change, true, held);
         }
-        if matches!(&change.before, Some(State::Netns(state)) if self.is_lost(state)) {
+        if matches!(&change.before, Some(State::Netns(state)) if self.is_lost(&change.object, state)) {
             return self.report(change, false, "it was kept aside, and is gone from there");
         }
         let with = match &change.before {
@@ -106,8 +106,12 @@ impl Way<'_> {
             let what = if theirs == 1 { one } else { several };
             return self.report(change, true, format!("somebody else put {what} into it, {theirs} in all"));
         }
-        let taken = if change.before.is_none() { others } else { Vec::new() };
-        for (object, then) in gone.into_iter().chain(taken) {
+        // What follows can be set to what it was, but not what loses what it stands on.
+        if let Some((object, _)) = others.iter().find(|other| self.changes_what_others_made(other)).filter(|_| !self.force) {
+            return self.report(change, true, format!("the {object}, which somebody else has made, would be another one"));
+        }
+        let others: Vec<_> = others.into_iter().filter(|other| change.before.is_none() || self.changes_what_others_made(other)).collect();
+        for (object, then) in gone.into_iter().chain(others) {
             self.make(&object, self.then.get(&object).cloned(), then);
         }
         self.make(&change.object, now, change.before.clone());
@@ -131,11 +135,20 @@ impl Way<'_> {
         object.can_be_made() && !passes && !self.changes.iter().any(|change| change.object == *object)
     }
 
-    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there.
-    fn is_lost(&self, state: &netns::State) -> bool {
-        let aside = state.cookie().map(|cookie| Object::Netns(netns::Object::Aside(cookie)));
-        let is_gone = |object: &Object| !self.present.contains_key(object) && self.changes.iter().any(|change| change.object == *object);
-        aside.as_ref().is_some_and(is_gone)
+    /// Tells whether something that somebody else has made would be another one.
+    fn changes_what_others_made(&self, (object, then): &(Object, Option<State>)) -> bool {
+        self.is_of_others(object) && !agree(self.then.get(object), then.as_ref())
+    }
+
+    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there. What is to be kept aside once more is still elsewhere.
+    fn is_lost(&self, object: &Object, state: &netns::State) -> bool {
+        let Some(cookie) = state.cookie() else { return false };
+        let aside = Object::Netns(netns::Object::Aside(cookie));
+        let has_it = |found: &State| matches!(found, State::Netns(found) if found.cookie() == Some(cookie));
+        match *object == aside {
+            true => !self.present.values().any(has_it),
+            false => !self.present.contains_key(&aside) && self.changes.iter().any(|change| change.object == aside),
+        }
     }
 
     /// Looks at what the batch only relied on, or kept as it was.

@@ -19,12 +19,18 @@ impl Door {
         news: &mut dyn FnMut(&Sent),
         origin: &Origin,
     ) -> Result<Sent, Fault> {
-        self.lock().there(|it| it.stream_raw(id, packet, template, limits, news, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.stream_raw(id, packet, template, limits, news, origin)
+        })
     }
 
     /// Begins to capture, after everything that is queued is written: from here on nothing is missed. A file that is written is an act.
     pub fn capture_raw(&self, spec: &Spec, limits: &Limits, file: Option<&str>, origin: &Origin) -> Result<Id, Fault> {
-        self.lock().there(|it| it.capture_raw(spec, limits, file, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.capture_raw(spec, limits, file, origin)
+        })
     }
 
     /// Goes on with a capture for a short time, or until there are as many packets as are wanted.
@@ -69,13 +75,15 @@ impl Transaction {
         if !matches!(spec.way, Way::Packet { cooked: false, .. }) || spec.way.first() != First::Ethernet {
             return Err(Fault::new(Kind::Input, format!("capture through a {}", spec.way), "frames are captured through packet sockets"));
         }
+        let place = file.map(|path| self.place(path, origin)).transpose()?.flatten();
         let id = self.open_raw(spec)?;
         if let Some(path) = file {
             let what = format!("wrote {path:?}");
             self.ledger.act(&what, origin)?;
             self.acts.push(what);
         }
-        self.wires.get(id)?.wire.begin_capture(limits, file)?;
+        let found = place.map(|found| found.handle().display().to_string());
+        self.wires.get(id)?.wire.begin_capture(limits, found.as_deref().or(file))?;
         Ok(id)
     }
 }
