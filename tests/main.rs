@@ -3,6 +3,7 @@
 
 mod bad_inputs;
 mod cli;
+mod corpus;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
 mod golden;

@@ -320,7 +320,12 @@ fn some_words_have_one_place() {
 #[test]
 fn rooms_take_the_door_of_their_callers() {
     let rooms = sources().into_iter().filter(|source| source.layer() == "bind" && source.path != "src/bind/session.rs");
-    none(rooms.filter(|source| source.code.contains(".door()")).map(|source| format!("{}: `call::door` gives the door", source.path)).collect());
+    none(
+        rooms
+            .filter(|source| source.code.contains(".door()"))
+            .map(|source| format!("{}: `call::door` gives the door", source.path))
+            .collect(),
+    );
 }
 
 #[test]

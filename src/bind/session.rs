@@ -68,6 +68,8 @@ pub struct Hooks {
     pub confirm: Box<Confirm>,
     /// Writes to the log.
     pub log: Box<Sink>,
+    /// Shows how far something has come; nothing takes it away again.
+    pub progress: Box<Sink>,
     /// Is told where the script is.
     pub mark: Box<Mark>,
 }
@@ -83,6 +85,8 @@ pub struct Call {
     pub given: BTreeMap<String, Dynamic>,
     /// The code of the script's own `exit(n)`.
     pub exit: Option<u8>,
+    /// What the script's own `result(value)` gave.
+    pub result: Option<Dynamic>,
 }
 
 impl Session {
@@ -129,6 +133,11 @@ impl Session {
     /// Writes a line to the log of the run.
     pub fn log(&self, line: &str) {
         (self.0.hooks.log)(line);
+    }
+
+    /// Shows how far something has come, on a terminal; an empty line takes it away again.
+    pub fn progress(&self, line: &str) {
+        (self.0.hooks.progress)(line);
     }
 
     /// Turns a position that Rhai gives into a position in a file, and notes that the script is there.

@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
 pub(crate) use self::package::{Add, Fetch, Key, Names, New, Packages, Publish};
 pub(crate) use self::rights::Rights;
-pub(crate) use self::safety::{Safety, Stay, Timeout};
+pub(crate) use self::safety::{Reach, Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -243,6 +243,8 @@ pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) safety: Safety,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) stay: Stay,
     #[command(flatten)]
     pub(crate) rights: Rights,
@@ -282,6 +284,8 @@ pub(crate) struct Eval {
     #[command(flatten)]
     pub(crate) safety: Safety,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) stay: Stay,
     #[command(flatten)]
     pub(crate) rights: Rights,
@@ -302,6 +306,8 @@ pub(crate) struct Recipe {
 pub(crate) struct Prompt {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     #[command(flatten)]
     pub(crate) rights: Rights,
 }
@@ -350,7 +356,7 @@ pub(crate) struct History {
 pub(crate) struct Undo {
     #[command(flatten)]
     pub(crate) safety: Safety,
-    /// Ids of runs or their beginnings, or `last`: the last run here whose changes are in force
+    /// Ids of runs or their beginnings of four characters or more, or `last`: the last run here whose changes are in force
     #[arg(value_name = "RUN", group = "which")]
     pub(crate) runs: Vec<String>,
     /// Lift all that is in force in this network namespace
@@ -367,7 +373,7 @@ pub(crate) struct Undo {
 /// What `confirm` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Confirm {
-    /// The id of a run or its beginning; without one, the last run here that waits for it
+    /// The id of a run or its beginning of four characters or more; without one, the last run here that waits for it
     #[arg(default_value = "last", hide_default_value = true)]
     pub(crate) run: String,
 }
@@ -388,7 +394,7 @@ pub(crate) struct Redo {
 /// What `persist` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Persist {
-    /// The id of a run that is in force, the beginning of one, or `last`
+    /// The id of a run that is in force, the beginning of one (four characters or more), or `last`
     pub(crate) run: String,
     /// Write the unit to /etc/systemd/system
     #[arg(long)]

@@ -14,6 +14,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, eval: &Eval) -> Result<u8,
         text => text.to_owned(),
     };
     Session::open(screen, options, Mode::Run, Script::Text(&text), eval.safety.stance())?
+        .reach(eval.reach)
         .gated(permission::gate(screen, &eval.rights, false)?)
         .bound(eval.stay.bound())?
         .run(|outcome| run::tell(screen, outcome, false))

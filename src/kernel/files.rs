@@ -43,19 +43,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     std::fs::write(path, bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
 }
 
-/// Writes a file for a script, for its user alone to read where it is new. It follows no link, and writes to nothing but a regular file.
+/// Writes a file for a script.
 pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    create(path)?.write_all(bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
+/// Opens a file for a script to write, for its user alone to read where it is new; what it held is gone. It follows no link, and opens nothing but a regular file.
+pub fn create(path: &Path) -> Result<File, Fault> {
     let tried = || format!("write {}", path.display());
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
-    let mut file = options.open(path).map_err(|e| match e.raw_os_error() {
+    let file = options.open(path).map_err(|e| match e.raw_os_error() {
         Some(libc::ELOOP) => Fault::input(tried(), "it is a symbolic link"),
         _ => io_fault(tried(), &e),
     })?;
     if !file.metadata().map_err(|e| io_fault(tried(), &e))?.file_type().is_file() {
         return Err(Fault::input(tried(), "it is no regular file"));
     }
-    file.set_len(0).and_then(|()| file.write_all(bytes)).map_err(|e| io_fault(tried(), &e))
+    file.set_len(0).map(|()| file).map_err(|e| io_fault(tried(), &e))
 }
 
 /// Writes a file that is new, for its user alone to read.

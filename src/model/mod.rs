@@ -26,6 +26,7 @@ pub mod ports;
 pub mod prefix;
 pub mod quantity;
 pub mod rate;
+pub mod raw;
 pub mod size;
 pub mod sockets;
 pub mod source;

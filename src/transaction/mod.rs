@@ -7,6 +7,7 @@
 mod around;
 mod claims;
 mod company;
+mod exchange;
 mod gate;
 pub mod guard;
 pub mod journal;
@@ -16,6 +17,7 @@ mod outside;
 mod overlay;
 pub mod past;
 mod permit;
+pub mod raw;
 pub mod record;
 mod revert;
 mod rules;
@@ -40,6 +42,7 @@ use self::ledger::Ledger;
 use self::named::Queue;
 pub use self::outside::Text;
 use self::overlay::Overlay;
+use self::record::MACHINE;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
 use self::sites::Away;
@@ -82,6 +85,8 @@ pub enum Query {
     Queues(tc::Device),
     /// A network namespace that somebody means, as long as it is there.
     Site(Word),
+    /// The network namespace in which the run is at work.
+    Here,
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
     /// What is around: processes, and what the machine can do.
@@ -261,6 +266,8 @@ struct Transaction {
     away: Vec<Away>,
     /// The namespaces to which it comes back, the next one last.
     path: Vec<Site>,
+    /// The sockets that are open for packets.
+    wires: raw::Wires,
     changes: Vec<Change>,
     acts: Vec<String>,
 }
@@ -279,6 +286,7 @@ impl Transaction {
             ready: false,
             away: Vec::new(),
             path: Vec::new(),
+            wires: raw::Wires::default(),
             changes: Vec::new(),
             acts: Vec::new(),
         }
@@ -299,6 +307,7 @@ impl Transaction {
             Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
             Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),
             Query::Site(word) => self.site(&word).map(Reading::Site),
+            Query::Here => Ok(Reading::Site(self.ledger.site.clone())),
             Query::State(object) if object.is_of_the_machine() => {
                 self.at_home(|it| it.named.state(&object, it.kernel.named())).map(Reading::State)
             }
@@ -393,8 +402,9 @@ impl Transaction {
 
     /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
     fn in_turn<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let here = BTreeSet::from([self.ledger.site.namespace]);
-        self.in_turns(&here, patience, work)
+        let machine = self.named.is_of_the_machine().then_some(MACHINE);
+        let places = machine.into_iter().chain([self.ledger.site.namespace]).collect();
+        self.in_turns(&places, patience, work)
     }
 
     fn in_turns<T>(
@@ -450,8 +460,8 @@ impl Transaction {
         self.forget_queued();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        let namespaces = self.ledger.namespaces()?;
-        self.in_turns(&namespaces, lock::TO_LIFT, |it| {
+        let places = self.ledger.places()?;
+        self.in_turns(&places, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
             Desk { kernel, journal, context: &context, now, force: false }.lift(&run, RunState::RolledBack)
         })

@@ -23,6 +23,11 @@ impl Door {
     pub fn called_by(self, callers: Callers) -> Self {
         Self(self.0, callers)
     }
+
+    /// Gives this door as whoever has come through the other one may use it.
+    pub fn as_used_by(&self, other: &Door) -> Self {
+        Self(self.0.clone(), other.1.clone())
+    }
 }
 
 impl Present for Transaction {
@@ -78,7 +83,7 @@ impl Transaction {
             // A file is asked for where it is opened.
             Query::Text(Text::File(_)) => Ok(()),
             Query::Site(Word::Path(_) | Word::Pid(_)) => self.permit(None, |_| Ok(Uses::of(Permission::all(Power::Netns)))),
-            Query::Site(Word::Name(_)) => Ok(()),
+            Query::Here | Query::Site(Word::Name(_)) => Ok(()),
             Query::Chain(_)
             | Query::Find(..)
             | Query::Chains(..)
@@ -111,6 +116,11 @@ impl Transaction {
             let needs = sockets.iter().flat_map(|socket| Uses::of_peer(socket.peer.address()).needs).collect();
             Ok(Uses { needs, touches: Vec::new() })
         })
+    }
+
+    /// Refuses to use sockets for packets, and what they have received.
+    pub(super) fn permit_raw(&mut self, origin: Option<&Origin>) -> Result<(), Fault> {
+        self.permit(origin, |_| Ok(Uses::of(Permission::all(Power::Raw))))
     }
 
     /// A namespace is entered by each of the names that it has; one without a name is anybody's.

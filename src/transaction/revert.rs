@@ -108,6 +108,7 @@ pub(super) fn revert(
     made.iter_mut().for_each(|change| change.netns.clone_from(&job.netns));
     journal(&made)?;
     kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
+    kernel.echo(&made);
     Ok(Reverted { made, drift })
 }
 
@@ -143,7 +144,8 @@ fn revert_rules(
 
 /// Looks what is not as these batches left it, one after the other as if each were put back, and changes nothing. Gives the drift of each.
 pub(super) fn look(kernel: &mut dyn Kernel, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
-    let named = inventory(batches.iter().copied().flatten().map(|change| change.object.clone()), kernel.named())?;
+    let mut named = inventory(batches.iter().copied().flatten().map(|change| change.object.clone()), kernel.named())?;
+    named.values_mut().for_each(State::unburden);
     let families: BTreeSet<Family> = tables_of(batches.iter().copied().flatten()).into_iter().map(|(family, _)| family).collect();
     let mut present = Vec::new();
     for family in families {

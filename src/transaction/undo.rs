@@ -1,6 +1,6 @@
 //! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::kernel::Kernel;
@@ -79,7 +79,6 @@ impl Desk<'_> {
         let origin: Vec<Change> = self.journal.batches(run)?.into_iter().flat_map(|batch| batch.changes).collect();
         let mut work = self.prepare(RunKind::Redo, record, Report { run: Some(run.clone()), ..Report::default() })?;
         work.begin(self.journal, self.now)?;
-        // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
         let again = self.make_once_more(run, &liftings).and_then(|()| self.set_all(run, &liftings, &origin, &mut work));
         let fault = match again {
@@ -109,7 +108,7 @@ impl Desk<'_> {
     fn make_once_more(&mut self, run: &RunId, liftings: &[RunId]) -> Result<(), Fault> {
         let mut gone = Vec::new();
         for lifting in liftings {
-            let batches = self.journal.batches(lifting)?;
+            let batches = self.journal.standing(lifting)?;
             let taken = batches.iter().flat_map(|batch| &batch.changes).filter_map(taken_away);
             gone.extend(taken);
         }
@@ -124,13 +123,20 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Puts back the liftings of a run, and closes it.
+    /// Puts back the liftings of a run, and closes it. Batch by batch the run has in force again what its lifting has no more.
     fn set_all(&mut self, run: &RunId, liftings: &[RunId], origin: &[Change], work: &mut Work) -> Result<(), Fault> {
+        let mut begun = BTreeSet::new();
         for lifting in liftings {
-            for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                self.put_back(batch, &batch.changes, origin, work)?;
+            for batch in self.journal.standing(lifting)?.iter().rev() {
+                // What a later lifting of the same batch has taken out is set again by now.
+                work.again = !begun.insert(batch.of);
+                batch.of.map_or(Ok(()), |of| self.journal.intend_again(run, of))?;
+                let whole = self.put_back(batch, &batch.changes, origin, work)?;
                 if !work.faults.is_empty() {
                     return Ok(());
+                }
+                if whole {
+                    self.journal.lifted(lifting, batch.number, &[])?;
                 }
             }
             // A rule that finds no place may be the one without which the others do harm.
@@ -257,7 +263,8 @@ impl Desk<'_> {
             if !made.is_empty() || intended {
                 work.note(|work| {
                     work.begin(journal, now)?;
-                    journal.intend(&work.id, work.number, (&batch.site, &batch.backend), made)
+                    let of = if work.kind == RunKind::Undo { Some(batch.number) } else { batch.of };
+                    journal.intend(&work.id, work.number, (&batch.site, &batch.backend), of, made)
                 })?;
                 intended = true;
             }
@@ -276,12 +283,14 @@ impl Desk<'_> {
     }
 }
 
-/// Gives the namespace that a change has taken away, if it has taken away one.
+/// Gives the namespace that a change has taken away, if it has taken away one; what a killed program had left of its name may be back in its place.
 fn taken_away(change: &Change) -> Option<Site> {
     match (&change.object, &change.before, &change.after) {
-        (Object::Netns(netns::Object::Name(name)), Some(State::Netns(netns::State::Made { cookie, .. })), None) => {
-            Some(Site::new(*cookie, name.as_str()))
-        }
+        (
+            Object::Netns(netns::Object::Name(name)),
+            Some(State::Netns(netns::State::Made { cookie, .. })),
+            None | Some(State::Netns(netns::State::Half)),
+        ) => Some(Site::new(*cookie, name.as_str())),
         _ => None,
     }
 }
@@ -301,7 +310,7 @@ struct Work {
     unwritten: bool,
     /// Whether the journal has failed.
     mute: bool,
-    /// Whether some of it was lifted before.
+    /// Whether some of what is at hand was lifted, or set again, before.
     again: bool,
     /// What other runs made nf_tables register in a namespace, before this one began there.
     empty: BTreeMap<u64, Vec<Change>>,

@@ -435,6 +435,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("R32", "kernel::tc::a_kind_that_the_kernel_lacks_is_said_before_anything_is_touched"),
     ("R33", "kernel::tc::what_a_root_gave_way_for_comes_back_with_all_that_was_in_it"),
     ("R45", "kernel::guard"),
+    ("R46", "kernel::raw::what_cannot_be_sent_is_refused, kernel::raw::what_is_dropped_is_counted"),
     ("R48", "kernel::rollback"),
     ("R49", "kernel::company::two_at_once_lose_nothing"),
     ("C01", "cli::a_misuse_exits_with_2_and_says_so_on_standard_error_only"),

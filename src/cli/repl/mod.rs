@@ -39,11 +39,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, prompt: &Prompt) -> Result
     let screen = &screen.in_lines();
     let terminal = stdin().is_terminal() && screen.is_terminal();
     let id = format!("{} {}", std::process::id(), super::place::now());
-    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), prompt.safety.stance())?.gated(permission::gate(
-        screen,
-        &prompt.rights,
-        false,
-    )?);
+    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), prompt.safety.stance())?
+        .reach(prompt.reach)
+        .gated(permission::gate(screen, &prompt.rights, false)?);
     let kept = if terminal { Kept::new() } else { Kept::default() };
     let limits = Limits { interrupt_ends: !terminal, ..Limits::default() };
     let runner = |page: &'static Page| {
@@ -96,9 +94,10 @@ impl<'a> Talk<'a> {
         setup.stop = Arc::new(move || stop.stopped());
         setup.pause = Some(Box::new(move |time| pause.sleep(time)));
         setup.output = output(screen, &lost);
-        let (log, asking) = (screen.clone(), screen.clone());
+        let (log, asking, far) = (screen.clone(), screen.clone(), screen.clone());
         setup.confirm = Some(Box::new(move |question| asking.ask(question)));
         setup.log = Box::new(move |line| log.log(line));
+        setup.progress = Box::new(move |line| far.progress(line));
         let host = Rc::new(RefCell::new(Host::open(setup)));
         Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), typed, kept, lost }
     }

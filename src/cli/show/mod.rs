@@ -131,6 +131,15 @@ impl Screen {
         self.note(&escaped(line));
     }
 
+    /// Shows on a terminal how far something has come, in one line that the next one takes the place of; an empty one takes it away.
+    pub(crate) fn progress(&self, line: &str) {
+        let mut terminal = io::stderr().lock();
+        if io::stderr().is_terminal() {
+            let line: String = line.chars().take(self.width().saturating_sub(1)).collect();
+            let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());
+        }
+    }
+
     /// Asks whoever sits at the terminal, and takes only a plain yes for one.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Fault> {
         if !self.can_ask() {

@@ -158,6 +158,12 @@ impl Uses {
             link::Object::Neighbour(key) => self.link(&key.dev, present)?,
             link::Object::Route(key) => self.needs(Power::Route, Scope::Prefix(key.to)),
             link::Object::Rule(_) => self.needs(Power::Rule, Scope::All),
+            // The name that its namespace has is not known here, so it takes the power over all.
+            link::Object::Far(far) => {
+                self.needs(Power::Netns, Scope::All);
+                self.needs_name(Power::Link, far.dev.name.as_str());
+                far.moved().into_iter().chain(far.end_of()).try_for_each(|dev| self.link(dev, present))?;
+            }
         }
         Ok(())
     }
@@ -174,7 +180,7 @@ impl Uses {
                 Value::Link(Some(master)) => self.link(master, present)?,
                 Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::Mac(_) | Value::Link(None) | Value::Unknown => {}
             },
-            State::Link(link::State::Address(_) | link::State::Neighbour(_) | link::State::Route(_) | link::State::Rule) => {}
+            State::Link(link::State::Address(_) | link::State::Neighbour(_) | link::State::Route(_) | link::State::Rule | link::State::Far(_)) => {}
             State::Cgroup(_) | State::Present | State::Policy(_) | State::Name(_) | State::Rule(..) | State::Value(_) => {}
             State::Set(_) | State::Entry(_) | State::Pair(..) | State::Netns(_) | State::Tc(_) | State::Action(_) => {}
         }
