@@ -180,7 +180,9 @@ impl Uses {
                 Value::Link(Some(master)) => self.link(master, present)?,
                 Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::Mac(_) | Value::Link(None) | Value::Unknown => {}
             },
-            State::Link(link::State::Address(_) | link::State::Neighbour(_) | link::State::Route(_) | link::State::Rule | link::State::Far(_)) => {}
+            State::Link(
+                link::State::Address(_) | link::State::Neighbour(_) | link::State::Route(_) | link::State::Rule | link::State::Far(_),
+            ) => {}
             State::Cgroup(_) | State::Present | State::Policy(_) | State::Name(_) | State::Rule(..) | State::Value(_) => {}
             State::Set(_) | State::Entry(_) | State::Pair(..) | State::Netns(_) | State::Tc(_) | State::Action(_) => {}
         }
