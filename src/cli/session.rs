@@ -97,7 +97,19 @@ impl<'a> Session<'a> {
             Mode::Run => Stance::Refuse,
             Mode::Plan => Stance::Tell,
         };
-        Ok(Self { screen, options, mode, script, stance, public, place, lock: Arc::default(), bound: None, leash: None, gate: Gate::open() })
+        Ok(Self {
+            screen,
+            options,
+            mode,
+            script,
+            stance,
+            public,
+            place,
+            lock: Arc::default(),
+            bound: None,
+            leash: None,
+            gate: Gate::open(),
+        })
     }
 
     /// Sets how far packets of the script may go.

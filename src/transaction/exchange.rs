@@ -20,6 +20,7 @@ impl Door {
     /// Gives the own end of packets to a host: the address that the routes choose, and a port that is free; in a plan both are open.
     pub fn own_end(&self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
         self.lock().there(|it| {
+            it.permit_raw(None)?;
             it.flush()?;
             it.kernel.own_end(to, link)
         })
@@ -28,6 +29,7 @@ impl Door {
 
 impl Transaction {
     fn exchange(&mut self, requests: &[Packet], link: Option<&Name>, origin: &Origin) -> Result<Box<dyn Desk>, Fault> {
+        self.permit_raw(Some(origin))?;
         self.flush()?;
         let destinations: BTreeSet<IpAddr> = requests.iter().filter_map(reach::destination).collect();
         destinations.into_iter().try_for_each(|to| self.guard.reach(to, origin))?;

@@ -73,7 +73,7 @@ impl Transaction {
     }
 
     /// Asks for a file that is to be written, and finds the folder that it is in; none where nothing has to be asked.
-    fn place(&mut self, path: &str, origin: &Origin) -> Result<Option<Found>, Fault> {
+    pub(super) fn place(&mut self, path: &str, origin: &Origin) -> Result<Option<Found>, Fault> {
         if self.is_open() {
             return Ok(None);
         }

@@ -69,6 +69,7 @@ impl Door {
     /// Receives what has come, up to so many packets; waits until something comes, or the time is over. Only the network knows it: a plan ends there.
     pub fn receive_raw(&self, id: Id, most: usize, patience: Duration) -> Result<Batch, Fault> {
         self.lock().there(|it| {
+            it.permit_raw(None)?;
             it.flush()?;
             let open = it.wires.get(id)?;
             open.way.may_receive()?;
@@ -79,6 +80,7 @@ impl Door {
     /// Sets an option of a socket.
     pub fn set_raw(&self, id: Id, setting: Setting) -> Result<(), Fault> {
         let mut transaction = self.lock();
+        transaction.permit_raw(None)?;
         let open = transaction.wires.get(id)?;
         setting.option.fits(&open.way)?;
         open.wire.set(setting)
@@ -87,6 +89,7 @@ impl Door {
     /// Reads an option of a socket.
     pub fn get_raw(&self, id: Id, option: Opt) -> Result<i64, Fault> {
         let mut transaction = self.lock();
+        transaction.permit_raw(None)?;
         let open = transaction.wires.get(id)?;
         option.fits(&open.way)?;
         open.wire.get(option)
@@ -94,12 +97,15 @@ impl Door {
 
     /// Tells how many packets the kernel has dropped for want of room.
     pub fn drops_raw(&self, id: Id) -> Result<u64, Fault> {
-        self.lock().wires.get(id)?.wire.drops()
+        let mut transaction = self.lock();
+        transaction.permit_raw(None)?;
+        transaction.wires.get(id)?.wire.drops()
     }
 
     /// Gives the address from which packets to another one are sent.
     pub fn source_raw(&self, id: Id, to: IpAddr) -> Result<IpAddr, Fault> {
         self.lock().there(|it| {
+            it.permit_raw(None)?;
             it.flush()?;
             it.wires.get(id)?.wire.source(to)
         })
@@ -114,6 +120,7 @@ impl Wires {
 
 impl Transaction {
     fn open_raw(&mut self, spec: &Spec) -> Result<Id, Fault> {
+        self.permit_raw(None)?;
         self.flush()?;
         let way = &spec.way;
         spec.settings.iter().try_for_each(|setting| setting.option.fits(way))?;
@@ -133,6 +140,7 @@ impl Transaction {
     }
 
     fn send_raw(&mut self, id: Id, packet: &Outgoing, origin: &Origin) -> Result<Duration, Fault> {
+        self.permit_raw(Some(origin))?;
         self.flush()?;
         let first = self.wires.get(id)?.way.first();
         self.may_go(packet, first, origin)?;

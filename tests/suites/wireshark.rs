@@ -390,8 +390,7 @@ impl Shown {
 fn captures_are_read_as_by_tshark() {
     let (Some(version), Some(files)) = (tshark(), captures()) else { return };
     let step = if super::all() { 1 } else { 20 };
-    let filter =
-        "frame eth sll ieee8021ad vlan llc arp ip ipv6 ipv6.fraghdr ipv6.hopopts ipv6.dstopts ipv6.routing ah esp mipv6 icmp icmpv6 tcp udp dns";
+    let filter = "frame eth sll ieee8021ad vlan llc arp ip ipv6 ipv6.fraghdr ipv6.hopopts ipv6.dstopts ipv6.routing ah esp mipv6 icmp icmpv6 tcp udp dns";
     let mut shown = Shown::default();
     for path in files.iter().step_by(step) {
         let Ok(file) = capture::read(&std::fs::read(path).unwrap()) else { continue };

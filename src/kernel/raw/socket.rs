@@ -210,7 +210,11 @@ impl Wire for Socket {
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
                 // What earlier packets have brought about is told at the next call, whatever that is about, and is then forgotten; the queue of
                 // errors has it in full.
-                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE) if is_ping && old > 0 => old -= 1,
+                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE)
+                    if is_ping && old > 0 =>
+                {
+                    old -= 1
+                }
                 Err(error) => return Err(refused(error)),
             }
         }

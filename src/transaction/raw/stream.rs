@@ -30,6 +30,7 @@ impl Door {
     /// Goes on with a capture for a short time, or until there are as many packets as are wanted.
     pub fn capture_on(&self, id: Id, want: usize) -> Result<Step, Fault> {
         self.lock().there(|it| {
+            it.permit_raw(None)?;
             it.flush()?;
             it.wires.get(id)?.wire.capture(want)
         })
@@ -46,6 +47,7 @@ impl Transaction {
         news: &mut dyn FnMut(&Sent),
         origin: &Origin,
     ) -> Result<Sent, Fault> {
+        self.permit_raw(Some(origin))?;
         self.flush()?;
         let first = self.wires.get(id)?.way.first();
         self.may_go(packet, first, origin)?;
@@ -69,13 +71,15 @@ impl Transaction {
         if !matches!(spec.way, Way::Packet { cooked: false, .. }) || spec.way.first() != First::Ethernet {
             return Err(Fault::new(Kind::Input, format!("capture through a {}", spec.way), "frames are captured through packet sockets"));
         }
+        let place = file.map(|path| self.place(path, origin)).transpose()?.flatten();
         let id = self.open_raw(spec)?;
         if let Some(path) = file {
             let what = format!("wrote {path:?}");
             self.ledger.act(&what, origin)?;
             self.acts.push(what);
         }
-        self.wires.get(id)?.wire.begin_capture(limits, file)?;
+        let to = place.as_ref().map(|found| found.handle().display().to_string());
+        self.wires.get(id)?.wire.begin_capture(limits, to.as_deref().or(file))?;
         Ok(id)
     }
 }
