@@ -100,14 +100,9 @@ impl Session {
     /// The engine keeps the functions of every module that it is inside of as a stack, each with the name of its source (`iter_namespaces`). A closure that is
     /// called back adds nothing, and takes nothing away: it runs inside of whoever called it. The source in which the call stands counts as well.
     pub fn door_of(&self, ctx: &NativeCallContext) -> Door {
-        self.door().called_by(self.callers(ctx))
-    }
-
-    /// Finds whose code a call is inside of.
-    pub fn callers(&self, ctx: &NativeCallContext) -> Callers {
         let place = self.position(ctx.call_position()).map(|at| at.file);
         let sources = ctx.iter_namespaces().map(Module::id).chain(place.as_deref().map(Some));
-        self.0.parties.find(sources)
+        self.door().called_by(self.0.parties.find(sources))
     }
 
     /// Gives the door with the rights of the recipe: for the host alone.

@@ -14,13 +14,15 @@ use crate::model::{Fault, Kind, Origin};
 impl Door {
     /// Opens the sockets for an exchange, after everything that is queued is written. That requests will be sent is an act: what was sent cannot be taken back.
     pub fn exchange(&self, requests: &[Packet], link: Option<&Name>, origin: &Origin) -> Result<Box<dyn Desk>, Fault> {
-        self.lock().there(|it| it.exchange(requests, link, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.exchange(requests, link, origin)
+        })
     }
 
     /// Gives the own end of packets to a host: the address that the routes choose, and a port that is free; in a plan both are open.
     pub fn own_end(&self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
         self.lock().there(|it| {
-            it.permit_raw(None)?;
             it.flush()?;
             it.kernel.own_end(to, link)
         })
@@ -29,7 +31,6 @@ impl Door {
 
 impl Transaction {
     fn exchange(&mut self, requests: &[Packet], link: Option<&Name>, origin: &Origin) -> Result<Box<dyn Desk>, Fault> {
-        self.permit_raw(Some(origin))?;
         self.flush()?;
         let destinations: BTreeSet<IpAddr> = requests.iter().filter_map(reach::destination).collect();
         destinations.into_iter().try_for_each(|to| self.guard.reach(to, origin))?;

@@ -23,6 +23,11 @@ impl Door {
     pub fn called_by(self, callers: Callers) -> Self {
         Self(self.0, callers)
     }
+
+    /// Gives this door as whoever has come through the other one may use it.
+    pub fn as_used_by(&self, other: &Door) -> Self {
+        Self(self.0.clone(), other.1.clone())
+    }
 }
 
 impl Present for Transaction {
@@ -86,7 +91,7 @@ impl Transaction {
             // A file is asked for where it is opened.
             Query::Text(Text::File(_)) => Ok(()),
             Query::Site(Word::Path(_) | Word::Pid(_)) => self.permit(None, |_| Ok(Uses::of(Permission::all(Power::Netns)))),
-            Query::Site(Word::Name(_)) => Ok(()),
+            Query::Here | Query::Site(Word::Name(_)) => Ok(()),
             Query::Chain(_)
             | Query::Find(..)
             | Query::Chains(..)
@@ -99,8 +104,7 @@ impl Transaction {
             | Query::Around(_)
             | Query::Sockets(_)
             | Query::Socket(_)
-            | Query::Holders
-            | Query::Here => Ok(()),
+            | Query::Holders => Ok(()),
         }
     }
 

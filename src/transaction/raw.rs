@@ -53,7 +53,10 @@ impl Sent {
 impl Door {
     /// Opens a socket for packets, after everything that is queued is written.
     pub fn open_raw(&self, spec: &Spec) -> Result<Id, Fault> {
-        self.lock().there(|it| it.open_raw(spec))
+        self.lock().there(|it| {
+            it.permit_raw(None)?;
+            it.open_raw(spec)
+        })
     }
 
     /// Closes a socket; one that is closed stays so.
@@ -63,7 +66,10 @@ impl Door {
 
     /// Sends a packet, after everything that is queued is written, and tells when, since 1970. It is an act: what was sent cannot be taken back.
     pub fn send_raw(&self, id: Id, packet: &Outgoing, origin: &Origin) -> Result<Duration, Fault> {
-        self.lock().there(|it| it.send_raw(id, packet, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.send_raw(id, packet, origin)
+        })
     }
 
     /// Receives what has come, up to so many packets; waits until something comes, or the time is over. Only the network knows it: a plan ends there.
@@ -75,6 +81,11 @@ impl Door {
             open.way.may_receive()?;
             open.wire.receive(most, patience)
         })
+    }
+
+    /// Refuses what was received already to whoever may not receive it.
+    pub fn may_receive_raw(&self) -> Result<(), Fault> {
+        self.lock().permit_raw(None)
     }
 
     /// Sets an option of a socket.
@@ -89,7 +100,6 @@ impl Door {
     /// Reads an option of a socket.
     pub fn get_raw(&self, id: Id, option: Opt) -> Result<i64, Fault> {
         let mut transaction = self.lock();
-        transaction.permit_raw(None)?;
         let open = transaction.wires.get(id)?;
         option.fits(&open.way)?;
         open.wire.get(option)
@@ -97,15 +107,12 @@ impl Door {
 
     /// Tells how many packets the kernel has dropped for want of room.
     pub fn drops_raw(&self, id: Id) -> Result<u64, Fault> {
-        let mut transaction = self.lock();
-        transaction.permit_raw(None)?;
-        transaction.wires.get(id)?.wire.drops()
+        self.lock().wires.get(id)?.wire.drops()
     }
 
     /// Gives the address from which packets to another one are sent.
     pub fn source_raw(&self, id: Id, to: IpAddr) -> Result<IpAddr, Fault> {
         self.lock().there(|it| {
-            it.permit_raw(None)?;
             it.flush()?;
             it.wires.get(id)?.wire.source(to)
         })
@@ -120,7 +127,6 @@ impl Wires {
 
 impl Transaction {
     fn open_raw(&mut self, spec: &Spec) -> Result<Id, Fault> {
-        self.permit_raw(None)?;
         self.flush()?;
         let way = &spec.way;
         spec.settings.iter().try_for_each(|setting| setting.option.fits(way))?;
@@ -140,7 +146,6 @@ impl Transaction {
     }
 
     fn send_raw(&mut self, id: Id, packet: &Outgoing, origin: &Origin) -> Result<Duration, Fault> {
-        self.permit_raw(Some(origin))?;
         self.flush()?;
         let first = self.wires.get(id)?.way.first();
         self.may_go(packet, first, origin)?;

@@ -46,6 +46,8 @@ sweeps! {
     a_killed_redo: "iptables" => kills::of_a_redo;
     a_killed_redo_of_namespaces: "netns" "moves" => kills::of_a_redo;
     a_killed_redo_of_queues: "tc" "filters" => kills::of_a_redo;
+    a_killed_redo_of_named_objects: "sysctl" "ipset" "ports" "link" => kills::of_a_redo;
+    a_killed_redo_of_groups: "cgroup" => kills::of_a_redo;
     a_killed_recovery: "iptables" => kills::of_a_recovery;
     a_failed_call_of_all_functions: "iptables" => errors::in_a_run;
     a_failed_call_of_groups: "cgroup" => errors::in_a_run;

@@ -10,13 +10,12 @@ use rhai::NativeCallContext;
 use crate::bind::call::{self, Answer};
 use crate::model::Fault;
 use crate::model::raw::{Received, Report, Spec, Way};
+use crate::transaction::Door;
 use crate::transaction::raw::Id;
-use crate::transaction::{Callers, Door, Party};
 
-/// A socket for packets; it is closed when the last value that holds it is gone. As scripts hold it, it is nobody's: whoever calls one of its functions uses
-/// it with rights of its own ([`Socket::used`]).
+/// A socket for packets; it is closed when the last value that holds it is gone.
 #[derive(Clone)]
-pub struct Socket(Arc<Open>, Callers);
+pub struct Socket(Arc<Open>);
 
 struct Open {
     door: Door,
@@ -48,23 +47,17 @@ impl Socket {
     /// Opens a socket.
     pub(super) fn open(door: Door, spec: &Spec) -> Result<Self, Fault> {
         let id = door.open_raw(spec)?;
-        let nobody: Callers = [Arc::new(Party::nobody())].into();
-        Ok(Self(Arc::new(Open { door, id, way: spec.way.clone(), waiting: Mutex::default() }), nobody))
+        Ok(Self(Arc::new(Open { door, id, way: spec.way.clone(), waiting: Mutex::default() })))
     }
 
-    /// Gives it to whoever calls.
-    pub(in crate::bind) fn used(&self, ctx: &NativeCallContext) -> Answer<Self> {
-        Ok(Self(self.0.clone(), call::session(ctx)?.callers(ctx)))
+    /// Gives the door through which it was opened: what a plan opens stays its own.
+    pub(in crate::bind) fn door(&self) -> &Door {
+        &self.0.door
     }
 
-    /// Gives the door through which it was opened, as its user may use it: what a plan opens stays its own.
-    pub(in crate::bind) fn of_user(&self) -> Door {
-        self.0.door.clone().called_by(self.1.clone())
-    }
-
-    /// Closes it.
-    pub(super) fn close(&self) {
-        self.0.door.close_raw(self.0.id);
+    /// Gives the same door, as whoever calls just now may use it.
+    pub(in crate::bind) fn door_of(&self, ctx: &NativeCallContext) -> Answer<Door> {
+        Ok(self.0.door.as_used_by(&call::door(ctx)?))
     }
 
     /// Gives the number that the door knows it by.
@@ -82,14 +75,15 @@ impl Socket {
     }
 
     /// Receives the next packet; none when the time is over.
-    pub(super) fn next(&self, patience: Duration) -> Result<Option<Received>, Fault> {
+    pub(super) fn next(&self, door: &Door, patience: Duration) -> Result<Option<Received>, Fault> {
+        door.may_receive_raw()?;
         if let Some(packet) = self.waiting().packets.pop_front() {
             return Ok(Some(packet));
         }
         let begun = std::time::Instant::now();
         loop {
             let left = patience.saturating_sub(begun.elapsed());
-            let batch = self.of_user().receive_raw(self.id(), 1, left)?;
+            let batch = door.receive_raw(self.id(), 1, left)?;
             let is_over = batch.is_empty();
             let mut waiting = self.waiting();
             waiting.reports.extend(batch.reports);
@@ -103,9 +97,10 @@ impl Socket {
     }
 
     /// Takes what was reported about packets that were sent.
-    pub(super) fn reports(&self) -> Result<Vec<Report>, Fault> {
+    pub(super) fn reports(&self, door: &Door) -> Result<Vec<Report>, Fault> {
+        door.may_receive_raw()?;
         if matches!(self.way(), Way::Ping { .. }) {
-            let batch = self.of_user().receive_raw(self.id(), usize::from(u8::MAX), Duration::ZERO)?;
+            let batch = door.receive_raw(self.id(), usize::from(u8::MAX), Duration::ZERO)?;
             let mut waiting = self.waiting();
             waiting.reports.extend(batch.reports);
             waiting.packets.extend(batch.packets);

@@ -124,8 +124,8 @@ impl Given {
         };
         match lowest.value("dst").and_then(Value::address) {
             Some(to) if !lowest.has("src") && socket.way().family().is_some_and(|family| to.is_ipv4() == (family == Family::V4)) => {
-                let from = socket.of_user().source_raw(socket.id(), to)?;
-                lowest.given.push(("src".to_owned(), Value::Address(from)));
+                let from = socket.door().source_raw(socket.id(), to)?;
+                *lowest = lowest.with("src", Value::Address(from))?;
                 Ok(Self::Packet(Packet::drafted(stack)))
             }
             _ => Ok(self),
@@ -192,7 +192,7 @@ fn summed(socket: &Socket, packet: &Packet, whole: &Bytes, to: IpAddr) -> Result
     if !WITH_PSEUDO_HEADER.contains(&protocol.name) {
         return Ok(whole.bytes.clone());
     }
-    let from = socket.of_user().source_raw(socket.id(), to)?;
+    let from = socket.door().source_raw(socket.id(), to)?;
     let below = if to.is_ipv4() { "ipv4" } else { "ipv6" };
     let ends = [("src", from), ("dst", to)].map(|(name, address)| (name.to_owned(), Value::Address(address)));
     let head = Packet::of_fields(below, ends.to_vec())?;

@@ -26,10 +26,10 @@ fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
 }
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, to: To, ttl: Option<u8>) -> Answer<()> {
-    let socket = &socket.used(ctx)?;
+    let door = socket.door_of(ctx)?;
     let sent = outgoing(socket, packet, to).and_then(|mut packet| {
         packet.ttl = ttl;
-        socket.of_user().send_raw(socket.id(), &packet, &call::origin(ctx))
+        door.send_raw(socket.id(), &packet, &call::origin(ctx))
     });
     answer(ctx, sent.map(drop))
 }
@@ -178,7 +178,7 @@ pub mod functions {
     /// raw(7), packet(7)
     #[rhai_fn(global, return_raw, volatile)]
     pub fn recv(ctx: NativeCallContext, socket: &mut Socket) -> Answer<Dynamic> {
-        let next = answer(&ctx, socket.used(&ctx)?.next(PATIENCE))?;
+        let next = answer(&ctx, socket.next(&socket.door_of(&ctx)?, PATIENCE))?;
         Ok(next.map_or(Dynamic::UNIT, |packet| received(socket.way(), packet)))
     }
 
@@ -204,7 +204,7 @@ pub mod functions {
     #[rhai_fn(name = "recv", global, return_raw, volatile)]
     pub fn recv_for(ctx: NativeCallContext, socket: &mut Socket, timeout: Dynamic) -> Answer<Dynamic> {
         let patience = answer(&ctx, socket.way().may_receive().and_then(|()| span("a timeout", &timeout)))?;
-        let next = answer(&ctx, socket.used(&ctx)?.next(patience.0))?;
+        let next = answer(&ctx, socket.next(&socket.door_of(&ctx)?, patience.0))?;
         Ok(next.map_or(Dynamic::UNIT, |packet| received(socket.way(), packet)))
     }
 
@@ -223,7 +223,7 @@ pub mod functions {
     /// close(2)
     #[rhai_fn(global, volatile)]
     pub fn close(socket: &mut Socket) {
-        socket.close();
+        socket.door().close_raw(socket.id());
     }
 
     /// Gives how many packets the kernel has dropped since the socket was opened, because the script had not fetched those before them.
@@ -234,7 +234,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(get = "drops", global, return_raw)]
     pub fn drops(ctx: NativeCallContext, socket: &mut Socket) -> Answer<i64> {
-        let drops = answer(&ctx, socket.used(&ctx)?.of_user().drops_raw(socket.id()))?;
+        let drops = answer(&ctx, socket.door().drops_raw(socket.id()))?;
         Ok(i64::try_from(drops).unwrap_or(i64::MAX))
     }
 
@@ -248,7 +248,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(get = "errors", global, return_raw)]
     pub fn errors(ctx: NativeCallContext, socket: &mut Socket) -> Answer<Array> {
-        let reports = answer(&ctx, socket.used(&ctx)?.reports())?;
+        let reports = answer(&ctx, socket.reports(&socket.door_of(&ctx)?))?;
         Ok(reports.into_iter().map(|report| reported(socket.way(), report)).collect())
     }
 
@@ -272,8 +272,7 @@ pub mod functions {
     /// socket(7), ip(7), ipv6(7)
     #[rhai_fn(index_get, global, return_raw)]
     pub fn option(ctx: NativeCallContext, socket: &mut Socket, option: &str) -> Answer<Dynamic> {
-        let door = socket.used(&ctx)?.of_user();
-        let found = Opt::named(option).and_then(|option| Ok((option, door.get_raw(socket.id(), option)?)));
+        let found = Opt::named(option).and_then(|option| Ok((option, socket.door().get_raw(socket.id(), option)?)));
         let (option, value) = answer(&ctx, found)?;
         Ok(match option {
             Opt::Broadcast => (value != 0).into(),
@@ -306,7 +305,7 @@ pub mod functions {
     #[rhai_fn(index_set, global, return_raw)]
     pub fn set_option(ctx: NativeCallContext, socket: &mut Socket, option: &str, value: Dynamic) -> Answer<()> {
         let setting = Opt::named(option).and_then(|option| given::setting(option, &value));
-        let door = socket.used(&ctx)?.of_user();
+        let door = socket.door_of(&ctx)?;
         answer(&ctx, setting.and_then(|setting| door.set_raw(socket.id(), setting)))
     }
 

@@ -68,7 +68,6 @@ fn template(socket: &handle::Socket, packet: &Dynamic, bytes: &[u8], options: &M
 }
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, options: &Map) -> Answer<Map> {
-    let socket = &socket.used(ctx)?;
     let made = crate::bind::sys::known(options, &SENDING).and_then(|()| {
         let to = match given(options, "to") {
             None => To::Itself,
@@ -82,7 +81,7 @@ fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, opti
     let (packet, template, limits) = answer(ctx, made)?;
     let session = call::session(ctx)?;
     let mut news = |sent: &Sent| session.progress(&told(sent.packets, sent.time, &limits));
-    let sent = socket.of_user().stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
+    let sent = socket.door_of(ctx)?.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
     session.progress("");
     let sent = answer(ctx, sent)?;
     let seconds = sent.time.as_secs_f64();

@@ -100,11 +100,6 @@ impl Request {
             _ => true,
         }
     }
-
-    /// The key of the packet itself, by which it is also known when it leaves.
-    pub fn itself(&self) -> Option<&Key> {
-        self.keys.iter().find(|key| matches!(key, Key::Itself(..) | Key::Arp(_)))
-    }
 }
 
 /// Some layers of a packet: all, or those that an error quotes.

@@ -19,18 +19,23 @@ impl Door {
         news: &mut dyn FnMut(&Sent),
         origin: &Origin,
     ) -> Result<Sent, Fault> {
-        self.lock().there(|it| it.stream_raw(id, packet, template, limits, news, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.stream_raw(id, packet, template, limits, news, origin)
+        })
     }
 
     /// Begins to capture, after everything that is queued is written: from here on nothing is missed. A file that is written is an act.
     pub fn capture_raw(&self, spec: &Spec, limits: &Limits, file: Option<&str>, origin: &Origin) -> Result<Id, Fault> {
-        self.lock().there(|it| it.capture_raw(spec, limits, file, origin))
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.capture_raw(spec, limits, file, origin)
+        })
     }
 
     /// Goes on with a capture for a short time, or until there are as many packets as are wanted.
     pub fn capture_on(&self, id: Id, want: usize) -> Result<Step, Fault> {
         self.lock().there(|it| {
-            it.permit_raw(None)?;
             it.flush()?;
             it.wires.get(id)?.wire.capture(want)
         })
@@ -47,7 +52,6 @@ impl Transaction {
         news: &mut dyn FnMut(&Sent),
         origin: &Origin,
     ) -> Result<Sent, Fault> {
-        self.permit_raw(Some(origin))?;
         self.flush()?;
         let first = self.wires.get(id)?.way.first();
         self.may_go(packet, first, origin)?;
@@ -78,8 +82,8 @@ impl Transaction {
             self.ledger.act(&what, origin)?;
             self.acts.push(what);
         }
-        let to = place.as_ref().map(|found| found.handle().display().to_string());
-        self.wires.get(id)?.wire.begin_capture(limits, to.as_deref().or(file))?;
+        let found = place.map(|found| found.handle().display().to_string());
+        self.wires.get(id)?.wire.begin_capture(limits, found.as_deref().or(file))?;
         Ok(id)
     }
 }

@@ -12,7 +12,7 @@ pub fn fill(mut stack: Stack, mut end: impl FnMut(IpAddr) -> Result<(IpAddr, u16
     let mut own = None;
     // Nobody off the path is to guess it.
     let random = || RandomState::new().hash_one(0) & 0xffff;
-    for layer in &mut stack.layers {
+    for layer in stack.layers.iter_mut().filter(|layer| !layer.was_read()) {
         let name = match layer.protocol.name {
             "ipv4" | "ipv6" => {
                 own = layer.value("dst").and_then(Value::address).map(&mut end).transpose()?;
@@ -21,14 +21,14 @@ pub fn fill(mut stack: Stack, mut end: impl FnMut(IpAddr) -> Result<(IpAddr, u16
             "tcp" | "udp" => "sport",
             "icmp" | "icmpv6" if is_echo(layer) => "id",
             "dns" if !layer.has("id") => {
-                layer.given.push(("id".to_owned(), Value::Number(random())));
+                *layer = layer.with("id", Value::Number(random()))?;
                 continue;
             }
             _ => continue,
         };
         if let Some((address, port)) = own.filter(|_| !layer.has(name)) {
             let value = if name == "src" { Value::Address(address) } else { Value::Number(port.into()) };
-            layer.given.push((name.to_owned(), value));
+            *layer = layer.with(name, value)?;
         }
     }
     Ok(stack)
@@ -55,7 +55,7 @@ mod tests {
         };
         let stack = Stack { layers: layers.iter().map(layer).collect(), payload: Vec::new() };
         let stack = fill(stack, |_| Ok(("192.0.2.1".parse().unwrap(), 40000))).unwrap();
-        stack.layers.iter().flat_map(|layer| layer.given.iter().map(|(name, value)| format!("{name} {value}"))).collect()
+        stack.layers.iter().flat_map(|layer| layer.given().iter().map(|(name, value)| format!("{name} {value}"))).collect()
     }
 
     #[test]

@@ -7,7 +7,7 @@ fn filter(entries: &[(&str, Value)]) -> Filter {
 
 fn refused(key: &str, value: Value) -> String {
     let fault = Filter::read(&[(key.to_owned(), value)]).unwrap_err();
-    format!("{fault}; {}", fault.hint.unwrap_or_default())
+    format!("{fault}; {}", fault.hint.as_deref().unwrap_or_default())
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn data(world: &World, code: i32, words: &[&str]) -> Json {
 
 fn a_host_is_pinged(world: &World) {
     let _way = Way::new();
-    for (to, bytes) in ENDS.into_iter().zip(["56(84)", "56"]) {
+    for (to, (bytes, name)) in ENDS.into_iter().zip([("56(84)", "icmp"), ("56", "icmpv6")]) {
         let said = run(world, 0, &["ping", "--host", to, "--count", "3", "--interval", "20ms"]);
         let reply = |seq: u8| format!("64 bytes from {to}: icmp_seq={seq} ttl=62 time=T ms\n");
         let wanted = format!(
@@ -169,7 +169,7 @@ fn a_host_is_pinged(world: &World) {
             reply(3)
         );
         assert_eq!(said.out, wanted);
-        assert!(said.err.contains(&format!("! exchanged 3 packets of icmp with {to}, which cannot be lifted")), "{said:?}");
+        assert!(said.err.contains(&format!("! exchanged 3 packets of {name} with {to}, which cannot be lifted")), "{said:?}");
     }
     let value = data(world, 0, &["ping", "--host", ENDS[0], "--count", "2", "--interval", "1ms", "--size", "0"]);
     let times = ["min", "avg", "max"].map(|name| value[name].as_f64().unwrap());
@@ -179,7 +179,7 @@ fn a_host_is_pinged(world: &World) {
     tool("tc", &["qdisc", "add", "dev", "near", "root", "tbf", "rate", "80kbit", "burst", "1540", "latency", "10s"], "");
     let value = data(world, 0, &["ping", "--host", "10.9.0.2", "--count", "4", "--interval", "1ms", "--size", "958", "--timeout", "10s"]);
     tool("tc", &["qdisc", "del", "dev", "near", "root"], "");
-    assert!(value["max"].as_f64().unwrap() > 150.0, "a kilobyte takes a tenth of a second: {value}");
+    assert!(value["max"].as_f64().unwrap() > 80.0, "a kilobyte takes a tenth of a second: {value}");
 }
 
 fn what_keeps_a_ping_from_its_host_is_said(world: &World) {
@@ -272,11 +272,9 @@ fn the_neighbours_are_listed(world: &World) {
     let mac = tool("ip", &["netns", "exec", "near", "cat", "/sys/class/net/here/address"], "");
     let said = run(world, 0, &["arp-scan", "--interface", "near", "--retries", "0"]);
     let mac = mac.trim();
-    assert_eq!(
-        said.out.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>(),
-        ["address   mac                note   rtt".to_owned(), format!("10.9.0.2  {mac}        T"), format!("10.9.0.3  {mac}        T")],
-        "{said:?}"
-    );
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = ["address mac note rtt".to_owned(), format!("10.9.0.2 {mac} T"), format!("10.9.0.3 {mac} T")];
+    assert_eq!(said.out.lines().map(words).collect::<Vec<_>>(), wanted, "{said:?}");
     assert!(said.err.contains("near, 10.9.0.0/28: 2 of 13 addresses answered in "), "{said:?}");
     // A second host that answers for the same address.
     tool("ip", &["netns", "add", "liar"], "");
