@@ -47,7 +47,7 @@ pub(super) fn outgoing(socket: &Socket, value: &Dynamic, to: To) -> Result<Outgo
             Err(refuse("the kernel has to be told the link address".into()).hint("socket.send(packet, \"ff:ff:ff:ff:ff:ff\")"))
         }
         (_, To::Link(mac)) => Err(refuse(format!("{mac} is a link address, and hosts are sent to"))),
-        (Way::Raw { header: true, family, .. }, to) => given.from_here(socket)?.with_header(socket.way(), *family, to),
+        (Way::Raw { header: true, family, .. }, to) => given.with_source(socket)?.with_header(socket.way(), *family, to),
         (Way::Raw { header: false, .. } | Way::Ping { .. }, To::Host(to)) => given.without_header(socket, to),
         (Way::Raw { .. } | Way::Ping { .. }, To::Itself) => Err(refuse("it has to be told where to".into())
             .hint("socket.send(packet, \"192.0.2.2\"); the kernel writes the IP header, unless the socket has the option `header: true`")),
@@ -116,7 +116,7 @@ impl Given {
     }
 
     /// Gives a packet that does not say where it comes from the address that it will have: the checksums above cover it.
-    fn from_here(self, socket: &Socket) -> Result<Self, Fault> {
+    fn with_source(self, socket: &Socket) -> Result<Self, Fault> {
         let Self::Packet(packet) = &self else { return Ok(self) };
         let Some(mut stack) = packet.draft().cloned() else { return Ok(self) };
         let Some(lowest) = stack.layers.first_mut().filter(|lowest| ["ipv4", "ipv6"].contains(&lowest.protocol.name)) else {

@@ -26,6 +26,8 @@ use crate::model::{Family, Fault};
 const LARGEST: usize = 256 << 10;
 /// A port to connect to, discard: nothing is sent there.
 const PORT: u16 = 9;
+/// As many errors of earlier packets are taken for such in a row.
+const OLD_ERRORS: u32 = 3;
 /// Where the drops stand in what SO_MEMINFO gives, SK_MEMINFO_DROPS.
 const DROPS: usize = 8;
 
@@ -199,16 +201,19 @@ impl Wire for Socket {
             return Err(refused(Errno::EMSGSIZE));
         }
         let ttl = packet.ttl.map(|ttl| (self.way.family() == Some(Family::V6), ttl));
-        let mut may_be_old = matches!(self.way, Way::Ping { .. });
+        let (is_ping, mut old) = (matches!(self.way, Way::Ping { .. }), OLD_ERRORS);
         loop {
             let at = now();
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
-                // What an earlier packet has brought about is told once, at the next call, whatever that is about; the queue of errors has it in full.
-                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE) if may_be_old => {
-                    may_be_old = false;
+                // What earlier packets have brought about is told at the next call, whatever that is about, and is then forgotten; the queue of
+                // errors has it in full.
+                Err(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ECONNREFUSED | Errno::EPROTO | Errno::EMSGSIZE)
+                    if is_ping && old > 0 =>
+                {
+                    old -= 1
                 }
                 Err(error) => return Err(refused(error)),
             }
