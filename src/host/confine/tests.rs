@@ -35,6 +35,10 @@ fn file() { sys::text("/etc/hosts") }
 fn variable() { sys::env("HOME") }
 fn program() { sys::run(["true"]) }
 fn elsewhere() { netns::ensure("lab") }
+fn opened() { raw::open("ipv4", "icmp") }
+fn sends(socket) { socket.send(blob(8), "192.0.2.1") }
+fn hears(socket) { socket.recv("1ms") }
+fn sets(socket) { socket.ttl = 5; }
 "#;
 
 const DEEP: &str = r#"
@@ -118,6 +122,11 @@ fn no_way_leads_around_the_rights_of_a_package() {
         "lib::variable()",
         "lib::program()",
         "lib::elsewhere()",
+        "lib::opened()",
+        "lib::sends(raw::open(\"ipv4\", \"icmp\"))",
+        "lib::hears(raw::open(\"ipv4\", \"icmp\"))",
+        "lib::sets(raw::open(\"ipv4\", \"icmp\"))",
+        "let socket = raw::open(\"ipv4\", \"icmp\"); lib::invoke(|| socket.send(blob(8), \"192.0.2.1\"))",
     ]
     .into_iter()
     .enumerate()
@@ -138,6 +147,7 @@ fn a_package_may_do_what_it_may_and_the_recipe_what_it_may() {
         ("between::invoke(|| own())", 1),
         ("try { lib::output(); } catch { } own()", 1),
         ("lib::caught()", 1),
+        ("let socket = raw::open(\"ipv4\", \"icmp\"); lib::input(); socket.ttl = 5;", 1),
         ("try { lib::invoke(|| { throw \"x\" }); } catch { } own(); lib::input()", 2),
         ("let chain = lib::at(\"OUTPUT\"); chain.append(\"-j DROP\")", 1),
         ("let found = lib::invoke(|| output); found.append(\"-j DROP\")", 1),
