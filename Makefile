@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 BIN := $(or $(CARGO_TARGET_DIR),target)/release/fyke
 
 # program:package, what the tests and the demonstration use on Debian
-NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:iputils-ping strace:strace ipset:ipset perl:perl-base
+NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:iputils-ping strace:strace ipset:ipset perl:perl-base tshark:tshark git:git curl:curl
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,17 @@ test-suites: needs needs-vm build ## Give what others wrote to the released prog
 	FYKE_SUITES=full FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main suites:: -- --nocapture
 	FYKE_SUITES=full FYKE_VM=vm::suite FYKE_BIN=$(abspath $(BIN)) cargo test --locked --test main vm::the_guest -- --nocapture
 	FYKE_SUITES=page cargo test --locked --test main suites::page
+
+FUZZ_SECONDS ?= 60
+SUITES := $(or $(CARGO_TARGET_DIR),target)/tmp/suites
+
+fuzz: ## Try made-up packets and files against what must always hold; FUZZ_SECONDS for each of three (60)
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz"; exit 1; }
+	@mkdir -p $(SUITES); for target in packet capture draft; do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  cargo fuzz run -s none $$target fuzz/corpus/$$target tests/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 2>&1 | tee $(SUITES)/fuzz-$$target.log; \
+	done
 
 deny: ## Check licences and sources of the dependencies
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; else \
@@ -90,4 +101,4 @@ needs-vm:
 	  $(install); fi; \
 	tests/vm/fetch $(VM)/kernel
 
-.PHONY: help try test test-vm test-faults test-suites format lint unit deny bench docs build man install needs needs-vm
+.PHONY: help try test test-vm test-faults test-suites fuzz format lint unit deny bench docs build man install needs needs-vm

@@ -3,12 +3,14 @@
 
 mod bad_inputs;
 mod cli;
+mod corpus;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
 mod golden;
 mod guide;
 mod journey;
 mod kernel;
+mod packages;
 mod pages;
 mod program;
 mod reference;

@@ -30,23 +30,29 @@ fn said(line: &str) -> Outcome<String> {
 }
 
 /// A virtual environment beside cargo's output.
-const VENV: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/pyroute2");
+const VENV: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/python");
+/// What is compared with and is written in Python: the module, and its package.
+const MODULES: [(&str, &str); 2] = [("pyroute2", "pyroute2"), ("scapy.all", "scapy")];
 
-/// Gives a python3 that can import pyroute2, or the way to one.
-pub(crate) fn python() -> Result<String, String> {
-    let imports = |python: &String| Command::new(python).args(["-c", "import pyroute2"]).output().is_ok_and(|out| out.status.success());
+/// Gives a python3 that can import a module, or the way to one.
+pub(crate) fn python(module: &str) -> Result<String, String> {
+    let imports =
+        |python: &String| Command::new(python).args(["-c", &format!("import {module}")]).output().is_ok_and(|out| out.status.success());
     let pythons = ["python3".to_owned(), format!("{VENV}/bin/python3")];
+    let package = MODULES.iter().find(|(known, _)| *known == module).map_or(module, |(_, package)| package);
     pythons
         .into_iter()
         .find(imports)
-        .ok_or_else(|| format!("no python3 can import it; python3 -m venv {VENV}; {VENV}/bin/pip install pyroute2"))
+        .ok_or_else(|| format!("no python3 can import it; python3 -m venv {VENV}; {VENV}/bin/pip install {package}"))
 }
 
-/// Installs pyroute2 where it is missing and can be had: that takes the network of the machine.
-pub(crate) fn install_pyroute2() {
-    if python().is_err() && quiet(&format!("python3 -m venv {VENV}")).is_ok() {
-        // Where it cannot be had, the page says so.
-        let _ = quiet(&format!("{VENV}/bin/pip install --quiet pyroute2"));
+/// Installs what is missing of it and can be had: that takes the network of the machine.
+pub(crate) fn install_modules() {
+    for (module, package) in MODULES {
+        if python(module).is_err() && quiet(&format!("python3 -m venv {VENV}")).is_ok() {
+            // Where it cannot be had, the page says so.
+            let _ = quiet(&format!("{VENV}/bin/pip install --quiet {package}"));
+        }
     }
 }
 

@@ -9,11 +9,14 @@ mod journal;
 mod machine;
 mod measure;
 mod netns;
+mod packages;
+mod packets;
 mod prompt;
 mod queues;
 mod routes;
 mod sets;
 mod sockets;
+mod streams;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -42,6 +45,12 @@ const GROWTH: &str = "\
 From 1,000 to 100,000 rules, appended one by one in a script and journaled, against `iptables-restore --noflush` of the same rules; and listed, each
 rule as a value of the script, against `iptables-save`. The medians of 7 turns, down to a single one of 100,000 rules. nf_tables walks a chain from its
 start for every piece of a listing, so that there the time of all lists grows with the square of the rules.
+";
+
+const PACKETS: &str = "\
+Packets as bytes, made and read by a loop in a script of fyke, by one in Python with scapy, and by one in Rust with the same model. For each, the start of
+the program is not counted.
+
 ";
 
 /// A backend of iptables, with the goals set for fyke on it.
@@ -74,7 +83,10 @@ fn main() -> ExitCode {
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
         Some("inside") if words.iter().any(|word| word == "sockets") => alone(sockets::all),
         Some("inside") if words.iter().any(|word| word == "netns") => alone(netns::all),
+        Some("inside") if words.iter().any(|word| word == "streams") => alone(streams::all),
+        Some("inside") if words.iter().any(|word| word == "packages") => alone(packages::all),
         Some("inside") if words.iter().any(|word| word == "routes") => alone(routes::all),
+        Some("inside") if words.iter().any(|word| word == "packets") => alone(packets::all),
         Some("inside") => measure_all(),
         Some("peak") => peak::of(&words[1..]),
         _ => move_inside(&words),
@@ -90,7 +102,7 @@ fn main() -> ExitCode {
 
 /// Starts this program again in namespaces of its own: with the rights of root, or else as root of a user namespace.
 fn move_inside(words: &[String]) -> Outcome {
-    machine::install_pyroute2();
+    machine::install_modules();
     let unshare = |user: bool| {
         let mut unshare = Command::new("unshare");
         unshare.args(if user { &["--user", "--map-root-user"][..] } else { &[] }).args(["--mount", "--", "unshare", "--net", "--"]);
@@ -115,8 +127,11 @@ fn measure_all() -> Outcome {
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
     write!(page, "\n## Sockets\n\n{}", sockets::all(&scratch)?)?;
     write!(page, "\n## Network namespaces\n\n{}", netns::all(&scratch)?)?;
+    write!(page, "\n## Packets sent and captured\n\n{}", streams::all(&scratch)?)?;
     write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
     write!(page, "\n## Routes\n\n{}", routes::all(&scratch)?)?;
+    write!(page, "\n## Packets\n\n{PACKETS}{}", packets::all(&scratch)?)?;
+    write!(page, "\n## Packages\n\n{}", packages::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;
@@ -166,7 +181,7 @@ fn start() -> Outcome<String> {
         theirs * 1e3,
         if more <= goal { "" } else { ", missed" }
     );
-    text += &match machine::python() {
+    text += &match machine::python("pyroute2") {
         Ok(python) => {
             let import = || clock(Command::new(&python).args(["-c", "import pyroute2"]));
             let Medians { ours, theirs } = take_turns("start, pyroute2", 15, eval, import)?;

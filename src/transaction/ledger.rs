@@ -171,10 +171,10 @@ impl Ledger {
         RunLock::turns(folder, namespaces, patience)
     }
 
-    /// Gives the namespaces in which the run has changed something, and the one in which it is at home.
-    pub(super) fn namespaces(&mut self) -> Result<BTreeSet<u64>, Fault> {
+    /// Gives the places where others have to wait while the run is lifted.
+    pub(super) fn places(&mut self) -> Result<BTreeSet<u64>, Fault> {
         let run = self.run.clone();
-        Ok(self.journal()?.run(&run)?.namespaces())
+        Ok(self.journal()?.run(&run)?.places())
     }
 
     /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
@@ -237,7 +237,7 @@ impl Ledger {
     /// Writes down what a batch is going to change; more than once, if the plan is made anew.
     pub(super) fn intend(&mut self, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let (run, site, backend) = (self.run.clone(), self.site.clone(), self.backend.clone());
-        self.enter()?.intend(&run, batch, (&site, &backend), changes)?;
+        self.enter()?.intend(&run, batch, (&site, &backend), None, changes)?;
         self.batches = batch;
         Ok(())
     }

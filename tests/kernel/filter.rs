@@ -1,7 +1,7 @@
 //! Filters and actions: packets that they take elsewhere, and what comes back.
 
 use super::shown::queues;
-use super::world::{World, in_a_world, tool};
+use super::world::{World, in_a_world, tc, tool};
 
 in_a_world! {
     a_filter_takes_packets_away_and_is_lifted
@@ -19,10 +19,6 @@ in_a_world! {
     a_plan_says_which_filters_there_would_be
     what_the_kernel_lacks_is_said
     a_failing_run_leaves_no_filter
-}
-
-fn tc(line: &str) -> String {
-    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Tells whether a line of what tc(8) shows has all of these texts in it.

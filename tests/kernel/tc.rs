@@ -6,7 +6,7 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use super::shown::queues;
-use super::world::{World, in_a_world, tool};
+use super::world::{World, in_a_world, tc, tool};
 
 in_a_world! {
     a_qdisc_is_set_and_lifted
@@ -29,10 +29,6 @@ in_a_world! {
     a_burst_has_room_for_what_is_added_to_a_packet
     classes_share_a_rate
     a_thousand_classes_are_one_batch
-}
-
-fn tc(line: &str) -> String {
-    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 const BUCKET: &str = "tc::device(\"eth0\").ensure(\"root\", \"tbf rate 1mbit burst 32kbit latency 400ms\");";

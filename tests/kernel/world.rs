@@ -189,6 +189,8 @@ impl World {
         // What user namespaces are mounted with belongs to the machine; /proc/net and the recent lists follow the process.
         tool("ip", &["netns", "add", "client"], "");
         tool("ip", &["-batch", "-"], WIRES);
+        // As most distributions have it: a fresh namespace lets nobody ping.
+        fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0").unwrap();
         tool("ip", &["-n", "client", "-batch", "-"], FAR_WIRES);
         let client = File::open("/run/netns/client").unwrap();
         Self { backend, folder: Folder::new(), is_root: std::env::var(INSIDE).is_ok_and(|who| who == "root"), client }
@@ -225,6 +227,13 @@ impl World {
     /// Runs a recipe of this text.
     pub(crate) fn run(&self, name: &str, text: &str) -> Said {
         self.fyke(&["run", &self.recipe(name, text)])
+    }
+
+    /// Runs a recipe that must do its work.
+    #[track_caller]
+    pub(crate) fn does(&self, name: &str, text: &str) {
+        let said = self.run(name, text);
+        assert_eq!(said.code, Some(0), "{said:?}");
     }
 
     /// Undoes the last run that is in force.
@@ -282,6 +291,12 @@ impl World {
         }
     }
 
+    /// Gives the namespace in which fyke works a name, until what is given back is dropped.
+    pub(crate) fn attach(&self, name: &'static str) -> Attached {
+        tool("ip", &["netns", "attach", name, &std::process::id().to_string()], "");
+        Attached(name)
+    }
+
     /// Listens on a port, in both families.
     pub(crate) fn listen(&self, port: u16) -> TcpListener {
         TcpListener::bind(SocketAddr::new("::".parse().unwrap(), port)).unwrap()
@@ -325,6 +340,17 @@ impl World {
     pub(crate) fn is_dropped(&self, from: &str, port: u16) {
         let (from, to) = ends(from, port);
         assert!(!self.connects(from, to, PATIENCE), "{from} to {to} passes");
+    }
+}
+
+/// The name of a namespace that goes before the namespace does.
+#[must_use]
+pub(crate) struct Attached(&'static str);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // What is left of it, the comparison of states finds.
+        let _ = Command::new("ip").args(["netns", "del", self.0]).status();
     }
 }
 
@@ -471,6 +497,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs tc(8) as another program would.
+pub(crate) fn tc(line: &str) -> String {
+    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs ip(8) as another program would.

@@ -4,6 +4,7 @@
 //! `make test` takes a sample; `make test-suites` takes everything and writes docs/conformance.md from what it found.
 
 mod cases;
+mod filter;
 mod findings;
 mod firewalls;
 mod packets;
@@ -11,6 +12,7 @@ mod page;
 mod shaping;
 mod steps;
 pub(crate) mod traffic;
+mod wireshark;
 
 use crate::kernel::world::{World, on_both};
 

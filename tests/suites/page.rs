@@ -6,13 +6,13 @@ use std::fs;
 use std::path::Path;
 
 use super::findings::{Difference, Findings, machine_of_last_run};
-use super::traffic;
+use super::{packets, traffic};
 use crate::kernel::world::Backend;
 
 const HEAD: &str = "<!-- written by `make test-suites` -->
 # Conformance
 
-What others wrote for iptables and tc, given to fyke. Every case is first given to the tool that is installed, in a network namespace of its own, then
+What others wrote for iptables, tc and packets, given to fyke. Every case of iptables and tc is first given to the tool that is installed, in a network namespace of its own, then
 to fyke, as a recipe with the same words: both should refuse the same and list the rest alike, and `fyke undo` must give back the state before, by
 what `iptables-save` and `nft` say of it. `make test-suites` does all of it again and writes this page (minutes, as root); `make test` takes a sample.
 
@@ -79,6 +79,12 @@ fn the_page_is_written_from_the_run() {
         println!("skipped: `make test-suites` asks for the page");
         return;
     }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
+    if Findings::of_last_run("rules", Backend::Nft).is_none() {
+        // Packets need neither root nor the other suites: their section can be written alone.
+        let page = fs::read_to_string(&file).unwrap();
+        return fs::write(&file, with_packets(&page, &packets::section())).unwrap();
+    }
     let mut page = format!("{HEAD}The last run compared {}.\n", machine_of_last_run());
     let mut differences = BTreeMap::new();
     for (suite, text, rows) in [("rules", RULES, RULES_ROWS), ("ferm", FERM, FIREWALL_ROWS), ("dumps", DUMPS, FIREWALL_ROWS)] {
@@ -99,11 +105,20 @@ fn the_page_is_written_from_the_run() {
         }
     }
     page += &traffic::Findings::of_last_run().map(|findings| traffic::section(&findings)).unwrap_or_default();
+    page += &packets::section();
     page += "\n## Differences, one by one\n";
     for (how, title) in KINDS {
         page += &list(title, differences.remove(how).unwrap_or_default());
     }
-    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md"), page).unwrap();
+    fs::write(file, page).unwrap();
+}
+
+/// Puts the section of packets into a page, in the place of the one that it has.
+fn with_packets(page: &str, section: &str) -> String {
+    const LAST: &str = "\n## Differences, one by one\n";
+    let (before, last) = page.split_once(LAST).unwrap();
+    let before = before.split_once(packets::TITLE).map_or(before, |(before, _)| before);
+    format!("{before}{section}{LAST}{last}")
 }
 
 /// Says what the installed tool does not take.

@@ -8,32 +8,20 @@ use rhai::{Array, NativeCallContext};
 use super::handle::Packet;
 use crate::bind::call::{self, Answer};
 use crate::model::Fault;
-use crate::model::packet::First;
-use crate::model::packet::capture::{self, Captured};
+use crate::model::packet::capture::{self, Captured, Format};
 
-/// Writes packets as a file has them. All of a file begin with the same layer.
-fn file(packets: &Array) -> Result<Vec<u8>, Fault> {
-    let refuse = |why: String| Fault::input("write packets into a file", why);
-    let mut first: Option<First> = None;
-    let mut bytes = Vec::new();
-    for (at, value) in packets.iter().enumerate() {
-        let odd = || refuse(format!("element {at} is of type {}", value.type_name()));
+/// Writes packets as a file has them.
+fn file(packets: &Array, format: Format) -> Result<Vec<u8>, Fault> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let captured = |(at, value): (usize, &Dynamic)| {
+        let odd = || Fault::input("write packets into a file", format!("element {at} is of type {}", value.type_name()));
         let packet = value.read_lock::<Packet>().ok_or_else(odd)?;
         let whole = packet.whole()?.clone();
-        let begins = *first.get_or_insert(whole.first);
-        if begins != whole.first {
-            return Err(
-                refuse(format!("packet {at} begins with another layer than the first")).hint("write frames and IP packets into two files")
-            );
-        }
-        if bytes.is_empty() {
-            bytes = capture::head(begins)?;
-        }
-        let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let (time, length) = packet.seen().unwrap_or_else(|| (now(), whole.bytes.len()));
-        bytes.extend(capture::entry(&Captured { at: time, length, packet: whole }));
-    }
-    if bytes.is_empty() { capture::head(First::default()) } else { Ok(bytes) }
+        let (time, length) = packet.seen().map_or((now, whole.bytes.len()), |seen| (seen.at, seen.length));
+        Ok(Captured { at: time, length, packet: whole })
+    };
+    let packets: Vec<Captured> = packets.iter().enumerate().map(captured).collect::<Result<_, Fault>>()?;
+    capture::write(&packets, format)
 }
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
@@ -43,7 +31,7 @@ pub mod functions {
     ///
     /// - `path`: the file, of at most 256 MiB; a relative one counts from where fyke was started
     ///
-    /// Packets of links that are neither Ethernet nor IP are left out. A file that is cut off gives the packets before; `packet::check_file` says what
+    /// Packets of links that are neither Ethernet, nor IP, nor Linux's cooked ones are left out. A file that is cut off gives the packets before; `packet::check_file` says what
     /// is wrong with it.
     ///
     /// # Changes
@@ -67,16 +55,18 @@ pub mod functions {
         Ok(file.packets.into_iter().map(packet).collect())
     }
 
-    /// Writes packets into a file of pcap, which tcpdump(8) and Wireshark open.
+    /// Writes packets into a file of pcap or pcapng, which tcpdump(8) and Wireshark open.
     ///
-    /// - `path`: the file; what it held before is gone. A new one is for its user alone to read
-    /// - `packets`: an array of packets, all of which begin with Ethernet, or all with IP
+    /// - `path`: the file, of pcapng if its name ends in `.pcapng`; what it held before is gone. A new one is for its user alone to read
+    /// - `packets`: an array of packets that begin with Ethernet, with IP, or with a header of a cooked capture; in a file of pcap all alike
+    ///
+    /// A packet that was read has the time and the length that it had; one that was built has the present time.
     ///
     /// # Changes
     /// The file: an act, which cannot be lifted. A plan lists it and writes nothing.
     ///
     /// # Fails
-    /// `input`: an element is no packet, or begins with another layer than the first; the path is a link or a device. `permission`: it cannot be
+    /// `input`: an element is no packet, or begins with a layer that files do not have, or with another one than the first; the path is a link or a device. `permission`: it cannot be
     /// written.
     ///
     /// # Example
@@ -85,10 +75,10 @@ pub mod functions {
     /// ```
     ///
     /// # Source
-    /// draft-ietf-opsawg-pcap
+    /// draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng
     #[rhai_fn(return_raw, volatile)]
     pub fn write(ctx: NativeCallContext, path: &str, packets: Array) -> Answer<()> {
-        let bytes = file(&packets).map_err(|fault| call::fault(&ctx, fault))?;
+        let bytes = file(&packets, Format::of(path)).map_err(|fault| call::fault(&ctx, fault))?;
         call::door(&ctx)?.write(path, &bytes, call::origin(&ctx)).map_err(|fault| call::fault(&ctx, fault))
     }
 

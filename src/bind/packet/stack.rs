@@ -28,7 +28,9 @@ pub mod functions {
     /// Nothing.
     ///
     /// # Fails
-    /// `input`: the lower one has a payload already, or was read from bytes.
+    /// `input`: the lower one has a payload already.
+    ///
+    /// A packet that was read stays as it was read, also where it lies; `edit` computes anew.
     ///
     /// # Example
     /// ```rhai
@@ -40,7 +42,7 @@ pub mod functions {
     /// fyke
     #[rhai_fn(name = "/", global, return_raw)]
     pub fn stack(ctx: NativeCallContext, below: Packet, above: Packet) -> Answer<Packet> {
-        above.stack().and_then(|above| below.on(above)).map_err(|f| call::fault(&ctx, f))
+        below.on(above.stack()).map_err(|f| call::fault(&ctx, f))
     }
 
     /// Puts a payload on top of a packet.
@@ -49,9 +51,6 @@ pub mod functions {
     ///
     /// # Changes
     /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: the packet was read from bytes.
     ///
     /// # Example
     /// ```rhai
@@ -72,9 +71,6 @@ pub mod functions {
     /// # Changes
     /// Nothing.
     ///
-    /// # Fails
-    /// `input`: the packet was read from bytes.
-    ///
     /// # Example
     /// ```rhai
     /// (packet::udp(#{ dport: 9 }) / blob(2, 0)).payload.len() == 2
@@ -89,7 +85,8 @@ pub mod functions {
 
     /// Makes a packet of a map of layers, each with its fields; `payload` is what is on top of them.
     ///
-    /// - `layers`: a map with names of layers; they are put in the order in which they stand on one another
+    /// - `layers`: a map with names of layers, each with a map of fields, or with an array of such maps where it is there several times; they are put in
+    ///   the order in which they stand on one another
     ///
     /// # Changes
     /// Nothing.
@@ -99,7 +96,8 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// packet::of(#{ ipv4: #{ dst: "192.0.2.2" }, tcp: #{ dport: 80 }, payload: "GET /" }).tcp.dport == 80
+    /// let tagged = packet::of(#{ ethernet: #{}, vlan: [#{ id: 1 }, #{ id: 2 }], ipv4: #{ dst: "192.0.2.2" }, tcp: #{ dport: 80 }, payload: "GET /" });
+    /// tagged.layers == ["ethernet", "vlan", "vlan", "ipv4", "tcp"]
     /// ```
     ///
     /// # Source

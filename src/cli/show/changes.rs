@@ -11,6 +11,7 @@ use crate::kernel::xtables::Backend;
 use crate::model::Family;
 use crate::model::change::{Change, Drift, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
+use crate::model::link::far;
 use crate::model::named::{doubt, remarks as remarks_of};
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places; those of other network namespaces apart.
@@ -65,11 +66,12 @@ pub(crate) fn planned(changes: &[Change]) -> String {
 
 /// Counts the changes by what is done: added, changed, taken out.
 fn count(changes: &[Change], verbs: [&str; 3]) -> Option<String> {
-    let count = |of: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| change.is_visible() && of(change)).count();
+    let count = |of: &dyn Fn(&Change) -> bool| far::without_moved(changes).filter(|change| change.is_visible() && of(change)).count();
+    let moves = |change: &Change| far::moved(change).is_some();
     let counts = [
-        count(&|change| change.before.is_none()),
-        count(&|change| change.before.is_some() && change.after.is_some()),
-        count(&|change| change.after.is_none()),
+        count(&|change| change.before.is_none() && !moves(change)),
+        count(&|change| change.before.is_some() && change.after.is_some() || moves(change)),
+        count(&|change| change.after.is_none() && !moves(change)),
     ];
     let parts: Vec<String> =
         counts.iter().zip(verbs).filter(|(count, _)| **count > 0).map(|(count, verb)| format!("{count} {verb}")).collect();
@@ -160,7 +162,7 @@ pub(crate) fn drift(run: &RunId, drift: &[Drift], paint: Paint) -> String {
 
 /// Counts the changes that are worth a line to a person.
 pub(crate) fn visible(changes: &[Change]) -> usize {
-    changes.iter().filter(|change| change.is_visible()).count()
+    far::without_moved(changes).filter(|change| change.is_visible()).count()
 }
 
 /// Gives the changes for a program.

@@ -189,7 +189,7 @@ pub(super) fn emptied(changes: &[Change], roots: &HashMap<Device, Roots>, is_gon
     }
     let is_empty = |device: &Device, of: &Key| {
         let is_in = |key: &Key| (key.parent, key.chain, key.prio) == (of.parent, of.chain, of.prio);
-        let stays = roots.get(device).is_some_and(|roots| roots.filters.keys().any(|key| is_in(key) && !out.contains(&(device, key))));
+        let stays = roots.get(device).is_none_or(|roots| roots.filters.keys().any(|key| is_in(key) && !out.contains(&(device, key))));
         !stays && !into.iter().any(|(other, key)| *other == device && is_in(key))
     };
     let order = |((device, key), (at, link)): ((&Device, Key), (usize, u32))| {

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use super::protocols::cooked::{SLL, SLL2};
 use super::{First, Packet};
 use crate::model::{Fault, Kind};
 
-/// The numbers of what a packet begins with (LINKTYPE_).
-const ETHERNET: u32 = 1;
-const RAW: u32 = 101;
-const IPS: [u32; 4] = [RAW, 12, 228, 229];
+/// The numbers of what a packet begins with (LINKTYPE_); where there are several for one thing, the first is written.
+const LINKS: [(u32, First); 7] = [
+    (1, First::Ethernet),
+    (101, First::Ip),
+    (12, First::Ip),
+    (228, First::Ip),
+    (229, First::Ip),
+    (113, First::Layer(&SLL)),
+    (276, First::Layer(&SLL2)),
+];
 /// The most bytes of a packet that are believed.
 const MOST: usize = 1 << 18;
 
@@ -28,28 +35,99 @@ pub struct Captured {
     pub packet: Packet,
 }
 
+/// A format of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The old one: all packets begin with the same layer.
+    Pcap,
+    /// The new one.
+    Pcapng,
+}
+
+impl Format {
+    /// Chooses by the ending of a file's name.
+    pub fn of(path: &str) -> Self {
+        if path.ends_with(".pcapng") { Self::Pcapng } else { Self::Pcap }
+    }
+}
+
+fn link(first: First) -> Result<u32, Fault> {
+    let known = LINKS.iter().find(|(_, known)| *known == first).map(|(link, _)| *link);
+    known.ok_or_else(|| {
+        let begins = if let First::Layer(protocol) = first { protocol.name } else { "something else" };
+        let why = format!("they begin with {begins}, and files have frames of Ethernet, packets that were captured cooked, or IP packets");
+        Fault::input("write packets into a file", why)
+    })
+}
+
+/// Writes a file.
+pub fn write(packets: &[Captured], format: Format) -> Result<Vec<u8>, Fault> {
+    let firsts = packets.iter().map(|captured| captured.packet.first);
+    let mut bytes = match format {
+        Format::Pcapng => return blocks(packets),
+        Format::Pcap => head(firsts.clone().next().unwrap_or_default())?,
+    };
+    if let Some(odd) = firsts.clone().position(|first| Some(first) != firsts.clone().next()) {
+        let why = format!("packet {odd} begins with another layer than packet 0");
+        return Err(Fault::input("write packets into a file", why).hint("a file whose name ends in .pcapng takes both"));
+    }
+    packets.iter().for_each(|captured| bytes.extend(entry(captured)));
+    Ok(bytes)
+}
+
 /// Writes the beginning of a pcap file with times in nanoseconds.
 pub fn head(first: First) -> Result<Vec<u8>, Fault> {
-    let link = match first {
-        First::Ethernet => ETHERNET,
-        First::Ip => RAW,
-        First::Layer(protocol) => {
-            let why = format!("they begin with {}, and files have frames of Ethernet or IP packets", protocol.name);
-            return Err(Fault::input("write packets into a file", why));
-        }
-    };
+    let link = link(first)?;
     let mut bytes = NANOSECONDS.to_le_bytes().to_vec();
     bytes.extend([2, 0, 4, 0]);
     [0u32, 0, MOST as u32, link].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
     Ok(bytes)
 }
 
+/// Writes a block of pcapng: its kind, its length on both sides, and what is in it.
+fn block(bytes: &mut Vec<u8>, kind: u32, body: &[u8]) {
+    let padded = body.len().next_multiple_of(4);
+    let length = (padded as u32 + 12).to_le_bytes();
+    bytes.extend(kind.to_le_bytes().iter().chain(&length).chain(body));
+    bytes.resize(bytes.len() + padded - body.len(), 0);
+    bytes.extend(length);
+}
+
+/// Writes a section with an interface for each kind of packet, with times in nanoseconds.
+fn blocks(packets: &[Captured]) -> Result<Vec<u8>, Fault> {
+    let (mut bytes, mut known) = (Vec::new(), Vec::new());
+    let order = [&BYTE_ORDER.to_le_bytes()[..], &[1, 0, 0, 0], &u64::MAX.to_le_bytes()].concat();
+    block(&mut bytes, SECTION, &order);
+    for captured in packets {
+        let packet = &captured.packet;
+        let interface = known.iter().position(|first| *first == packet.first).unwrap_or(known.len());
+        if interface == known.len() {
+            known.push(packet.first);
+            let link = (link(packet.first)? as u16).to_le_bytes();
+            // The option `if_tsresol`: a second has 10^9 units.
+            block(&mut bytes, 1, &[&link[..], &[0, 0], &(MOST as u32).to_le_bytes(), &[9, 0, 1, 0, 9, 0, 0, 0], &[0; 4]].concat());
+        }
+        let time = u64::try_from(captured.at.as_nanos()).unwrap_or(u64::MAX);
+        let lengths = [packet.bytes.len(), captured.length].map(|length| u32::try_from(length).unwrap_or(u32::MAX));
+        let words = [interface as u32, (time >> 32) as u32, time as u32, lengths[0], lengths[1]];
+        let head: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        block(&mut bytes, 6, &[&head[..], &packet.bytes].concat());
+    }
+    Ok(bytes)
+}
+
 /// Writes a packet behind the beginning.
 pub fn entry(captured: &Captured) -> Vec<u8> {
-    let seconds = u32::try_from(captured.at.as_secs()).unwrap_or(u32::MAX);
-    let lengths = [captured.packet.bytes.len(), captured.length].map(|length| u32::try_from(length).unwrap_or(u32::MAX));
-    let words = [seconds, captured.at.subsec_nanos(), lengths[0], lengths[1]];
-    words.iter().flat_map(|word| word.to_le_bytes()).chain(captured.packet.bytes.iter().copied()).collect()
+    [&mark(captured.at, captured.packet.bytes.len(), captured.length)[..], &captured.packet.bytes].concat()
+}
+
+/// Writes what stands before a packet: when it came, since 1970, how many of its bytes follow, and how many it had.
+pub fn mark(at: Duration, kept: usize, length: usize) -> [u8; 16] {
+    let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let words = [u32::try_from(at.as_secs()).unwrap_or(u32::MAX), at.subsec_nanos(), word(kept), word(length)];
+    let mut bytes = [0; 16];
+    bytes.as_chunks_mut::<4>().0.iter_mut().zip(words).for_each(|(place, word)| *place = word.to_le_bytes());
+    bytes
 }
 
 /// What a file holds.
@@ -93,12 +171,8 @@ impl Words {
     }
 }
 
-fn first(link: u32) -> Option<First> {
-    match link {
-        ETHERNET => Some(First::Ethernet),
-        ip if IPS.contains(&ip) => Some(First::Ip),
-        _ => None,
-    }
+fn first(number: u32) -> Option<First> {
+    LINKS.iter().find(|(link, _)| *link == number).map(|(_, first)| *first)
 }
 
 fn pcap(bytes: &[u8], words: Words, magic: u32) -> Option<File> {

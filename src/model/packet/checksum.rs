@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::bits;
 use super::dissect::Dissection;
-use super::value::Value;
+use super::protocol::Protocol;
+use super::protocols::ipv6;
 
 /// What became of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub fn place(name: &str) -> Option<(usize, u8, bool)> {
         "icmpv6" => Some((2, 58, true)),
         "tcp" => Some((16, 6, true)),
         "udp" => Some((6, 17, true)),
+        "mobility" => Some((4, 135, true)),
+        "hip" => Some((4, 139, true)),
         _ => None,
     }
 }
@@ -75,6 +78,21 @@ pub fn place(name: &str) -> Option<(usize, u8, bool)> {
 pub fn compute(start: Sum, bytes: &[u8], at: usize) -> u16 {
     let (head, tail) = (&bytes[..at.min(bytes.len())], bytes.get(at + 2..).unwrap_or_default());
     start.over(head).over(tail).finish()
+}
+
+/// Finds the addresses of the pseudo header among the headers below, the nearest of which is the last. A packet that is still on the way of a routing
+/// header counts as one to the end of that way (RFC 8200, 8.1).
+pub(super) fn ends<'a>(below: impl DoubleEndedIterator<Item = (&'static Protocol, &'a [u8])>) -> Option<(IpAddr, IpAddr)> {
+    let mut stop = None;
+    for (protocol, header) in below.rev() {
+        let address = |name: &str| protocol.read(header, name)?.address();
+        match protocol.name {
+            "routing" => stop = ipv6::last_stop(header).or(stop),
+            "ipv4" | "ipv6" => return Some((address("src")?, stop.or_else(|| address("dst"))?)),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Looks at the checksum of a layer.
@@ -88,30 +106,16 @@ pub(super) fn check(found: &Dissection, at: usize, bytes: &[u8]) -> Option<Check
     let is = u16::try_from(bits::read(covered, place * 8, 16)?).ok()?;
     let below = &found.layers[..at];
     let network = below.iter().rfind(|layer| ["ipv4", "ipv6"].contains(&layer.protocol.name));
-    let is_part = below.iter().any(|layer| {
-        let is = |name: &str, wanted: u64| layer.read(bytes, name) == Some(Value::Number(wanted));
-        match layer.protocol.name {
-            "ipv4" => !is("fragment_offset", 0) || layer.read(bytes, "flags") == Some(Value::text("MF")),
-            "fragment" => !is("offset", 0) || !is("more", 0),
-            _ => false,
-        }
-    });
     let is_cut = |defect: &super::Defect| {
         defect.flaw == super::Flaw::Truncated && found.layers[..=at].iter().any(|layer| layer.protocol.name == defect.layer)
     };
-    let is_quoted = below.iter().any(|layer| layer.protocol.name.starts_with("icmp"));
-    let is_cut = is_quoted || found.defects.iter().any(is_cut);
-    if layer.protocol.name != "ipv4" && (is_part || is_cut) {
+    let is_cut = found.is_quoted(at) || found.is_part(at, bytes) || found.defects.iter().any(is_cut);
+    if layer.protocol.name != "ipv4" && is_cut {
         return Some(Check::Unknown);
     }
-    let start = match (pseudo, network) {
-        (true, Some(network)) => {
-            let address = |name: &str| network.read(bytes, name).and_then(|value| value.address());
-            match (address("src"), address("dst")) {
-                (Some(src), Some(dst)) => Sum::default().pseudo(src, dst, number, covered.len()),
-                _ => return Some(Check::Unknown),
-            }
-        }
+    let headers = below.iter().map(|layer| (layer.protocol, &bytes[layer.header.clone()]));
+    let start = match (pseudo, ends(headers)) {
+        (true, Some((src, dst))) => Sum::default().pseudo(src, dst, number, covered.len()),
         (true, None) => return Some(Check::Unknown),
         (false, _) => Sum::default(),
     };

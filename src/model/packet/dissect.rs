@@ -128,6 +128,26 @@ impl Dissection {
         self.defects.iter().cloned().chain(self.layers.iter().flat_map(of_parts)).collect()
     }
 
+    /// Tells whether a layer is in a packet of which this is a part: it is not all here.
+    pub fn is_part(&self, at: usize, bytes: &[u8]) -> bool {
+        self.layers[..at].iter().any(|layer| {
+            let is = |name: &str, wanted: u64| layer.read(bytes, name) == Some(Value::Number(wanted));
+            match layer.protocol.name {
+                "ipv4" => {
+                    let more = layer.read(bytes, "flags").is_some_and(|flags| flags.to_string().contains("MF"));
+                    more || !is("fragment_offset", 0)
+                }
+                "fragment" => !is("offset", 0) || !is("more", 0),
+                _ => false,
+            }
+        })
+    }
+
+    /// Tells whether a layer is in what an ICMP error quotes.
+    pub fn is_quoted(&self, at: usize) -> bool {
+        self.layers[..at].iter().any(|layer| layer.protocol.name.starts_with("icmp"))
+    }
+
     /// Computes the checksum of a layer; none where it has none.
     pub fn checksum(&self, at: usize, bytes: &[u8]) -> Option<Check> {
         checksum::check(self, at, bytes)
@@ -144,6 +164,8 @@ impl Layer {
     pub fn fields(&self, bytes: &[u8]) -> Vec<(&'static str, Value)> {
         let header = &bytes[self.header.clone()];
         let fields = (self.protocol.fields)(header).iter().filter_map(|field| Some((field.name, field.read(header)?)));
-        fields.chain(self.protocol.parts.iter().map(|part| (part.name, Value::List((part.read)(header).0)))).collect()
+        let parts = self.protocol.parts.iter().map(|part| (part.name, part.value(header)));
+        let switches = self.protocol.switches.iter().map(|switch| (switch.name, switch.value(header)));
+        fields.chain(parts).chain(switches).collect()
     }
 }

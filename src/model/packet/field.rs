@@ -21,6 +21,8 @@ pub enum Form {
     Named(Names),
     /// Bits, each with a name, the highest first; one without a name is a dash.
     Flags(&'static [&'static str]),
+    /// The same, told from the lowest bit on: everybody says SYN,ACK.
+    FlagsUp(&'static [&'static str]),
     /// A link address.
     Mac,
     /// An IPv4 address.
@@ -68,7 +70,8 @@ impl Field {
             Form::Mac => self.bytes(header).map(|bytes| Value::Mac(Mac(bytes))),
             Form::V4 => self.bytes::<4>(header).map(|bytes| Value::Address(IpAddr::V4(Ipv4Addr::from(bytes)))),
             Form::V6 => self.bytes::<16>(header).map(|bytes| Value::Address(IpAddr::V6(Ipv6Addr::from(bytes)))),
-            Form::Flags(names) => bits::read(header, self.start, self.width).map(|bits| Value::Text(flags(names, bits))),
+            Form::Flags(names) => bits::read(header, self.start, self.width).map(|bits| Value::Text(flags(names, bits, false))),
+            Form::FlagsUp(names) => bits::read(header, self.start, self.width).map(|bits| Value::Text(flags(names, bits, true))),
             Form::Number | Form::Hex | Form::Named(_) => bits::read(header, self.start, self.width).map(Value::Number),
         }
     }
@@ -112,14 +115,20 @@ impl Field {
             (Form::Named(names), Value::Text(text)) => {
                 let found = names.iter().find(|(_, name)| name == text).map(|(number, _)| *number);
                 found.ok_or_else(|| {
-                    let hint = did_you_mean(text, names.iter().map(|(_, name)| *name));
-                    hint.into_iter().fold(refuse("it has no such name"), Fault::hint)
+                    let known = || names.iter().map(|(_, name)| *name);
+                    let all = || format!("its names are {}; a number is taken as it is", known().collect::<Vec<_>>().join(", "));
+                    refuse("it has no such name").hint(did_you_mean(text, known()).unwrap_or_else(all))
                 })
             }
-            (Form::Flags(names), Value::Text(text)) => {
+            (Form::Flags(names) | Form::FlagsUp(names), Value::Text(text)) => {
                 let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
                 parts.map(|part| self.flag(names, part)).try_fold(0, |all, flag| Ok(all | flag?))
             }
+            (Form::Flags(_) | Form::FlagsUp(_), Value::List(flags)) => {
+                flags.iter().map(|flag| self.meant(flag)).try_fold(0, |all, flag| Ok(all | flag?))
+            }
+            (Form::Flags(_) | Form::FlagsUp(_), _) => Err(refuse("flags are wanted, as a text or an array of texts")),
+            (Form::Named(_), _) => Err(refuse("a number or a name is wanted")),
             _ => Err(refuse("a number is wanted")),
         }
     }
@@ -132,23 +141,35 @@ impl Field {
         })
     }
 
+    /// Gives the name of a number that has one.
+    pub fn name_of(&self, value: &Value) -> Option<&'static str> {
+        match (self.form, value) {
+            (Form::Named(names), Value::Number(number)) => names.iter().find(|(named, _)| named == number).map(|(_, name)| *name),
+            _ => None,
+        }
+    }
+
     /// Tells the value as people read it.
     pub fn told(&self, value: &Value) -> String {
         match (self.form, value) {
             (Form::Hex, Value::Number(number)) => format!("{number:#0digits$x}", digits = self.width.div_ceil(4) + 2),
-            (Form::Named(names), Value::Number(number)) => match names.iter().find(|(named, _)| named == number) {
-                Some((_, name)) => format!("{number} ({name})"),
+            (Form::Named(_), Value::Number(number)) => match self.name_of(value) {
+                Some(name) => format!("{number} ({name})"),
                 None => number.to_string(),
             },
-            (Form::Flags(_), Value::Text(text)) if text.is_empty() => "none".to_owned(),
+            (Form::Flags(_) | Form::FlagsUp(_), Value::Text(text)) if text.is_empty() => "none".to_owned(),
             _ => value.to_string(),
         }
     }
 }
 
-fn flags(names: &[&str], bits: u64) -> String {
+fn flags(names: &[&str], bits: u64, up: bool) -> String {
     let is_set = |at: &usize| bits >> (names.len() - 1 - at) & 1 == 1;
-    (0..names.len()).filter(is_set).map(|at| names[at]).collect::<Vec<_>>().join(",")
+    let mut set: Vec<&str> = (0..names.len()).filter(is_set).map(|at| names[at]).collect();
+    if up {
+        set.reverse();
+    }
+    set.join(",")
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 use super::defect::Defect;
 use super::value::Value;
 use crate::model::Fault;
+use crate::model::near::did_you_mean;
+
+/// The part of an option that is its length, where it is not to be the right one.
+pub const LENGTH: &str = "option_length";
 
 /// One option as it stands in a header.
 pub struct Raw<'a> {
@@ -25,6 +29,8 @@ pub struct Style {
     pub unit: usize,
     /// How many bytes of an option its length does not count.
     pub uncounted: usize,
+    /// The names of what options are made of, besides those that all have.
+    pub parts: &'static [&'static str],
 }
 
 impl Style {
@@ -62,8 +68,13 @@ impl Style {
         (found, defects)
     }
 
-    /// Writes an option.
-    pub fn write(&self, bytes: &mut Vec<u8>, kind: u8, value: &[u8]) -> Result<(), Fault> {
+    /// Writes an option; its length is the right one, unless another one was given.
+    pub fn write(&self, bytes: &mut Vec<u8>, option: &Value, kind: u8, value: &[u8]) -> Result<(), Fault> {
+        if option.part(LENGTH).is_some() {
+            bytes.extend([kind, number(option, LENGTH, u8::MAX.into())? as u8]);
+            bytes.extend(value);
+            return Ok(());
+        }
         if self.end == Some(kind) || self.single.contains(&kind) {
             bytes.push(kind);
             return Ok(());
@@ -83,16 +94,35 @@ impl Style {
             name => Some(name),
         };
         let refuse = |why: String| Err(Fault::input(format!("use {option} as an option of {}", self.layer), why));
+        only(option, &format!("an option of {}", self.layer), &[&["kind", "data", LENGTH], self.parts])?;
         match kind {
             Some(Value::Text(name)) => match names.iter().find(|(_, known)| known == name) {
                 Some((number, _)) => Ok((*number, Some(name))),
-                None => refuse(format!("the kinds with names are {}", names.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))),
+                None => {
+                    let known = || names.iter().map(|(_, name)| *name);
+                    let all = || format!("its kinds are {}, or a number with `data`", known().collect::<Vec<_>>().join(", "));
+                    refuse("there is no such kind".into()).map_err(|fault| fault.hint(did_you_mean(name, known()).unwrap_or_else(all)))
+                }
             },
             Some(Value::Number(number)) => match u8::try_from(*number) {
                 Ok(number) => Ok((number, None)),
                 Err(_) => refuse("its kind is a number from 0 to 255".into()),
             },
             _ => refuse("it needs a `kind`: a name or a number".into()),
+        }
+    }
+}
+
+/// Refuses a map in which there is a name that means nothing.
+pub fn only(map: &Value, what: &str, known: &[&[&str]]) -> Result<(), Fault> {
+    let Value::Map(parts) = map else { return Ok(()) };
+    let known = || known.iter().flat_map(|names| names.iter().copied());
+    match parts.iter().find(|(name, _)| !known().any(|known| known == name)) {
+        None => Ok(()),
+        Some((odd, _)) => {
+            let all = || format!("what there can be: {}", known().collect::<Vec<_>>().join(", "));
+            Err(Fault::input(format!("use {odd:?} in {what}"), "there is no such name")
+                .hint(did_you_mean(odd, known()).unwrap_or_else(all)))
         }
     }
 }

@@ -13,12 +13,12 @@ fn layer(name: &str, fields: &[(&str, Value)]) -> Stack {
     Stack { layers: vec![Draft::new(named(name).unwrap(), given(fields)).unwrap()], payload: Vec::new() }
 }
 
-fn stack(layers: &[(&str, &[(&str, Value)])], payload: &[u8]) -> Packet {
+pub(super) fn stack(layers: &[(&str, &[(&str, Value)])], payload: &[u8]) -> Packet {
     let all = layers.iter().fold(Stack::default(), |below, (name, fields)| below.on(layer(name, fields)).unwrap());
     all.on(Stack { layers: Vec::new(), payload: payload.to_vec() }).unwrap().build().unwrap()
 }
 
-fn n(number: u64) -> Value {
+pub(super) fn n(number: u64) -> Value {
     Value::Number(number)
 }
 
@@ -89,6 +89,14 @@ fn names_are_written_and_read_in_dns() {
 fn a_field_that_is_none_is_refused_with_its_neighbours() {
     let fault = Draft::new(named("tcp").unwrap(), given(&[("dprot", n(1))])).unwrap_err();
     assert_eq!((fault.why.as_str(), fault.hint.as_deref()), ("it has no such field", Some("did you mean `dport`?")));
+    let option = Value::map([("kind", Value::text("mss")), ("valeu", n(1460))]);
+    let fault = Draft::new(named("tcp").unwrap(), given(&[("options", option)])).unwrap_err();
+    assert_eq!(
+        (fault.to_string().as_str(), fault.hint.as_deref()),
+        ("cannot use \"valeu\" in an option of tcp: there is no such name", Some("did you mean `value`?"))
+    );
+    let fault = Draft::new(named("ipv4").unwrap(), given(&[("ttl", n(256))])).unwrap_err();
+    assert_eq!(fault.to_string(), "cannot use 256 as the field `ttl` of ipv4: it is a number from 0 to 255");
     assert_eq!(named("tpc").unwrap_err().hint.as_deref(), Some("did you mean `tcp`?"));
 }
 
@@ -117,7 +125,165 @@ fn captures_are_written_and_read() {
     assert_eq!(capture::read(&file).unwrap(), capture::File { packets: vec![captured.clone(), captured.clone()], damage: None });
     let cut = capture::read(&file[..file.len() - 1]).unwrap();
     assert_eq!((cut.packets.len(), cut.damage.as_deref()), (1, Some("packet 2 says that it has 31 bytes")));
+    let frame = Captured { packet: stack(&[("ethernet", &[]), ("arp", &[])], b""), ..captured.clone() };
+    let both = [captured.clone(), Captured { length: 42, ..frame }];
+    let file = capture::write(&both, capture::Format::of("a.pcapng")).unwrap();
+    assert_eq!(capture::read(&file).unwrap(), capture::File { packets: both.to_vec(), damage: None });
+    assert_eq!(capture::write(&both, capture::Format::of("a.pcap")).unwrap_err().why, "packet 1 begins with another layer than packet 0");
     assert!(capture::read(b"GIF89a").is_err() && capture::read(b"").is_err());
+}
+
+fn change(packet: &Packet, layer: &str, fields: &[(&str, Option<Value>)]) -> Packet {
+    let stack = Stack::read(packet);
+    let at = stack.layers.iter().position(|draft| draft.protocol.name == layer).unwrap();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    stack.edited(at, &fields).unwrap().build().unwrap()
+}
+
+#[test]
+fn what_was_read_is_edited_and_the_rest_follows() {
+    let sack = Value::map([("kind", Value::text("sack")), ("edges", Value::List(vec![n(1), n(2)]))]);
+    let packet = stack(
+        &[
+            ("ethernet", &[]),
+            ("vlan", &[("id", n(7))]),
+            ("ipv4", &[("id", n(9))]),
+            ("tcp", &[("options", Value::List(vec![sack, Value::text("nop")]))]),
+        ],
+        b"GET /",
+    );
+    let read = Packet::new(packet.bytes.clone(), First::Ethernet);
+    assert_eq!(Stack::read(&read).build().unwrap(), read);
+    let other = change(&read, "ipv4", &[("ttl", Some(n(1))), ("dst", Some(Value::text("192.0.2.9")))]);
+    let found = other.layers();
+    assert_eq!((found.checksum(2, &other.bytes), found.checksum(3, &other.bytes)), (Some(Check::Good), Some(Check::Good)));
+    assert_eq!(
+        (found.layers[2].read(&other.bytes, "id"), found.layers[3].read(&other.bytes, "options")),
+        (Some(n(9)), read.layers().layers[3].read(&read.bytes, "options"))
+    );
+    // Shorter options: offset and total length follow, and the payload stays.
+    let other = change(&read, "tcp", &[("options", Some(Value::List(Vec::new())))]);
+    let found = other.layers();
+    assert_eq!(
+        (found.layers[3].read(&other.bytes, "data_offset"), found.defects(&other.bytes), &other.bytes[found.payload]),
+        (Some(n(5)), Vec::new(), &b"GET /"[..])
+    );
+    // A lie stays until it is taken back.
+    let lie = change(&read, "tcp", &[("checksum", Some(n(1)))]);
+    assert!(matches!(lie.layers().checksum(3, &lie.bytes), Some(Check::Wrong { .. })));
+    assert_eq!(change(&lie, "tcp", &[("checksum", None)]), read);
+}
+
+#[test]
+fn names_are_shortened_and_read_whole() {
+    let record =
+        |kind: &str, data: Value| Value::map([("name", Value::text("mail.example.org")), ("type", Value::text(kind)), ("data", data)]);
+    let soa = Value::map([("mname", Value::text("ns.example.org")), ("rname", Value::text("root.example.org")), ("serial", n(7))]);
+    let answers = Value::List(vec![
+        record("CNAME", Value::text("host.example.org")),
+        record("MX", Value::map([("preference", n(10)), ("exchange", Value::text("mail.example.org"))])),
+        record("SOA", soa),
+        record("SRV", Value::map([("port", n(80)), ("target", Value::text("host.example.org"))])),
+        record("TXT", Value::List(vec![Value::text("one"), Value::Bytes(vec![0xff])])),
+    ]);
+    let message = |compress: u64| {
+        layer("dns", &[("questions", Value::text("mail.example.org")), ("answers", answers.clone()), ("compress", n(compress))])
+            .build()
+            .unwrap()
+    };
+    let (long, short) = (message(0), message(1));
+    assert!(short.bytes.len() + 120 < long.bytes.len(), "{} and {}", short.bytes.len(), long.bytes.len());
+    let read = |packet: &Packet, name: &str| packet.layers().layers[0].read(&packet.bytes, name);
+    assert_eq!(
+        (read(&long, "answers"), read(&long, "compress"), read(&short, "compress")),
+        (read(&short, "answers"), Some(n(0)), Some(n(1)))
+    );
+    assert_eq!(short.layers().defects(&short.bytes), Vec::new());
+    // What is edited of it leaves the names as they are, or writes them as short as they were.
+    let other = change(&short, "dns", &[("id", Some(n(9)))]);
+    assert_eq!((&other.bytes[2..], read(&other, "id")), (&short.bytes[2..], Some(n(9))));
+    let other = change(&short, "dns", &[("questions", Some(Value::List(Vec::new())))]);
+    assert_eq!(
+        (read(&other, "answers"), read(&other, "question_count"), read(&other, "compress")),
+        (read(&short, "answers"), Some(n(0)), Some(n(1)))
+    );
+    // All of it given again is the same message.
+    let fields: Vec<_> = short.layers().layers[0].fields(&short.bytes).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    assert_eq!(Stack { layers: vec![Draft::new(named("dns").unwrap(), fields).unwrap()], payload: Vec::new() }.build().unwrap(), short);
+}
+
+#[test]
+fn headers_of_every_kind_read_as_they_were_given() {
+    let addresses = || Value::List(vec![Value::text("2001:db8::2"), Value::text("2001:db8::3")]);
+    let stamps = Value::map([
+        ("kind", Value::text("timestamp")),
+        ("flag", n(1)),
+        ("entries", Value::List(vec![Value::map([("address", Value::text("192.0.2.1")), ("time", n(5))])])),
+    ]);
+    let route = Value::map([
+        ("kind", Value::text("route")),
+        ("prefix", Value::text("2001:db8::")),
+        ("length", n(32)),
+        ("preference", Value::text("low")),
+    ]);
+    let search = Value::map([("kind", Value::text("dns-search")), ("domains", Value::List(vec![Value::text("example.org")]))]);
+    let packets = [
+        stack(
+            &[
+                ("ipv6", &[]),
+                ("hop_by_hop", &[("options", Value::List(vec![Value::text("router-alert")]))]),
+                ("routing", &[("type", n(4)), ("addresses", addresses()), ("segments_left", n(1))]),
+                ("ah", &[("spi", n(7)), ("icv", Value::Bytes(vec![1; 12]))]),
+                ("destination", &[]),
+                ("udp", &[("dport", n(9))]),
+            ],
+            b"x",
+        ),
+        stack(&[("ipv6", &[]), ("mobility", &[("type", Value::text("binding-update")), ("data", Value::Bytes(vec![0; 8]))])], b""),
+        stack(&[("ipv6", &[]), ("hip", &[("data", Value::Bytes(vec![0; 32]))])], b""),
+        stack(&[("ipv6", &[]), ("shim6", &[]), ("tcp", &[])], b""),
+        stack(&[("ipv4", &[]), ("ah", &[("icv", Value::Bytes(vec![1; 12]))]), ("tcp", &[])], b""),
+        stack(&[("ipv4", &[]), ("esp", &[("spi", n(7)), ("seq", n(1))])], b"secret"),
+        stack(
+            &[
+                ("ipv4", &[("options", Value::List(vec![stamps]))]),
+                ("icmp", &[("type", Value::text("timestamp-request")), ("originate", n(3))]),
+            ],
+            b"",
+        ),
+        stack(
+            &[("ipv6", &[]), ("icmpv6", &[("type", Value::text("router-advertisement")), ("options", Value::List(vec![route, search]))])],
+            b"",
+        ),
+        stack(&[("ipv6", &[]), ("icmpv6", &[("type", Value::text("mld-listener-report")), ("group", Value::text("ff02::1"))])], b""),
+        stack(&[("sll", &[("packet_type", Value::text("outgoing"))]), ("ipv4", &[]), ("udp", &[])], b""),
+        stack(&[("sll2", &[("interface", n(3))]), ("ipv4", &[]), ("udp", &[])], b""),
+    ];
+    for packet in &packets {
+        let found = packet.layers();
+        assert_eq!(found.defects(&packet.bytes), Vec::new(), "{}", packet.tree());
+        assert!(
+            (0..found.layers.len()).all(|at| !matches!(found.checksum(at, &packet.bytes), Some(Check::Wrong { .. }))),
+            "{}",
+            packet.tree()
+        );
+        let fields = |layer: &Layer| layer.fields(&packet.bytes).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let layers = found.layers.iter().map(|layer| Draft::new(layer.protocol, fields(layer)).unwrap()).collect();
+        let again = Stack { layers, payload: packet.bytes[found.payload.clone()].to_vec() }.build().unwrap();
+        assert_eq!(value::hex(&again.bytes), value::hex(&packet.bytes), "{}", packet.tree());
+        let edited = (0..found.layers.len()).fold(Stack::read(packet), |stack, at| stack.edited(at, &[]).unwrap()).build().unwrap();
+        assert_eq!(value::hex(&edited.bytes), value::hex(&packet.bytes), "{}", packet.tree());
+    }
+    let broken = Value::map([("kind", Value::text("mss")), ("value", n(1)), ("option_length", n(9))]);
+    let packet = stack(
+        &[
+            ("ipv4", &[]),
+            ("tcp", &[("flags", Value::List(vec![Value::text("SYN"), Value::text("ACK")])), ("options", Value::List(vec![broken]))]),
+        ],
+        b"",
+    );
+    assert_eq!(packet.layers().layers[1].read(&packet.bytes, "flags"), Some(Value::text("SYN,ACK")));
+    assert_eq!(packet.layers().defects(&packet.bytes)[0].to_string(), "malformed tcp: option 2 says that it has 9 bytes, and 4 are there");
 }
 
 fn read_all(packet: &Packet) {
@@ -127,6 +293,7 @@ fn read_all(packet: &Packet) {
         layer.fields(&packet.bytes);
         found.checksum(at, &packet.bytes);
     }
+    let _ = (answer::request(packet), answer::reply(packet));
     assert!(found.payload.end <= packet.bytes.len() && found.padding.end == packet.bytes.len());
     assert!(packet.line().chars().chain(packet.tree().chars().filter(|c| *c != '\n')).all(|c| !c.is_control()));
 }

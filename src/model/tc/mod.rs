@@ -182,6 +182,16 @@ impl State {
         if let State::Qdisc(qdisc) = self { qdisc.options.netem() } else { None }
     }
 
+    /// Gives the kind of the qdisc in which it is: one of another kind is another one, though it has the same handle.
+    pub fn within(&self) -> Option<&Kind> {
+        match self {
+            State::Qdisc(qdisc) => qdisc.within.as_ref(),
+            State::Class(class) => Some(&class.kind),
+            State::Filter(filter) => filter.within.as_ref(),
+            State::Link(_) => None,
+        }
+    }
+
     /// Gives the index of the device; nothing where it is not known yet.
     pub fn link(&self) -> Option<u32> {
         let link = match self {
@@ -218,7 +228,7 @@ pub fn settle(object: &Object, state: &State, inventory: &Inventory) -> Result<S
     edit::settle(object, state, inventory)
 }
 
-pub use tree::{all_on, contents, is_on};
+pub use tree::{all_on, contents, is_on, tell_what_they_are_in};
 
 /// Gives a device that is there, as an object with its state.
 pub fn device(device: Device, index: u32) -> (super::change::Object, super::change::State) {

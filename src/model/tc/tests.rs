@@ -93,6 +93,27 @@ fn what_somebody_else_put_in_stays() {
 }
 
 #[test]
+fn what_was_in_a_qdisc_does_not_come_back_to_another_one() {
+    let mut now = classful();
+    let (root, htb) = qdisc("root handle 1: htb");
+    let gone = [Object::Qdisc(device(), Handle::new(1, 0x10)), Object::Class(device(), Handle::new(1, 2))];
+    let changes = make(&mut now, &gone.map(|object| Edit::Del(change::Object::Tc(object))));
+    // Somebody takes the handle for a qdisc of another kind, with a class of the same number.
+    make(&mut now, &[Edit::Del(root.clone())]);
+    let (other, drr) = qdisc("root handle 1: drr");
+    let theirs = Class::new(Handle::new(1, 0), Kind::listed("drr"), Options::None);
+    let class = change::Object::Tc(Object::Class(device(), Handle::new(1, 0x10)));
+    make(&mut now, &[Edit::Add(other, drr), Edit::Add(class, change::State::Tc(State::Class(Box::new(theirs))))]);
+    let (back, drift) = revert(&now, &changes, false);
+    assert_eq!((back.len(), drift.iter().all(|drift| drift.left && drift.why == "what it was in is gone")), (0, true), "{drift:?}");
+    // To the one that it was in it does.
+    make(&mut now, &[Edit::Del(root.clone()), Edit::Add(root, htb)]);
+    let (back, drift) = revert(&now, &changes, false);
+    let told: Vec<String> = back.iter().map(|change| change.object.to_string()).collect();
+    assert_eq!((told, drift.len()), (vec!["class 1:2 of eth0".to_owned()], 2));
+}
+
+#[test]
 fn what_is_changed_once_more_stays_in_front_of_what_is_in_it() {
     let mut now = fresh();
     let lines = ["root handle 1: pfifo limit 5", "root handle 1: pfifo limit 7"].map(qdisc);

@@ -229,7 +229,7 @@ pub fn qdisc(body: &[u8]) -> Option<Listed<Qdisc>> {
     let sizes = attributes(rest).find(|(kind, _)| *kind == attribute::STAB).and_then(|(_, value)| read_sizes(value));
     let options = decode(&kind, false, options);
     let blocks = (word(attribute::INGRESS_BLOCK), word(attribute::EGRESS_BLOCK));
-    let what = Qdisc { link: head.link, handle: head.handle, kind, options, sizes, blocks };
+    let what = Qdisc { link: head.link, handle: head.handle, kind, options, sizes, blocks, within: None };
     Some(Listed { head, what, counted })
 }
 

@@ -34,6 +34,7 @@ pub static ARP: Protocol = Protocol {
         Some(_) => HEAD,
     },
     parts: &[],
+    switches: &[],
     blank: |_| [&[0, 1, 8, 0, 6, 4, 0, 1][..], &[0; 20]].concat(),
     walk: |bytes, walk| {
         let lengths: &[u8; 8] = bytes.first_chunk().ok_or_else(|| Defect::truncated("arp", 28, bytes.len()))?;

@@ -30,6 +30,7 @@ pub static ETHERNET: Protocol = Protocol {
     title: "Ethernet",
     fields: |_| FIELDS,
     parts: &[],
+    switches: &[],
     blank: |_| [&[0xff; 6][..], &[0; 8]].concat(),
     walk: |bytes, walk| {
         let kind = u64::from(u16::from_be_bytes(
@@ -63,6 +64,7 @@ pub static VLAN: Protocol = Protocol {
     title: "802.1Q tag",
     fields: |_| TAG,
     parts: &[],
+    switches: &[],
     blank: |_| vec![0, 1, 0, 0],
     walk: |bytes, _| {
         let tag: &[u8; 4] = bytes.first_chunk().ok_or_else(|| Defect::truncated("vlan", 4, bytes.len()))?;
@@ -78,6 +80,7 @@ pub static LLC: Protocol = Protocol {
     title: "802.2 logical link control",
     fields: |_| LLC_FIELDS,
     parts: &[],
+    switches: &[],
     blank: |_| vec![0, 0, 3],
     walk: |bytes, _| match bytes.len() {
         0..3 => Err(Defect::truncated("llc", 3, bytes.len())),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{number, told};
+use super::{dns, number, told};
 use crate::model::Fault;
 use crate::model::packet::bits;
 use crate::model::packet::defect::Defect;
@@ -10,6 +10,7 @@ use crate::model::packet::dissect::{Next, Step};
 use crate::model::packet::field::{Field, Form, Names};
 use crate::model::packet::options::{self, Raw, Style};
 use crate::model::packet::protocol::{Part, Protocol};
+use crate::model::packet::protocols::icmp::EXCEEDED_CODES;
 use crate::model::packet::protocols::ipv6::IPV6;
 use crate::model::packet::value::{Mac, Value};
 
@@ -29,7 +30,20 @@ pub const TYPES: Names = &[
     (135, "neighbour-solicitation"),
     (136, "neighbour-advertisement"),
     (137, "redirect"),
+    (143, "mld2-listener-report"),
+    (135, "neighbor-solicitation"),
+    (136, "neighbor-advertisement"),
 ];
+const UNREACHABLE_CODES: Names = &[
+    (0, "no-route"),
+    (1, "communication-prohibited"),
+    (2, "beyond-scope"),
+    (3, "address-unreachable"),
+    (4, "port-unreachable"),
+    (5, "failed-policy"),
+    (6, "reject-route"),
+];
+const PROBLEM_CODES: Names = &[(0, "bad-header"), (1, "unknown-header-type"), (2, "unknown-option")];
 
 const TYPE: Field = Field::of("type", 0, 8, Form::Named(TYPES));
 const CODE: Field = Field::number("code", 8, 8);
@@ -38,7 +52,19 @@ const TARGET: Field = Field::of("target", 64, 128, Form::V6);
 const RESERVED: Field = Field::of("reserved", 32, 32, Form::Hex);
 const ECHO: &[Field] = &[TYPE, CODE, SUM, Field::number("id", 32, 16), Field::number("seq", 48, 16)];
 const TOO_BIG: &[Field] = &[TYPE, CODE, SUM, Field::number("mtu", 32, 32)];
-const PROBLEM: &[Field] = &[TYPE, CODE, SUM, Field::number("pointer", 32, 32)];
+const PROBLEM: &[Field] = &[TYPE, Field::of("code", 8, 8, Form::Named(PROBLEM_CODES)), SUM, Field::number("pointer", 32, 32)];
+const UNREACHABLE: &[Field] = &[TYPE, Field::of("code", 8, 8, Form::Named(UNREACHABLE_CODES)), SUM, Field::of("rest", 32, 32, Form::Hex)];
+const EXCEEDED: &[Field] = &[TYPE, Field::of("code", 8, 8, Form::Named(EXCEEDED_CODES)), SUM, Field::of("rest", 32, 32, Form::Hex)];
+/// Those of the discovery of listeners (RFC 2710).
+const LISTENER: &[Field] = &[
+    TYPE,
+    CODE,
+    SUM,
+    Field::number("max_response_delay", 32, 16),
+    Field::number("reserved", 48, 16),
+    Field::of("group", 64, 128, Form::V6),
+];
+const REPORT: &[Field] = &[TYPE, CODE, SUM, Field::number("reserved", 32, 16), Field::number("record_count", 48, 16)];
 const SOLICIT_ROUTER: &[Field] = &[TYPE, CODE, SUM, RESERVED];
 const ADVERTISE_ROUTER: &[Field] = &[
     TYPE,
@@ -66,7 +92,7 @@ const OTHER: &[Field] = &[TYPE, CODE, SUM, Field::of("rest", 32, 32, Form::Hex)]
 fn fixed(kind: u8) -> usize {
     match kind {
         134 => 16,
-        135 | 136 => 24,
+        130..=132 | 135 | 136 => 24,
         137 => 40,
         _ => 8,
     }
@@ -83,8 +109,12 @@ pub static ICMPV6: Protocol = Protocol {
     title: "Internet Control Message Protocol for IPv6",
     fields: |header| match header.first() {
         Some(128 | 129) | None => ECHO,
+        Some(1) => UNREACHABLE,
         Some(2) => TOO_BIG,
+        Some(3) => EXCEEDED,
         Some(4) => PROBLEM,
+        Some(130..=132) => LISTENER,
+        Some(143) => REPORT,
         Some(133) => SOLICIT_ROUTER,
         Some(134) => ADVERTISE_ROUTER,
         Some(135) => SOLICIT,
@@ -92,15 +122,12 @@ pub static ICMPV6: Protocol = Protocol {
         Some(137) => REDIRECT,
         Some(_) => OTHER,
     },
-    parts: &[Part { name: "options", read, write }],
+    parts: &[Part { name: "options", is_one: false, read, write }],
+    switches: &[],
     blank: |draft| {
-        let mut first = [128];
-        if let Some(value) = draft.value("type") {
-            // What is no type is refused when it is written.
-            let _ = TYPE.write(&mut first, value);
-        }
-        let mut header = vec![0; fixed(first[0])];
-        header[0] = first[0];
+        let kind = draft.first(&TYPE, 128);
+        let mut header = vec![0; fixed(kind)];
+        header[0] = kind;
         header
     },
     walk: |bytes, walk| {
@@ -114,24 +141,36 @@ pub static ICMPV6: Protocol = Protocol {
         let header = if has_options(kind) { bytes.len() } else { fixed };
         Ok(Step { header, end: bytes.len(), next: if quotes { Next::Layer(&IPV6) } else { Next::Payload } })
     },
-    complete: |around| {
-        // Neighbours listen to nothing that may have been forwarded (RFC 4861, 7.1); the hop limit is that of the layer below.
-        around.fill_checksum();
-    },
+    complete: |around| around.fill_checksum(),
     summary: |header| {
         let kind = number(&ICMPV6, header, "type");
         let name = TYPES.iter().find(|(known, _)| *known == kind).map_or_else(|| format!("type {kind}"), |(_, name)| (*name).to_owned());
         match kind {
             128 | 129 => format!("icmpv6 {name} id {} seq {}", told(&ICMPV6, header, "id"), told(&ICMPV6, header, "seq")),
             135..=137 => format!("icmpv6 {name} {}", told(&ICMPV6, header, "target")),
-            _ => format!("icmpv6 {name} code {}", told(&ICMPV6, header, "code")),
+            2 => format!("icmpv6 {name} mtu {}", told(&ICMPV6, header, "mtu")),
+            _ => format!("icmpv6 {name} {}", super::code(&ICMPV6, header)),
         }
     },
 };
 
-const OPTIONS: Style = Style { layer: "icmpv6", single: &[], end: None, unit: 8, uncounted: 0 };
-const NAMES: &[(u8, &str)] =
-    &[(1, "source-link-address"), (2, "target-link-address"), (3, "prefix"), (4, "redirected-header"), (5, "mtu"), (25, "dns-servers")];
+const PARTS: &[&str] =
+    &["address", "prefix", "length", "flags", "valid", "preferred", "value", "lifetime", "servers", "preference", "domains"];
+const OPTIONS: Style = Style { layer: "icmpv6", single: &[], end: None, unit: 8, uncounted: 0, parts: PARTS };
+const NAMES: &[(u8, &str)] = &[
+    (1, "source-link-address"),
+    (2, "target-link-address"),
+    (3, "prefix"),
+    (4, "redirected-header"),
+    (5, "mtu"),
+    (14, "nonce"),
+    (24, "route"),
+    (25, "dns-servers"),
+    (31, "dns-search"),
+];
+const PREFIX_FLAGS: Field = Field::of("flags", 8, 3, Form::Flags(&["on-link", "autonomous", "router-address"]));
+/// How much better than others a way is (RFC 4191).
+const PREFERENCE: Field = Field::of("preference", 11, 2, Form::Named(&[(0, "medium"), (1, "high"), (3, "low")]));
 
 fn read(header: &[u8]) -> (Vec<Value>, Vec<Defect>) {
     let Some(kind) = header.first().filter(|kind| has_options(**kind)) else { return Default::default() };
@@ -146,22 +185,40 @@ fn tell(raw: &Raw<'_>) -> Value {
     let parts = match raw.kind {
         1 | 2 => raw.value.as_array::<6>().map(|bytes| vec![("address", Value::Mac(Mac(*bytes)))]),
         3 => (|| {
-            let names = ["on-link", "autonomous", "router-address"];
-            let bits = bits::read(raw.value, 8, 3)?;
-            let set = (0..3).filter(|at| bits >> (2 - at) & 1 == 1).map(|at| names[at]).collect::<Vec<_>>();
             let prefix = address(raw.value.get(14..)?)?;
             let lifetimes = (at(16, 32)?, at(48, 32)?);
-            let flags = Value::text(set.join(","));
+            let flags = PREFIX_FLAGS.read(raw.value)?;
             Some(vec![("prefix", prefix), ("length", at(0, 8)?), ("flags", flags), ("valid", lifetimes.0), ("preferred", lifetimes.1)])
         })(),
         5 => at(16, 32).map(|mtu| vec![("value", mtu)]),
+        24 => (|| {
+            let (mut prefix, given) = ([0; 16], raw.value.get(6..)?);
+            // As much of the prefix as there is; the rest is zero.
+            prefix.get_mut(..given.len())?.copy_from_slice(given);
+            let prefix = Value::Address(IpAddr::V6(Ipv6Addr::from(prefix)));
+            Some(vec![("prefix", prefix), ("length", at(0, 8)?), ("preference", PREFERENCE.read(raw.value)?), ("lifetime", at(16, 32)?)])
+        })(),
         25 => at(16, 32).map(|lifetime| {
             let servers = raw.value.get(6..).unwrap_or_default().as_chunks::<16>().0.iter().filter_map(|bytes| address(bytes)).collect();
             vec![("lifetime", lifetime), ("servers", Value::List(servers))]
         }),
+        31 => at(16, 32)
+            .zip(domains(raw.value.get(6..).unwrap_or_default()))
+            .map(|(lifetime, domains)| vec![("lifetime", lifetime), ("domains", domains)]),
         _ => None,
     };
     parts.map_or_else(|| options::opaque(raw.kind, name, raw.value), |parts| options::told(raw.kind, name, parts))
+}
+
+/// Reads names one behind the other, up to the first that is empty.
+fn domains(bytes: &[u8]) -> Option<Value> {
+    let (mut at, mut names) = (0, Vec::new());
+    while bytes.get(at).is_some_and(|length| *length > 0) {
+        let (name, behind) = dns::name::read(bytes, at).ok()?;
+        names.push(Value::Text(name));
+        at = behind;
+    }
+    Some(Value::List(names))
 }
 
 fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
@@ -178,10 +235,9 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
             _ if option.part("data").is_some() => options::data(option)?,
             1 | 2 => option.part("address").and_then(Value::mac).ok_or_else(|| refuse("`address` is a link address"))?.0.to_vec(),
             3 => {
-                let flag = Field::of("flags", 8, 3, Form::Flags(&["on-link", "autonomous", "router-address"]));
                 let mut value = vec![0; 14];
                 value[0] = or("length", 128, 64)? as u8;
-                flag.write(&mut value, option.part("flags").unwrap_or(&Value::text("on-link,autonomous")))?;
+                PREFIX_FLAGS.write(&mut value, option.part("flags").unwrap_or(&Value::text("on-link,autonomous")))?;
                 value[2..6].copy_from_slice(&(or("valid", u32::MAX.into(), u32::MAX.into())? as u32).to_be_bytes());
                 value[6..10].copy_from_slice(&(or("preferred", u32::MAX.into(), u32::MAX.into())? as u32).to_be_bytes());
                 value.extend(address(option.part("prefix"))?);
@@ -197,9 +253,29 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
                 }
                 value
             }
+            24 => {
+                let length = or("length", 128, 64)? as u8;
+                let mut value = vec![length, 0];
+                PREFERENCE.write(&mut value, option.part("preference").unwrap_or(&Value::Number(0)))?;
+                value.extend((or("lifetime", u32::MAX.into(), 1800)? as u32).to_be_bytes());
+                // A prefix takes as many units of eight bytes as its length needs (RFC 4191, 2.3).
+                let room = usize::from(length.div_ceil(64)) * 8;
+                value.extend(&address(option.part("prefix"))?[..room]);
+                value
+            }
+            31 => {
+                let mut value = vec![0, 0];
+                value.extend((or("lifetime", u32::MAX.into(), 1800)? as u32).to_be_bytes());
+                let Some(Value::List(names)) = option.part("domains") else { return Err(refuse("`domains` is a list of names")) };
+                for name in names {
+                    value.extend(dns::name::write(Some(name))?);
+                }
+                value.resize((value.len() + 2).next_multiple_of(8) - 2, 0);
+                value
+            }
             _ => Vec::new(),
         };
-        OPTIONS.write(&mut bytes, kind, &value)?;
+        OPTIONS.write(&mut bytes, option, kind, &value)?;
     }
     Ok(bytes)
 }

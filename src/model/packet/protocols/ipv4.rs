@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::told;
 use crate::model::Fault;
+use crate::model::packet::bits;
+use crate::model::packet::build::least;
 use crate::model::packet::defect::Defect;
 use crate::model::packet::dissect::{Next, Step};
 use crate::model::packet::field::{Field, Form};
@@ -29,7 +31,14 @@ const FIELDS: &[Field] = &[
     Field::of("dst", 128, 32, Form::V4),
 ];
 
-const OPTIONS: Style = Style { layer: "ipv4", single: &[1], end: Some(0), unit: 1, uncounted: 0 };
+const OPTIONS: Style = Style {
+    layer: "ipv4",
+    single: &[1],
+    end: Some(0),
+    unit: 1,
+    uncounted: 0,
+    parts: &["pointer", "route", "value", "overflow", "flag", "entries"],
+};
 const NAMES: &[(u8, &str)] = &[
     (0, "end"),
     (1, "nop"),
@@ -40,6 +49,9 @@ const NAMES: &[(u8, &str)] = &[
     (137, "strict-source-route"),
     (148, "router-alert"),
 ];
+/// The option in which routers write when they saw the packet, and the least that its pointer is.
+const TIMESTAMP: u8 = 68;
+const FIRST_STAMP: u8 = 5;
 /// The options that are a list of addresses with a pointer into it.
 const ROUTES: [u8; 3] = [7, 131, 137];
 
@@ -48,7 +60,8 @@ pub static IPV4: Protocol = Protocol {
     name: "ipv4",
     title: "Internet Protocol, version 4",
     fields: |_| FIELDS,
-    parts: &[Part { name: "options", read, write }],
+    parts: &[Part { name: "options", is_one: false, read, write }],
+    switches: &[],
     blank: |_| {
         let mut header = vec![0; FIXED];
         (header[0], header[8]) = (0x45, 64);
@@ -89,11 +102,7 @@ pub static IPV4: Protocol = Protocol {
         let next = match numbers::by_protocol(fixed[9], false) {
             // What has no head of its own in it cannot be read.
             _ if offset > 0 => Next::Payload,
-            Next::Layer(above)
-                if more && end - header < (above.blank)(&crate::model::packet::Draft { protocol: above, given: Vec::new() }).len() =>
-            {
-                Next::Payload
-            }
+            Next::Layer(above) if more && end - header < least(above) => Next::Payload,
             next => next,
         };
         walk.fragment |= more;
@@ -121,6 +130,7 @@ fn read(header: &[u8]) -> (Vec<Value>, Vec<Defect>) {
                 let hops = route.as_chunks::<4>().0.iter().map(|bytes| Value::Address(IpAddr::V4(Ipv4Addr::from(*bytes)))).collect();
                 options::told(raw.kind, name, vec![("pointer", Value::Number((*pointer).into())), ("route", Value::List(hops))])
             }
+            _ if raw.kind == TIMESTAMP && raw.value.len() >= 2 => options::told(raw.kind, name, stamps(raw.value)),
             _ if raw.kind == 148 && raw.value.len() == 2 => {
                 let value = u16::from_be_bytes([raw.value[0], raw.value[1]]);
                 options::told(raw.kind, name, vec![("value", Value::Number(value.into()))])
@@ -131,11 +141,48 @@ fn read(header: &[u8]) -> (Vec<Value>, Vec<Defect>) {
     (found.iter().map(tell).collect(), defects)
 }
 
+/// Takes the timestamps of an option apart; where its flag says so, each has the address of who wrote it.
+fn stamps(value: &[u8]) -> Vec<(&'static str, Value)> {
+    let (n, flag) = (|number: u8| Value::Number(number.into()), value[1] & 15);
+    let time = |bytes: &[u8]| bits::read(bytes, 0, 32).map(Value::Number);
+    let pair = |bytes: &[u8; 8]| {
+        let address = Ipv4Addr::from(bits::read(bytes, 0, 32)? as u32);
+        Some(Value::map([("address", Value::Address(IpAddr::V4(address))), ("time", time(&bytes[4..])?)]))
+    };
+    let entries = match flag {
+        0 => value[2..].as_chunks::<4>().0.iter().filter_map(|bytes| time(bytes)).collect(),
+        _ => value[2..].as_chunks::<8>().0.iter().filter_map(pair).collect(),
+    };
+    vec![("pointer", n(value[0])), ("overflow", n(value[1] >> 4)), ("flag", n(flag)), ("entries", Value::List(entries))]
+}
+
+/// Writes what [`stamps`] reads.
+fn write_stamps(option: &Value) -> Result<Vec<u8>, Fault> {
+    let refuse =
+        || Fault::input(format!("use {option} as an option"), "`entries` is an array of numbers, or of maps with `address` and `time`");
+    let or = |part: &str, most: u64, default: u8| option.part(part).map_or(Ok(default.into()), |_| options::number(option, part, most));
+    let mut value = vec![or("pointer", 255, FIRST_STAMP)? as u8, (or("overflow", 15, 0)? << 4 | or("flag", 15, 0)?) as u8];
+    let Some(Value::List(entries)) = option.part("entries") else { return Err(refuse()) };
+    for entry in entries {
+        let time = match (entry.part("address").map(Value::address), entry) {
+            (Some(Some(IpAddr::V4(address))), _) => {
+                value.extend(address.octets());
+                entry.part("time").map_or(Some(0), Value::number)
+            }
+            (None, Value::Number(time)) => Some(*time),
+            _ => None,
+        };
+        value.extend(time.and_then(|time| u32::try_from(time).ok()).ok_or_else(refuse)?.to_be_bytes());
+    }
+    Ok(value)
+}
+
 fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     for option in list {
         let (kind, _) = OPTIONS.kind(option, NAMES)?;
         let value = match (kind, option.part("route")) {
+            (TIMESTAMP, None) if option.part("data").is_none() => write_stamps(option)?,
             (148, None) if option.part("data").is_none() => {
                 let value = option.part("value").map_or(Ok(0), |_| options::number(option, "value", u16::MAX.into()))?;
                 (value as u16).to_be_bytes().to_vec()
@@ -151,7 +198,7 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
             }
             _ => options::data(option)?,
         };
-        OPTIONS.write(&mut bytes, kind, &value)?;
+        OPTIONS.write(&mut bytes, option, kind, &value)?;
     }
     if bytes.len() > 40 {
         return Err(Fault::input("write the options of ipv4", format!("they have {} bytes, and 40 is the most", bytes.len())));

@@ -29,7 +29,20 @@ const FIELDS: &[Field] = &[
 const NEXT: Field = Field::of("next_header", 0, 8, Form::Named(PROTOCOL_NAMES));
 const LENGTH: Field = Field::number("length", 8, 8);
 const OPTION_FIELDS: &[Field] = &[NEXT, LENGTH];
-const ROUTING_FIELDS: &[Field] = &[NEXT, LENGTH, Field::number("type", 16, 8), Field::number("segments_left", 24, 8)];
+const WAY: Field = Field::of("type", 16, 8, Form::Named(&[(0, "source-route"), (2, "mobile"), (3, "rpl"), (4, "segments")]));
+const LEFT: Field = Field::number("segments_left", 24, 8);
+const ROUTING_FIELDS: &[Field] = &[NEXT, LENGTH, WAY, LEFT, Field::of("reserved", 32, 32, Form::Hex)];
+/// Those of segment routing (RFC 8754).
+const SEGMENT_FIELDS: &[Field] = &[
+    NEXT,
+    LENGTH,
+    WAY,
+    LEFT,
+    Field::number("last_entry", 32, 8),
+    Field::of("flags", 40, 8, Form::Hex),
+    Field::of("tag", 48, 16, Form::Hex),
+];
+const SEGMENTS: u8 = 4;
 const FRAGMENT_FIELDS: &[Field] = &[
     NEXT,
     Field::number("reserved", 8, 8),
@@ -45,6 +58,7 @@ pub static IPV6: Protocol = Protocol {
     title: "Internet Protocol, version 6",
     fields: |_| FIELDS,
     parts: &[],
+    switches: &[],
     blank: |_| {
         let mut header = vec![0; FIXED];
         (header[0], header[7]) = (0x60, 64);
@@ -69,7 +83,7 @@ pub static IPV6: Protocol = Protocol {
 };
 
 /// Finds what follows a header, of which there are so many bytes.
-fn next(number: u8, left: usize, walk: &mut Walk) -> Next {
+pub(super) fn next(number: u8, left: usize, walk: &mut Walk) -> Next {
     match number {
         NO_NEXT_HEADER if left > 0 => {
             walk.defects.push(Defect::odd("ipv6", format!("{left} bytes follow where nothing should")));
@@ -80,7 +94,7 @@ fn next(number: u8, left: usize, walk: &mut Walk) -> Next {
 }
 
 /// Walks over a header that says its length in units of eight bytes, without the first.
-fn counted(layer: &'static str, bytes: &[u8], walk: &mut Walk) -> Result<Step, Defect> {
+pub(super) fn counted(layer: &'static str, bytes: &[u8], walk: &mut Walk) -> Result<Step, Defect> {
     let fixed: &[u8; 8] = bytes.first_chunk().ok_or_else(|| Defect::truncated(layer, 8, bytes.len()))?;
     let header = 8 + usize::from(fixed[1]) * 8;
     if header > bytes.len() {
@@ -89,7 +103,7 @@ fn counted(layer: &'static str, bytes: &[u8], walk: &mut Walk) -> Result<Step, D
     Ok(Step { header, end: bytes.len(), next: next(fixed[0], bytes.len() - header, walk) })
 }
 
-fn complete_counted(around: &mut crate::model::packet::build::Around<'_>, padding: fn(usize) -> Vec<u8>) {
+pub(super) fn complete_counted(around: &mut crate::model::packet::build::Around<'_>, padding: fn(usize) -> Vec<u8>) {
     around.pad(8, padding);
     around.fill_next("next_header");
     around.fill("length", (around.header.len() / 8).saturating_sub(1) as u64);
@@ -100,7 +114,8 @@ pub static HOP_BY_HOP: Protocol = Protocol {
     name: "hop_by_hop",
     title: "IPv6 hop-by-hop options",
     fields: |_| OPTION_FIELDS,
-    parts: &[Part { name: "options", read, write }],
+    parts: &[Part { name: "options", is_one: false, read, write }],
+    switches: &[],
     blank: |_| vec![NO_NEXT_HEADER, 0],
     walk: |bytes, walk| {
         if walk.below.last().is_some_and(|below| *below != "ipv6") {
@@ -117,7 +132,8 @@ pub static DESTINATION: Protocol = Protocol {
     name: "destination",
     title: "IPv6 destination options",
     fields: |_| OPTION_FIELDS,
-    parts: &[Part { name: "options", read, write }],
+    parts: &[Part { name: "options", is_one: false, read, write }],
+    switches: &[],
     blank: |_| vec![NO_NEXT_HEADER, 0],
     walk: |bytes, walk| counted("destination", bytes, walk),
     complete: |around| complete_counted(around, padding),
@@ -128,19 +144,56 @@ pub static DESTINATION: Protocol = Protocol {
 pub static ROUTING: Protocol = Protocol {
     name: "routing",
     title: "IPv6 routing header",
-    fields: |_| ROUTING_FIELDS,
-    parts: &[Part { name: "addresses", read: read_addresses, write: write_addresses }],
-    blank: |_| vec![NO_NEXT_HEADER, 0, 0, 0, 0, 0, 0, 0],
+    fields: |header| if header.get(2) == Some(&SEGMENTS) { SEGMENT_FIELDS } else { ROUTING_FIELDS },
+    parts: &[
+        Part { name: "addresses", is_one: false, read: read_addresses, write: write_addresses },
+        Part::opaque("data", |header| {
+            let rest = header.get(8 + addresses(header) * 16..).unwrap_or_default();
+            (vec![Value::Bytes(rest.to_vec())], Vec::new())
+        }),
+    ],
+    switches: &[],
+    blank: |draft| vec![NO_NEXT_HEADER, 0, draft.first(&WAY, 0), 0, 0, 0, 0, 0],
     walk: |bytes, walk| {
         let step = counted("routing", bytes, walk)?;
-        if bytes[2] == 0 && usize::from(bytes[3]) > (step.header - 8) / 16 {
-            walk.defects.push(Defect::odd("routing", format!("{} segments are left of {}", bytes[3], (step.header - 8) / 16)));
+        let room = (step.header - 8) / 16;
+        if bytes[2] == 0 && usize::from(bytes[3]) > room {
+            walk.defects.push(Defect::odd("routing", format!("{} segments are left of {room}", bytes[3])));
+        }
+        if bytes[2] == SEGMENTS && usize::from(bytes[4]) >= room {
+            walk.defects.push(Defect::odd("routing", format!("its last entry is {}, and it has room for {room}", bytes[4])));
         }
         Ok(step)
     },
-    complete: |around| complete_counted(around, |missing| vec![0; missing]),
+    complete: |around| {
+        if let Some(Value::List(list)) = around.draft.value("addresses") {
+            around.fill("last_entry", (list.len() as u64).saturating_sub(1));
+        }
+        complete_counted(around, |missing| vec![0; missing]);
+    },
     summary: |header| format!("routing type {}", number(&ROUTING, header, "type")),
 };
+
+/// Gives where the way of a routing header ends, if there are stops left on it; segments are listed from the end (RFC 8754).
+pub(in crate::model::packet) fn last_stop(header: &[u8]) -> Option<IpAddr> {
+    let (kind, left) = (*header.get(2)?, *header.get(3)?);
+    let (stops, _) = read_addresses(header);
+    let stop = match kind {
+        SEGMENTS => stops.first(),
+        0 | 2 => stops.last(),
+        _ => None,
+    };
+    stop.filter(|_| left > 0)?.address()
+}
+
+/// How many addresses a routing header has.
+fn addresses(header: &[u8]) -> usize {
+    let room = header.len().saturating_sub(8) / 16;
+    match (header.get(2), header.get(4)) {
+        (Some(&SEGMENTS), Some(last)) => room.min(usize::from(*last) + 1),
+        _ => room,
+    }
+}
 
 /// A part of a packet.
 pub static FRAGMENT: Protocol = Protocol {
@@ -148,6 +201,7 @@ pub static FRAGMENT: Protocol = Protocol {
     title: "IPv6 fragment header",
     fields: |_| FRAGMENT_FIELDS,
     parts: &[],
+    switches: &[],
     blank: |_| vec![NO_NEXT_HEADER, 0, 0, 0, 0, 0, 0, 0],
     walk: |bytes, walk| {
         let fixed: &[u8; 8] = bytes.first_chunk().ok_or_else(|| Defect::truncated("fragment", 8, bytes.len()))?;
@@ -167,8 +221,8 @@ pub static FRAGMENT: Protocol = Protocol {
     summary: |header| format!("fragment at {}", number(&FRAGMENT, header, "offset") * 8),
 };
 
-const OPTIONS: Style = Style { layer: "ipv6", single: &[0], end: None, unit: 1, uncounted: 2 };
-const NAMES: &[(u8, &str)] = &[(0, "pad1"), (1, "padn"), (5, "router-alert"), (194, "jumbo"), (201, "home-address")];
+const OPTIONS: Style = Style { layer: "ipv6", single: &[0], end: None, unit: 1, uncounted: 2, parts: &["value", "bytes"] };
+const NAMES: &[(u8, &str)] = &[(0, "pad1"), (1, "padn"), (4, "tunnel-limit"), (5, "router-alert"), (194, "jumbo"), (201, "home-address")];
 
 fn padding(missing: usize) -> Vec<u8> {
     match missing {
@@ -187,6 +241,7 @@ fn tell(raw: &Raw<'_>) -> Value {
     let name = NAMES.iter().find(|(kind, _)| *kind == raw.kind).map(|(_, name)| *name);
     let of = |width: usize| bits::read(raw.value, 0, width).filter(|_| raw.value.len() * 8 == width).map(Value::Number);
     let value = match raw.kind {
+        4 => of(8),
         5 => of(16),
         194 => of(32),
         201 => raw.value.as_array::<16>().map(|bytes| Value::Address(IpAddr::V6(Ipv6Addr::from(*bytes)))),
@@ -206,6 +261,7 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
         let value = match kind {
             _ if option.part("data").is_some() => options::data(option)?,
             1 => vec![0; option.part("bytes").map_or(Ok(0), |_| options::number(option, "bytes", 253))? as usize],
+            4 => vec![option.part("value").map_or(Ok(0), |_| options::number(option, "value", 0xff))? as u8],
             5 => (option.part("value").map_or(Ok(0), |_| options::number(option, "value", 0xffff))? as u16).to_be_bytes().to_vec(),
             194 => {
                 (option.part("value").map_or(Ok(0), |_| options::number(option, "value", u32::MAX.into()))? as u32).to_be_bytes().to_vec()
@@ -223,14 +279,14 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
             let missing = (behind + multiple - at % multiple) % multiple;
             bytes.extend(padding(missing));
         }
-        OPTIONS.write(&mut bytes, kind, &value)?;
+        OPTIONS.write(&mut bytes, option, kind, &value)?;
     }
     Ok(bytes)
 }
 
 fn read_addresses(header: &[u8]) -> (Vec<Value>, Vec<Defect>) {
     let chunks = header.get(8..).unwrap_or_default().as_chunks::<16>().0;
-    (chunks.iter().map(|bytes| Value::Address(IpAddr::V6(Ipv6Addr::from(*bytes)))).collect(), Vec::new())
+    (chunks.iter().take(addresses(header)).map(|bytes| Value::Address(IpAddr::V6(Ipv6Addr::from(*bytes)))).collect(), Vec::new())
 }
 
 fn write_addresses(list: &[Value]) -> Result<Vec<u8>, Fault> {

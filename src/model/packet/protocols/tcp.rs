@@ -19,13 +19,13 @@ const FIELDS: &[Field] = &[
     Field::number("ack", 64, 32),
     Field::number("data_offset", 96, 4),
     Field::number("reserved", 100, 3),
-    Field::of("flags", 103, 9, Form::Flags(&["AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN"])),
+    Field::of("flags", 103, 9, Form::FlagsUp(&["AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN"])),
     Field::number("window", 112, 16),
     Field::checksum(128),
     Field::number("urgent_pointer", 144, 16),
 ];
 
-const OPTIONS: Style = Style { layer: "tcp", single: &[1], end: Some(0), unit: 1, uncounted: 0 };
+const OPTIONS: Style = Style { layer: "tcp", single: &[1], end: Some(0), unit: 1, uncounted: 0, parts: &["value", "echo", "edges"] };
 const NAMES: &[(u8, &str)] = &[
     (0, "end"),
     (1, "nop"),
@@ -34,7 +34,10 @@ const NAMES: &[(u8, &str)] = &[
     (4, "sack-permitted"),
     (5, "sack"),
     (8, "timestamps"),
+    (19, "md5"),
     (28, "user-timeout"),
+    (29, "authentication"),
+    (30, "mptcp"),
     (34, "fast-open"),
 ];
 
@@ -43,7 +46,8 @@ pub static TCP: Protocol = Protocol {
     name: "tcp",
     title: "Transmission Control Protocol",
     fields: |_| FIELDS,
-    parts: &[Part { name: "options", read, write }],
+    parts: &[Part { name: "options", is_one: false, read, write }],
+    switches: &[],
     blank: |_| {
         let mut header = vec![0; FIXED];
         (header[12], header[13], header[14]) = (0x50, 0x02, 0x20);
@@ -137,17 +141,15 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
             3 => vec![options::number(option, "value", 255)? as u8],
             8 => [long("value")?, long("echo")?].concat(),
             5 => {
-                let Some(Value::List(edges)) = option.part("edges") else {
-                    return Err(Fault::input(
-                        format!("use {option} as an option"),
-                        "`edges` is a list of sequence numbers, two for a block",
-                    ));
-                };
-                edges.iter().filter_map(Value::number).flat_map(|edge| (edge as u32).to_be_bytes()).collect()
+                let refuse =
+                    || Fault::input(format!("use {option} as an option"), "`edges` is a list of sequence numbers, two for a block");
+                let Some(Value::List(edges)) = option.part("edges") else { return Err(refuse()) };
+                let edge = |edge: &Value| edge.number().and_then(|edge| u32::try_from(edge).ok()).ok_or_else(refuse);
+                edges.iter().map(|value| Ok(edge(value)?.to_be_bytes())).collect::<Result<Vec<_>, Fault>>()?.concat()
             }
             _ => Vec::new(),
         };
-        OPTIONS.write(&mut bytes, kind, &value)?;
+        OPTIONS.write(&mut bytes, option, kind, &value)?;
     }
     if bytes.len() > 40 {
         return Err(Fault::input("write the options of tcp", format!("they have {} bytes, and 40 is the most", bytes.len())));

@@ -16,6 +16,7 @@ pub static UDP: Protocol = Protocol {
     title: "User Datagram Protocol",
     fields: |_| FIELDS,
     parts: &[],
+    switches: &[],
     blank: |_| vec![0; 8],
     walk: |bytes, walk| {
         let header: &[u8; 8] = bytes.first_chunk().ok_or_else(|| Defect::truncated("udp", 8, bytes.len()))?;
@@ -30,7 +31,7 @@ pub static UDP: Protocol = Protocol {
         Ok(Step { header: 8, end, next })
     },
     complete: |around| {
-        if around.carries("dns") {
+        if around.carries("dns") && !around.was_read() {
             around.fill("dport", 53);
         }
         around.fill("length", (around.header.len() + around.payload.len()) as u64);

@@ -1,15 +1,10 @@
-//! Layers: one function for each.
+//! Layers of IP, with the extension headers of IPv6: one function for each.
 
 use rhai::plugin::*;
 use rhai::{Map, NativeCallContext};
 
-use super::handle::{self, Packet as Handle};
+use super::{handle, layer, version};
 use crate::bind::call::{self, Answer};
-use crate::model::packet::named;
-
-fn layer(ctx: &NativeCallContext, name: &str, fields: &Map) -> Answer<Handle> {
-    named(name).and_then(|protocol| Handle::layer(protocol, fields)).map_err(|f| call::fault(ctx, f))
-}
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
@@ -17,117 +12,42 @@ pub mod functions {
     /// A packet, or some layers of one.
     pub type Packet = handle::Packet;
 
-    /// Makes a frame of Ethernet.
+    /// Makes a packet of IPv4 or of IPv6, by its addresses.
     ///
-    /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
+    /// - `fields`: a map as for `packet::ipv4` or `packet::ipv6`, with `dst` or `src`
     ///
-    /// `dst`, `src`: link addresses (broadcast, all zero).
-    /// `type`: a number or a name (from the layer above).
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: there is no such field, or it cannot have this value.
-    ///
-    /// # Example
-    /// ```rhai
-    /// packet::ethernet(#{ dst: "02:00:00:00:00:02", src: "02:00:00:00:00:01" })
-    /// ```
-    ///
-    /// # Source
-    /// IEEE 802.3
-    #[rhai_fn(return_raw)]
-    pub fn ethernet(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "ethernet", &fields)
-    }
-
-    /// Makes the logical link of a frame that says its length.
-    ///
-    /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
-    ///
-    /// `dsap`, `ssap`, `control`: numbers from 0 to 255 (0, 0, 3).
+    /// The layer has the name `ipv4` or `ipv6`; `packet.ip` finds either.
     ///
     /// # Changes
     /// Nothing.
     ///
     /// # Fails
-    /// `input`: there is no such field, or it cannot have this value.
+    /// `input`: neither `dst` nor `src` is an address, or they are of both families; there is no such field, or it cannot have this value.
     ///
     /// # Example
     /// ```rhai
-    /// packet::llc(#{ dsap: 0x42, ssap: 0x42 })
+    /// let to = |host| packet::ip(#{ dst: host }) / packet::udp(#{ dport: 9 });
+    /// to.call("2001:db8::2").layers == ["ipv6", "udp"] && to.call("192.0.2.2").ip.dst == address("192.0.2.2")
     /// ```
     ///
     /// # Source
-    /// IEEE 802.2
+    /// RFC 791, RFC 8200
     #[rhai_fn(return_raw)]
-    pub fn llc(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "llc", &fields)
-    }
-
-    /// Makes the tag of a virtual network.
-    ///
-    /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
-    ///
-    /// `id`: 0 to 4095 (1).
-    /// `priority`: 0 to 7 (0).
-    /// `drop_eligible`: 0 or 1 (0).
-    /// `type` (from the layer above).
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: there is no such field, or it cannot have this value.
-    ///
-    /// # Example
-    /// ```rhai
-    /// packet::vlan(#{ id: 100, priority: 5 })
-    /// ```
-    ///
-    /// # Source
-    /// IEEE 802.1Q
-    #[rhai_fn(return_raw)]
-    pub fn vlan(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "vlan", &fields)
-    }
-
-    /// Makes a question for a link address, or an answer.
-    ///
-    /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
-    ///
-    /// `op`: `"request"`, `"reply"` or a number (request).
-    /// `src_mac`, `src`, `dst_mac`, `dst`: addresses (all zero).
-    /// `hardware`, `protocol`, `hardware_length`, `protocol_length`.
-    ///
-    /// # Changes
-    /// Nothing.
-    ///
-    /// # Fails
-    /// `input`: there is no such field, or it cannot have this value.
-    ///
-    /// # Example
-    /// ```rhai
-    /// packet::arp(#{ src: "192.0.2.1", dst: "192.0.2.2" })
-    /// ```
-    ///
-    /// # Source
-    /// RFC 826
-    #[rhai_fn(return_raw)]
-    pub fn arp(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "arp", &fields)
+    pub fn ip(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
+        super::version(&fields).map_err(|f| call::fault(&ctx, f)).and_then(|name| layer(&ctx, name, &fields))
     }
 
     /// Makes a packet of IPv4.
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `src`, `dst`: addresses.
+    /// `src`, `dst`: addresses (0.0.0.0).
     /// `ttl` (64).
     /// `tos`, `id`, `fragment_offset` (0).
     /// `flags`: of `"DF,MF"` (none).
-    /// `options`: an array, as in `#{ kind: "record-route", route: [..] }` or `"nop"`.
+    /// `options`: an array of `"end"`, `"nop"`, `"router-alert"`, and of `#{ kind: "record-route", route: ["0.0.0.0"] }`,
+    /// `#{ kind: "loose-source-route", route: [..] }`, `"strict-source-route"` alike, `#{ kind: "timestamp", flag: 1, entries: [#{ address: "..", time: 0 }] }`,
+    /// or of any kind, as in `#{ kind: 130, data: blob(9) }`; with `option_length` where the length is to be a wrong one.
     /// `version`, `ihl`, `total_length`, `protocol`, `checksum` (computed).
     ///
     /// # Changes
@@ -152,7 +72,7 @@ pub mod functions {
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `src`, `dst`: addresses.
+    /// `src`, `dst`: addresses (`::`).
     /// `hop_limit` (64).
     /// `traffic_class`, `flow_label` (0).
     /// `version`, `payload_length`, `next_header` (computed).
@@ -179,7 +99,8 @@ pub mod functions {
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `options`: an array, as in `#{ kind: "router-alert", value: 0 }`.
+    /// `options`: an array, as in `#{ kind: "router-alert", value: 0 }`; the kinds are `pad1`, `padn`, `tunnel-limit`, `router-alert`, `jumbo` and
+    /// `home-address`, or a number with `data`. What is missing up to a multiple of 8 bytes is filled with `padn`.
     /// `next_header`, `length` (computed).
     ///
     /// # Changes
@@ -229,8 +150,11 @@ pub mod functions {
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `type`, `segments_left`: numbers from 0 to 255 (0).
+    /// `type`: `"source-route"`, `"mobile"`, `"rpl"`, `"segments"` or a number (0).
+    /// `segments_left`: 0 to 255 (0).
     /// `addresses`: an array of IPv6 addresses.
+    /// `data`: what is behind them, as the TLVs of segment routing (empty).
+    /// `reserved` (0); for segments in its place `flags`, `tag` (0), `last_entry` (computed).
     /// `next_header`, `length` (computed).
     ///
     /// # Changes
@@ -245,7 +169,7 @@ pub mod functions {
     /// ```
     ///
     /// # Source
-    /// RFC 8200, 4.4
+    /// RFC 8200, 4.4; RFC 8754
     #[rhai_fn(return_raw)]
     pub fn routing(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
         layer(&ctx, "routing", &fields)
@@ -278,15 +202,14 @@ pub mod functions {
         layer(&ctx, "fragment", &fields)
     }
 
-    /// Makes a message about IPv4.
+    /// Makes an authentication header of IP.
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `type`: a name of iptables(8) or a number (echo-request).
-    /// `code` (0).
-    /// `id`, `seq` of an echo.
-    /// `mtu`, `gateway`, `pointer` of an error.
-    /// `checksum` (computed).
+    /// `spi`, `seq`: 32 bits (0).
+    /// `icv`: a blob (empty).
+    /// `reserved` (0).
+    /// `next_header`, `length` (computed).
     ///
     /// # Changes
     /// Nothing.
@@ -296,26 +219,21 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// packet::icmp(#{ id: 7, seq: 1 })
+    /// packet::ipv6(#{ dst: "2001:db8::2" }) / packet::ah(#{ spi: 7, seq: 1, icv: blob(12) }) / packet::udp(#{ dport: 9 })
     /// ```
     ///
     /// # Source
-    /// RFC 792
+    /// RFC 4302
     #[rhai_fn(return_raw)]
-    pub fn icmp(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "icmp", &fields)
+    pub fn ah(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
+        layer(&ctx, "ah", &fields)
     }
 
-    /// Makes a message about IPv6.
+    /// Makes the head of an encrypted payload of IP.
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `type`: a name of ip6tables(8) or a number (echo-request).
-    /// `code` (0).
-    /// `id`, `seq` of an echo.
-    /// `target`, `flags`, `options` of a neighbour.
-    /// `mtu`, `pointer` of an error.
-    /// `checksum` (computed).
+    /// `spi`, `seq`: 32 bits (0). What is behind them is the payload, as it is: nothing is encrypted here.
     ///
     /// # Changes
     /// Nothing.
@@ -325,26 +243,24 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// packet::icmpv6(#{ type: "neighbour-solicitation", target: "2001:db8::2", options: [#{ kind: "source-link-address", address: "02:00:00:00:00:01" }] })
+    /// packet::ipv4(#{ dst: "192.0.2.2" }) / packet::esp(#{ spi: 7, seq: 1 }) / blob(32, 0x55)
     /// ```
     ///
     /// # Source
-    /// RFC 4443, RFC 4861
+    /// RFC 4303
     #[rhai_fn(return_raw)]
-    pub fn icmpv6(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "icmpv6", &fields)
+    pub fn esp(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
+        layer(&ctx, "esp", &fields)
     }
 
-    /// Makes a segment of TCP.
+    /// Makes a mobility header of IPv6.
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `sport`, `dport`: 0 to 65535.
-    /// `seq`, `ack`: 32 bits (0).
-    /// `flags`: of `"SYN,ACK,FIN,RST,PSH,URG,ECE,CWR,AE"` (SYN).
-    /// `window` (8192).
-    /// `options`: an array, as in `#{ kind: "mss", value: 1460 }`.
-    /// `data_offset`, `checksum` (computed).
+    /// `type`: a name, as `"binding-update"`, or a number (binding-refresh-request).
+    /// `data`: a blob, what the type says (empty); it is filled up to a multiple of 8 bytes.
+    /// `reserved`, `reserved2` (0).
+    /// `next_header`, `length`, `checksum` (computed).
     ///
     /// # Changes
     /// Nothing.
@@ -354,22 +270,25 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// packet::tcp(#{ sport: 40000, dport: 80, flags: "SYN", options: [#{ kind: "mss", value: 1460 }] })
+    /// packet::ipv6(#{ dst: "2001:db8::2" }) / packet::mobility(#{ type: "home-test-init", data: blob(8) })
     /// ```
     ///
     /// # Source
-    /// RFC 9293
+    /// RFC 6275, 6.1
     #[rhai_fn(return_raw)]
-    pub fn tcp(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "tcp", &fields)
+    pub fn mobility(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
+        layer(&ctx, "mobility", &fields)
     }
 
-    /// Makes a datagram.
+    /// Makes a header of the host identity protocol.
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `sport`, `dport`: 0 to 65535.
-    /// `length`, `checksum` (computed).
+    /// `type`: a name, as `"i1"`, or a number (0 and the bit that is always 1).
+    /// `version`: 0x21 for version 2 (0x21).
+    /// `controls` (0).
+    /// `data`: a blob, from the identity tags on (empty).
+    /// `next_header`, `length`, `checksum` (computed).
     ///
     /// # Changes
     /// Nothing.
@@ -379,26 +298,23 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// packet::udp(#{ sport: 40000, dport: 9 })
+    /// packet::ipv6(#{ dst: "2001:db8::2" }) / packet::hip(#{ type: "i1", data: blob(32) })
     /// ```
     ///
     /// # Source
-    /// RFC 768
+    /// RFC 7401, 5.1
     #[rhai_fn(return_raw)]
-    pub fn udp(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "udp", &fields)
+    pub fn hip(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
+        layer(&ctx, "hip", &fields)
     }
 
-    /// Makes a question to the domain name system, or an answer.
+    /// Makes a header of Shim6.
     ///
     /// - `fields`: a map; what is not in it has the value in brackets here. What is given is written as it is given, also where it is wrong
     ///
-    /// `id` (0).
-    /// `flags`: of `"rd,ra,aa,tc,ad,cd"` (rd).
-    /// `response`: 0 or 1.
-    /// `opcode`, `rcode`.
-    /// `questions`: names, or maps with `name`, `type` (A) and `class` (IN).
-    /// `answers`, `authorities`, `additionals`: maps with `name`, `type`, `ttl` and `data`.
+    /// `rest`: 48 bits behind the length (0).
+    /// `data`: a blob behind them (empty).
+    /// `next_header`, `length` (computed).
     ///
     /// # Changes
     /// Nothing.
@@ -408,13 +324,13 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// packet::dns(#{ id: 7, questions: [#{ name: "www.example.org", type: "AAAA" }] })
+    /// packet::ipv6(#{ dst: "2001:db8::2" }) / packet::shim6(#{}) / packet::udp(#{ dport: 9 })
     /// ```
     ///
     /// # Source
-    /// RFC 1035
+    /// RFC 5533, 5.1
     #[rhai_fn(return_raw)]
-    pub fn dns(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
-        layer(&ctx, "dns", &fields)
+    pub fn shim6(ctx: NativeCallContext, fields: Map) -> Answer<Packet> {
+        layer(&ctx, "shim6", &fields)
     }
 }
