@@ -51,7 +51,7 @@ const SET: &[&str] = &[
     "qdisc add dev $ root handle 1: cake unlimited besteffort flowblind nonat nowash no-ack-filter no-split-gso conservative",
     "qdisc add dev $ ingress\n\
      filter add dev $ ingress prio 99 handle 1: u32 divisor 256\n\
-     filter add dev $ ingress protocol ip prio 99 u32 ht 1: sample u32 0x0a000007 0xff match ip src 10.0.0.7 action drop\n\
+     filter add dev $ ingress prio 99 u32 ht 1: sample u32 0x0a000007 0xff match ip src 10.0.0.7 action drop\n\
      filter add dev $ ingress protocol ip prio 98 u32 link 1: hashkey mask 0x000000ff at 12 match ip src 10.0.0.0/24",
     "qdisc add dev $ clsact\n\
      filter add dev $ ingress protocol all prio 1 matchall action mirred egress redirect dev lo\n\
