@@ -24,6 +24,7 @@ mod features;
 mod image;
 mod links;
 mod machine;
+mod queues;
 mod reboot;
 mod shaping;
 mod suite;
@@ -44,7 +45,7 @@ macro_rules! tests {
 use tests;
 
 /// All tests that are written for the guest.
-const ROOMS: &[Tests] = &[features::TESTS, clock::TESTS, links::TESTS, shaping::TESTS, suite::TESTS];
+const ROOMS: &[Tests] = &[features::TESTS, clock::TESTS, links::TESTS, shaping::TESTS, queues::TESTS, suite::TESTS];
 
 /// The tests of tests/kernel that the guest has to pass, too.
 const ALSO: &[&str] = &[
