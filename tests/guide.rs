@@ -192,8 +192,8 @@ pages! {
     what_the_guide_says_of_namespaces_is_true: "namespaces.md"
     what_the_guide_says_of_nat_is_true: "nat.md"
     what_the_guide_says_of_packets_is_true: "packets.md"
-    what_the_guide_says_of_raw_sockets_is_true: "raw-sockets.md"
     what_the_guide_says_of_permissions_is_true: "permissions.md"
+    what_the_guide_says_of_raw_sockets_is_true: "raw-sockets.md"
     what_the_guide_says_of_sockets_is_true: "sockets.md"
     what_the_guide_says_of_queues_is_true: "traffic-control.md"
 }
