@@ -65,7 +65,7 @@ fn what_ipv6_loses_with_a_link_comes_back(world: &World) {
     let (before, source) = (world.state(), || ip("-6 route show 2001:db8:7::/48").contains("src 2001:db8::1"));
     // IPv6 leaves a link that is down, and one that has no room for it.
     for (name, text) in [("down", "link::get(\"eth0\").down();"), ("small", "link::get(\"eth0\").set(\"mtu 1000\");")] {
-        does(world, name, text);
+        world.does(name, text);
         assert!(!answers() && !source() && !ip("-6 route").contains("2001:db8:8::/48") && !ip("neigh show nud permanent").contains("::9"));
         let after = world.state();
         for _ in 0..2 {
