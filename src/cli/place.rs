@@ -75,7 +75,7 @@ impl Place {
 
     /// Gives the guard of the login by which this program was started.
     pub(crate) fn guard(stance: Stance) -> Guard {
-        Guard::new(stance, login::flows)
+        Guard::new(stance, login::finder())
     }
 
     /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.

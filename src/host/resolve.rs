@@ -133,11 +133,8 @@ impl Library {
         let mut state = self.state();
         let tried = || format!("import {path:?}");
         if let Some(unit) = state.packages.find(&importer, path)? {
-            let beside = state
-                .root
-                .as_ref()
-                .zip(state.files.get(&importer))
-                .and_then(|((_, root), from)| Some(from.parent().unwrap_or(root).join(path)));
+            let from = state.root.as_ref().zip(state.files.get(&importer));
+            let beside = from.map(|((_, root), from)| from.parent().unwrap_or(root).join(path));
             if beside.is_some_and(|file| files::exists(&file) || files::exists(&file.with_extension("rhai"))) {
                 let fault = Fault::input(tried(), "there is a package and a file of this name");
                 return Err(fault.hint(format!("the file is \"./{path}\"")));
@@ -146,7 +143,8 @@ impl Library {
             return Ok((Key::Package(unit), name));
         }
         let Some(((named, root), from)) = state.root.as_ref().zip(state.files.get(&importer)) else {
-            return Err(Fault::input(tried(), format!("{importer} lies in no folder")).hint("only std: modules can be imported here"));
+            return Err(Fault::input(tried(), format!("{importer} lies in no folder"))
+                .hint("only std: modules and packages of the project can be imported here"));
         };
         let at_home = root.display().to_string();
         let outside = || Fault::input(tried(), format!("it is outside of the recipe's folder {at_home}"));

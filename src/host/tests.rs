@@ -308,7 +308,7 @@ fn imports_do_not_leave_the_folder() {
     assert_eq!(folder.told("in/dir.rhai"), "in/dir.rhai:1:8: cannot read in/sub.rhai: it is a directory");
     assert_eq!(
         told(&fault("import \"x\" as x;")),
-        "<eval>:1:8: cannot import \"x\": <eval> lies in no folder (only std: modules can be imported here)"
+        "<eval>:1:8: cannot import \"x\": <eval> lies in no folder (only std: modules and packages of the project can be imported here)"
     );
 }
 

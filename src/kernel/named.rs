@@ -1,5 +1,7 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
+use std::collections::BTreeSet;
+
 use super::ipset::{self, Ipset, Source as _};
 use super::netns::names;
 use super::{cgroup, link, reserved_ports, sysctl};
@@ -23,6 +25,15 @@ pub struct Refusal {
 pub trait Source: Send {
     /// Reads what there is. What is not there is left out.
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault>;
+
+    /// Reads several scopes.
+    fn read_all(&mut self, scopes: &BTreeSet<Scope>) -> Result<Inventory, Fault> {
+        let mut found = Inventory::new();
+        for scope in scopes {
+            found.extend(self.read(scope)?);
+        }
+        Ok(found)
+    }
 
     /// Reads what was counted of the queues of a device. A kernel in memory counts nothing.
     fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
@@ -54,11 +65,21 @@ impl Source for Here {
             Scope::Sets => Ok(of_sets(self.sets.definitions(None)?)),
             Scope::ReservedPorts => reserved_ports::read(),
             Scope::Netns(scope) => names::read(scope),
-            Scope::Link(scope) => self.links.read(scope),
+            Scope::Link(scope) => self.links.read(&[scope]),
             Scope::Tc(scope) => self.queues.read(scope),
             Scope::Cgroup(scope) => cgroup::read(scope),
             Scope::Actions(kind) => self.queues.actions(kind),
         }
+    }
+
+    fn read_all(&mut self, scopes: &BTreeSet<Scope>) -> Result<Inventory, Fault> {
+        // What is on links needs a list of the links: one does for all.
+        let of_links: Vec<_> = scopes.iter().filter_map(|scope| if let Scope::Link(scope) = scope { Some(scope) } else { None }).collect();
+        let mut found = if of_links.is_empty() { Inventory::new() } else { self.links.read(&of_links)? };
+        for scope in scopes.iter().filter(|scope| !matches!(scope, Scope::Link(_))) {
+            found.extend(self.read(scope)?);
+        }
+        Ok(found)
     }
 
     fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Act, Callers, Door, Gate, Query, Text, Transaction};
 use crate::kernel::program;
 use crate::model::command::Command;
-use crate::model::grant::{Pattern, Permission, Power, Present, Scope, Uses};
+use crate::model::grant::{OtherEnd, Pattern, Permission, Power, Present, Scope, Uses};
 use crate::model::iptables::ChainName;
 use crate::model::link::{self, Dev, Name, Setting, Value};
 use crate::model::named::Scope as Named;
@@ -42,13 +42,21 @@ impl Present for Transaction {
         }
     }
 
-    fn other_end(&mut self, dev: &Dev) -> Result<Option<Dev>, Fault> {
+    fn other_end(&mut self, dev: &Dev) -> Result<OtherEnd, Fault> {
         let links = self.named.read(&Named::Link(link::Scope::Links), self.kernel.named())?;
         let is_it = |object: &Object| matches!(object, Object::Link(link::Object::Link(other)) if other == dev || other.name == dev.name);
-        Ok(links.iter().find_map(|(object, state)| match state {
-            State::Link(link::State::Link(link)) if is_it(object) => link.peer.clone(),
-            _ => None,
+        Ok(links.iter().find(|(object, _)| is_it(object)).map_or(OtherEnd::None, |(_, state)| match state {
+            State::Link(link::State::Link(link)) => match &link.peer {
+                Some(peer) => OtherEnd::Here(peer.clone()),
+                None if link.kind == "veth" && link.reaches_out => OtherEnd::Elsewhere,
+                None => OtherEnd::None,
+            },
+            _ => OtherEnd::None,
         }))
+    }
+
+    fn site(&mut self, site: &Site) -> Result<Uses, Fault> {
+        self.site_uses(site)
     }
 }
 
@@ -118,35 +126,36 @@ impl Transaction {
         })
     }
 
-    /// Refuses to use sockets for packets, and what they have received.
-    pub(super) fn permit_raw(&mut self, origin: Option<&Origin>) -> Result<(), Fault> {
-        self.permit(origin, |_| Ok(Uses::of(Permission::all(Power::Raw))))
-    }
-
-    /// A namespace is entered by each of the names that it has; one without a name is anybody's.
     pub(super) fn permit_enter(&mut self, site: &Site) -> Result<(), Fault> {
         if self.is_open() || site.namespace == self.ledger.context.namespace && self.ledger.is_home() {
             return Ok(());
         }
-        let names = self.at_home(|it| it.named.read(&Named::Netns(netns::Scope::Names), it.kernel.named()))?;
-        let mut found = names.iter().filter_map(|(object, state)| match (object, state) {
-            (Object::Netns(netns::Object::Name(name)), State::Netns(netns::State::Made { cookie, .. })) if *cookie == site.namespace => {
-                Some(named(Power::Netns, name.as_str()))
-            }
-            _ => None,
-        });
-        let first = found.next().unwrap_or_else(|| Permission::all(Power::Netns));
-        // One name that is permitted opens it, one that is denied shuts it.
-        let mut uses = Uses { needs: vec![first], touches: Vec::new() };
-        for other in found {
-            if !self.gate.would_pass(&self.callers, &uses.needs[0]) {
-                uses.touches.append(&mut uses.needs);
-                uses.needs.push(other);
-            } else {
-                uses.touches.push(other);
-            }
-        }
+        let uses = self.site_uses(site)?;
         self.pass(&uses, None)
+    }
+
+    /// A namespace is used by each of the names that it has: one that is permitted opens it, one that is denied shuts it. One without a name is anybody's.
+    fn site_uses(&mut self, site: &Site) -> Result<Uses, Fault> {
+        let names = self.at_home(|it| it.named.read(&Named::Netns(netns::Scope::Names), it.kernel.named()))?;
+        let mut all: Vec<Permission> = names
+            .iter()
+            .filter_map(|(object, state)| match (object, state) {
+                (Object::Netns(netns::Object::Name(name)), State::Netns(netns::State::Made { cookie, .. }))
+                    if *cookie == site.namespace =>
+                {
+                    Some(named(Power::Netns, name.as_str()))
+                }
+                _ => None,
+            })
+            .collect();
+        let open = all.iter().position(|name| self.gate.would_pass(&self.callers, name)).unwrap_or(0);
+        let first = if all.is_empty() { Permission::all(Power::Netns) } else { all.remove(open) };
+        Ok(Uses { needs: vec![first], touches: all })
+    }
+
+    /// Whoever has a socket for packets asks at each use of it: it may have been given to somebody else.
+    pub(super) fn permit_raw(&mut self, origin: Option<&Origin>) -> Result<(), Fault> {
+        self.permit(origin, |_| Ok(Uses::of(Permission::all(Power::Raw))))
     }
 
     pub(super) fn permit_run(&mut self, command: &Command, origin: &Origin) -> Result<(), Fault> {

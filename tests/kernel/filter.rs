@@ -41,6 +41,13 @@ fn a_filter_takes_packets_away_and_is_lifted(world: &World) {
     assert!(shows(&["pref 7 u32 chain 0", "match c0000202/ffffffff at 12", "(Egress Redirect to device eth1) stolen"]), "{:?}", queues());
     world.is_dropped("192.0.2.2", 80);
     world.passes("192.0.2.3", 80);
+    // It has counted the packets that it found, and no others.
+    let counted = "let of = tc::device(\"eth0\").statistics().filter(|one| \"filter\" in one); print(`${of.len()} ${of[0].filter} ${of[0].packets}`);";
+    let said = world.fyke_well(&["eval", counted]);
+    let found = tc("-s filter show dev eth0 ingress");
+    let sent = found.lines().find_map(|line| line.trim().strip_prefix("Sent ")).unwrap().split(' ').nth(2).unwrap();
+    assert_eq!(said.out.trim(), format!("1 filter ::800 at ingress, priority 7 {sent}"), "{said:?} {found}");
+    assert_ne!(sent, "0", "{found}");
     let after = world.state();
     let again = world.run("stray", STRAY);
     assert!(again.err.contains("nothing changed"), "{again:?}");
@@ -144,7 +151,7 @@ fn tables() {
 
 /// With the last filter of u32 that looks at packets the kernel takes away the tables, too.
 fn a_table_stays_when_its_last_filter_goes(world: &World) {
-    let first = "filter add dev eth0 ingress protocol ip prio 5 u32 ht 2:1: match ip src 10.0.0.1 action pass";
+    let first = "filter add dev eth0 ingress protocol ip prio 5 u32 ht 2:1: match ip src 10.0.0.1 flowid 1:10";
     tc("qdisc add dev eth0 clsact");
     tc("filter add dev eth0 ingress protocol ip prio 5 handle 2: u32 divisor 4");
     let before = world.state();
@@ -156,7 +163,7 @@ fn a_table_stays_when_its_last_filter_goes(world: &World) {
     let with = world.state();
     for text in [
         "tc::device(\"eth0\").del_filter(\"ingress\", \"pref 5 handle 2:1:800 u32\");",
-        "tc::filter(\"replace dev eth0 ingress protocol ip prio 5 handle 2:1:800 u32 ht 2:1: match ip src 10.0.0.9 action pass\");",
+        "tc::filter(\"replace dev eth0 ingress protocol ip prio 5 handle 2:1:800 u32 ht 2:1: match ip src 10.0.0.9 flowid 1:10\");",
     ] {
         let said = world.run("last", text);
         assert!(said.code == Some(0) && shows(&["fh 2: ht divisor 4"]) && !shows(&["match 0a000001"]), "{said:?} {:?}", queues());

@@ -375,11 +375,11 @@ fn throughput(world: &World) -> f64 {
 fn a_burst_has_room_for_what_is_added_to_a_packet(world: &World) {
     let before = world.state();
     for (words, shown) in [
-        ("overhead 300", "rate 20Kbit burst 1800b/1 mpu 0b limit 9000b overhead 300"),
-        ("linklayer atm", "rate 20Kbit burst 1696b/1 mpu 0b limit 9000b linklayer atm"),
-        ("peakrate 30kbit mtu 1540", "rate 20Kbit burst 1500b/1 mpu 0b peakrate 30Kbit mtu 1540b/1 mpu 0b limit 9000b"),
+        ("overhead 300", "rate 20Kbit burst 1800b/1 mpu 0b limit 1000b overhead 300"),
+        ("linklayer atm", "rate 20Kbit burst 1696b/1 mpu 0b limit 1000b linklayer atm"),
+        ("peakrate 30kbit mtu 1540", "rate 20Kbit burst 1500b/1 mpu 0b peakrate 30Kbit"),
     ] {
-        let words = format!("tbf rate 20kbit burst 1500 limit 9000 {words}");
+        let words = format!("tbf rate 20kbit burst 1500 limit 1000 {words}");
         let said = world
             .run("bucket", &format!("tc::device(\"eth0\").ensure(\"root\", \"{words}\"); print(tc::device(\"eth0\").words(\"root\"));"));
         assert!(said.code == Some(0) && said.out.contains("rate 20Kbit burst 1500b"), "{said:?}");

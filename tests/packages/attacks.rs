@@ -208,7 +208,7 @@ fn addresses_are_no_options_and_no_programs() {
         "fd::7".to_owned(),
         format!("ssh://-oProxyCommand=touch%20{marker}/x"),
         format!("-oProxyCommand=touch{marker}:x"),
-        format!("git@-oProxyCommand=touch{marker}:x"),
+        "git@-oProxyCommand=id:x".to_owned(),
         "https://user:secret@example.org/x".to_owned(),
         "gopher://example.org/x".to_owned(),
         "https://example.org/a\nb".to_owned(),

@@ -58,12 +58,13 @@ fn what_was_signed_stays_signed() {
     for entry in std::fs::read_dir(&cache).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
-        let at = bytes.windows(9).position(|bytes| bytes == b"untrusted").unwrap();
+        // The one without a signature was looked at, too.
+        let Some(at) = bytes.windows(9).position(|bytes| bytes == b"untrusted") else { continue };
         let mut other = bytes.clone();
         other[at + 40] ^= 1;
         std::fs::write(&path, &other).unwrap();
         let said = yard.fyke("project", &["run", "print.rhai"]);
-        assert!(matches!(said.code, Some(5)) && said.out.is_empty(), "{said:?}");
+        assert!(said.code == Some(5) && said.out.is_empty(), "{said:?}");
         std::fs::write(&path, &bytes).unwrap();
     }
     assert_eq!(yard.well("project", &["run", "print.rhai"]).out, "3\n");

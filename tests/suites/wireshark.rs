@@ -1,7 +1,7 @@
 //! Packets as Wireshark has them: the captures of tcpdump's suite field by field beside `tshark -T json`, and what is built here under its checks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fyke::model::packet::{Check, Draft, Packet, Stack, Value, capture, named};

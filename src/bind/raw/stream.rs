@@ -68,20 +68,21 @@ fn template(socket: &handle::Socket, packet: &Dynamic, bytes: &[u8], options: &M
 }
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, options: &Map) -> Answer<Map> {
+    let door = socket.door_of(ctx)?;
     let made = crate::bind::sys::known(options, &SENDING).and_then(|()| {
         let to = match given(options, "to") {
             None => To::Itself,
             Some(to) if matches!(socket.way(), Way::Packet { .. }) => To::Link(types::text_for("`to`", to)?.parse()?),
             Some(to) => To::Host(given::address("`to`", to)?),
         };
-        let packet_out = outgoing(socket, packet, to)?;
+        let packet_out = outgoing(socket, &door, packet, to)?;
         let template = template(socket, packet, &packet_out.bytes, options)?;
         Ok((packet_out, template, limits(options, Limits::SEND)?))
     });
     let (packet, template, limits) = answer(ctx, made)?;
     let session = call::session(ctx)?;
     let mut news = |sent: &Sent| session.progress(&told(sent.packets, sent.time, &limits));
-    let sent = socket.door_of(ctx)?.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
+    let sent = door.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
     session.progress("");
     let sent = answer(ctx, sent)?;
     let seconds = sent.time.as_secs_f64();

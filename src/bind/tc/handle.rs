@@ -213,6 +213,12 @@ pub(super) fn shown(device: &tc::Device, place: Handle, qdisc: &Qdisc) -> Dynami
     if !qdisc.kind.is_ingress() {
         map.insert("handle".into(), qdisc.handle.to_string().into());
     }
+    if let Some(sizes) = &qdisc.sizes {
+        map.insert("stab".into(), sizes.to_string().into());
+    }
+    for (key, block) in [("ingress_block", qdisc.blocks.0), ("egress_block", qdisc.blocks.1)] {
+        block.iter().for_each(|block| drop(map.insert(key.into(), i64::from(*block).into())));
+    }
     given::options(&qdisc.options.to_string(), &mut map);
     Dynamic::from_map(map)
 }

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args, ValueHint};
 
-/// Make a package, or a project that uses packages
-///
-/// Writes a fyke.toml, and for a new folder a module and a recipe to begin with.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke new teamlib
   fyke new .")]
+/// Make a package, or a project that uses packages
+///
+/// Writes a fyke.toml, and for a new folder a module and a recipe to begin with.
 pub(crate) struct New {
     /// The folder of the package: a new one, or one that has no fyke.toml yet
     #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -20,17 +20,17 @@ pub(crate) struct New {
     pub(crate) name: Option<String>,
 }
 
-/// Add a package to the project
-///
-/// Looks at a git repository, a folder or an archive, chooses a version, and writes the package into fyke.toml and all that it needs into
-/// fyke.lock. It says what each of them may touch; what you grant is written into fyke.toml. Of a git repository the latest release is taken,
-/// unless something else is asked for.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke add https://git.example.org/net/teamlib.git
   fyke add --at-least 1.2 git@git.example.org:net/teamlib.git
   fyke add --grant ../teamlib
   fyke add teamlib-1.0.0.tar.gz")]
+/// Add a package to the project
+///
+/// Looks at a git repository, a folder or an archive, chooses a version, and writes the package into fyke.toml and all that it needs into
+/// fyke.lock. It says what each of them may touch; what you grant is written into fyke.toml. Of a git repository the latest release is taken,
+/// unless something else is asked for.
 pub(crate) struct Add {
     /// A git repository, a folder with a package in it, or an archive (.tar, .tar.gz, .tgz): an address or a path
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
@@ -52,26 +52,26 @@ pub(crate) struct Add {
     pub(crate) grant: bool,
 }
 
-/// Take a package out of the project
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke remove teamlib")]
+/// Take a package out of the project
 pub(crate) struct Names {
     /// Packages, by their names
     #[arg(required = true, value_name = "PACKAGE")]
     pub(crate) names: Vec<String>,
 }
 
-/// Take later versions of packages into the project
-///
-/// Of packages with a version the latest release of the same line is taken, of a branch its latest commit, of a folder what is in it now; of all
-/// packages, or of those that are named. A package that may touch more than before stops the update until that is granted; so does a tag that
-/// was moved, and another signature.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke update
   fyke update teamlib
   fyke update --grant teamlib")]
+/// Take later versions of packages into the project
+///
+/// Of packages with a version the latest release of the same line is taken, of a branch its latest commit, of a folder what is in it now; of all
+/// packages, or of those that are named. A package that may touch more than before stops the update until that is granted; so does a tag that
+/// was moved, and another signature.
 pub(crate) struct Packages {
     /// Packages, by their names; all of them without this
     #[arg(value_name = "PACKAGE")]
@@ -81,15 +81,15 @@ pub(crate) struct Packages {
     pub(crate) grant: bool,
 }
 
-/// Get all packages that fyke.lock names
-///
-/// Gets what is not on this machine yet, several at a time, and checks everything against fyke.lock. Where there is no fyke.lock, or fyke.toml has
-/// changed since, it is written. A run never fetches anything, and never changes fyke.lock.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke fetch
   fyke fetch --locked
   fyke fetch --frozen")]
+/// Get all packages that fyke.lock names
+///
+/// Gets what is not on this machine yet, several at a time, and checks everything against fyke.lock. Where there is no fyke.lock, or fyke.toml has
+/// changed since, it is written. A run never fetches anything, and never changes fyke.lock.
 pub(crate) struct Fetch {
     /// Fail where fyke.lock would have to change
     #[arg(long)]
@@ -99,25 +99,21 @@ pub(crate) struct Fetch {
     pub(crate) frozen: bool,
 }
 
-/// Check the package of this folder, and make its archive
-///
-/// Checks that the manifest is complete, that all modules and recipes are there and good, and that all is committed; then writes
-/// dist/NAME-VERSION.tar.gz, which is the same on every machine, and the list of its files, which minisign(1) can sign.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke publish
   fyke publish --tag
   fyke publish && minisign -Sm dist/teamlib-1.0.0.sums -x fyke.minisig")]
+/// Check the package of this folder, and make its archive
+///
+/// Checks that the manifest is complete, that all modules and recipes are there and good, and that all is committed; then writes
+/// dist/NAME-VERSION.tar.gz, which is the same on every machine, and the list of its files, which minisign(1) can sign.
 pub(crate) struct Publish {
     /// Make the tag that stands for the version
     #[arg(long)]
     pub(crate) tag: bool,
 }
 
-/// Say whose signatures count, and whether all packages must have one
-///
-/// Without arguments it lists the keys. They are in the table [trust] of fyke.toml; those of /etc/fyke/fyke.toml count for all projects of the
-/// machine.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   fyke trust
@@ -125,6 +121,10 @@ pub(crate) struct Publish {
   fyke trust net-team minisign.pub
   fyke trust --remove net-team
   fyke trust --require yes")]
+/// Say whose signatures count, and whether all packages must have one
+///
+/// Without arguments it lists the keys. They are in the table [trust] of fyke.toml; those of /etc/fyke/fyke.toml count for all projects of the
+/// machine.
 pub(crate) struct Key {
     /// What to call the key of a team
     #[arg(requires = "key")]

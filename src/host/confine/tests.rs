@@ -10,36 +10,40 @@ use crate::transaction::Door;
 /// A package that may change filter/INPUT, with functions that try more.
 const LIB: &str = r#"
 import "deep" as deep;
-fn chain(name) { iptables::table("filter").chain(name) }
-fn input() { chain("INPUT").append("-j DROP") }
-fn output() { chain("OUTPUT").append("-j DROP") }
-fn with(handle) { handle.append("-j DROP") }
-fn call(f) { f.call() }
+fn at(name) { iptables::table("filter").chain(name) }
+fn input() { at("INPUT").append("-j DROP") }
+fn output() { at("OUTPUT").append("-j DROP") }
+fn give_to(handle) { handle.append("-j DROP") }
+fn invoke(f) { f.call() }
 fn call_with(f, value) { f.call(value) }
 fn call_as(f, value) { value.call(f) }
 fn each(f) { [1].map(f) }
-fn sorted(f) { [2, 1].sort(|a, b| { f.call(); a - b }) }
+fn filtered(f) { [1].filter(|it| { f.call(); true }) }
 fn deeper() { deep::output() }
-fn deeper_with(f) { deep::call(f) }
-fn own_closure() { let name = "OUTPUT"; let f = || chain(name).append("-j DROP"); f.call() }
-fn own_map() { let map = #{ work: |name| chain(name).append("-j DROP") }; map.work("OUTPUT") }
-fn own_this() { let handle = chain("OUTPUT"); handle.call(|| this.append("-j DROP")) }
+fn deeper_with(f) { deep::invoke(f) }
+fn own_closure() { let name = "OUTPUT"; let f = || at(name).append("-j DROP"); f.call() }
+fn own_map() { let map = #{ work: |name| at(name).append("-j DROP") }; map.work("OUTPUT") }
+fn own_this() { let handle = at("OUTPUT"); handle.call(|| this.append("-j DROP")) }
 fn caught() { try { output(); } catch { } input() }
 fn thrown(f) { try { f.call(); } catch(e) { throw e; } }
 fn made() { || output() }
 fn late() { import "deep" as other; other::output() }
-fn in_std() { import "std:firewall" as firewall; firewall::allow_only([22], #{ chain: "OUTPUT" }) }
+fn in_std() { import "std:nat" as nat; nat::forwarding(["ipv4"], "") }
 private fn hidden() { output() }
 fn not_hidden() { hidden() }
 fn file() { sys::text("/etc/hosts") }
 fn variable() { sys::env("HOME") }
 fn program() { sys::run(["true"]) }
 fn elsewhere() { netns::ensure("lab") }
+fn opened() { raw::open("ipv4", "icmp") }
+fn sends(socket) { socket.send(blob(8), "192.0.2.1") }
+fn hears(socket) { socket.recv("1ms") }
+fn sets(socket) { socket.ttl = 5; }
 "#;
 
 const DEEP: &str = r#"
 fn output() { iptables::table("filter").chain("OUTPUT").append("-j DROP") }
-fn call(f) { f.call() }
+fn invoke(f) { f.call() }
 "#;
 
 const MANIFEST: &str = "name = \"lib\"\nversion = \"1.0.0\"\nmodules = [\"lib\"]\n\n[permissions]\nallow = [\"iptables: filter/INPUT\"]\n";
@@ -59,7 +63,7 @@ let output = iptables::table("filter").chain("OUTPUT");
 
 /// A module of the recipe between it and the package.
 const BETWEEN: &str =
-    "import \"lib/lib\" as lib;\nfn output() { lib::output() }\nfn call(f) { f.call() }\nfn through(f) { lib::call(f) }\n";
+    "import \"lib/lib\" as lib;\nfn output() { lib::output() }\nfn invoke(f) { f.call() }\nfn through(f) { lib::invoke(f) }\n";
 
 fn folder(name: &str, main: &str) -> Folder {
     let main = format!("{MAIN}{main}");
@@ -87,21 +91,21 @@ fn no_way_leads_around_the_rights_of_a_package() {
         "lib::output()",
         "other::output()",
         "between::output()",
-        "lib::with(output)",
-        "lib::call(|| output.append(\"-j DROP\"))",
-        "lib::call(|| own())",
-        "lib::call(Fn(\"own\"))",
-        "lib::call(own)",
-        "lib::call(Fn(\"own_with\").curry(output))",
-        "lib::call(|| lib::call(|| own()))",
+        "lib::give_to(output)",
+        "lib::invoke(|| output.append(\"-j DROP\"))",
+        "lib::invoke(|| own())",
+        "lib::invoke(Fn(\"own\"))",
+        "lib::invoke(own)",
+        "lib::invoke(Fn(\"own_with\").curry(output))",
+        "lib::invoke(|| lib::invoke(|| own()))",
         "lib::call_with(|handle| handle.append(\"-j DROP\"), output)",
         "lib::call_with(own_with, output)",
         "lib::call_as(|| this.append(\"-j DROP\"), output)",
-        "lib::each(|_| own())",
-        "lib::sorted(|| own())",
-        "lib::call(|| between::call(|| own()))",
+        "lib::each(|it| own())",
+        "lib::filtered(|| own())",
+        "lib::invoke(|| between::invoke(|| own()))",
         "between::through(|| own())",
-        "[1].map(|_| lib::output())",
+        "[1].map(|it| lib::output())",
         "let work = || lib::output(); work.call()",
         "let map = #{ work: || lib::output() }; map.work()",
         "lib::deeper()",
@@ -110,7 +114,7 @@ fn no_way_leads_around_the_rights_of_a_package() {
         "lib::own_map()",
         "lib::own_this()",
         "lib::thrown(|| own())",
-        "lib::call(|| netns::enter(\"/proc/self/ns/net\", || own()))",
+        "lib::invoke(|| netns::enter(\"/proc/self/ns/net\", || own()))",
         "lib::late()",
         "lib::in_std()",
         "lib::not_hidden()",
@@ -118,6 +122,11 @@ fn no_way_leads_around_the_rights_of_a_package() {
         "lib::variable()",
         "lib::program()",
         "lib::elsewhere()",
+        "lib::opened()",
+        "lib::sends(raw::open(\"ipv4\", \"icmp\"))",
+        "lib::hears(raw::open(\"ipv4\", \"icmp\"))",
+        "lib::sets(raw::open(\"ipv4\", \"icmp\"))",
+        "let socket = raw::open(\"ipv4\", \"icmp\"); lib::invoke(|| socket.send(blob(8), \"192.0.2.1\"))",
     ]
     .into_iter()
     .enumerate()
@@ -133,14 +142,15 @@ fn no_way_leads_around_the_rights_of_a_package() {
 fn a_package_may_do_what_it_may_and_the_recipe_what_it_may() {
     for (at, (main, expected)) in [
         ("lib::input()", 1),
-        ("lib::call(|| lib::input())", 1),
+        ("lib::invoke(|| lib::input())", 1),
         ("own()", 1),
-        ("between::call(|| own())", 1),
+        ("between::invoke(|| own())", 1),
         ("try { lib::output(); } catch { } own()", 1),
         ("lib::caught()", 1),
-        ("try { lib::call(|| { throw \"x\" }); } catch { } own(); lib::input()", 2),
-        ("let chain = lib::chain(\"OUTPUT\"); chain.append(\"-j DROP\")", 1),
-        ("let found = lib::call(|| output); found.append(\"-j DROP\")", 1),
+        ("let socket = raw::open(\"ipv4\", \"icmp\"); lib::input(); socket.ttl = 5;", 1),
+        ("try { lib::invoke(|| { throw \"x\" }); } catch { } own(); lib::input()", 2),
+        ("let chain = lib::at(\"OUTPUT\"); chain.append(\"-j DROP\")", 1),
+        ("let found = lib::invoke(|| output); found.append(\"-j DROP\")", 1),
     ]
     .into_iter()
     .enumerate()
@@ -168,7 +178,7 @@ fn what_runs_when_a_package_is_imported_runs_with_its_rights() {
     assert_eq!((fault.kind, changes), (Kind::Permission, 0), "{fault}");
     assert_eq!(
         told(&fault).replace(&format!("{}/", folder.0.display()), ""),
-        "lib/lib.rhai:1:41: cannot change the chain filter/OUTPUT (IPv4): the package lib has no permission `iptables: filter/OUTPUT` (add \
+        "lib/lib.rhai:1:43: cannot change the chain filter/OUTPUT (IPv4): the package lib has no permission `iptables: filter/OUTPUT` (add \
          \"iptables: filter/OUTPUT\" to `allow` of [permissions] in lib/fyke.toml) <- import \"lib/lib\" at main.rhai:4:8"
     );
 }
@@ -196,7 +206,7 @@ fn a_project_grants_less_than_a_package_asks_for_and_never_more() {
 fn a_package_takes_no_function_by_its_name_alone() {
     for (text, told_so) in [
         ("fn f() { Fn(\"own\") }", "lib/lib.rhai:1:10: cannot use `Fn(..)` in a package: a name alone is no function of the package"),
-        ("fn f() { let name = \"own\"; call(Fn(name), 1) }", "lib/lib.rhai:1:34: cannot use `Fn(..)`"),
+        ("fn f() { let name = \"own\"; call(Fn(name), 1) }", "lib/lib.rhai:1:33: cannot use `Fn(..)`"),
         ("let x = Fn(\"own\");", "lib/lib.rhai:1:9: cannot use `Fn(..)`"),
         ("fn f(g) { g.curry(1) }", "lib/lib.rhai:1:13: cannot use `curry` in a package: the function may be somebody else's"),
         ("fn f(g) { curry(g, 1) }", "lib/lib.rhai:1:11: cannot use `curry`"),

@@ -61,7 +61,8 @@ impl Imports {
 
     /// Finds the file of a package that an import means; none if it is about no package.
     pub(in crate::host) fn find(&mut self, importer: &str, path: &str) -> Result<Option<Unit>, Fault> {
-        let tried = |fault: Fault| Fault { tried: format!("import {path:?}"), ..fault };
+        // What is the matter with a package is said of the package; the place of the import stands beside it.
+        let tried = |fault: Fault| if fault.tried.is_empty() { Fault { tried: format!("import {path:?}"), ..fault } } else { fault };
         let named = first_part(path);
         if let Some(unit) = self.units.get(importer).cloned() {
             let package = self.package(&unit.package)?;

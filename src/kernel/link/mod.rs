@@ -1,6 +1,7 @@
 //! Links and what belongs to them, routes and rules, of the network namespace in which fyke runs.
 
 mod far;
+pub mod kinds;
 mod names;
 mod refusal;
 mod tun;
@@ -49,17 +50,23 @@ impl Live {
         Ok(self.rtnl.insert(rtnl))
     }
 
-    /// Reads what there is.
-    pub fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
-        let found = self.list(scope);
-        if found.is_err() {
-            // What is still to come of the answer would be in the way of the next.
-            self.rtnl = None;
+    /// Reads what there is. The links are listed once for all that is on them.
+    pub fn read(&mut self, scopes: &[&Scope]) -> Result<Inventory, Fault> {
+        let (mut links, mut found) = (None, Inventory::new());
+        for scope in scopes {
+            match self.list(scope, &mut links) {
+                Ok(mut more) => found.append(&mut more),
+                Err(fault) => {
+                    // What is still to come of the answer would be in the way of the next.
+                    self.rtnl = None;
+                    return Err(fault);
+                }
+            }
         }
-        found
+        Ok(found)
     }
 
-    fn list(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
+    fn list(&mut self, scope: &Scope, links: &mut Option<Links>) -> Result<Inventory, Fault> {
         let fail = |what: &'static str| move |error: io::Error| super::errno::fault(format!("list the {what}"), error);
         if let Scope::Far(site) = scope {
             return far::read(site);
@@ -69,29 +76,29 @@ impl Live {
             let rule = |rule| (Any::Link(Object::Rule(rule)), AnyState::Link(State::Rule));
             return Ok(rtnl.rules().map_err(fail("rules"))?.into_iter().map(rule).collect());
         }
-        let links = rtnl.links().map_err(fail("links"))?;
-        if *scope == Scope::Ends {
-            return far::ends(rtnl, &links);
-        }
-        let devs: BTreeMap<u32, Dev> = links.iter().map(|found| (found.dev.index, found.dev.clone())).collect();
+        let Links { found: links, devs } = match links {
+            Some(links) => links,
+            unread => unread.insert(Links::of(rtnl.links().map_err(fail("links"))?)),
+        };
         match scope {
             Scope::Links => Ok(of_links(links)),
-            Scope::Addresses => Ok(of_addresses(rtnl.addresses().map_err(fail("addresses"))?, &devs)),
+            Scope::Ends => far::ends(rtnl, links),
+            Scope::Addresses => Ok(of_addresses(rtnl.addresses().map_err(fail("addresses"))?, devs)),
             Scope::Neighbours | Scope::Neighbourhood => {
                 let mut found = rtnl.neighbours().map_err(fail("neighbours"))?;
                 found.retain(|(.., about)| *scope == Scope::Neighbourhood || about.is_permanent());
-                Ok(of_neighbours(found, &devs))
+                Ok(of_neighbours(found, devs))
             }
             Scope::Routes(of) => {
                 let families = of.map_or(Family::BOTH.to_vec(), |(family, _)| vec![family]);
                 let mut found = Inventory::new();
                 for family in families {
                     let routes = rtnl.steady_routes(family, of.map(|(_, table)| table)).map_err(fail("routes"))?;
-                    found.append(&mut of_routes(routes, &devs));
+                    found.append(&mut of_routes(routes, devs));
                 }
                 Ok(found)
             }
-            Scope::Rules | Scope::Far(_) | Scope::Ends => Ok(Inventory::new()),
+            Scope::Rules | Scope::Far(_) => Ok(Inventory::new()),
         }
     }
 
@@ -148,13 +155,26 @@ impl Live {
     }
 }
 
-fn of_links(links: Vec<link::Found>) -> Inventory {
+/// The links of a namespace, and their names by their indices.
+struct Links {
+    found: Vec<link::Found>,
+    devs: BTreeMap<u32, Dev>,
+}
+
+impl Links {
+    fn of(found: Vec<link::Found>) -> Self {
+        let devs = found.iter().map(|found| (found.dev.index, found.dev.clone())).collect();
+        Self { found, devs }
+    }
+}
+
+fn of_links(links: &[link::Found]) -> Inventory {
     let mut found = Inventory::new();
     for link::Found { dev, link, settings, .. } in links {
         for (setting, value) in settings {
-            found.insert(Any::Link(Object::Setting(dev.clone(), setting)), AnyState::Link(State::Setting(value)));
+            found.insert(Any::Link(Object::Setting(dev.clone(), *setting)), AnyState::Link(State::Setting(value.clone())));
         }
-        found.insert(Any::Link(Object::Link(dev)), AnyState::Link(State::Link(link)));
+        found.insert(Any::Link(Object::Link(dev.clone())), AnyState::Link(State::Link(link.clone())));
     }
     found
 }

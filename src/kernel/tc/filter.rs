@@ -16,7 +16,7 @@ use crate::kernel::netlink::{Socket, Stopped};
 use crate::model::named::Inventory;
 use crate::model::tc::action::{self, Action, Links};
 use crate::model::tc::filter::{Filter, Key, is_table};
-use crate::model::tc::{Device, Handle, Object, Qdisc, State};
+use crate::model::tc::{Counted, Device, Handle, Object, Qdisc, State};
 use crate::model::{self, Change, Fault};
 
 /// The devices of this network namespace; they are listed when a name is asked for.
@@ -73,14 +73,36 @@ pub(super) fn parents(inventory: &Inventory) -> Vec<Handle> {
     inventory.iter().flat_map(of).collect()
 }
 
-/// Reads the filters that one qdisc or class asks.
-pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Handle, into: (&mut Inventory, &mut Roots)) -> io::Result<()> {
+/// Lists the filters that one qdisc or class asks, with the tables of u32.
+fn list(socket: &mut Socket, link: u32, parent: Handle) -> io::Result<Vec<Listed>> {
     let mut listed: Vec<Listed> = Vec::new();
     let head = Head { link, parent, ..Head::default() };
     socket.list_tc(Noun::Filter, head, &mut |body| {
         // What has no handle only tells that there is such a priority.
         listed.extend(Listed::read(body).filter(|one| one.head.link == link && one.head.handle != Handle::NONE));
     })?;
+    Ok(listed)
+}
+
+/// Reads what was counted of the filters that one qdisc or class asks, and that have actions: only these count.
+pub(super) fn counted(socket: &mut Socket, device: &Device, link: u32, parent: Handle) -> io::Result<Vec<(Object, Counted)>> {
+    let listed = list(socket, link, parent)?;
+    let mut roots = BTreeMap::new();
+    for one in listed.iter().filter(|one| one.kind == "u32" && is_table(one.head.handle.bits())) {
+        roots.insert((one.chain, one.prio()), one.head.handle.bits());
+    }
+    let devices = Devices::default();
+    let of = |one: Listed| {
+        let counted = one.counted()?;
+        let root = roots.get(&(one.chain, one.prio())).copied().unwrap_or(0);
+        Some((Object::Filter(device.clone(), one.parts(parent, root, &devices).0), counted))
+    };
+    Ok(listed.into_iter().filter_map(of).collect())
+}
+
+/// Reads the filters that one qdisc or class asks.
+pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Handle, into: (&mut Inventory, &mut Roots)) -> io::Result<()> {
+    let listed = list(socket, link, parent)?;
     let (inventory, roots) = into;
     // Of the tables of a priority the one that was there first is told last.
     for one in listed.iter().filter(|one| one.kind == "u32" && is_table(one.head.handle.bits())) {

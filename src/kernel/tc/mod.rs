@@ -80,6 +80,10 @@ impl Live {
             found.extend(listed.map(|listed| (Object::Class(device.clone(), listed.head.handle), listed.counted)));
         });
         listed.map_err(|error| errno::fault(tried(), error))?;
+        let there = self.on(device)?;
+        for parent in filter::parents(&there) {
+            found.extend(filter::counted(self.socket()?, device, link, parent).map_err(|error| errno::fault(tried(), error))?);
+        }
         Ok(found)
     }
 

@@ -22,7 +22,7 @@ use super::{Family, Fault};
 pub use pattern::Pattern;
 pub use rights::{Grants, Rights};
 pub use scope::Scope;
-pub use uses::{Present, Uses};
+pub use uses::{OtherEnd, Present, Uses};
 
 /// What can be done to objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

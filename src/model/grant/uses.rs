@@ -6,9 +6,10 @@ use super::{Pattern, Permission, Power, Scope};
 use crate::model::cgroup::{self, Group};
 use crate::model::intent::Intent;
 use crate::model::iptables::{self, ChainName, Words};
-use crate::model::link::{self, Dev, Name, Value};
+use crate::model::link::{self, Dev, Far, Name, Value};
 use crate::model::named::Edit;
 use crate::model::net::Prefix;
+use crate::model::netns::Site;
 use crate::model::{Fault, Object, State, netns, sysctl};
 
 /// What is touched.
@@ -26,7 +27,21 @@ pub trait Present {
     fn name_of(&mut self, dev: &Dev) -> Result<Name, Fault>;
 
     /// Gives the other end of a veth, which goes when one end goes.
-    fn other_end(&mut self, dev: &Dev) -> Result<Option<Dev>, Fault>;
+    fn other_end(&mut self, dev: &Dev) -> Result<OtherEnd, Fault>;
+
+    /// Gives what it takes to work in a network namespace.
+    fn site(&mut self, site: &Site) -> Result<Uses, Fault>;
+}
+
+/// Where the other end of a link is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtherEnd {
+    /// It has none.
+    None,
+    /// Here.
+    Here(Dev),
+    /// In another network namespace.
+    Elsewhere,
 }
 
 impl Uses {
@@ -89,8 +104,13 @@ impl Uses {
             Edit::Del(object) | Edit::Absent(object) => {
                 self.object(object, present)?;
                 let Object::Link(link::Object::Link(dev)) = object else { return Ok(()) };
-                let other = present.other_end(dev)?;
-                other.map_or(Ok(()), |other| self.link(&other, present))
+                match present.other_end(dev)? {
+                    OtherEnd::None => {}
+                    OtherEnd::Here(other) => self.link(&other, present)?,
+                    // Which namespace that is, is not told here: all links of all namespaces may be meant.
+                    OtherEnd::Elsewhere => [Power::Link, Power::Netns].into_iter().for_each(|power| self.needs(power, Scope::All)),
+                }
+                Ok(())
             }
             Edit::Keep(object, _) => self.object(object, present),
             Edit::Swap(one, other) => {
@@ -147,6 +167,15 @@ impl Uses {
         Ok(())
     }
 
+    /// A link in another namespace is one there, and what it is tied to is one here.
+    fn far(&mut self, far: &Far, present: &mut dyn Present) -> Result<(), Fault> {
+        let mut there = present.site(&far.site)?;
+        self.needs.append(&mut there.needs);
+        self.touches.append(&mut there.touches);
+        self.needs_name(Power::Link, far.dev.name.as_str());
+        far.moved().or(far.end_of()).map_or(Ok(()), |dev| self.link(dev, present))
+    }
+
     fn link_object(&mut self, object: &link::Object, present: &mut dyn Present) -> Result<(), Fault> {
         match object {
             link::Object::Link(dev) | link::Object::Setting(dev, _) => self.link(dev, present)?,
@@ -158,12 +187,7 @@ impl Uses {
             link::Object::Neighbour(key) => self.link(&key.dev, present)?,
             link::Object::Route(key) => self.needs(Power::Route, Scope::Prefix(key.to)),
             link::Object::Rule(_) => self.needs(Power::Rule, Scope::All),
-            // The name that its namespace has is not known here, so it takes the power over all.
-            link::Object::Far(far) => {
-                self.needs(Power::Netns, Scope::All);
-                self.needs_name(Power::Link, far.dev.name.as_str());
-                far.moved().into_iter().chain(far.end_of()).try_for_each(|dev| self.link(dev, present))?;
-            }
+            link::Object::Far(far) => self.far(far, present)?,
         }
         Ok(())
     }
@@ -174,15 +198,15 @@ impl Uses {
             State::Cgroup(cgroup::State::In(group)) => self.group(group),
             State::Link(link::State::Link(link)) => {
                 link.parent.iter().chain(&link.peer).try_for_each(|dev| self.link(dev, present))?;
+                link.far.iter().try_for_each(|far| self.far(far, present))?;
             }
             State::Link(link::State::Setting(value)) => match value {
                 Value::Name(name) => self.needs_name(Power::Link, name.as_str()),
                 Value::Link(Some(master)) => self.link(master, present)?,
                 Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::Mac(_) | Value::Link(None) | Value::Unknown => {}
             },
-            State::Link(
-                link::State::Address(_) | link::State::Neighbour(_) | link::State::Route(_) | link::State::Rule | link::State::Far(_),
-            ) => {}
+            State::Link(link::State::Far(there)) => self.needs_name(Power::Link, there.name.as_str()),
+            State::Link(link::State::Address(_) | link::State::Neighbour(_) | link::State::Route(_) | link::State::Rule) => {}
             State::Cgroup(_) | State::Present | State::Policy(_) | State::Name(_) | State::Rule(..) | State::Value(_) => {}
             State::Set(_) | State::Entry(_) | State::Pair(..) | State::Netns(_) | State::Tc(_) | State::Action(_) => {}
         }

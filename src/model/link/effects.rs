@@ -15,7 +15,7 @@ use crate::model::named::Inventory;
 pub(super) type Fate = (Any, Option<AnyState>);
 
 /// The least packet that IPv6 works with (RFC 8200): the kernel takes it off a link that has not room for it.
-const IPV6_MTU: u32 = 1280;
+pub(super) const IPV6_MTU: u32 = 1280;
 
 /// Gives what goes with an object that is taken away, what stands on others first.
 pub fn go_with(object: &Object, inventory: &Inventory) -> Vec<Fate> {

@@ -149,6 +149,32 @@ impl Object {
         own.iter().map(|scope| AnyScope::Link(scope.clone())).chain(keys.into_iter().map(AnyScope::Sysctl)).chain(queues).collect()
     }
 
+    /// Gives what has to be read in order to know it alone.
+    pub fn own_scope(&self) -> Scope {
+        match self {
+            Self::Link(_) | Self::Setting(..) => Scope::Links,
+            Self::Address(_) => Scope::Addresses,
+            Self::Neighbour(_) => Scope::Neighbours,
+            Self::Route(key) => Scope::Routes(Some((key.family(), key.table))),
+            Self::Rule(_) => Scope::Rules,
+            Self::Far(far) => Scope::Far(far.site.clone()),
+        }
+    }
+
+    /// Gives what has to be read in order to give it a state: where nothing goes with that, itself and the links.
+    pub fn scopes_to_get(&self, state: &State) -> Vec<AnyScope> {
+        let takes_nothing_along = match (self, state) {
+            (Self::Setting(_, Setting::Up), State::Setting(Value::Flag(up))) => *up,
+            (Self::Setting(_, Setting::Mtu), State::Setting(Value::Number(mtu))) => *mtu >= effects::IPV6_MTU,
+            (Self::Link(_) | Self::Address(_), _) => true,
+            _ => false,
+        };
+        match takes_nothing_along {
+            true => [Scope::Links, self.own_scope()].into_iter().map(AnyScope::Link).collect(),
+            false => self.scopes(),
+        }
+    }
+
     /// Tells whether it can be made and taken away.
     pub fn can_be_made(&self) -> bool {
         !matches!(self, Self::Setting(..))

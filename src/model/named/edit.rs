@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Inventory, agree, contents, followers, give, going_with, state_of, swap};
+use super::{Inventory, Scope, agree, contents, followers, give, going_with, state_of, swap};
 use crate::model::change::{Change, Object, State};
 use crate::model::ipset::SetName;
 use crate::model::{Fault, Kind, Origin};
@@ -33,6 +33,16 @@ impl Edit {
             Edit::Add(object, _) | Edit::Set(object, _) | Edit::Ensure(object, _) => object.clone(),
             Edit::Del(object) | Edit::Absent(object) | Edit::Keep(object, _) => object.clone(),
             Edit::Swap(one, other) => Object::SetPair(one.clone(), other.clone()),
+        }
+    }
+
+    /// Gives what has to be read in order to do it.
+    pub fn scopes(&self) -> Vec<Scope> {
+        match self {
+            Edit::Add(Object::Link(object), State::Link(state))
+            | Edit::Set(Object::Link(object), State::Link(state))
+            | Edit::Ensure(Object::Link(object), State::Link(state)) => object.scopes_to_get(state),
+            edit => edit.object().scopes(),
         }
     }
 

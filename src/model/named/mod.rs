@@ -94,6 +94,7 @@ impl Object {
         match self {
             // There may be a hundred thousand elements in it.
             Object::Set(set) => vec![Scope::Definition(set.clone())],
+            Object::Link(object) => vec![Scope::Link(object.own_scope())],
             object => object.scopes(),
         }
     }

@@ -65,10 +65,10 @@ impl FromStr for Url {
             if rest.split('/').next().unwrap_or_default().split_once('@').is_some_and(|(user, _)| user.contains(':')) {
                 return Err(refused("it holds a password".to_owned()).hint("a key for ssh, or a token of git's own, stays out of files"));
             }
-        } else if let Some((host, _)) = text.split_once(':').filter(|(host, _)| !host.contains('/')) {
-            if host.rsplit('@').next().is_none_or(|host| host.is_empty() || host.starts_with('-')) {
-                return Err(refused("its host is no name of a host".to_owned()));
-            }
+        } else if let Some((host, _)) = text.split_once(':').filter(|(host, _)| !host.contains('/'))
+            && host.rsplit('@').next().is_none_or(|host| host.is_empty() || host.starts_with('-'))
+        {
+            return Err(refused("its host is no name of a host".to_owned()));
         }
         Ok(Self(text.to_owned()))
     }

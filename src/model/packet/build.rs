@@ -62,23 +62,21 @@ impl Draft {
     /// Gives the layer with other fields; what was given as none is computed again.
     pub fn edited(&self, fields: &[(String, Option<Value>)]) -> Result<Self, Fault> {
         self.check(&self.header, fields)?;
-        let is_part = |name: &str| self.protocol.parts.iter().any(|part| part.name == name);
-        let mut given: Vec<(String, Value)> =
-            self.given.iter().filter(|(name, _)| !fields.iter().any(|(new, _)| new == name)).cloned().collect();
+        let is_new = |name: &str| fields.iter().any(|(new, _)| new == name);
+        let mut given: Vec<(String, Value)> = self.given.iter().filter(|(name, _)| !is_new(name)).cloned().collect();
+        let is_field = |name: &str| self.protocol.field(&self.header, name).is_some();
         // Parts stand behind one another: who writes one of them writes all.
-        if self.base != Base::Blank && fields.iter().any(|(name, _)| is_part(name)) {
-            let others = self.protocol.parts.iter().filter(|part| !fields.iter().any(|(new, _)| new == part.name));
-            let missing = others.filter(|part| !self.has(part.name)).map(|part| (part.name.to_owned(), part.value(&self.header)));
-            given.extend(missing.collect::<Vec<_>>());
+        if self.base != Base::Blank && fields.iter().any(|(name, _)| !is_field(name)) {
+            let parts = self.protocol.parts.iter().map(|part| (part.name, part.value(&self.header)));
+            let switches = self.protocol.switches.iter().map(|switch| (switch.name, switch.value(&self.header)));
+            let others = parts.chain(switches).filter(|(name, _)| !self.has(name) && !is_new(name));
+            given.extend(others.map(|(name, value)| (name.to_owned(), value)));
         }
-        let is_kept = |name: &str| self.base != Base::Blank && !self.has(name) && !fields.iter().any(|(new, _)| new == name);
-        let kept = self.protocol.switches.iter().filter(|switch| is_kept(switch.name));
-        given.extend(kept.map(|switch| (switch.name.to_owned(), switch.value(&self.header))));
         given.extend(fields.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))));
         let draft = Self { given, ..self.clone() };
         let base = match &self.base {
             Base::Blank => (self.protocol.blank)(&draft),
-            Base::Kept(header) | Base::Anew(header) if draft.given.iter().any(|(name, _)| is_part(name)) => {
+            Base::Kept(header) | Base::Anew(header) if draft.given.iter().any(|(name, _)| !is_field(name)) => {
                 let fixed = self.fixed(header);
                 header[..fixed.min(header.len())].to_vec()
             }

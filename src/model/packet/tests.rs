@@ -199,6 +199,14 @@ fn names_are_shortened_and_read_whole() {
         (read(&short, "answers"), Some(n(0)), Some(n(1)))
     );
     assert_eq!(short.layers().defects(&short.bytes), Vec::new());
+    // What is edited of it leaves the names as they are, or writes them as short as they were.
+    let other = change(&short, "dns", &[("id", Some(n(9)))]);
+    assert_eq!((&other.bytes[2..], read(&other, "id")), (&short.bytes[2..], Some(n(9))));
+    let other = change(&short, "dns", &[("questions", Some(Value::List(Vec::new())))]);
+    assert_eq!(
+        (read(&other, "answers"), read(&other, "question_count"), read(&other, "compress")),
+        (read(&short, "answers"), Some(n(0)), Some(n(1)))
+    );
     // All of it given again is the same message.
     let fields: Vec<_> = short.layers().layers[0].fields(&short.bytes).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     assert_eq!(Stack { layers: vec![Draft::new(named("dns").unwrap(), fields).unwrap()], payload: Vec::new() }.build().unwrap(), short);

@@ -17,7 +17,8 @@ in_a_world! {
 }
 
 /// Waits until somebody captures.
-pub(super) const BEGUN: &str = "while sockets::list(#{ proto: \"packet\" }).is_empty() { sleep(\"10ms\"); } sleep(\"50ms\");";
+pub(super) const BEGUN: &str =
+    "while sockets::list(#{ proto: \"packet\", interface: \"eth0\" }).is_empty() { sleep(\"10ms\"); } sleep(\"50ms\");";
 
 /// Sends datagrams from the client while a capture runs: `capture` is an expression in which that is a statement at its beginning.
 const SENDER: &str = "let sender = netns::enter(\"client\", || raw::open(\"ipv4\", \"raw\"));

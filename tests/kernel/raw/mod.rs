@@ -62,7 +62,7 @@ pub(super) fn listener(at: &str) -> UdpSocket {
 }
 
 fn heard(socket: &UdpSocket) -> (String, String) {
-    let mut bytes = [0; 2000];
+    let mut bytes = [0; 4000];
     let (length, from) = socket.recv_from(&mut bytes).unwrap();
     (String::from_utf8_lossy(&bytes[..length]).into_owned(), from.to_string())
 }
@@ -405,7 +405,7 @@ fn the_journal_has_one_entry_for_many(world: &World) {
     assert_eq!(of("other kinds"), 1, "{history}");
 }
 
-fn ordinary_users_ping_and_are_told_what_is_missing(world: &World) {
+fn ordinary_users_ping_and_are_told_what_is_missing(_: &World) {
     let weak = |script: &str| shell(&format!("exec setpriv --bounding-set -net_raw \"$FYKE\" eval --allow-public '{script}'"));
     let said = weak("raw::open(\"ipv4\", \"icmp\")");
     assert!(said.code == Some(5) && said.err.contains("cannot open a raw socket of icmp over IPv4: it takes CAP_NET_RAW"), "{said:?}");

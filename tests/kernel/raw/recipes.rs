@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::capture::BEGUN;
 use super::{at_the_client, listener};
 use crate::kernel::world::{World, in_a_world, ip, tool};
+use crate::terminal::Terminal;
 
 in_a_world! {
     capture_shows_and_sums_up
@@ -18,7 +19,7 @@ fn capture_shows_and_sums_up(world: &World) {
     let ping = "let ping = raw::ping(\"ipv4\");
         for turn in 0..20 { ping.send(packet::icmp(#{ type: \"echo-request\", seq: turn }) / \"hello\", \"192.0.2.2\"); sleep(\"5ms\"); }";
     let ping = world.recipe("ping", &format!("{BEGUN}{ping}"));
-    let mut run = |words: &[&str]| {
+    let run = |words: &[&str]| {
         let mut pinging = world.command(&["run", "--allow-public", &ping]).spawn().unwrap();
         let said = world.fyke_well(&[&["run", "capture", "--interface", "eth0", "--proto", "icmp", "--count", "40"], words].concat());
         assert!(pinging.wait().unwrap().success());
@@ -44,6 +45,13 @@ fn capture_shows_and_sums_up(world: &World) {
     let back = world.fyke_well(&["eval", &format!("packet::read(\"{path}\").filter(|packet| packet.icmp.type == 0).len")]);
     assert_eq!(back.out, "20\n");
     assert!(run(&["--tree"]).out.contains("payload, 5 bytes"));
+    // Whoever sits there sees how far it has come, and nothing of that remains.
+    let mut terminal =
+        Terminal::open((24, 100), &world.command(&["run", "capture", "--interface", "eth1", "--time", "1500ms", "--port", "4711"]));
+    terminal.until("0 packets of at most 1000, ");
+    assert_eq!(terminal.code(), Some(0));
+    let end = terminal.until_it("has a summary", |shown| shown.contains("packets   0 in 1500ms"));
+    assert!(!end.contains("of at most"), "{end}");
     let said = world.fyke_well(&["run", "capture", "--interface", "eth1", "--time", "100ms", "--port", "4711", "--quiet"]);
     assert!(said.out.contains("packets   0 in 100ms"), "{said:?}");
     let said = world.fyke_well(&["--json", "run", "capture", "--interface", "eth1", "--time", "50ms", "--vlan", "7", "--without", "22"]);

@@ -267,7 +267,9 @@ fn write(list: &[Value]) -> Result<Vec<u8>, Fault> {
                 let mut value = vec![0, 0];
                 value.extend((or("lifetime", u32::MAX.into(), 1800)? as u32).to_be_bytes());
                 let Some(Value::List(names)) = option.part("domains") else { return Err(refuse("`domains` is a list of names")) };
-                names.iter().try_for_each(|name| Ok::<_, Fault>(value.extend(dns::name::write(Some(name))?)))?;
+                for name in names {
+                    value.extend(dns::name::write(Some(name))?);
+                }
                 value.resize((value.len() + 2).next_multiple_of(8) - 2, 0);
                 value
             }

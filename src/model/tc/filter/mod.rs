@@ -237,6 +237,11 @@ impl Filter {
     }
 }
 
+/// Gives the attribute in which a kind of filter has its actions.
+pub fn actions_in(kind: &str) -> Option<u16> {
+    kinds::find(kind).map(|grammar| grammar.actions)
+}
+
 /// What is chosen of the flags of a filter: to skip hardware, to skip software, to say more. The others say where it is.
 const FLAGS: u32 = 1 | 2 | 16;
 

@@ -3,7 +3,7 @@
 pub(super) mod name;
 mod record;
 
-use record::{CLASSES, TYPES};
+use record::{CLASSES, Span, TYPES};
 
 use super::number;
 use crate::model::Fault;
@@ -190,8 +190,8 @@ fn shortened(message: &[u8]) -> Option<Vec<u8>> {
         let start = bytes.len();
         for part in record::spread(message, bits::read(message, place.behind * 8, 16)?, data, place.end)? {
             match part {
-                Ok(labels) => written.push(&mut bytes, &labels),
-                Err(between) => bytes.extend(between),
+                Span::Name(labels) => written.push(&mut bytes, &labels),
+                Span::Bytes(between) => bytes.extend(between),
             }
         }
         let length = u16::try_from(bytes.len() - start).ok()?;

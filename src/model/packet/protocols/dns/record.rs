@@ -272,10 +272,18 @@ fn write_pieces(pieces: &[Piece], value: &Value, name: &str) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
+/// A part of what a record says, as it stands in a message.
+pub(super) enum Span<'a> {
+    /// The labels of a name.
+    Name(Vec<&'a [u8]>),
+    /// What is no name.
+    Bytes(&'a [u8]),
+}
+
 /// Gives the names in what a record says, and what stands between them, so that they can be written shorter.
-pub(super) fn spread<'a>(message: &'a [u8], kind: u64, at: usize, end: usize) -> Option<Vec<Result<Vec<&'a [u8]>, &'a [u8]>>> {
+pub(super) fn spread(message: &[u8], kind: u64, at: usize, end: usize) -> Option<Vec<Span<'_>>> {
     let pieces: &[Piece] = match form(kind) {
-        _ if !may_be_short(kind) => return Some(vec![Err(message.get(at..end)?)]),
+        _ if !may_be_short(kind) => return Some(vec![Span::Bytes(message.get(at..end)?)]),
         Form::Name => &[Name("")],
         Form::Pieces(pieces) => pieces,
         _ => return None,
@@ -286,10 +294,10 @@ pub(super) fn spread<'a>(message: &'a [u8], kind: u64, at: usize, end: usize) ->
             Name(_) => {
                 let labels = name::labels(message, at).ok()?;
                 at = labels.behind;
-                found.push(Ok(labels.labels));
+                found.push(Span::Name(labels.labels));
             }
             Number(_, width) => {
-                found.push(Err(message.get(at..at + width)?));
+                found.push(Span::Bytes(message.get(at..at + width)?));
                 at += width;
             }
             Text(_) | Rest(_) => return None,
