@@ -133,8 +133,11 @@ fn flags(layer: &str, letters: &str) -> String {
     set.join(",")
 }
 
+/// Names of scapy with those here.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// The options of neighbour discovery, which are layers of their own for scapy: their kinds here, and their parts that are compared.
-const OPTIONS: &[(&str, &str, &[(&str, &str)])] = &[
+const OPTIONS: &[(&str, &str, Pairs)] = &[
     ("ICMPv6NDOptSrcLLAddr", "source-link-address", &[("lladdr", "address")]),
     ("ICMPv6NDOptDstLLAddr", "target-link-address", &[("lladdr", "address")]),
     (

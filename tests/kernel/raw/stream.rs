@@ -44,12 +44,10 @@ fn all_of_them_arrive_and_vary(world: &World) {
     let found = both(world, six, "packets.map(|it| it.udp.sport).filter(|port| port == 101).len");
     assert_eq!(found, json!({ "sent": 300, "refused": 0, "seen": 300, "wrong": 0, "drops": 0, "asked": 100 }));
 
-    let frame = format!(
-        "raw::packet(\"eth0\").send_many(packet::ethernet(#{{}}) / packet::ipv4(#{{ src: \"192.0.2.1\", dst: \"192.0.2.2\" }}) / packet::udp(#{{ dport: 9 }}),
-         #{{ count: 400, rate: 1000000, vary: #{{ \"ethernet.src\": #{{ from: \"02:00:00:00:00:01\", to: \"02:00:00:00:00:04\" }}, \"ipv4.id\": \"random\" }} }})"
-    );
+    let frame = "raw::packet(\"eth0\").send_many(packet::ethernet(#{}) / packet::ipv4(#{ src: \"192.0.2.1\", dst: \"192.0.2.2\" }) / packet::udp(#{ dport: 9 }),
+         #{ count: 400, rate: 1000000, vary: #{ \"ethernet.src\": #{ from: \"02:00:00:00:00:01\", to: \"02:00:00:00:00:04\" }, \"ipv4.id\": \"random\" } })";
     let found =
-        both(world, &frame, "packets.map(|it| it.ethernet.src).reduce(|all, mac| { if !(mac in all) { all.push(mac); } all }, []).len");
+        both(world, frame, "packets.map(|it| it.ethernet.src).reduce(|all, mac| { if !(mac in all) { all.push(mac); } all }, []).len");
     assert_eq!(found, json!({ "sent": 400, "refused": 0, "seen": 400, "wrong": 0, "drops": 0, "asked": 4 }));
 }
 
