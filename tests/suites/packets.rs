@@ -51,8 +51,8 @@ line and as a tree, and must give no more than a defect with a name. Files are a
 
 ";
 const TSHARK: &str = "
-The same captures beside `tshark -T json`, packet by packet: addresses, ports, flags, lengths, checksums, names, in all layers that both find. What tshark
-alone finds is in tunnels and in DNS over TCP, which are payload here.
+The same captures beside `tshark -T json`, packet by packet: addresses, ports, flags, lengths, checksums, names, in all layers that both find. tshark
+knows tunnels and DNS over TCP, which are payload here.
 
 ";
 const BUILT: &str = "

@@ -133,11 +133,10 @@ fn flags(layer: &str, letters: &str) -> String {
     set.join(",")
 }
 
-/// Names of scapy with those here.
-type Pairs = &'static [(&'static str, &'static str)];
+/// An option of neighbour discovery, which is a layer of its own for scapy: its kind here, and its parts that are compared.
+type Part = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-/// The options of neighbour discovery, which are layers of their own for scapy: their kinds here, and their parts that are compared.
-const OPTIONS: &[(&str, &str, Pairs)] = &[
+const OPTIONS: &[Part] = &[
     ("ICMPv6NDOptSrcLLAddr", "source-link-address", &[("lladdr", "address")]),
     ("ICMPv6NDOptDstLLAddr", "target-link-address", &[("lladdr", "address")]),
     (
