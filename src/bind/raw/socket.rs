@@ -238,7 +238,9 @@ pub mod functions {
         Ok(i64::try_from(drops).unwrap_or(i64::MAX))
     }
 
-    /// Gives what ICMP has said about echo requests of a ping socket since it was asked last, each as a map: `type` and `code` of the message (`"local"` where this
+    /// Gives what ICMP has said about echo requests of a ping socket since it was asked last.
+    ///
+    /// Each is a map: `type` and `code` of the message (`"local"` where this
     /// host itself could not send), what it means as a `message`, who sent it (`by`), where the request was to go (`to`), the `mtu` where one is told,
     /// the `time`, and the `packet`.
     ///

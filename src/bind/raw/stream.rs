@@ -190,7 +190,9 @@ pub mod functions {
     /// A socket for packets.
     pub type Socket = handle::Socket;
 
-    /// Sends packets like one, each with some fields of its own, until a limit is reached. Gives a map: `packets`, `bytes`, how many found no room
+    /// Sends packets like one, each with some fields of its own, until a limit is reached.
+    ///
+    /// Gives a map: `packets`, `bytes`, how many found no room
     /// in the queue of the link (`refused`), the `time`, and the `rate` in packets a second.
     ///
     /// - `packet`: the packet, or a blob with its bytes
@@ -223,7 +225,9 @@ pub mod functions {
         super::send(&ctx, socket, &packet, &options)
     }
 
-    /// Captures the frames of a link until a limit is reached. Gives a map: `packets`, `bytes`, how many the kernel has `dropped` because nobody
+    /// Captures the frames of a link until a limit is reached.
+    ///
+    /// Gives a map: `packets`, `bytes`, how many the kernel has `dropped` because nobody
     /// fetched those before them, how many came beyond the rate (`limited`), the `time`, the `rate` in packets a second, how many came in each of sixty
     /// `parts` of the time, how long such a `part` is, and the `talks`: an array of values with `proto`, `src`, `dst`, `packets` and `bytes`, the one of most packets first
     /// (beyond ten thousand, their packets are counted as `others`).
