@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::folder;
 
-/// What begins the line by which the guest hands the findings over.
+/// What stands in front of the findings that the guest hands over in a line.
 pub(crate) const MARK: &str = "FINDINGS ";
 
 /// The figures of one file of cases.
@@ -69,7 +69,8 @@ pub(crate) struct Findings {
 impl Findings {
     /// Keeps what the guest has said for the page.
     pub(crate) fn keep(said: &str) {
-        if let Some(findings) = said.lines().find_map(|line| line.strip_prefix(MARK)) {
+        // The name of the test stands in front of it.
+        if let Some((_, findings)) = said.lines().find_map(|line| line.split_once(MARK)) {
             fs::create_dir_all(folder()).unwrap();
             fs::write(file(), findings).unwrap();
         }

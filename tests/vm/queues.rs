@@ -69,8 +69,10 @@ for name in tc::devices() {
     if name.starts_with(\"a\") {
         let from = tc::device(name);
         let to = tc::device(\"b\" + name.sub_string(1));
-        for qdisc in from.qdiscs() { to.ensure(qdisc.place, qdisc); }
+        let outer = |qdisc| qdisc.place == \"root\" || qdisc.place == \"ingress\";
+        for qdisc in from.qdiscs().filter(outer) { to.ensure(qdisc.place, qdisc); }
         for class in from.classes() { to.ensure_class(class.classid, class); }
+        for qdisc in from.qdiscs().filter(|qdisc| !outer.call(qdisc)) { to.ensure(qdisc.place, qdisc); }
         for filter in from.filters() { to.ensure_filter(filter.place, filter); }
     }
 }

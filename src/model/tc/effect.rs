@@ -68,7 +68,7 @@ pub fn remarks(object: &Object, before: Option<&State>, after: Option<&State>) -
 
 /// Says what is not known of a state into which an object is put back.
 pub fn doubt(object: &Object, before: Option<&State>, after: Option<&State>) -> Option<String> {
-    let stays = is_changed_in_place(before, after);
+    let stays = is_changed_in_place(before, after) && before.and_then(State::netem).is_some_and(Netem::is_told_in_part);
     let is_unknown = after.and_then(State::netem).is_some_and(Netem::may_have_a_distribution) && !stays;
     is_unknown.then(|| format!("how the delay of the netem on {} was distributed, nobody knows: it is spread evenly now", object.device()))
 }

@@ -157,7 +157,7 @@ impl State {
 
     /// Tells whether the kernel may not tell all of it, though it can be put back: the journal may know the rest.
     pub fn is_told_in_part(&self) -> bool {
-        self.netem().is_some_and(Netem::may_have_a_distribution)
+        self.netem().is_some_and(Netem::is_told_in_part)
     }
 
     /// Completes what was read with what the kernel does not tell, from what is known to have been set in the place of another state.

@@ -173,10 +173,23 @@ fn a_distribution_that_nobody_knows_stays_as_long_as_it_can() {
     apply(&mut then, std::slice::from_ref(&change));
     then.get_mut(&root).unwrap().recall(&change);
     assert!(then[&root].is_told_in_part(), "{then:?}");
+    // Also by way of one without a jitter, which the kernel changes in place.
+    let plain = wished(&host, &qdisc("root netem limit 20000 delay 5ms").1);
+    let mut then = host.clone();
+    apply(&mut then, std::slice::from_ref(&plain));
+    let back = Change::new(root.clone(), plain.after.clone(), plain.before.clone());
+    then.get_mut(&root).unwrap().recall(&plain);
+    apply(&mut then, std::slice::from_ref(&back));
+    then.get_mut(&root).unwrap().recall(&back);
+    assert_eq!((notes(&plain), then[&root].is_told_in_part()), ((0, false), true));
     // Else it is lost, and that is said, there and back.
-    for lost in
-        [&bucket, &qdisc("root netem limit 20000 delay 100ms 10ms distribution normal").1, &qdisc("root handle 2: netem delay 5ms").1]
-    {
+    let even = qdisc("root netem limit 20000 delay 100ms 10ms distribution uniform loss 1%").1;
+    for lost in [
+        &even,
+        &bucket,
+        &qdisc("root netem limit 20000 delay 100ms 10ms distribution normal").1,
+        &qdisc("root handle 2: netem delay 5ms").1,
+    ] {
         let change = wished(&host, lost);
         let said = named::remarks(&change);
         assert!(said.len() == 1 && said[0].contains("does not tell how the delay of the netem on eth0 is distributed"), "{said:?}");

@@ -140,7 +140,11 @@ impl Filter {
             self.options.set(kind, Action::new("police", inside).options.bytes());
         }
         if let Some((kind, tree)) = grammar.matches.and_then(|kind| Some((kind, self.options.nest(kind)?))) {
-            self.options.set(kind, ematch::settled(&tree).bytes());
+            // The kernel tells of a tree also where there is none.
+            match ematch::is_empty(&tree) {
+                true => self.options.drop(&[kind]),
+                false => self.options.set(kind, ematch::settled(&tree).bytes()),
+            }
         }
         match &self.kind[..] {
             "u32" => u32::settle(&mut self.options),

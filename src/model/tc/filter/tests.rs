@@ -209,6 +209,26 @@ fn what_cannot_be_is_refused() {
     }
 }
 
+/// What Linux 6.1 tells of `handle 1 cgroup` and of `basic classid 1:10`: a tree of no matches.
+#[test]
+fn a_tree_of_no_matches_is_none() {
+    struct Nobody;
+    impl Links for Nobody {
+        fn name(&self, _: u32) -> Option<String> {
+            None
+        }
+        fn index(&self, _: &str) -> Option<u32> {
+            None
+        }
+    }
+    for (kind, attribute) in [("cgroup", 3), ("basic", 2)] {
+        let tree: Attributes = [(1, vec![0; 4]), (2, Vec::new())].into_iter().collect();
+        let told = Filter::told(kind, protocol::IP, [(attribute, tree.bytes())].into_iter().collect(), &Nobody);
+        let Some(said) = command(&format!("add dev eth0 egress protocol ip handle 1 {kind}")).filter else { panic!() };
+        assert!(told.agrees(&said) && told == said && told.to_string() == kind, "{told:?} {said:?}");
+    }
+}
+
 #[test]
 fn what_the_kernel_does_not_give_back_is_told() {
     let program = Filter::new("bpf", protocol::ALL, [(7, b"prog\0".to_vec()), (11, vec![5, 0, 0, 0])].into_iter().collect(), Vec::new());

@@ -208,6 +208,11 @@ impl Netem {
         self.distribution.as_deref().into_iter().chain(self.slot.as_ref().and_then(|slot| slot.distribution.as_deref()))
     }
 
+    /// Tells whether the kernel may have a table that is not known here, in use or not.
+    pub fn is_told_in_part(&self) -> bool {
+        self.distribution.is_none() || self.slot.as_ref().is_some_and(|slot| slot.distribution.is_none())
+    }
+
     /// Tells whether the delay may be distributed in a way that is not known here.
     pub fn may_have_a_distribution(&self) -> bool {
         self.jitter > 0 && self.distribution.is_none() || self.slot.as_ref().is_some_and(Slot::may_have_a_distribution)
@@ -231,14 +236,10 @@ impl Netem {
     pub fn recall(&mut self, known: &Self, before: Option<&Self>) {
         let before = before.filter(|before| before.can_become(known));
         let even = |of: &Option<Box<str>>, stays: bool| of.clone().or_else(|| (!stays).then(|| UNIFORM.into()));
-        if self.jitter > 0 {
-            let stays = before.is_some_and(|before| before.jitter > 0 && before.distribution.is_none());
-            self.distribution = even(&known.distribution, stays);
-        }
-        if let (Some(slot), Some(known)) = (&mut self.slot, &known.slot)
-            && slot.jitter > 0
-        {
-            let stays = before.and_then(|before| before.slot.as_ref()).is_some_and(Slot::may_have_a_distribution);
+        // A table outlives a time without a jitter.
+        self.distribution = even(&known.distribution, before.is_some_and(|before| before.distribution.is_none()));
+        if let (Some(slot), Some(known)) = (&mut self.slot, &known.slot) {
+            let stays = before.and_then(|before| before.slot.as_ref()).is_some_and(|slot| slot.distribution.is_none());
             slot.distribution = even(&known.distribution, stays);
         }
     }
@@ -254,8 +255,7 @@ impl Netem {
     /// Tells whether the kernel can make another one of it in place: a table stays until there is another one, and slots are not taken away. One that is
     /// not known stays where nobody asks for another, as tc(8) leaves it.
     pub fn can_become(&self, next: &Self) -> bool {
-        let in_place = |is_spread: bool, now: Option<&str>, next: Option<&str>| match (now, next) {
-            _ if !is_spread => true,
+        let in_place = |now: Option<&str>, next: Option<&str>| match (now, next) {
             (_, Some(next)) if next != UNIFORM => true,
             (Some(now), _) => now == UNIFORM,
             (None, next) => next.is_none(),
@@ -263,9 +263,9 @@ impl Netem {
         let slots = match (&self.slot, &next.slot) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(now), Some(next)) => in_place(now.jitter > 0, now.distribution.as_deref(), next.distribution.as_deref()),
+            (Some(now), Some(next)) => in_place(now.distribution.as_deref(), next.distribution.as_deref()),
         };
-        slots && in_place(self.jitter > 0, self.distribution.as_deref(), next.distribution.as_deref())
+        slots && in_place(self.distribution.as_deref(), next.distribution.as_deref())
     }
 
     /// Gives how many packets of a size wait at once when a rate comes in: what `limit` has to hold.
@@ -384,7 +384,7 @@ impl fmt::Display for Netem {
                 }
             }
         }
-        if let Some(name) = &self.distribution {
+        if let Some(name) = self.distribution.as_ref().filter(|_| self.jitter != 0) {
             write!(f, " distribution {name}")?;
         }
         write!(f, "{}", self.loss)?;

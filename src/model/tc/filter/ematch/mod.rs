@@ -225,6 +225,11 @@ pub(super) fn settled(tree: &Attributes) -> Attributes {
     settled
 }
 
+/// Tells whether there is no match in a tree.
+pub(super) fn is_empty(tree: &Attributes) -> bool {
+    tree.nest(LIST).is_none_or(|list| list.iter().next().is_none())
+}
+
 /// Shows a tree in the words of tc(8).
 pub(super) fn shown(tree: &Attributes) -> String {
     let list: Vec<Vec<u8>> = tree.nest(LIST).unwrap_or_default().iter().map(|(_, bytes)| bytes.to_vec()).collect();
