@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 BIN := $(or $(CARGO_TARGET_DIR),target)/release/fyke
 
 # program:package, what the tests and the demonstration use on Debian
-NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:iputils-ping strace:strace ipset:ipset perl:perl-base tshark:tshark
+NEEDS := cc:gcc cc:libc6-dev iptables:iptables nft:nftables ip:iproute2 ping:iputils-ping strace:strace ipset:ipset perl:perl-base tshark:tshark git:git curl:curl
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -158,6 +158,7 @@ impl World {
             now: || 0,
             begun: Box::new(|_| Ok(())),
             guard: transaction::Guard::asleep(),
+            gate: transaction::Gate::open(),
         };
         let door = Door::open(setup);
         let mut host = Host::open(Setup::new(mode, door.clone()));

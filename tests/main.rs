@@ -10,6 +10,7 @@ mod golden;
 mod guide;
 mod journey;
 mod kernel;
+mod packages;
 mod pages;
 mod program;
 mod reference;

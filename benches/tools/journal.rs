@@ -45,7 +45,7 @@ fn write_again(scratch: &Path) -> Outcome<f64> {
     let mut fresh = Journal::open(&Shelf::File(path.clone())).map_err(fault)?;
     fresh.begin(&run.id, RunKind::Run, None, &run.context, run.started, None).map_err(fault)?;
     for batch in &batches {
-        fresh.intend(&run.id, batch.number, (&batch.site, &batch.backend), &batch.changes).map_err(fault)?;
+        fresh.intend(&run.id, batch.number, (&batch.site, &batch.backend), batch.of, &batch.changes).map_err(fault)?;
         fresh.done(&run.id, batch.number, batch.left).map_err(fault)?;
     }
     fresh.set_state(&run.id, RunState::Done).map_err(fault)?;

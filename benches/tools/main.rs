@@ -9,12 +9,14 @@ mod journal;
 mod machine;
 mod measure;
 mod netns;
+mod packages;
 mod packets;
 mod prompt;
 mod queues;
 mod routes;
 mod sets;
 mod sockets;
+mod streams;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -81,6 +83,8 @@ fn main() -> ExitCode {
         Some("inside") if words.iter().any(|word| word == "growth") => alone(growth),
         Some("inside") if words.iter().any(|word| word == "sockets") => alone(sockets::all),
         Some("inside") if words.iter().any(|word| word == "netns") => alone(netns::all),
+        Some("inside") if words.iter().any(|word| word == "streams") => alone(streams::all),
+        Some("inside") if words.iter().any(|word| word == "packages") => alone(packages::all),
         Some("inside") if words.iter().any(|word| word == "routes") => alone(routes::all),
         Some("inside") if words.iter().any(|word| word == "packets") => alone(packets::all),
         Some("inside") => measure_all(),
@@ -123,9 +127,11 @@ fn measure_all() -> Outcome {
     write!(page, "\n## Sets\n\n{}", sets::all(&scratch)?)?;
     write!(page, "\n## Sockets\n\n{}", sockets::all(&scratch)?)?;
     write!(page, "\n## Network namespaces\n\n{}", netns::all(&scratch)?)?;
+    write!(page, "\n## Packets sent and captured\n\n{}", streams::all(&scratch)?)?;
     write!(page, "\n## Traffic control\n\n{}", queues::all(&scratch)?)?;
     write!(page, "\n## Routes\n\n{}", routes::all(&scratch)?)?;
     write!(page, "\n## Packets\n\n{PACKETS}{}", packets::all(&scratch)?)?;
+    write!(page, "\n## Packages\n\n{}", packages::all(&scratch)?)?;
     write!(page, "\n## The journal\n\n{}", journal::share(&scratch)?)?;
     write!(page, "\n## The prompt\n\n{}", prompt::all(&scratch)?)?;
     write!(page, "\n## Size\n\n{}", size(&scratch)?)?;

@@ -21,9 +21,9 @@ pub fn session(ctx: &NativeCallContext) -> Answer<Session> {
         .ok_or_else(|| error(Fault::new(Kind::System, "call this function", "the engine was made without a session"), rhai::Position::NONE))
 }
 
-/// Gives the door to the kernel.
+/// Gives the door to the kernel, as whoever calls may use it. It is for this call alone.
 pub fn door(ctx: &NativeCallContext) -> Answer<Door> {
-    Ok(session(ctx)?.door())
+    Ok(session(ctx)?.door_of(ctx))
 }
 
 /// Gives the script position of a native call.

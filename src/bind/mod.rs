@@ -13,6 +13,7 @@ pub mod netns;
 pub mod packet;
 pub mod ports;
 pub mod process;
+pub mod raw;
 pub mod recipe;
 pub mod script;
 pub mod session;
@@ -46,6 +47,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "process", summary: "Processes: who runs, where, with which sockets, after proc(5)", module: process::module },
     Room { name: "link", summary: "Links, addresses, neighbours, routes and rules, after ip(8)", module: link::module },
     Room { name: "packet", summary: "Packets: built from layers, taken apart into layers, in files", module: packet::module },
+    Room { name: "raw", summary: "Raw, packet and ping sockets: packets are sent and received as they are", module: raw::module },
     Room { name: "netns", summary: "Network namespaces, after ip-netns(8)", module: netns::module },
     Room { name: "tc", summary: "Traffic control: what queues on a device, after tc(8)", module: tc::module },
     Room { name: "sysctl", summary: "Kernel parameters of the network, after sysctl(8)", module: sysctl::module },
@@ -77,4 +79,6 @@ pub fn fields(value: &Dynamic) -> Option<Vec<(&'static str, Dynamic)>> {
     (value.read_lock::<iptables::rule::Rule>().map(|rule| rule.fields()))
         .or_else(|| value.read_lock::<sockets::socket::Socket>().map(|socket| socket.fields()))
         .or_else(|| value.read_lock::<sockets::socket::Holder>().map(|holder| holder.fields()))
+        .or_else(|| value.read_lock::<raw::talk::Talk>().map(|talk| talk.fields()))
+        .or_else(|| value.read_lock::<raw::row::Row>().map(|row| row.fields()))
 }

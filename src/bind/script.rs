@@ -140,6 +140,29 @@ pub mod functions {
         Ok(())
     }
 
+    /// Gives what `--json` shows as the value of the run, in the place of the value that the script ends with; people see the latter, and what was printed.
+    ///
+    /// - `value`: any value; the last call counts
+    ///
+    /// So a recipe can print as the tool of the field does, end with a code of its own, and give its figures to other programs all the same.
+    ///
+    /// # Changes
+    /// Nothing.
+    ///
+    /// # Example
+    /// ```rhai
+    /// print("3 of 4 answered");
+    /// result(#{ asked: 4, answered: 3 });
+    /// ```
+    ///
+    /// # Source
+    /// fyke
+    #[rhai_fn(return_raw, volatile)]
+    pub fn result(ctx: NativeCallContext, value: Dynamic) -> Answer<()> {
+        call::session(&ctx)?.call().result = Some(value);
+        Ok(())
+    }
+
     /// Ends the script; its changes stay.
     ///
     /// # Changes
@@ -192,6 +215,7 @@ pub mod functions {
 fn wait(ctx: &NativeCallContext, shown: &str, span: Result<Span, Fault>) -> Answer<()> {
     let session = call::session(ctx)?;
     let span = span.map_err(|fault| Fault { tried: format!("sleep for {shown}"), ..fault });
-    let waited = span.and_then(|span| session.door().commit().and_then(|()| session.pause(span.0)));
+    let door = call::door(ctx)?;
+    let waited = span.and_then(|span| door.commit().and_then(|()| session.pause(span.0)));
     waited.map_err(|f| call::fault(ctx, f))
 }

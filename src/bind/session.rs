@@ -1,15 +1,15 @@
 //! What a native function knows about the run that calls it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use rhai::Dynamic;
+use rhai::{Dynamic, Module, NativeCallContext};
 
 use crate::model::source::Sources;
 use crate::model::{Fault, Position};
-use crate::transaction::Door;
+use crate::transaction::{Callers, Door, Party};
 
 /// Waits for a duration, or ends earlier with a fault.
 pub type Pause = dyn Fn(Duration) -> Result<(), Fault> + Send + Sync;
@@ -30,8 +30,34 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     door: Mutex<Door>,
     sources: Arc<RwLock<Sources>>,
+    parties: Arc<Parties>,
     hooks: Hooks,
     call: Mutex<Call>,
+}
+
+/// Whose code the sources of a run are, by their names; the recipe's own, and those of the standard library, are not among them.
+#[derive(Debug, Default)]
+pub struct Parties(RwLock<HashMap<String, Arc<Party>>>);
+
+impl Parties {
+    /// Notes whose code a source is.
+    pub fn note(&self, source: &str, party: Arc<Party>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), party);
+    }
+
+    /// Finds whose code is at work, by the sources of all functions around a call, the outermost first; none is the name of one that has lost it.
+    fn find<'a>(&self, sources: impl Iterator<Item = Option<&'a str>>) -> Callers {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.is_empty() {
+            return Callers::default();
+        }
+        let mut found: Vec<Arc<Party>> = Vec::new();
+        for source in sources {
+            let party = source.map_or_else(|| Some(Arc::new(Party::nobody())), |source| known.get(source).cloned());
+            found.extend(party.filter(|party| !found.iter().any(|known| Arc::ptr_eq(known, party))));
+        }
+        found.into()
+    }
 }
 
 /// What the host does for native functions.
@@ -42,6 +68,8 @@ pub struct Hooks {
     pub confirm: Box<Confirm>,
     /// Writes to the log.
     pub log: Box<Sink>,
+    /// Shows how far something has come; nothing takes it away again.
+    pub progress: Box<Sink>,
     /// Is told where the script is.
     pub mark: Box<Mark>,
 }
@@ -57,15 +85,27 @@ pub struct Call {
     pub given: BTreeMap<String, Dynamic>,
     /// The code of the script's own `exit(n)`.
     pub exit: Option<u8>,
+    /// What the script's own `result(value)` gave.
+    pub result: Option<Dynamic>,
 }
 
 impl Session {
     /// Makes a session of a door and the sources of the run.
-    pub fn new(door: Door, sources: Arc<RwLock<Sources>>, hooks: Hooks) -> Self {
-        Self(Arc::new(Inner { door: Mutex::new(door), sources, hooks, call: Mutex::default() }))
+    pub fn new(door: Door, sources: Arc<RwLock<Sources>>, parties: Arc<Parties>, hooks: Hooks) -> Self {
+        Self(Arc::new(Inner { door: Mutex::new(door), sources, parties, hooks, call: Mutex::default() }))
     }
 
-    /// Gives the door.
+    /// Gives the door as a native function may use it: with the rights of all code that the call is inside of.
+    ///
+    /// The engine keeps the functions of every module that it is inside of as a stack, each with the name of its source (`iter_namespaces`). A closure that is
+    /// called back adds nothing, and takes nothing away: it runs inside of whoever called it. The source in which the call stands counts as well.
+    pub fn door_of(&self, ctx: &NativeCallContext) -> Door {
+        let place = self.position(ctx.call_position()).map(|at| at.file);
+        let sources = ctx.iter_namespaces().map(Module::id).chain(place.as_deref().map(Some));
+        self.door().called_by(self.0.parties.find(sources))
+    }
+
+    /// Gives the door with the rights of the recipe: for the host alone.
     pub fn door(&self) -> Door {
         self.0.door.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -93,6 +133,11 @@ impl Session {
     /// Writes a line to the log of the run.
     pub fn log(&self, line: &str) {
         (self.0.hooks.log)(line);
+    }
+
+    /// Shows how far something has come, on a terminal; an empty line takes it away again.
+    pub fn progress(&self, line: &str) {
+        (self.0.hooks.progress)(line);
     }
 
     /// Turns a position that Rhai gives into a position in a file, and notes that the script is there.

@@ -1,6 +1,8 @@
 //! The words of the command line. fyke's own flags stand before the recipe; what follows the recipe's name is the recipe's.
 
 mod import;
+mod package;
+mod rights;
 mod safety;
 
 use std::ffi::OsString;
@@ -9,7 +11,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
-pub(crate) use self::safety::{Safety, Stay, Timeout};
+pub(crate) use self::package::{Add, Fetch, Key, Names, New, Packages, Publish};
+pub(crate) use self::rights::Rights;
+pub(crate) use self::safety::{Reach, Safety, Stay, Timeout};
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -119,7 +123,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke check ./my.rhai")]
     Check(Recipes),
-    /// List the built-in recipes
+    /// List the built-in recipes, and those of the packages of the project
     #[command(after_help = "Examples:
   fyke list")]
     List(List),
@@ -204,6 +208,25 @@ pub(crate) enum Verb {
   fyke doctor
   fyke --sandbox doctor")]
     Doctor,
+    New(New),
+    Add(Add),
+    Remove(Names),
+    Update(Packages),
+    Fetch(Fetch),
+    /// Copy all packages into the folder vendor of the project
+    ///
+    /// What lies there is used in the place of what was fetched, if it is what fyke.lock says. Under version control the project then needs nothing
+    /// from elsewhere.
+    #[command(after_help = "Examples:
+  fyke vendor")]
+    Vendor,
+    /// Show what the project needs, directly or not, and why in this version
+    #[command(after_help = "Examples:
+  fyke tree
+  fyke --json tree")]
+    Tree,
+    Publish(Publish),
+    Trust(Key),
     /// Print the completions for a shell
     #[command(after_help = "Examples:
   source <(fyke completions bash)")]
@@ -220,7 +243,14 @@ pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) safety: Safety,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) stay: Stay,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
+    /// Ask at the terminal for a permission that is lacking
+    #[arg(long, help_heading = "Permissions")]
+    pub(crate) ask: bool,
     #[command(flatten)]
     pub(crate) recipe: Words,
 }
@@ -228,7 +258,7 @@ pub(crate) struct Start {
 /// A recipe with its own parameters.
 #[derive(Args, Debug)]
 pub(crate) struct Words {
-    /// A path, `-` for standard input, or the name of a built-in recipe; then the recipe's own parameters (`--help` lists them)
+    /// A path, `-` for standard input, the name of a built-in recipe, or PACKAGE/RECIPE; then the recipe's own parameters (`--help` lists them)
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_names = ["RECIPE", "PARAMETER"], value_hint = ValueHint::AnyPath)]
     pub(crate) words: Vec<OsString>,
 }
@@ -243,6 +273,8 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
+    pub(crate) rights: Rights,
+    #[command(flatten)]
     pub(crate) recipe: Words,
 }
 
@@ -252,7 +284,11 @@ pub(crate) struct Eval {
     #[command(flatten)]
     pub(crate) safety: Safety,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) stay: Stay,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
     /// The script, or `-` for standard input
     pub(crate) script: OsString,
 }
@@ -260,7 +296,7 @@ pub(crate) struct Eval {
 /// One recipe.
 #[derive(Args, Debug)]
 pub(crate) struct Recipe {
-    /// A path, `-` for standard input, or the name of a built-in recipe
+    /// A path, `-` for standard input, the name of a built-in recipe, or PACKAGE/RECIPE
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) recipe: OsString,
 }
@@ -270,12 +306,16 @@ pub(crate) struct Recipe {
 pub(crate) struct Prompt {
     #[command(flatten)]
     pub(crate) safety: Safety,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) rights: Rights,
 }
 
 /// Some recipes.
 #[derive(Args, Debug)]
 pub(crate) struct Recipes {
-    /// Paths, `-` for standard input, or names of built-in recipes
+    /// Paths, `-` for standard input, names of built-in recipes, or PACKAGE/RECIPE
     #[arg(required = true, value_name = "RECIPE", value_hint = ValueHint::AnyPath)]
     pub(crate) recipes: Vec<OsString>,
 }
@@ -316,7 +356,7 @@ pub(crate) struct History {
 pub(crate) struct Undo {
     #[command(flatten)]
     pub(crate) safety: Safety,
-    /// Ids of runs or their beginnings, or `last`: the last run here whose changes are in force
+    /// Ids of runs or their beginnings of four characters or more, or `last`: the last run here whose changes are in force
     #[arg(value_name = "RUN", group = "which")]
     pub(crate) runs: Vec<String>,
     /// Lift all that is in force in this network namespace
@@ -333,7 +373,7 @@ pub(crate) struct Undo {
 /// What `confirm` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Confirm {
-    /// The id of a run or its beginning; without one, the last run here that waits for it
+    /// The id of a run or its beginning of four characters or more; without one, the last run here that waits for it
     #[arg(default_value = "last", hide_default_value = true)]
     pub(crate) run: String,
 }
@@ -354,7 +394,7 @@ pub(crate) struct Redo {
 /// What `persist` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Persist {
-    /// The id of a run that is in force, the beginning of one, or `last`
+    /// The id of a run that is in force, the beginning of one (four characters or more), or `last`
     pub(crate) run: String,
     /// Write the unit to /etc/systemd/system
     #[arg(long)]
@@ -407,61 +447,4 @@ pub(crate) fn command() -> clap::Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transaction::{Stance, Term};
-
-    fn line(words: &[&str]) -> Line {
-        Line::try_parse_from(std::iter::once("fyke").chain(words.iter().copied())).unwrap()
-    }
-
-    fn words(line: Line) -> Vec<OsString> {
-        match line.verb {
-            Verb::Run(start) => start.recipe.words,
-            Verb::Plan(plan) => plan.recipe.words,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_declaration_is_sound() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn what_follows_the_recipe_is_the_recipes() {
-        for own in [&["--json"][..], &["--help"], &["--port", "22"], &["-v"], &["--", "-x"], &["--timeout=x", "--color"]] {
-            let all: Vec<&str> = ["run", "x.rhai"].iter().chain(own).copied().collect();
-            let line = line(&all);
-            assert!(!line.options.json && !line.options.verbose);
-            assert_eq!(words(line), all[1..]);
-        }
-    }
-
-    #[test]
-    fn own_flags_stand_before_or_after_the_verb() {
-        let run = line(&["run", "--allow-lockout", "x", "--allow-lockout"]);
-        assert!(matches!(&run.verb, Verb::Run(start) if start.safety.stance() == Stance::Allow));
-        assert_eq!(words(run), ["x", "--allow-lockout"]);
-        assert!(line(&["--json", "run", "x"]).options.json);
-        assert!(line(&["run", "--json", "x"]).options.json);
-        assert!(Line::try_parse_from(["fyke", "run", "--nonsense", "x"]).is_err());
-        assert_eq!(words(line(&["run", "--", "-x", "--port", "1"])), ["-x", "--port", "1"]);
-        assert_eq!(words(line(&["plan", "--exit-code", "-", "--exit-code"])), ["-", "--exit-code"]);
-    }
-
-    #[test]
-    fn a_term_has_bounds_and_one_reason() {
-        let bound = |words: &[&str]| match Line::try_parse_from(["fyke", "run"].iter().chain(words)).ok()?.verb {
-            Verb::Run(start) => start.stay.bound().map(|bound| (bound.term, bound.span.as_secs())),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(bound(&["--confirm", "60s", "x"]), Some((Term::Confirm, 60)));
-        assert_eq!(bound(&["--for", "24h", "x", "--confirm", "1s"]), Some((Term::Lease, 86_400)));
-        assert_eq!(bound(&["--confirm", "5s", "--for", "5s", "x"]), None);
-        for bad in ["4s", "4999ms", "25h", "24h1us", "0", "0s", "", "60", "-5s", "soon", "5 s"] {
-            assert_eq!(bound(&["--confirm", bad, "x"]), None, "{bad}");
-        }
-        assert!(Line::try_parse_from(["fyke", "plan", "--confirm", "60s", "x"]).is_err());
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 mod cgroups;
 mod journal;
+mod packets;
 mod sockets;
 
 use serde_json::json;
@@ -9,6 +10,7 @@ use serde_json::json;
 use super::args::Options;
 use super::place::Place;
 use super::show::{Screen, fields, pad};
+use crate::kernel::link::kinds;
 use crate::kernel::process::{self, Limits, Page};
 use crate::kernel::xtables::backend::{self, Choice, Report};
 use crate::kernel::xtables::live::Reader;
@@ -58,6 +60,8 @@ fn look(screen: &Screen, options: &Options, place: &Place, mut lines: Vec<Line>)
     lines.extend(abilities());
     lines.extend(matches(options));
     lines.extend(sockets::lines());
+    lines.extend(links());
+    lines.extend(packets::lines());
     lines.extend(queues());
     if screen.json {
         let document = lines.iter().map(|line| {
@@ -158,6 +162,16 @@ fn matches(options: &Options) -> Vec<Line> {
         Ok(verdicts) => MATCHES.iter().map(|(name, _)| *name).zip(verdicts.into_iter().map(Ok)).map(line).collect(),
         Err(fault) => vec![line(("matches", Err(fault)))],
     }
+}
+
+/// Tries each kind of link, in a namespace made for it.
+fn links() -> Vec<Line> {
+    let line = |(kind, found): (&str, Result<(), Fault>)| Line {
+        room: "link",
+        what: kind.to_owned(),
+        found: found.map(|()| "is there".to_owned()),
+    };
+    kinds::all().into_iter().map(line).collect()
 }
 
 /// Asks the kernel, in a namespace made for it, for the kinds of qdiscs that recipes lean on.

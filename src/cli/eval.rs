@@ -3,7 +3,7 @@
 use super::args::{Eval, Options};
 use super::session::{Script, Session};
 use super::show::Screen;
-use super::{run, word};
+use super::{permission, run, word};
 use crate::host::{Mode, Recipe};
 use crate::model::Fault;
 
@@ -14,6 +14,8 @@ pub(crate) fn run(screen: &Screen, options: &Options, eval: &Eval) -> Result<u8,
         text => text.to_owned(),
     };
     Session::open(screen, options, Mode::Run, Script::Text(&text), eval.safety.stance())?
+        .reach(eval.reach)
+        .gated(permission::gate(screen, &eval.rights, false)?)
         .bound(eval.stay.bound())?
         .run(|outcome| run::tell(screen, outcome, false))
 }

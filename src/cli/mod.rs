@@ -2,6 +2,7 @@
 //!
 //! A verb gives its exit code, or the fault that kept it from its work. Only [`show`] prints.
 
+mod add;
 mod args;
 mod cat;
 mod check;
@@ -10,17 +11,23 @@ mod confirm;
 mod doctor;
 mod ended;
 mod eval;
+mod fetch;
 mod help;
 mod history;
 mod import;
 mod list;
 mod man;
+mod new;
 mod notice;
+mod packages;
+mod permission;
 mod persist;
 mod place;
 mod plan;
+mod publish;
 mod recover;
 mod redo;
+mod remove;
 mod repl;
 mod run;
 mod session;
@@ -28,7 +35,11 @@ mod show;
 mod status;
 mod term;
 mod trace;
+mod tree;
+mod trust;
 mod undo;
+mod update;
+mod vendor;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
@@ -67,12 +78,21 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Run(start) => run::run(screen, options, start),
         Verb::Plan(plan) => plan::run(screen, options, plan),
         Verb::Eval(eval) => eval::run(screen, options, eval),
-        Verb::Repl(prompt) => repl::run(screen, options, prompt.safety.stance()),
+        Verb::Repl(prompt) => repl::run(screen, options, prompt),
         Verb::Check(recipes) => check::run(screen, recipes),
         Verb::List(list) => list::run(screen, list),
         Verb::Cat(recipe) => cat::run(screen, recipe),
         Verb::Import(words) => import::run(screen, words),
         Verb::Help(topic) => help::run(screen, topic),
+        Verb::New(words) => new::run(screen, words),
+        Verb::Add(words) => add::run(screen, words),
+        Verb::Remove(words) => remove::run(screen, words),
+        Verb::Update(words) => update::run(screen, words),
+        Verb::Fetch(words) => fetch::run(screen, words),
+        Verb::Vendor => vendor::run(screen),
+        Verb::Tree => tree::run(screen),
+        Verb::Publish(words) => publish::run(screen, words),
+        Verb::Trust(words) => trust::run(screen, words),
         Verb::Completions(completions) => completions::run(screen, completions),
         Verb::Man(folder) => man::run(&folder.folder),
         Verb::History(history) => history::run(screen, options, history),

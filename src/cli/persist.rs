@@ -93,6 +93,10 @@ fn unit(record: &RunRecord) -> Result<Unit, Fault> {
         return Err(refused(record, "it was no recipe: only a file or a built-in recipe can be run again")
             .hint("write the script to a file, and run that"));
     }
+    if !source.file.starts_with('/') && source.file.contains('/') {
+        return Err(refused(record, "its recipe is found from the folder of a project only, and at boot there is none")
+            .hint("write a recipe that imports the package, beside its fyke.toml, and persist that one"));
+    }
     is_trusted(record)?;
     let program = identity::program()?;
     trust::only_root_writes(Path::new(&program))?;

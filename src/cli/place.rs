@@ -14,7 +14,7 @@ use crate::kernel::{Kernel, files, identity, login, sandbox, state};
 use crate::model::Fault;
 use crate::model::iptables::{Owner, RunId};
 use crate::transaction::select::Here;
-use crate::transaction::{Begun, Context, Door, Guard, Journal, Setup, Shelf, Source, Stance};
+use crate::transaction::{Begun, Context, Door, Gate, Guard, Journal, Setup, Shelf, Source, Stance};
 
 /// The namespace that this process is in, and what belongs to it.
 #[derive(Clone, Debug)]
@@ -75,11 +75,11 @@ impl Place {
 
     /// Gives the guard of the login by which this program was started.
     pub(crate) fn guard(stance: Stance) -> Guard {
-        Guard::new(stance, login::flows)
+        Guard::new(stance, login::finder())
     }
 
     /// Opens the door: on the live kernel for a run, on a shadow of it for a plan, whose journal is forgotten at the end.
-    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun, guard: Guard) -> Door {
+    pub(crate) fn door(&self, options: &Options, mode: Mode, context: Context, mut begun: Begun, guard: Guard, gate: Gate) -> Door {
         let (kernel, journal): (Box<dyn Kernel>, _) = match mode {
             Mode::Run => (Self::live(options), self.shelf()),
             Mode::Plan => (Box::new(Machine::planned(backend(options))), Shelf::Memory),
@@ -95,6 +95,7 @@ impl Place {
             now,
             begun: Box::new(begun),
             guard,
+            gate,
         })
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::{Options, Plan, Safety};
 use super::session::{Outcome, Script, Session};
 use super::show::{Screen, changes};
-use super::{place, recipe_of, wants_help};
+use super::{permission, place, recipe_of, wants_help};
 use crate::host::Mode;
 use crate::host::value::escaped;
 use crate::kernel::identity;
@@ -22,7 +22,11 @@ pub(crate) fn run(screen: &Screen, options: &Options, plan: &Plan) -> Result<u8,
     if let Some(undo) = super::undo::of_recipe(&recipe, &words, Safety { allow_lockout: false })? {
         return super::undo::plan(screen, options, &undo);
     }
-    let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words), Stance::Tell)?;
+    let session = Session::open(screen, options, Mode::Plan, Script::Recipe(&recipe, &words), Stance::Tell)?.gated(permission::gate(
+        screen,
+        &plan.rights,
+        false,
+    )?);
     if !identity::has_net_admin() {
         return Err(no_net_admin(&format!("plan {}", recipe.name)));
     }

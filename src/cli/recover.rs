@@ -35,7 +35,7 @@ pub(crate) fn run(screen: &Screen, options: &Options) -> Result<u8, Fault> {
             taken.is_err()
         };
         let open = journal.runs(&place.boot, place.namespace)?.into_iter().filter(|run| run.state.is_open());
-        let namespaces = open.flat_map(|run| run.namespaces()).chain([place.namespace]).collect();
+        let namespaces = open.flat_map(|run| run.places()).chain([place.namespace]).collect();
         let outcomes = RunLock::in_turn(&state, &namespaces, TO_BEGIN, || {
             let (kernel, journal) = (&mut *Place::live(options), &mut journal);
             Desk { kernel, journal, context: &context, now: now(), force: false }.recover(&mut alive)

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::{Options, Start};
 use super::session::{Outcome, Script, Session};
 use super::show::{self, Screen, changes};
-use super::{recipe_of, term, wants_help};
+use super::{permission, recipe_of, term, wants_help};
 use crate::host::Mode;
 use crate::model::Fault;
 
@@ -19,6 +19,8 @@ pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u
         return super::undo::run(screen, options, &undo);
     }
     Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?
+        .reach(start.reach)
+        .gated(permission::gate(screen, &start.rights, start.ask)?)
         .bound(start.stay.bound())?
         .run(|outcome| tell(screen, outcome, true))
 }
@@ -29,7 +31,7 @@ pub(crate) fn tell(screen: &Screen, outcome: &Outcome, announce: bool) -> Result
     let code = outcome.exit.unwrap_or(0);
     if screen.json {
         screen.document(&json!({
-            "run": report.run, "value": outcome.value, "changes": changes::json(&report.changes), "acts": report.acts,
+            "run": report.run, "value": outcome.data.as_ref().unwrap_or(&outcome.value), "changes": changes::json(&report.changes), "acts": report.acts,
             "drift": report.drift, "until": term::json(outcome.until.as_ref()), "exit": code,
         }))?;
         return Ok(code);

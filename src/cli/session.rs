@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::args::Options;
+use super::args::{Options, Reach};
 use super::ended::remember;
 use super::place::Place;
 use super::show::Screen;
@@ -19,7 +19,7 @@ use crate::model::iptables::RunId;
 use crate::model::source::Sources;
 use crate::model::{Drift, Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
-use crate::transaction::{Bound, Context, Door, Journal, RunState, Source, Stance, Term, Until};
+use crate::transaction::{Bound, Context, Door, Gate, Journal, RunState, Source, Stance, Term, Until};
 
 /// The stack of the interpreter: scripts may nest calls and expressions as deep as the host's limits say, in a debug build too.
 pub(crate) const STACK: usize = 64 << 20;
@@ -39,6 +39,8 @@ pub(crate) enum Script<'a> {
 pub(crate) struct Outcome {
     /// Its value.
     pub(crate) value: Value,
+    /// What it gave for machines in the place of its value, if it did.
+    pub(crate) data: Option<Value>,
     /// What it changed.
     pub(crate) report: Report,
     /// In a plan: what could not be known, and where the plan ends for it.
@@ -56,6 +58,7 @@ pub(crate) struct Outcome {
 /// What the script's thread leaves behind.
 struct Ended {
     result: Result<Value, Fault>,
+    data: Option<Value>,
     exit: Option<u8>,
     sources: Sources,
 }
@@ -68,12 +71,16 @@ pub(crate) struct Session<'a> {
     script: Script<'a>,
     /// What to do about a change that could cut the login.
     stance: Stance,
+    /// What to do about packets to public addresses.
+    public: Stance,
     place: Place,
     /// The runner's lock, from its first change on.
     lock: Arc<Mutex<Option<RunLock>>>,
     bound: Option<Bound>,
     /// What the run has of its watcher, if it is not to stay.
     leash: Option<Arc<Leash>>,
+    /// What the script may do.
+    gate: Gate,
 }
 
 impl<'a> Session<'a> {
@@ -84,7 +91,39 @@ impl<'a> Session<'a> {
             Mode::Run => notice::heed(screen, options, &place)?,
             Mode::Plan => notice::tell(screen, &place),
         }
-        Ok(Self { screen, options, mode, script, stance, place, lock: Arc::default(), bound: None, leash: None })
+        // What is sent in a sandbox stays there.
+        let public = match mode {
+            _ if options.sandbox => Stance::Allow,
+            Mode::Run => Stance::Refuse,
+            Mode::Plan => Stance::Tell,
+        };
+        Ok(Self {
+            screen,
+            options,
+            mode,
+            script,
+            stance,
+            public,
+            place,
+            lock: Arc::default(),
+            bound: None,
+            leash: None,
+            gate: Gate::open(),
+        })
+    }
+
+    /// Sets how far packets of the script may go.
+    pub(crate) fn reach(mut self, reach: Reach) -> Self {
+        if reach.allow_public {
+            self.public = Stance::Allow;
+        }
+        self
+    }
+
+    /// Sets what the script may do.
+    pub(crate) fn gated(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
     }
 
     /// Sets for how long the changes are to be in force, and starts who lifts them then: before anything of the run exists that could die.
@@ -112,7 +151,7 @@ impl<'a> Session<'a> {
         let door = self.door(page, self.mode);
         let lost = Arc::new(Mutex::new(None));
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
-        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), exit: None, sources: Sources::default() });
+        let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), data: None, exit: None, sources: Sources::default() });
         let (value, unknown) = match ended.result {
             Ok(value) => (value, None),
             Err(fault) if self.mode == Mode::Plan && fault.kind == Kind::Unknown => (Value::Unit, Some(fault)),
@@ -127,7 +166,7 @@ impl<'a> Session<'a> {
             remember(self.screen, &self.place, &report);
         }
         let (bound, until, passing) = (self.bound, door.until(), self.options.sandbox);
-        let outcome = Outcome { value, report, unknown, exit: ended.exit, bound, until, passing };
+        let outcome = Outcome { value, data: ended.data, report, unknown, exit: ended.exit, bound, until, passing };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,
@@ -149,7 +188,8 @@ impl<'a> Session<'a> {
             leash.as_ref().map_or(Ok(()), |leash| leash.arm(run.as_str()))?;
             page.begin(run.as_str())
         };
-        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), Place::guard(self.stance));
+        let guard = Place::guard(self.stance).public(self.public);
+        let door = self.place.door(self.options, mode, self.context(), Box::new(begun), guard, self.gate.clone());
         self.bound.into_iter().for_each(|bound| door.bind(bound));
         door
     }
@@ -176,12 +216,18 @@ impl<'a> Session<'a> {
         let screen = self.screen.clone();
         setup.mark = Box::new(|line, column| page.set_position(line, column));
         setup.log = Box::new(move |line| screen.log(line));
+        let screen = self.screen.clone();
+        setup.progress = Box::new(move |line| screen.progress(line));
         let mut host = Host::open(setup);
         let result = match self.script {
             Script::Recipe(recipe, words) => host.run(recipe, words),
             Script::Text(text) | Script::Prompt(text) => host.eval(text),
         };
-        Ended { result, exit: host.exit_code(), sources: host.sources().clone() }
+        let (result, data) = match result.and_then(|value| Ok((value, host.result()?))) {
+            Ok((value, data)) => (Ok(value), data),
+            Err(fault) => (Err(fault), None),
+        };
+        Ended { result, data, exit: host.exit_code(), sources: host.sources().clone() }
     }
 
     /// Lifts what a failed script changed, and says what failed.

@@ -35,7 +35,7 @@ pub(crate) fn at_work<T>(place: &Place, run: &RunId, patience: Patience, work: i
     let lock = RunLock::take(&state, run.as_str(), patience.run)?;
     let mut namespaces = BTreeSet::from([place.namespace]);
     if let Ok(Some(record)) = find(place, run) {
-        namespaces.extend(record.namespaces());
+        namespaces.extend(record.places());
     }
     let outcome = RunLock::in_turn(&state, &namespaces, patience.turn, work);
     settle(place, lock, run, outcome.is_ok());

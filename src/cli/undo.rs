@@ -41,7 +41,9 @@ pub(crate) fn of_recipe(recipe: &Recipe, words: &[String], safety: Safety) -> Re
     let interface = recipe.interface()?;
     let Some(lifted) = &interface.header.lifts else { return Ok(None) };
     let instance = params::parse(&recipe.name, &interface, words)?.instance;
-    let lifted = Owner::new(lifted, &instance).to_string();
+    // A recipe of a package speaks of those of the same package.
+    let lifted = recipe.package.as_ref().map_or_else(|| lifted.clone(), |unit| format!("{}:{lifted}", unit.package));
+    let lifted = Owner::new(&lifted, &instance).to_string();
     Ok(Some(Undo { safety, runs: Vec::new(), all: false, recipe: Some(lifted), force: false }))
 }
 

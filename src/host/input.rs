@@ -68,6 +68,7 @@ impl Host {
         }
         self.library.begin_in(Path::new("."), &name)?;
         self.session.call().exit = None;
+        self.session.call().result = None;
         let own = self.library.compile(&self.engine, &self.scope, &name, text)?;
         if own.has_functions() {
             self.inputs.passing = None;

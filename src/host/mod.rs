@@ -2,6 +2,7 @@
 
 pub mod check;
 mod complete;
+mod confine;
 pub mod declare;
 pub mod embedded;
 pub mod engine;
@@ -10,6 +11,7 @@ mod guard;
 mod input;
 pub mod lex;
 mod live;
+pub mod package;
 pub mod params;
 pub mod recipe;
 pub mod reflect;
@@ -72,6 +74,8 @@ pub struct Setup {
     pub output: Output,
     /// Where `log` goes.
     pub log: Box<Sink>,
+    /// Where it is shown how far something has come.
+    pub progress: Box<Sink>,
     /// How `sleep` waits in a run; it must end early when the script must stop.
     pub pause: Option<Box<Pause>>,
     /// How a run asks whoever sits there, if anybody does.
@@ -91,6 +95,7 @@ impl Setup {
             mark: Box::new(|_, _| {}),
             output,
             log: Box::new(|_| {}),
+            progress: Box::new(|_| {}),
             pause: None,
             confirm: None,
         }
@@ -121,8 +126,8 @@ impl Host {
             (Mode::Run, None) => Box::new(|question: &str| Err(nobody_to_ask(question))),
             (Mode::Plan, _) => Box::new(|question: &str| Err(Fault::new(Kind::Unknown, asking(question), "a plan asks nobody"))),
         };
-        let hooks = Hooks { pause, confirm, log: setup.log, mark: setup.mark };
-        let session = Session::new(setup.door, library.sources.clone(), hooks);
+        let hooks = Hooks { pause, confirm, log: setup.log, progress: setup.progress, mark: setup.mark };
+        let session = Session::new(setup.door, library.sources.clone(), library.parties.clone(), hooks);
         let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
         engine.set_module_resolver(resolve::Resolver(library.clone()));
         Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
@@ -140,9 +145,10 @@ impl Host {
         let arguments = params::parse(&recipe.name, &interface, words)?;
         let owner = recipe.owner(&arguments.instance);
         let given = arguments.given.iter().map(|(name, value)| (name.clone(), value.to_dynamic())).collect();
-        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, exit: None };
+        *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), given, ..Call::default() };
         self.session.door().set_owner(owner);
         let mut scope = Scope::new();
+        self.session.door().gate().declare(self.library.bound(recipe, &ast)?);
         let result = self.evaluate(&mut scope, &ast, &format!("run {}", recipe.name));
         // What the script left behind is dropped before its result is looked at: nested values take time.
         drop(scope);
@@ -174,6 +180,12 @@ impl Host {
     /// Gives the code of the script's own `exit(n)`, if it ended so.
     pub fn exit_code(&self) -> Option<u8> {
         self.session.call().exit
+    }
+
+    /// Takes what the script's own `result(value)` gave.
+    pub fn result(&self) -> Result<Option<Value>, Fault> {
+        let given = self.session.call().result.take();
+        given.map(|given| Value::take(&self.engine, &given)).transpose()
     }
 
     /// Gives the recipe that ran last, with its instance.

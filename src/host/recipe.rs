@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 use super::declare::{self, Param};
 use super::embedded::RECIPES;
 use super::fault;
+use super::package::{Project, Unit, first_part};
 use crate::kernel::files;
+use crate::kernel::package::folder;
 use crate::model::iptables::Owner;
 use crate::model::near::did_you_mean;
 use crate::model::source::{MAX_BYTES, decode};
@@ -27,6 +29,8 @@ pub struct Recipe {
     pub file: String,
     /// Where it lies, if it is a file.
     pub path: Option<PathBuf>,
+    /// The package that it is a file of, if it is one of a package.
+    pub package: Option<Unit>,
     /// The text.
     pub text: String,
     /// The SHA-256 of the text, in hexadecimal.
@@ -34,7 +38,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Finds a recipe by what the user typed: a path, `-` for standard input, or the name of a built-in one.
+    /// Finds a recipe by what the user typed: a path, `-` for standard input, the name of a built-in one, or that of one of a package.
     pub fn find(word: &str) -> Result<Self, Fault> {
         if word == "-" {
             let text = decode("standard input", &files::read_stdin(MAX_BYTES)?)?;
@@ -43,9 +47,40 @@ impl Recipe {
         let is_path = word.contains('/') || word.ends_with(".rhai");
         match RECIPES.iter().find(|(name, _)| !is_path && *name == word) {
             Some((name, text)) => Ok(Self::new(name, name, None, (*text).to_owned())),
+            None if word.contains('/') && !word.ends_with(".rhai") => Self::of_package(word)?.map_or_else(|| Self::read(word), Ok),
             None if is_path || files::exists(Path::new(word)) => Self::read(word),
             None => Err(unknown(word)),
         }
+    }
+
+    /// Finds a recipe of a package that the project needs; none if the word begins with the name of no such package.
+    fn of_package(word: &str) -> Result<Option<Self>, Fault> {
+        let tried = || format!("find the recipe {word:?}");
+        let Some((name, own)) = first_part(word) else { return Ok(None) };
+        let Some(project) = Project::around(&folder::present()?)?.filter(|project| project.manifest.dependencies.contains_key(&name))
+        else {
+            return Ok(None);
+        };
+        if files::exists(Path::new(word)) {
+            return Err(Fault::input(tried(), "there is a package and a file of this name").hint(format!("the file is ./{word}")));
+        }
+        let package = project.load(&name)?;
+        let (title, file) = (package.manifest.title(), format!("{own}.rhai"));
+        let bytes = package.content.file(&file).filter(|_| package.manifest.recipes.iter().any(|recipe| recipe == own));
+        let Some(bytes) = bytes else {
+            let recipes = || package.manifest.recipes.iter().map(String::as_str);
+            let all = || {
+                if recipes().next().is_none() {
+                    "it gives none".to_owned()
+                } else {
+                    format!("it gives {}", recipes().collect::<Vec<_>>().join(", "))
+                }
+            };
+            let fault = Fault::input(tried(), format!("{title} gives no recipe {own:?}"));
+            return Err(fault.hint(did_you_mean(own, recipes()).unwrap_or_else(all)));
+        };
+        let text = decode(word, bytes)?;
+        Ok(Some(Self { package: Some(Unit { package: name.clone(), file }), ..Self::new(&format!("{name}:{own}"), word, None, text) }))
     }
 
     /// Reads a recipe from a file.
@@ -81,7 +116,7 @@ impl Recipe {
     }
 
     fn new(name: &str, file: &str, path: Option<PathBuf>, text: String) -> Self {
-        Self { name: name.to_owned(), file: file.to_owned(), path, hash: hash(&text), text }
+        Self { name: name.to_owned(), file: file.to_owned(), path, package: None, hash: hash(&text), text }
     }
 
     /// Lists the built-in recipes.

@@ -21,17 +21,17 @@ fn fault(text: &str) -> Fault {
 }
 
 /// Says a fault in one line: position, text, hint.
-fn told(f: &Fault) -> String {
+pub(super) fn told(f: &Fault) -> String {
     let at = f.origin.as_ref().map_or_else(String::new, |o| format!("{}: ", o.at));
     let calls: String = f.origin.iter().flat_map(|o| o.frames.iter()).map(|f| format!(" <- {} at {}", f.function, f.called_at)).collect();
     format!("{at}{f}{}{calls}", f.hint.as_ref().map_or_else(String::new, |h| format!(" ({h})")))
 }
 
 /// A folder of its own for each test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(name: &str, files: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("fyke-host-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         for (file, text) in files {
@@ -308,7 +308,7 @@ fn imports_do_not_leave_the_folder() {
     assert_eq!(folder.told("in/dir.rhai"), "in/dir.rhai:1:8: cannot read in/sub.rhai: it is a directory");
     assert_eq!(
         told(&fault("import \"x\" as x;")),
-        "<eval>:1:8: cannot import \"x\": <eval> lies in no folder (only std: modules can be imported here)"
+        "<eval>:1:8: cannot import \"x\": <eval> lies in no folder (only std: modules and packages of the project can be imported here)"
     );
 }
 

@@ -1,10 +1,15 @@
 //! Reading the files that a user names, whatever they turn out to be.
 
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 use crate::model::{Fault, Kind};
 
@@ -38,19 +43,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     std::fs::write(path, bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
 }
 
-/// Writes a file for a script, for its user alone to read where it is new. It follows no link, and writes to nothing but a regular file.
+/// Writes a file for a script.
 pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    create(path)?.write_all(bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
+/// Opens a file for a script to write, for its user alone to read where it is new; what it held is gone. It follows no link, and opens nothing but a regular file.
+pub fn create(path: &Path) -> Result<File, Fault> {
     let tried = || format!("write {}", path.display());
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
-    let mut file = options.open(path).map_err(|e| match e.raw_os_error() {
+    let file = options.open(path).map_err(|e| match e.raw_os_error() {
         Some(libc::ELOOP) => Fault::input(tried(), "it is a symbolic link"),
         _ => io_fault(tried(), &e),
     })?;
     if !file.metadata().map_err(|e| io_fault(tried(), &e))?.file_type().is_file() {
         return Err(Fault::input(tried(), "it is no regular file"));
     }
-    file.set_len(0).and_then(|()| file.write_all(bytes)).map_err(|e| io_fault(tried(), &e))
+    file.set_len(0).map(|()| file).map_err(|e| io_fault(tried(), &e))
 }
 
 /// Writes a file that is new, for its user alone to read.
@@ -63,6 +73,32 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let open = OpenOptions::new().append(true).open(path);
     open.and_then(|mut file| file.write_all(bytes)).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
+/// A file to which lines are added, whoever else adds to it.
+pub struct Log {
+    file: File,
+    name: String,
+}
+
+impl Log {
+    /// Opens a regular file, or makes one for its user alone to read.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let name = path.display().to_string();
+        let tried = || format!("write {name}");
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let file = options.open(path).map_err(|e| io_fault(tried(), &e))?;
+        if !file.metadata().map_err(|e| io_fault(tried(), &e))?.file_type().is_file() {
+            return Err(Fault::input(tried(), "it is no regular file"));
+        }
+        Ok(Self { file, name })
+    }
+
+    /// Adds a line, at once and as a whole.
+    pub fn add(&mut self, line: &str) -> Result<(), Fault> {
+        self.file.write_all(line.as_bytes()).map_err(|e| io_fault(format!("write {}", self.name), &e))
+    }
 }
 
 /// Removes a file, if it is there.
@@ -92,6 +128,73 @@ pub fn names(folder: &Path, start: &str) -> Vec<String> {
 /// Finds the real path of a file: absolute, without links and dots.
 pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))
+}
+
+/// Gives a path from the root on by its words alone, without dots and empty parts: nothing is looked at.
+pub fn spelled(path: &Path) -> Result<PathBuf, Fault> {
+    let whole = std::path::absolute(path).map_err(|e| io_fault(format!("use {}", path.display()), &e))?;
+    Ok(whole.components().fold(PathBuf::new(), |mut path, part| {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+        path
+    }))
+}
+
+/// Gives the real path of what may not be there yet: as far as it is there, links are followed.
+pub fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(folder), Some(name)) => real(folder).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// A file, or the folder of one, that was found and is held: what it is cannot change any more. It was not opened, neither to read nor to write.
+pub struct Found {
+    held: OwnedFd,
+    real: PathBuf,
+    /// The name of a file in the folder that is held.
+    name: Option<OsString>,
+}
+
+impl Found {
+    /// Finds a file, behind all links.
+    pub fn file(path: &str) -> Result<Self, Fault> {
+        let tried = || format!("read {path}");
+        let (held, real) = hold(Path::new(path), OFlag::empty()).map_err(|e| io_fault(tried(), &e))?;
+        Ok(Self { held, real, name: None })
+    }
+
+    /// Finds the place of a file that is to be written, which may not be there yet.
+    pub fn place(path: &str) -> Result<Self, Fault> {
+        let tried = || format!("write {path}");
+        let whole = std::path::absolute(path).map_err(|e| io_fault(tried(), &e))?;
+        let (Some(folder), Some(name), false) = (whole.parent(), whole.file_name(), path.ends_with('/')) else {
+            return Err(Fault::input(tried(), "it is no file name"));
+        };
+        let (held, real) = hold(folder, OFlag::O_DIRECTORY).map_err(|e| io_fault(tried(), &e))?;
+        Ok(Self { held, real: real.join(name), name: Some(name.to_owned()) })
+    }
+
+    /// Gives the real path.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// Gives a path by which this process opens what was found, and nothing else (proc_pid_fd(5)).
+    pub fn handle(&self) -> PathBuf {
+        let folder = PathBuf::from(format!("/proc/self/fd/{}", self.held.as_raw_fd()));
+        self.name.as_ref().map_or(folder.clone(), |name| folder.join(name))
+    }
+}
+
+fn hold(path: &Path, flags: OFlag) -> io::Result<(OwnedFd, PathBuf)> {
+    let held = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | flags, Mode::empty())?;
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd()))?;
+    Ok((held, real))
 }
 
 /// Gives a path from the root on, as far as that is known.

@@ -1,5 +1,6 @@
 //! A network namespace of Linux.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use super::named::{self, Named};
@@ -9,10 +10,12 @@ use super::sockets::{self, Sockets};
 use super::xt_recent::XtRecent;
 use super::xtables::live::{Live as Tables, Reader};
 use super::xtables::{Backend, Source, Xtables};
-use super::{Kernel, cgroup, files, program};
+use super::{Kernel, cgroup, files, program, raw};
 use crate::model::Fault;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
+use crate::model::link::Name;
+use crate::model::raw::{Spec, exchange};
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
@@ -70,6 +73,18 @@ impl Kernel for Live {
 
     fn sockets(&mut self) -> &mut dyn Sockets {
         &mut self.sockets
+    }
+
+    fn raw(&mut self, spec: &Spec) -> Result<Box<dyn raw::Wire>, Fault> {
+        raw::open(spec).map(|socket| -> Box<dyn raw::Wire> { Box::new(socket) })
+    }
+
+    fn desk(&mut self, chosen: &exchange::Sockets) -> Result<Box<dyn raw::Desk>, Fault> {
+        raw::Desks::new(chosen).map(|desk| -> Box<dyn raw::Desk> { Box::new(desk) })
+    }
+
+    fn own_end(&mut self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
+        raw::own_end(to, link)
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

@@ -31,11 +31,30 @@ struct Established {
     inode: u64,
 }
 
-/// Finds the connections; none where the user sits at this host, or where the login comes through another network namespace.
-pub fn flows() -> Vec<Flow> {
-    let above = process::ancestry();
-    let claims: Vec<Claim> = above.iter().filter_map(|pid| claim_of(*pid)).collect();
-    let held: HashSet<u64> = above.iter().flat_map(|pid| holders::of_process(*pid)).map(|(_, inode)| inode).collect();
+/// What the processes above this one say of the login: what was claimed when they were started, and the sockets that they hold.
+struct Above {
+    claims: Vec<Claim>,
+    held: HashSet<u64>,
+}
+
+impl Above {
+    fn look() -> Self {
+        let above = process::ancestry();
+        Self {
+            claims: above.iter().filter_map(|pid| claim_of(*pid)).collect(),
+            held: above.iter().flat_map(|pid| holders::of_process(*pid)).map(|(_, inode)| inode).collect(),
+        }
+    }
+}
+
+/// Gives what finds the connections in the network namespace of the calling thread; none where the user sits at this host, or where the login comes
+/// through another one. The processes above are asked once: they were there before this one.
+pub fn finder() -> impl FnMut() -> Vec<Flow> + Send {
+    let mut above = None;
+    move || flows(above.get_or_insert_with(Above::look))
+}
+
+fn flows(Above { claims, held }: &Above) -> Vec<Flow> {
     if claims.is_empty() && held.is_empty() {
         return Vec::new();
     }
@@ -44,7 +63,7 @@ pub fn flows() -> Vec<Flow> {
         let sockets: Vec<u64> = all.iter().filter(|one| (one.peer, one.here) == ends).map(|one| one.inode).collect();
         processes::holding(&sockets).into_iter().map(|facts| facts.process.pid).collect()
     };
-    chosen(&claims, &held, &all, &|address| !interfaces_of(address).is_empty())
+    chosen(claims, held, &all, &|address| !interfaces_of(address).is_empty())
         .into_iter()
         .map(|(peer, here)| flow(peer, here, holders((peer, here))))
         .collect()

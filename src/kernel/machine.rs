@@ -1,20 +1,24 @@
 //! A machine: the network namespaces that a run works in, each with a kernel of its own. One of them is home, and the run is in one at a time.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::live::{Live, Present};
 use super::named::Named;
 use super::netns::{self, Netns, Visit};
+use super::raw::{Desk, Wire};
 use super::recent::Recent;
 use super::shadow::{Shadow, Shared};
 use super::sockets::Sockets;
 use super::xtables::{Backend, Xtables};
 use super::{Kernel, alone};
-use crate::model::Fault;
 use crate::model::cgroup;
 use crate::model::command::{Command, Ran};
+use crate::model::link::{Name, far};
 use crate::model::netns::{Site, Word};
+use crate::model::raw::{Spec, exchange};
+use crate::model::{Change, Fault};
 
 /// How a machine gets at its namespaces.
 trait Ways: Send {
@@ -51,29 +55,31 @@ pub struct Machine {
     at: Option<u64>,
     visit: Option<Visit>,
     ways: Box<dyn Ways>,
+    /// The cookie of home, where its kernel is in memory, and does not see what is done elsewhere.
+    in_memory: Option<u64>,
 }
 
 impl Machine {
     /// Makes a machine of Linux, at home in the namespace of the calling thread.
     pub fn live(backend: Option<Backend>) -> Self {
         let kernel = move || -> Box<dyn Kernel> { Box::new(Live::new(backend)) };
-        Self::new(kernel(), OnLinux(Box::new(kernel)))
+        Self::new(kernel(), OnLinux(Box::new(kernel)), None)
     }
 
     /// Makes a machine of Linux that can only be read, with a shadow over each of its namespaces. Those that a plan makes are there only for it:
     /// what is in a fresh one, only the kernel knows.
     pub fn planned(backend: Option<Backend>) -> Self {
         let kernel = move || -> Box<dyn Kernel> { Box::new(Shadow::over(Box::new(Present::new(backend)))) };
-        Self::new(kernel(), OnLinux(Box::new(kernel)))
+        Self::new(kernel(), OnLinux(Box::new(kernel)), netns::cookie().ok())
     }
 
     /// Makes a machine in memory, of which another program has the same namespaces.
     pub fn in_memory(home: Box<dyn Kernel>, places: &Places) -> Self {
-        Self::new(home, places.clone())
+        Self::new(home, places.clone(), Some(0))
     }
 
-    fn new(home: Box<dyn Kernel>, ways: impl Ways + 'static) -> Self {
-        Self { home, others: BTreeMap::new(), at: None, visit: None, ways: Box::new(ways) }
+    fn new(home: Box<dyn Kernel>, ways: impl Ways + 'static, in_memory: Option<u64>) -> Self {
+        Self { home, others: BTreeMap::new(), at: None, visit: None, ways: Box::new(ways), in_memory }
     }
 
     fn here(&mut self) -> &mut dyn Kernel {
@@ -127,12 +133,35 @@ impl Kernel for Machine {
         self.others.retain(|cookie, _| self.ways.is_wanted(*cookie));
     }
 
+    fn echo(&mut self, changes: &[Change]) {
+        let Some(home) = self.in_memory else { return };
+        for (site, change) in far::echo(changes) {
+            let there = match site.namespace {
+                at if at == home => &mut self.home,
+                at => self.others.entry(at).or_insert_with(|| self.ways.kernel(at)),
+            };
+            there.echo(&[change]);
+        }
+    }
+
     fn make_namespace(&mut self) -> Result<u64, Fault> {
         self.ways.make()
     }
 
     fn find_namespace(&mut self, word: &Word) -> Result<Site, Fault> {
         self.ways.find(word)
+    }
+
+    fn raw(&mut self, spec: &Spec) -> Result<Box<dyn Wire>, Fault> {
+        self.here().raw(spec)
+    }
+
+    fn desk(&mut self, chosen: &exchange::Sockets) -> Result<Box<dyn Desk>, Fault> {
+        self.here().desk(chosen)
+    }
+
+    fn own_end(&mut self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
+        self.here().own_end(to, link)
     }
 
     fn run(&mut self, command: &Command) -> Result<Ran, Fault> {

@@ -18,10 +18,12 @@ pub mod named;
 pub mod netlink;
 pub mod netns;
 pub mod news;
+pub mod package;
 pub mod proc_net;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod raw;
 pub mod recent;
 pub mod reserved_ports;
 pub mod sandbox;
@@ -41,11 +43,15 @@ pub mod xtables;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use self::xtables::Backend;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
+use crate::model::link::Name;
 use crate::model::netns::{Site, Word};
-use crate::model::{Fault, Kind};
+use crate::model::raw::{Spec, exchange};
+use crate::model::{Change, Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
 pub trait Kernel: Send {
@@ -73,6 +79,22 @@ pub trait Kernel: Send {
         Ok(())
     }
 
+    /// Opens a socket for packets. That of a kernel in memory sends nothing.
+    fn raw(&mut self, spec: &Spec) -> Result<Box<dyn raw::Wire>, Fault> {
+        Ok(Box::new(raw::Paper::new(spec)))
+    }
+
+    /// Opens the sockets of an exchange. Those of a kernel in memory send nothing.
+    fn desk(&mut self, _: &exchange::Sockets) -> Result<Box<dyn raw::Desk>, Fault> {
+        Ok(Box::new(raw::Blank))
+    }
+
+    /// Gives the own end of packets to a host: the address that the routes choose, and a port that is free. A kernel in memory leaves both open.
+    fn own_end(&mut self, to: IpAddr, _: Option<&Name>) -> Result<SocketAddr, Fault> {
+        let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        Ok((any, 0).into())
+    }
+
     /// The sockets.
     fn sockets(&mut self) -> &mut dyn sockets::Sockets;
 
@@ -84,6 +106,9 @@ pub trait Kernel: Send {
 
     /// Works at home again, where it has begun.
     fn come_back(&mut self) {}
+
+    /// Takes note of what changes here have made of other namespaces, where the kernel does not know it by itself: a kernel in memory.
+    fn echo(&mut self, _: &[Change]) {}
 
     /// Makes a network namespace without a name, and gives its cookie. It is gone with this process, unless it gets a name or a process before.
     fn make_namespace(&mut self) -> Result<u64, Fault> {

@@ -1,9 +1,12 @@
 //! Objects that are known by a name of their own: the one way to each mechanism that has them.
 
+use std::collections::BTreeSet;
+
 use super::ipset::{self, Ipset, Source as _};
 use super::netns::names;
 use super::{cgroup, link, reserved_ports, sysctl};
 use crate::model::ipset::{Member, Sets, Step};
+use crate::model::link::far::{is_on, leaving};
 use crate::model::named::{Inventory, Scope};
 use crate::model::sysctl::{Key, Value};
 use crate::model::tc::{self, Counted, Device};
@@ -22,6 +25,15 @@ pub struct Refusal {
 pub trait Source: Send {
     /// Reads what there is. What is not there is left out.
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault>;
+
+    /// Reads several scopes.
+    fn read_all(&mut self, scopes: &BTreeSet<Scope>) -> Result<Inventory, Fault> {
+        let mut found = Inventory::new();
+        for scope in scopes {
+            found.extend(self.read(scope)?);
+        }
+        Ok(found)
+    }
 
     /// Reads what was counted of the queues of a device. A kernel in memory counts nothing.
     fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
@@ -48,15 +60,26 @@ impl Source for Here {
     fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         match scope {
             Scope::Sysctl(folder) => sysctl::read(folder),
-            Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?, true)),
-            Scope::Sets => Ok(of_sets(self.sets.read(None)?, false)),
+            Scope::Set(set) => Ok(of_sets(self.sets.read(Some(std::slice::from_ref(set)))?)),
+            Scope::Definition(set) => Ok(of_sets(self.sets.definitions(Some(std::slice::from_ref(set)))?)),
+            Scope::Sets => Ok(of_sets(self.sets.definitions(None)?)),
             Scope::ReservedPorts => reserved_ports::read(),
             Scope::Netns(scope) => names::read(scope),
-            Scope::Link(scope) => self.links.read(*scope),
+            Scope::Link(scope) => self.links.read(&[scope]),
             Scope::Tc(scope) => self.queues.read(scope),
             Scope::Cgroup(scope) => cgroup::read(scope),
             Scope::Actions(kind) => self.queues.actions(kind),
         }
+    }
+
+    fn read_all(&mut self, scopes: &BTreeSet<Scope>) -> Result<Inventory, Fault> {
+        // What is on links needs a list of the links: one does for all.
+        let of_links: Vec<_> = scopes.iter().filter_map(|scope| if let Scope::Link(scope) = scope { Some(scope) } else { None }).collect();
+        let mut found = if of_links.is_empty() { Inventory::new() } else { self.links.read(&of_links)? };
+        for scope in scopes.iter().filter(|scope| !matches!(scope, Scope::Link(_))) {
+            found.extend(self.read(scope)?);
+        }
+        Ok(found)
     }
 
     fn counted(&mut self, device: &Device) -> Result<Vec<(tc::Object, Counted)>, Fault> {
@@ -64,14 +87,12 @@ impl Source for Here {
     }
 }
 
-fn of_sets(sets: Sets, with_members: bool) -> Inventory {
+fn of_sets(sets: Sets) -> Inventory {
     let mut found = Inventory::new();
     for (name, set) in sets.sets {
-        if with_members {
-            let members = set.members.into_pairs().into_iter();
-            // They are sorted already, and an inventory that is made at once is made faster.
-            found.append(&mut members.map(|(element, entry)| (Object::Member(name.clone(), element), State::Entry(entry))).collect());
-        }
+        let members = set.members.into_pairs().into_iter();
+        // They are sorted already, and an inventory that is made at once is made faster.
+        found.append(&mut members.map(|(element, entry)| (Object::Member(name.clone(), element), State::Entry(entry))).collect());
         found.insert(Object::Set(name), State::Set(set.definition));
     }
     found
@@ -80,9 +101,17 @@ fn of_sets(sets: Sets, with_members: bool) -> Inventory {
 impl Named for Here {
     fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
         // What a script does by one mechanism and then by another is done in that order.
+        let leaving = leaving(changes);
+        let is_left = |change: &Change| match (&change.before, &change.after) {
+            (Some(state), None) => leaving.iter().any(|dev| is_on(&change.object, state, dev)),
+            _ => false,
+        };
         let mut done = 0;
         for part in changes.chunk_by(|one, other| Mechanism::of(one) == Mechanism::of(other)) {
-            self.write_part(part).map_err(|refusal| Refusal { at: done + refusal.at, ..refusal })?;
+            // The queues of a link that is moved away have gone with it.
+            if !(Mechanism::of(&part[0]) == Some(Mechanism::Queues) && part.iter().all(is_left)) {
+                self.write_part(part).map_err(|refusal| Refusal { at: done + refusal.at, ..refusal })?;
+            }
             done += part.len();
         }
         Ok(())

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::errno;
 use super::netns::Netns;
-use super::tool::{End, Request, Tool};
+use super::tool::{self, End, Request, Tool};
 use crate::model::command::{Command, Ran, View};
 use crate::model::netns::Name;
 use crate::model::{Fault, Kind};
@@ -28,8 +29,30 @@ fn run_isolated(command: &Command) -> Result<Ran, Fault> {
 }
 
 fn tool(command: &Command) -> Result<Tool, Fault> {
-    let program = command.program();
+    find(command.program())
+}
+
+fn find(program: &str) -> Result<Tool, Fault> {
     if program.starts_with('/') { Tool::at(program) } else { Tool::find(program) }
+}
+
+/// Gives what a program is called in permissions, by its words alone: its name where it lies in a folder of the system, else its path.
+pub fn called(program: &str) -> Arc<str> {
+    let plain = |path: &str| path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");
+    if !program.contains('/') {
+        return program.into();
+    }
+    let path = format!("/{}", plain(program));
+    match path.rsplit_once('/') {
+        Some((folder, name)) if tool::SEARCH_PATH.contains(&folder) && name != ".." => name.into(),
+        _ => path.into(),
+    }
+}
+
+/// Gives what the file is called that a program really is, behind all links; none where there is no such program.
+pub fn real(program: &str) -> Option<Arc<str>> {
+    let path = find(program).ok()?.path().canonicalize().ok()?;
+    path.to_str().map(called)
 }
 
 /// Gives the exit status of a program as shells do.

@@ -64,6 +64,8 @@ pub fn enter() -> Result<(), Fault> {
     own.enter()?;
     far?;
     configure(&route, OWN_ADDRESSES)?;
+    // A fresh network lets nobody ping without a capability. Where this is refused, it stays so.
+    let _ = fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0");
     PEER_ADDRESSES.iter().try_for_each(|(address, _)| route.add_default_route(*address))
 }
 

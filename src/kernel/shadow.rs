@@ -93,6 +93,10 @@ impl Kernel for Shadow {
     fn sockets(&mut self) -> &mut dyn Sockets {
         self
     }
+
+    fn echo(&mut self, changes: &[Change]) {
+        self.written.extend(changes.iter().map(|change| (change.object.clone(), change.after.clone())));
+    }
 }
 
 impl Source for Shadow {
@@ -269,6 +273,10 @@ impl Kernel for Shared {
 
     fn sockets(&mut self) -> &mut dyn Sockets {
         self
+    }
+
+    fn echo(&mut self, changes: &[Change]) {
+        self.lock().echo(changes);
     }
 }
 

@@ -56,9 +56,14 @@ impl Value {
 
     /// Gives the number, 0 where it is none.
     pub fn integer(&self) -> i64 {
+        self.number().unwrap_or(0)
+    }
+
+    /// Gives the number, if it is one.
+    pub fn number(&self) -> Option<i64> {
         match self {
-            Value::Integer(number) => *number,
-            _ => 0,
+            Value::Integer(number) => Some(*number),
+            _ => None,
         }
     }
 }

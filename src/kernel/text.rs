@@ -1,17 +1,13 @@
 //! Text from outside that a script reads: files and variables of the environment.
 
-use std::path::Path;
-
-use super::files;
 use crate::model::Fault;
 
 /// The most that a file may have that a script reads, in bytes.
 pub const MOST: usize = 16 << 20;
 
-/// Reads a file as text.
-pub fn file(path: &str) -> Result<String, Fault> {
-    let text = String::from_utf8(files::read_bounded(Path::new(path), MOST)?);
-    text.map_err(|odd| {
+/// Takes the bytes of a file as text.
+pub fn of(path: &str, bytes: Vec<u8>) -> Result<String, Fault> {
+    String::from_utf8(bytes).map_err(|odd| {
         let fine = &odd.as_bytes()[..odd.utf8_error().valid_up_to()];
         let line = fine.iter().filter(|byte| **byte == b'\n').count() + 1;
         Fault::input(format!("read {path}"), format!("line {line} is not UTF-8"))
@@ -37,16 +33,10 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_refused_with_its_line() {
-        let path = std::env::temp_dir().join(format!("fyke-text-{}", std::process::id()));
-        let of = |bytes: &[u8]| {
-            std::fs::write(&path, bytes).unwrap();
-            file(path.to_str().unwrap())
-        };
+        let of = |bytes: &[u8]| super::of("x", bytes.to_vec());
         assert_eq!(of("größe\n".as_bytes()).unwrap(), "größe\n");
         assert_eq!(of(b"one\ntwo\nb\xe9\n").unwrap_err().why, "line 3 is not UTF-8");
         assert_eq!(of(b"\xff").unwrap_err().why, "line 1 is not UTF-8");
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(file("/nowhere\0").unwrap_err().why, "it is no file name");
     }
 
     #[test]

@@ -162,9 +162,13 @@ impl Change {
 
     /// Makes it about another network namespace: about the one that was made once more.
     pub fn renew(&mut self, old: u64, new: u64) {
+        if let Object::Link(link::Object::Far(far)) = &mut self.object {
+            far.renew(old, new);
+        }
         for state in [&mut self.before, &mut self.after].into_iter().flatten() {
             match state {
                 State::Netns(netns::State::Made { cookie, .. }) if *cookie == old => *cookie = new,
+                State::Link(link::State::Link(link)) => link.far.iter_mut().for_each(|far| far.renew(old, new)),
                 _ => {}
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::{Pattern, Scope};
 use super::{Family, Fault};
 
 /// The key of a kernel parameter under `net.`, as sysctl(8) writes it: parts behind dots, and a slash for a dot within a part
@@ -56,6 +57,21 @@ impl Key {
             "net.ipv4.conf.all.ignore_routes_with_linkdown" => Some(("net.ipv4.conf", "ignore_routes_with_linkdown")),
             _ => None,
         }
+    }
+
+    /// Gives the parameters that this one changes as well, or that are another name of it.
+    pub fn shadows(&self) -> Vec<Scope> {
+        let Some((folder, last)) = self.lead() else { return Vec::new() };
+        let inside = |name: &str| {
+            let parts = folder.split('.').map(Pattern::exact);
+            Scope::Key(parts.chain([Pattern::any(), Pattern::exact(name)]).collect(), false)
+        };
+        let mut all = vec![inside(last)];
+        if folder == "net.ipv4.conf" && last == "forwarding" {
+            all.push(inside("accept_redirects"));
+            all.push(Scope::of_key(&Self("net.ipv4.ip_forward".into())));
+        }
+        all
     }
 
     /// Tells whether a value switches a family off, on all interfaces or on one.

@@ -4,6 +4,7 @@ use super::{Door, Transaction};
 use crate::kernel::cgroup::{self, mounts::Mount};
 use crate::kernel::processes::{self, Facts, Socket};
 use crate::model::cgroup::{Group, Process, Way};
+use crate::model::grant::{Permission, Power, Scope, Uses};
 use crate::model::{Fault, Origin};
 
 /// Something to look at.
@@ -76,12 +77,13 @@ impl Around {
 impl Door {
     /// Tries whether the processes of a group are kept from the network, after everything that is queued is written. A plan has nothing to try.
     pub fn probe(&self, group: &Group, way: Way, origin: &Origin) -> Result<(), Fault> {
-        self.lock().there(|it| it.probe(group, way)).map_err(|fault| fault.at(origin.clone()))
+        self.lock().there(|it| it.probe(group, way, origin)).map_err(|fault| fault.at(origin.clone()))
     }
 }
 
 impl Transaction {
-    fn probe(&mut self, group: &Group, way: Way) -> Result<(), Fault> {
+    fn probe(&mut self, group: &Group, way: Way, origin: &Origin) -> Result<(), Fault> {
+        self.permit(Some(origin), |_| Ok(Uses::of(Permission::new(Power::Cgroup, Scope::Group(group.clone())))))?;
         self.flush()?;
         self.kernel.probe(group, way)
     }

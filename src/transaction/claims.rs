@@ -34,9 +34,10 @@ pub(super) fn relied_on(journal: &Journal, own: &RunId, context: &Context, claim
         return Ok(claims);
     }
     let (mut set, mut mine): (Vec<Change>, Vec<Change>) = (Vec::new(), Vec::new());
-    for Holder { run, batches } in holders(journal, own, &context.boot, [context.namespace])? {
+    let machine = claims.iter().any(|claim| claim.object.is_of_the_machine());
+    for Holder { run, batches } in holders(journal, own, &context.boot, [context.namespace], machine)? {
         let of = if run.context.owner == context.owner { &mut mine } else { &mut set };
-        let here = batches.into_iter().filter(|batch| batch.site.namespace == context.namespace);
+        let here = batches.into_iter().filter(|batch| batch.is_seen_in(context.namespace));
         of.extend(here.flat_map(|batch| batch.changes));
     }
     // An earlier run of the same instance relies on it already.
@@ -57,14 +58,25 @@ pub(super) struct Holder {
     pub(super) batches: Vec<Batch>,
 }
 
-/// Reads the other runs whose changes are in force in some namespaces, those first that were set first.
-fn holders(journal: &Journal, own: &RunId, boot: &str, namespaces: impl IntoIterator<Item = u64>) -> Result<Vec<Holder>, Fault> {
-    let mut found: Vec<Holder> = Vec::new();
+/// Reads the other runs whose changes are in force in some namespaces, and on the machine where that is asked; those first that were set first.
+fn holders(
+    journal: &Journal,
+    own: &RunId,
+    boot: &str,
+    namespaces: impl IntoIterator<Item = u64>,
+    machine: bool,
+) -> Result<Vec<Holder>, Fault> {
+    let mut runs: Vec<RunRecord> = Vec::new();
     for namespace in namespaces {
-        for run in journal.in_force(boot, namespace)? {
-            if run.id != *own && !found.iter().any(|other| other.run.id == run.id) {
-                found.push(Holder { batches: journal.standing(&run.id)?, run });
-            }
+        runs.append(&mut journal.in_force(boot, namespace)?);
+    }
+    if machine {
+        runs.append(&mut journal.in_force_on_the_machine(boot)?);
+    }
+    let mut found: Vec<Holder> = Vec::new();
+    for run in runs {
+        if run.id != *own && !found.iter().any(|other| other.run.id == run.id) {
+            found.push(Holder { batches: journal.standing(&run.id)?, run });
         }
     }
     Ok(found)
@@ -91,7 +103,8 @@ impl<'a> Company<'a> {
             Some(others) => others,
             unread => {
                 let namespaces: BTreeSet<u64> = self.own.batches.iter().map(|batch| batch.site.namespace).collect();
-                unread.insert(holders(journal, &self.own.run.id, &self.own.run.context.boot, namespaces)?)
+                let machine = self.own.batches.iter().any(Batch::is_of_the_machine);
+                unread.insert(holders(journal, &self.own.run.id, &self.own.run.context.boot, namespaces, machine)?)
             }
         };
         Ok(split(self.own, batch, others))
@@ -127,7 +140,7 @@ fn take_over(others: &mut [Holder], inherited: &[Inheritance]) {
 fn split(own: &Holder, batch: &Batch, others: &[Holder]) -> (Vec<Change>, Vec<Inheritance>) {
     let (mut mine, mut inherited) = (batch.changes.clone(), Vec::new());
     // What the run itself had changed before is put back from there, and others rely on what was there then.
-    let is_here = |other: &&Batch| other.site.namespace == batch.site.namespace;
+    let is_here = |other: &&Batch| batch.meets(other);
     let earlier = own.batches.iter().filter(is_here).filter(|earlier| earlier.number < batch.number).flat_map(|earlier| &earlier.changes);
     let own: HashSet<&Object> = earlier.filter(|change| !change.is_claim()).map(|change| &change.object).collect();
     // What a stuck run still has in its journal may be lifted already: it is nobody's heir.

@@ -4,6 +4,7 @@
 //! that is decided here, for all rooms alike. What lifts something after an error or a crash is not asked: it must not stop.
 
 mod cgroups;
+mod reach;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -53,6 +54,8 @@ struct Risk {
 /// Stands between a login and the changes that could cut it.
 pub struct Guard {
     stance: Stance,
+    /// What to do about packets to public addresses.
+    public: Stance,
     find: Arc<Mutex<dyn FnMut() -> Vec<Flow> + Send>>,
     /// The connections of the login, as they were found last.
     flows: Option<Vec<Flow>>,
@@ -62,17 +65,17 @@ pub struct Guard {
 impl Guard {
     /// Makes a guard of the login that `find` finds; it is looked for at the first change.
     pub fn new(stance: Stance, find: impl FnMut() -> Vec<Flow> + Send + 'static) -> Self {
-        Self { stance, find: Arc::new(Mutex::new(find)), flows: None, told: Vec::new() }
+        Self { stance, public: Stance::Refuse, find: Arc::new(Mutex::new(find)), flows: None, told: Vec::new() }
     }
 
     /// Makes a guard of the same login in another network namespace, where other connections count.
     pub(super) fn elsewhere(&self) -> Self {
-        Self { stance: self.stance, find: self.find.clone(), flows: None, told: Vec::new() }
+        Self { stance: self.stance, public: self.public, find: self.find.clone(), flows: None, told: Vec::new() }
     }
 
     /// Makes a guard that lets everything pass.
     pub fn asleep() -> Self {
-        Self::new(Stance::Allow, Vec::new)
+        Self::new(Stance::Allow, Vec::new).public(Stance::Allow)
     }
 
     /// Looks for the login, and tells whether there is one to be guarded. What tracking knows of it may be different at every write; where
@@ -422,6 +425,7 @@ mod tests {
             now: || 0,
             begun: Box::new(|_| Ok(())),
             guard: Guard::new(stance, || vec![flow()]),
+            gate: crate::transaction::Gate::open(),
         });
         door.change(Intent { family, table: Table::Filter, edit }, Origin::at("x", 3, 1)).unwrap();
         let done = door.commit();

@@ -15,7 +15,7 @@ use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -27,10 +27,12 @@ CREATE TABLE runs (
 );
 CREATE TABLE batches (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
-    namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL,
+    namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, machine INTEGER NOT NULL,
+    of INTEGER,
     PRIMARY KEY (run, number)
 );
 CREATE INDEX batches_by_place ON batches (run, namespace);
+CREATE INDEX batches_of_the_machine ON batches (run) WHERE machine;
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
 CREATE INDEX made_by_batch ON made (run, batch);
@@ -145,16 +147,25 @@ impl Journal {
     }
 
     /// Writes down what a batch is going to change, in which network namespace, and in which backend of iptables. Called again for the same batch,
-    /// it replaces what it wrote.
-    pub fn intend(&mut self, run: &RunId, batch: i64, (site, backend): (&Site, &str), changes: &[Change]) -> Result<(), Fault> {
+    /// it replaces what it wrote. `of` is the batch of its parent that it lifts or sets again.
+    pub fn intend(
+        &mut self,
+        run: &RunId,
+        batch: i64,
+        (site, backend): (&Site, &str),
+        of: Option<i64>,
+        changes: &[Change],
+    ) -> Result<(), Fault> {
         let key = || vec![Value::from(run.as_str()), batch.into()];
         // One text for all: ten thousand rows would cost more than ten thousand rules cost the kernel of legacy iptables.
         let body = sealed(&json(changes)?);
-        let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into()];
+        let of = of.map_or(Value::Null, Value::from);
+        let machine = i64::from(changes.iter().any(|change| change.object.is_of_the_machine()));
+        let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into(), machine.into(), of];
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
         ];
         for change in changes.iter().filter(|change| change.makes()) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
@@ -205,22 +216,25 @@ impl Journal {
         self.store.write([state_is(run, state)])
     }
 
-    /// Opens a lifted run once more, because it is set again: until that is done, any part of it may be in force.
+    /// Opens a lifted run once more, because it is set again: who finds it half done lifts it.
     pub fn reopen(&mut self, run: &RunId) -> Result<(), Fault> {
-        self.set_again(run, RunState::Running, "intended")
+        self.set_state(run, RunState::Running)
+    }
+
+    /// Writes down that a batch of a run that was lifted is going to be set again. Those that nobody has come to yet stay lifted: what they would be
+    /// lifted from is not there.
+    pub fn intend_again(&mut self, run: &RunId, batch: i64) -> Result<(), Fault> {
+        let sql = "UPDATE batches SET state = 'intended', left = NULL WHERE run = ? AND number = ? AND state <> 'withdrawn'";
+        self.store.write([(sql, vec![run.as_str().into(), batch.into()])])
     }
 
     /// Closes a run that was set again. Who sets it again wants it to stay.
     pub fn close_again(&mut self, run: &RunId) -> Result<(), Fault> {
         let values = vec![TermState::Confirmed.name().into(), run.as_str().into()];
-        self.store.write([("UPDATE runs SET term_state = ? WHERE id = ? AND term IS NOT NULL", values)])?;
-        self.set_again(run, RunState::Done, "done")
-    }
-
-    fn set_again(&mut self, run: &RunId, state: RunState, batches: &str) -> Result<(), Fault> {
         self.store.write([
-            state_is(run, state),
-            ("UPDATE batches SET state = ?, left = NULL WHERE run = ? AND state <> 'withdrawn'", vec![batches.into(), run.as_str().into()]),
+            ("UPDATE runs SET term_state = ? WHERE id = ? AND term IS NOT NULL", values),
+            state_is(run, RunState::Done),
+            ("UPDATE batches SET state = 'done', left = NULL WHERE run = ? AND state <> 'withdrawn'", vec![run.as_str().into()]),
         ])
     }
 
@@ -292,12 +306,6 @@ impl Journal {
         self.select(&which, vec![boot.into(), namespace.cast_signed().into()])
     }
 
-    /// Gives the runs that have begun and not ended, the oldest first.
-    pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
-        let values = vec![boot.into(), namespace.cast_signed().into()];
-        self.select(&format!("WHERE {CONCERNS} AND state = 'running' ORDER BY rowid"), values)
-    }
-
     /// Gives the runs that are not settled: half done, or with a term.
     pub fn unsettled(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let values = vec![boot.into(), namespace.cast_signed().into()];
@@ -331,7 +339,7 @@ impl Journal {
 
     /// Gives the batches of a run with their changes, the oldest first.
     pub fn batches(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
-        let sql = "SELECT number, state, changes, left, namespace, home, backend FROM batches WHERE run = ? ORDER BY number";
+        let sql = "SELECT number, state, changes, left, namespace, home, backend, of FROM batches WHERE run = ? ORDER BY number";
         let rows = self.store.read(sql, vec![run.as_str().into()])?;
         let batch = |row: &Vec<Value>| {
             Ok(Batch {
@@ -339,9 +347,10 @@ impl Journal {
                 done: row[1].text() != "intended",
                 lifted: matches!(row[1].text(), "lifted" | "withdrawn"),
                 changes: unsealed(row[2].text()).map_err(|why| damaged(run.as_str(), &why))?,
-                left: if row[3] == Value::Null { None } else { Some(row[3].integer().cast_unsigned()) },
+                left: row[3].number().map(i64::cast_unsigned),
                 site: Site::new(row[4].integer().cast_unsigned(), row[5].text()),
                 backend: row[6].text().to_owned(),
+                of: row[7].number(),
             })
         };
         rows.iter().map(batch).collect()
@@ -381,7 +390,7 @@ impl Journal {
     pub fn maker(&self, object: &Object, boot: &str, namespace: u64) -> Result<Option<Owner>, Fault> {
         let sql = "SELECT recipe, instance FROM made JOIN runs ON runs.id = made.run \
                    JOIN batches ON batches.run = made.run AND batches.number = made.batch \
-                   WHERE object = ? AND boot = ? AND batches.namespace = ? AND kind = 'run' AND runs.state IN ('running', 'done', 'stuck') \
+                   WHERE object = ? AND boot = ? AND (batches.namespace = ? OR batches.machine) AND kind = 'run' AND runs.state IN ('running', 'done', 'stuck') \
                    ORDER BY runs.rowid DESC LIMIT 1";
         let rows = self.store.read(sql, vec![json(object)?.into(), boot.into(), namespace.cast_signed().into()])?;
         Ok(rows.first().map(|row| Owner { recipe: row[0].text().into(), instance: row[1].text().into() }))
@@ -471,6 +480,7 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
             _ => None,
         },
         elsewhere: Vec::new(),
+        machine: false,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::kernel::lock::RunLock;
 use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
-use crate::model::{Change, Fault, Inventory, Kind, Object, Origin};
+use crate::model::{Change, Fault, Inventory, Kind, Object, Origin, State};
 
 /// A run and its journal.
 pub(super) struct Ledger {
@@ -93,7 +93,7 @@ impl Ledger {
 
     /// Completes what was read with what the kernel does not tell, where a run that is in force has set it.
     pub(super) fn recall(&mut self, present: &mut Inventory) -> Result<(), Fault> {
-        if !present.values().any(|state| state.lacks().is_some()) {
+        if !present.values().any(State::is_told_in_part) {
             return Ok(());
         }
         let (boot, namespace) = (self.context.boot.clone(), self.site.namespace);
@@ -104,9 +104,9 @@ impl Ledger {
         };
         let mut known = self.earlier()?.map(set).transpose()?.unwrap_or_default();
         known.extend(self.journal.as_ref().map(set).transpose()?.unwrap_or_default());
-        for Change { object, after, .. } in &known {
-            if let (Some(state), Some(known)) = (present.get_mut(object), after) {
-                state.recall(known);
+        for change in &known {
+            if let Some(state) = present.get_mut(&change.object) {
+                state.recall(change);
             }
         }
         Ok(())
@@ -171,10 +171,10 @@ impl Ledger {
         RunLock::turns(folder, namespaces, patience)
     }
 
-    /// Gives the namespaces in which the run has changed something, and the one in which it is at home.
-    pub(super) fn namespaces(&mut self) -> Result<BTreeSet<u64>, Fault> {
+    /// Gives the places where others have to wait while the run is lifted.
+    pub(super) fn places(&mut self) -> Result<BTreeSet<u64>, Fault> {
         let run = self.run.clone();
-        Ok(self.journal()?.run(&run)?.namespaces())
+        Ok(self.journal()?.run(&run)?.places())
     }
 
     /// Refuses to build on a run of the same instance that is lifted as soon as its time is over: it would pull the ground from under this one.
@@ -237,7 +237,7 @@ impl Ledger {
     /// Writes down what a batch is going to change; more than once, if the plan is made anew.
     pub(super) fn intend(&mut self, batch: i64, changes: &[Change]) -> Result<(), Fault> {
         let (run, site, backend) = (self.run.clone(), self.site.clone(), self.backend.clone());
-        self.enter()?.intend(&run, batch, (&site, &backend), changes)?;
+        self.enter()?.intend(&run, batch, (&site, &backend), None, changes)?;
         self.batches = batch;
         Ok(())
     }

@@ -7,6 +7,8 @@
 mod around;
 mod claims;
 mod company;
+mod exchange;
+mod gate;
 pub mod guard;
 pub mod journal;
 mod ledger;
@@ -14,6 +16,8 @@ mod named;
 mod outside;
 mod overlay;
 pub mod past;
+mod permit;
+pub mod raw;
 pub mod record;
 mod revert;
 mod rules;
@@ -31,12 +35,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::around::{Around, Seen};
+pub use self::gate::{Ask, Audit, Bound as Limit, Callers, Gate, Party, Place, Reply};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
 use self::named::Queue;
 pub use self::outside::Text;
 use self::overlay::Overlay;
+use self::record::MACHINE;
 pub use self::record::{Batch, Bound, Context, Module, RunKind, RunRecord, RunState, Source, Term, TermState, Until};
 use self::revert::{Job, revert};
 use self::sites::Away;
@@ -79,6 +85,8 @@ pub enum Query {
     Queues(tc::Device),
     /// A network namespace that somebody means, as long as it is there.
     Site(Word),
+    /// The network namespace in which the run is at work.
+    Here,
     /// A text outside of the kernel; nothing that is queued is in it.
     Text(Text),
     /// What is around: processes, and what the machine can do.
@@ -156,16 +164,18 @@ pub struct Setup {
     pub begun: Begun,
     /// What stands between the user's login and the changes.
     pub guard: Guard,
+    /// What has to permit all that is touched.
+    pub gate: Gate,
 }
 
 /// The one way to the kernel, shared by everything in a script that holds a handle.
 #[derive(Clone)]
-pub struct Door(Arc<Mutex<Transaction>>);
+pub struct Door(Arc<Mutex<Transaction>>, Callers);
 
 impl Door {
     /// Opens the door.
     pub fn open(setup: Setup) -> Self {
-        Self(Arc::new(Mutex::new(Transaction::new(setup))))
+        Self(Arc::new(Mutex::new(Transaction::new(setup))), Callers::default())
     }
 
     /// Opens a door to a fresh namespace that is in memory only, with its journal.
@@ -174,12 +184,14 @@ impl Door {
         let kernel = Box::new(Machine::in_memory(Box::new(Shadow::over_nothing()), &Places::default()));
         let (journal, past) = (Shelf::Memory, Shelf::Memory);
         let begun = Box::new(|_: &RunId| Ok(()));
-        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun, guard: Guard::asleep() })
+        Self::open(Setup { kernel, journal, past, context, random: 0, now: || 0, begun, guard: Guard::asleep(), gate: Gate::open() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Transaction> {
         // A panic in a native function ends the run, and the rollback still has to come through here.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut transaction = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        transaction.callers.clone_from(&self.1);
+        transaction
     }
 
     /// Sets whose changes these are; to be called before the first of them.
@@ -211,7 +223,11 @@ impl Door {
 
     /// Queues a change.
     pub fn change(&self, intent: impl Into<Intent>, origin: Origin) -> Result<(), Fault> {
-        self.lock().there(|it| it.change(intent.into(), origin))
+        let intent = intent.into();
+        self.lock().there(|it| {
+            it.permit_change(&intent, &origin)?;
+            it.change(intent, origin)
+        })
     }
 
     /// Does something that cannot be lifted, after everything that is queued.
@@ -241,12 +257,17 @@ struct Transaction {
     overlay: Overlay,
     ledger: Ledger,
     guard: Guard,
+    gate: Gate,
+    /// Who calls just now.
+    callers: Callers,
     /// Whether the kernel has been told which tags count.
     ready: bool,
     /// What belongs to the namespaces in which the run is not at work now.
     away: Vec<Away>,
     /// The namespaces to which it comes back, the next one last.
     path: Vec<Site>,
+    /// The sockets that are open for packets.
+    wires: raw::Wires,
     changes: Vec<Change>,
     acts: Vec<String>,
 }
@@ -260,15 +281,19 @@ impl Transaction {
             overlay: Overlay::new(setup.context.owner.clone(), run.clone()),
             ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
             guard: setup.guard,
+            gate: setup.gate,
+            callers: Callers::default(),
             ready: false,
             away: Vec::new(),
             path: Vec::new(),
+            wires: raw::Wires::default(),
             changes: Vec::new(),
             acts: Vec::new(),
         }
     }
 
     fn read(&mut self, query: Query) -> Result<Reading, Fault> {
+        self.permit_read(&query)?;
         match query {
             Query::RecentLists => self.kernel.recent().lists().map(Reading::RecentLists),
             Query::Recent(list) => self.kernel.recent().read(&list).map(Reading::Recent),
@@ -276,12 +301,13 @@ impl Transaction {
                 self.flush()?;
                 self.kernel.named().counted(&device).map(Reading::Queues)
             }
-            Query::Text(text) => text.read().map(Reading::Text),
+            Query::Text(text) => self.text(&text).map(Reading::Text),
             Query::Around(around) => around.look().map(Reading::Around),
             Query::Sockets(filter) => self.kernel.sockets().list(&filter).map(Reading::Sockets),
             Query::Socket(socket) => self.kernel.sockets().details(&socket).map(|found| Reading::Socket(found.map(Box::new))),
             Query::Holders => self.kernel.sockets().holders().map(Reading::Holders),
             Query::Site(word) => self.site(&word).map(Reading::Site),
+            Query::Here => Ok(Reading::Site(self.ledger.site.clone())),
             Query::State(object) if object.is_of_the_machine() => {
                 self.at_home(|it| it.named.state(&object, it.kernel.named())).map(Reading::State)
             }
@@ -323,6 +349,7 @@ impl Transaction {
     }
 
     fn act(&mut self, act: &Act, origin: &Origin) -> Result<(), Fault> {
+        self.permit_act(act, origin)?;
         self.flush()?;
         let what = match act {
             Act::Zero(chain, None) => format!("zeroed the counters of {chain}"),
@@ -375,8 +402,9 @@ impl Transaction {
 
     /// Does work while no other run of fyke writes here: who waited sees the tags of who came before.
     fn in_turn<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let here = BTreeSet::from([self.ledger.site.namespace]);
-        self.in_turns(&here, patience, work)
+        let machine = self.named.is_of_the_machine().then_some(MACHINE);
+        let places = machine.into_iter().chain([self.ledger.site.namespace]).collect();
+        self.in_turns(&places, patience, work)
     }
 
     fn in_turns<T>(
@@ -432,8 +460,8 @@ impl Transaction {
         self.forget_queued();
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let (context, now) = (self.ledger.context.clone(), (self.ledger.now)());
-        let namespaces = self.ledger.namespaces()?;
-        self.in_turns(&namespaces, lock::TO_LIFT, |it| {
+        let places = self.ledger.places()?;
+        self.in_turns(&places, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
             Desk { kernel, journal, context: &context, now, force: false }.lift(&run, RunState::RolledBack)
         })

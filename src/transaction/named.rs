@@ -27,12 +27,17 @@ impl Queue {
         self.edits.is_empty()
     }
 
+    /// Tells whether what belongs to the machine is queued: then all that is queued does.
+    pub(super) fn is_of_the_machine(&self) -> bool {
+        self.edits.iter().any(|(edit, _)| edit.object().is_of_the_machine())
+    }
+
     /// Reads objects, with everything that is queued on top.
     pub(super) fn read(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
         if self.is_clean() {
             return kernel.read(scope);
         }
-        self.load(scope, kernel)?;
+        self.load([scope.clone()], kernel)?;
         let covered = self.wanted.iter().filter(|(object, state)| scope.covers(object, Some(state)));
         Ok(covered.map(|(object, state)| (object.clone(), state.clone())).collect())
     }
@@ -40,9 +45,9 @@ impl Queue {
     /// Reads the state of one object, with everything that is queued on top.
     pub(super) fn state(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<Option<State>, Fault> {
         if self.is_clean() {
-            return Ok(inventory([object.clone()].into_iter(), kernel)?.remove(object));
+            return Ok(all_of(&object.own_scopes().into_iter().collect(), kernel)?.remove(object));
         }
-        object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
+        self.load(object.own_scopes(), kernel)?;
         Ok(self.wanted.get(object).cloned())
     }
 
@@ -50,8 +55,7 @@ impl Queue {
     pub(super) fn add(&mut self, edits: Vec<Edit>, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         let earlier = self.edits.len();
         for edit in edits {
-            let scopes = edit.object().scopes();
-            let done = scopes.iter().try_for_each(|scope| self.load(scope, kernel)).and_then(|()| edit.apply(&mut self.wanted));
+            let done = self.load(edit.scopes(), kernel).and_then(|()| edit.apply(&mut self.wanted));
             match done {
                 Ok(touched) => self.others_go |= touched.len() > 1,
                 Err(fault) => {
@@ -67,9 +71,8 @@ impl Queue {
     /// Reads all anew, and does once more what is queued.
     fn read_again(&mut self, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         self.wanted.clear();
-        for scope in std::mem::take(&mut self.read) {
-            self.load(&scope, kernel)?;
-        }
+        let read = std::mem::take(&mut self.read);
+        self.load(read, kernel)?;
         self.edits.iter().try_for_each(|(edit, _)| edit.apply(&mut self.wanted).map(drop))
     }
 
@@ -80,22 +83,24 @@ impl Queue {
 
     /// Tells whether an object that can hold others is there without what is queued.
     fn was_there(&mut self, object: &Object, kernel: &mut (impl Source + ?Sized)) -> Result<bool, Fault> {
-        object.scopes().iter().try_for_each(|scope| self.load(scope, kernel))?;
+        self.load(object.scopes(), kernel)?;
         Ok(self.there.contains(object))
     }
 
-    fn load(&mut self, scope: &Scope, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
-        if !self.read.contains(scope) {
-            let mut found = kernel.read(scope)?;
-            // What is queued of it already counts.
-            let is_known = |object: &Object, state: &State| {
-                self.wanted.contains_key(object) || self.read.iter().any(|read| read.covers(object, Some(state)))
-            };
-            found.retain(|object, state| !is_known(object, state));
-            self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_) | Object::Cgroup(_))).cloned());
-            self.wanted.append(&mut found);
-            self.read.insert(scope.clone());
+    fn load(&mut self, scopes: impl IntoIterator<Item = Scope>, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        let new: BTreeSet<Scope> = scopes.into_iter().filter(|scope| !self.read.contains(scope)).collect();
+        if new.is_empty() {
+            return Ok(());
         }
+        let mut found = all_of(&new, kernel)?;
+        // What is queued of it already counts.
+        let is_known = |object: &Object, state: &State| {
+            self.wanted.contains_key(object) || self.read.iter().any(|read| read.covers(object, Some(state)))
+        };
+        found.retain(|object, state| !is_known(object, state));
+        self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_) | Object::Cgroup(_))).cloned());
+        self.wanted.append(&mut found);
+        self.read.extend(new);
         Ok(())
     }
 
@@ -107,12 +112,15 @@ impl Queue {
 
 /// Reads all that has to be known about some objects.
 pub(super) fn inventory(objects: impl Iterator<Item = Object>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
-    let scopes: BTreeSet<Scope> = objects.flat_map(|object| object.scopes()).collect();
-    let mut found = Inventory::new();
-    for scope in scopes {
-        found.extend(kernel.read(&scope)?);
+    all_of(&objects.flat_map(|object| object.scopes()).collect(), kernel)
+}
+
+/// Reads scopes; where there is only one, as it comes.
+fn all_of(scopes: &BTreeSet<Scope>, kernel: &mut (impl Source + ?Sized)) -> Result<Inventory, Fault> {
+    match scopes.first() {
+        Some(scope) if scopes.len() == 1 => kernel.read(scope),
+        _ => kernel.read_all(scopes),
     }
-    Ok(found)
 }
 
 impl Transaction {
@@ -125,7 +133,8 @@ impl Transaction {
     /// Writes what is queued of named objects; or gives what is in the way, if that may pass.
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;
-        let mut present = inventory(named.edits.iter().map(|(edit, _)| edit.object()), kernel.named())?;
+        // The queue has read it, too, but not in this turn: others may have written since. Only what is read here counts for the journal.
+        let mut present = all_of(&named.edits.iter().flat_map(|(edit, _)| edit.scopes()).collect(), kernel.named())?;
         ledger.recall(&mut present)?;
         let wish = wish(&present, &named.edits)?;
         let mut changes = wish.changes;
@@ -143,6 +152,7 @@ impl Transaction {
         ledger.intend(batch, &changes)?;
         match kernel.named().write(&changes) {
             Ok(()) => {
+                kernel.echo(&changes);
                 self.changes.append(&mut changes);
                 self.ledger.done(batch, None).map(|()| None)
             }

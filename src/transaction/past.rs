@@ -78,7 +78,17 @@ mod tests {
     fn record(bits: u64, state: RunState) -> RunRecord {
         let context = Context { namespace: u64::MAX, boot: "one".into(), command: "fyke \u{1b} \"run\"".into(), ..Context::default() };
         let until = Some(Until { term: Term::Lease, deadline: 7, state: TermState::Over });
-        RunRecord { id: RunId::from_bits(bits), parent: None, kind: RunKind::Run, state, context, started: 5, until, elsewhere: Vec::new() }
+        RunRecord {
+            id: RunId::from_bits(bits),
+            parent: None,
+            kind: RunKind::Run,
+            state,
+            context,
+            started: 5,
+            until,
+            elsewhere: Vec::new(),
+            machine: false,
+        }
     }
 
     fn change(words: &str) -> Change {

@@ -181,6 +181,9 @@ impl Context {
     }
 }
 
+/// The place of what belongs to the machine; no network namespace has this cookie.
+pub const MACHINE: u64 = 0;
+
 /// A run as the journal has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -202,12 +205,16 @@ pub struct RunRecord {
     /// The other network namespaces in which it has changed something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<Site>,
+    /// Whether it has changed what belongs to the machine, and to no network namespace.
+    #[serde(skip)]
+    pub machine: bool,
 }
 
 impl RunRecord {
-    /// Gives the network namespaces that it concerns, by their cookies.
-    pub fn namespaces(&self) -> BTreeSet<u64> {
-        self.elsewhere.iter().map(|site| site.namespace).chain([self.context.namespace]).collect()
+    /// Gives the places where others have to wait while somebody works on it: the network namespaces that it concerns, by their cookies, and the machine.
+    pub fn places(&self) -> BTreeSet<u64> {
+        let machine = self.machine.then_some(MACHINE);
+        self.elsewhere.iter().map(|site| site.namespace).chain([self.context.namespace]).chain(machine).collect()
     }
 
     /// Tells whether it is at home in a network namespace, or has changed something there.
@@ -248,12 +255,32 @@ pub struct Batch {
     pub site: Site,
     /// The backend of iptables that was written to there; empty where there is none.
     pub backend: String,
+    /// The batch of the parent of its run that it lifts or sets again.
+    pub of: Option<i64>,
 }
 
 impl Batch {
     /// Tells whether it is about objects that are known by a name of their own; a batch is of one kind.
     pub fn is_named(&self) -> bool {
         self.changes.iter().all(|change| change.object.is_named())
+    }
+
+    /// Tells whether it is about what belongs to the machine; a batch is, or it is not.
+    pub fn is_of_the_machine(&self) -> bool {
+        self.changes.iter().any(|change| change.object.is_of_the_machine())
+    }
+
+    /// Tells whether it can be about the same objects as another batch.
+    pub fn meets(&self, other: &Self) -> bool {
+        match self.is_of_the_machine() {
+            true => other.is_of_the_machine(),
+            false => other.site.namespace == self.site.namespace,
+        }
+    }
+
+    /// Tells whether what it changed is seen in a network namespace.
+    pub fn is_seen_in(&self, namespace: u64) -> bool {
+        self.site.namespace == namespace || self.is_of_the_machine()
     }
 
     /// Tells whether the batch took out rules, which are to return between their neighbours.

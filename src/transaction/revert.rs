@@ -33,12 +33,14 @@ pub(super) struct Job<'a> {
     pub(super) untouched: bool,
     /// The network namespace in which this is done, where that is not home.
     pub(super) netns: Option<Arc<str>>,
+    /// Whether that namespace goes for good: the kernel takes away what is in it.
+    pub(super) is_doomed: bool,
 }
 
 impl<'a> Job<'a> {
     /// Makes a job of changes that somebody else may have changed since.
     pub(super) fn of(changes: &'a [Change]) -> Self {
-        Self { changes, origin: &[], empty: &[], force: false, untouched: false, netns: None }
+        Self { changes, origin: &[], empty: &[], force: false, untouched: false, netns: None, is_doomed: false }
     }
 
     /// Tells whether it is about objects that are known by a name of their own.
@@ -107,7 +109,10 @@ pub(super) fn revert(
     let (mut made, drift) = named::revert(&present, job.changes, job.force);
     made.iter_mut().for_each(|change| change.netns.clone_from(&job.netns));
     journal(&made)?;
-    kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
+    if !job.is_doomed {
+        kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
+        kernel.echo(&made);
+    }
     Ok(Reverted { made, drift })
 }
 
@@ -143,7 +148,8 @@ fn revert_rules(
 
 /// Looks what is not as these batches left it, one after the other as if each were put back, and changes nothing. Gives the drift of each.
 pub(super) fn look(kernel: &mut dyn Kernel, batches: &[&[Change]]) -> Result<Vec<Vec<Drift>>, Fault> {
-    let named = inventory(batches.iter().copied().flatten().map(|change| change.object.clone()), kernel.named())?;
+    let mut named = inventory(batches.iter().copied().flatten().map(|change| change.object.clone()), kernel.named())?;
+    named.values_mut().for_each(State::unburden);
     let families: BTreeSet<Family> = tables_of(batches.iter().copied().flatten()).into_iter().map(|(family, _)| family).collect();
     let mut present = Vec::new();
     for family in families {

@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 use super::journal::Journal;
 use super::record::{Batch, RunKind, RunRecord, RunState};
 use crate::model::iptables::{Owner, RunId};
+use crate::model::link::Far;
+use crate::model::link::far::is_on;
 use crate::model::named::agree;
-use crate::model::{Change, Fault, Kind, Object, State, tc};
+use crate::model::{Change, Fault, Kind, Object, State, link, tc};
+
+/// How much of the id of a run has to be said: who says `undo 1` means something else, and an id may begin so by chance.
+const BEGINNING: usize = 4;
 
 /// The runs of one boot that concern one network namespace.
 pub struct Here<'a> {
@@ -54,10 +59,10 @@ impl Here<'_> {
         }
     }
 
-    /// Finds a run by its id, or by the beginning of one.
+    /// Finds a run by its id, or by the beginning of one, of [`BEGINNING`] characters at least.
     pub fn find(&self, word: &str) -> Result<RunRecord, Fault> {
         let tried = format!("find the run {word:?}");
-        let is_meant = |run: &RunRecord| !word.is_empty() && run.id.as_str().starts_with(word);
+        let is_meant = |run: &RunRecord| word.len() >= BEGINNING && run.id.as_str().starts_with(word);
         let mut matches: Vec<RunRecord> = self.runs()?.into_iter().filter(is_meant).collect();
         match (matches.pop(), &matches[..]) {
             (Some(run), []) => Ok(run),
@@ -69,6 +74,7 @@ impl Here<'_> {
                 let why = match self.journal.all_runs()?.into_iter().find(is_meant) {
                     Some(run) if run.context.boot != self.boot => "it ran before the last boot, and what it did is gone".to_owned(),
                     Some(run) => format!("it ran in another network namespace ({})", run.context.home),
+                    None if word.len() < BEGINNING => format!("of an id {BEGINNING} characters are the least that tells it from others"),
                     None => "there is no such run".to_owned(),
                 };
                 Err(Fault::input(tried, why).hint("`fyke history` lists the runs; `--netns` goes to another namespace"))
@@ -135,8 +141,12 @@ impl Here<'_> {
             return Ok(());
         }
         let mine = self.journal.standing(&run.id)?;
-        let places: BTreeSet<u64> = mine.iter().flat_map(|batch| made_here(batch).chain([batch.site.namespace])).collect();
-        for other in later.iter().rev().filter(|other| places.iter().any(|namespace| other.concerns(*namespace))) {
+        let far = |batch: &'_ Batch| put_there(batch).map(|far| far.site.namespace).collect::<Vec<_>>();
+        let places: BTreeSet<u64> =
+            mine.iter().flat_map(|batch| made_here(batch).chain(far(batch)).chain([batch.site.namespace])).collect();
+        let machine = mine.iter().any(Batch::is_of_the_machine);
+        let may_meet = |other: &&RunRecord| machine && other.machine || places.iter().any(|namespace| other.concerns(*namespace));
+        for other in later.iter().rev().filter(may_meet) {
             let theirs = self.journal.standing(&other.id)?;
             if let Some(change) = theirs.iter().find_map(|batch| builds_on(batch, &run.id, &mine)) {
                 let why = format!("run {} ({}) came later and builds on it: {}", other.id, other.context.owner, change.object);
@@ -155,9 +165,22 @@ impl Here<'_> {
 }
 
 /// Gives the namespaces that a batch has made, by their cookies.
-fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
-    batch.changes.iter().filter(|change| change.makes()).filter_map(|change| match &change.after {
+pub(super) fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
+    made(&batch.changes)
+}
+
+/// Gives the namespaces that some changes have made, by their cookies.
+pub(super) fn made(changes: &[Change]) -> impl Iterator<Item = u64> {
+    changes.iter().filter(|change| change.makes()).filter_map(|change| match &change.after {
         Some(State::Netns(state)) => state.cookie(),
+        _ => None,
+    })
+}
+
+/// Gives the links that a batch has put into other namespaces.
+pub(super) fn put_there(batch: &Batch) -> impl Iterator<Item = &Far> {
+    batch.changes.iter().filter(|change| change.after.is_some() && !change.is_claim()).filter_map(|change| match &change.object {
+        Object::Link(link::Object::Far(far)) => Some(far),
         _ => None,
     })
 }
@@ -168,7 +191,15 @@ fn builds_on<'a>(later: &'a Batch, run: &RunId, earlier: &[Batch]) -> Option<&'a
     if earlier.iter().any(is_inside) {
         return later.changes.first();
     }
-    let here = || earlier.iter().filter(|batch| batch.site.namespace == later.site.namespace).flat_map(|batch| &batch.changes);
+    let put_there: Vec<&Far> = earlier.iter().flat_map(put_there).filter(|far| far.site.namespace == later.site.namespace).collect();
+    let is_on_it = |change: &&Change| {
+        let state = change.after.as_ref().or(change.before.as_ref()).filter(|_| !change.is_claim());
+        state.is_some_and(|state| put_there.iter().any(|far| is_on(&change.object, state, &far.dev)))
+    };
+    if let Some(change) = later.changes.iter().find(is_on_it) {
+        return Some(change);
+    }
+    let here = || earlier.iter().filter(|batch| batch.meets(later)).flat_map(|batch| &batch.changes);
     later.changes.iter().find(|change| stands_on(change, run, here))
 }
 

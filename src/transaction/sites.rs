@@ -7,6 +7,7 @@ use super::select::Here;
 use super::{Door, Guard, Transaction, revert};
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
+use crate::model::grant::{Permission, Power, Uses};
 use crate::model::netns::{Name, Object as OfNetns, Site, State as Found, Word};
 use crate::model::{Change, Drift, Fault, Kind, Object, State};
 
@@ -33,7 +34,9 @@ impl Door {
 
     /// Makes a network namespace without a name, and gives its cookie. It is gone with this process, unless it gets a name or a process before.
     pub fn make_namespace(&self) -> Result<u64, Fault> {
-        self.lock().kernel.make_namespace()
+        let mut transaction = self.lock();
+        transaction.permit(None, |_| Ok(Uses::of(Permission::all(Power::Netns))))?;
+        transaction.kernel.make_namespace()
     }
 }
 
@@ -95,6 +98,7 @@ impl Transaction {
     }
 
     fn enter(&mut self, site: &Site) -> Result<(), Fault> {
+        self.permit_enter(site)?;
         self.there(Self::flush)?;
         if site.namespace != self.ledger.context.namespace {
             let is_there = self.kernel.go_to(site)?;

@@ -16,6 +16,7 @@ impl Door {
 
 impl Transaction {
     fn destroy(&mut self, sockets: &[Socket], origin: &Origin) -> Result<usize, Fault> {
+        self.permit_destroy(sockets, origin)?;
         self.flush()?;
         if sockets.is_empty() {
             return Ok(0);

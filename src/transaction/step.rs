@@ -49,8 +49,8 @@ impl Transaction {
         let acts = std::mem::take(&mut self.acts);
         let Some(run) = self.ledger.entered().cloned() else { return Ok(Report::default()) };
         let mut report = Report { run: Some(run.clone()), acts, ..Report::default() };
-        let (context, namespaces) = (self.ledger.context.clone(), self.ledger.namespaces()?);
-        let faults = self.in_turns(&namespaces, lock::TO_LIFT, |it| {
+        let (context, places) = (self.ledger.context.clone(), self.ledger.places()?);
+        let faults = self.in_turns(&places, lock::TO_LIFT, |it| {
             let (kernel, journal) = (it.kernel.as_mut(), it.ledger.journal()?);
             let own = Holder { run: journal.run(&run)?, batches: journal.standing(&run)? };
             let (mut company, mut faults) = (Company::new(&own), Vec::new());

@@ -1,19 +1,20 @@
 //! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
+use crate::model::named::Scope;
 use crate::model::netns::{self, Site};
-use crate::model::{Change, Drift, Fault, Kind, Object, Report, State};
+use crate::model::{Change, Drift, Fault, Kind, Object, Report, State, link};
 
 use super::claims::{Company, Holder, Inheritance};
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
 use super::revert::{Job, Reverted, is_untouched, revert};
-use super::select::Here;
+use super::select::{self, Here, made_here};
 use super::sites;
 
 /// What undo and redo work with.
@@ -48,10 +49,26 @@ impl Desk<'_> {
         let unwritten = state == RunState::RolledBack;
         let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &own.run, report)? };
         let mut company = Company::new(&own);
+        let doomed = self.doomed(&own, &mut company)?;
+        // What goes with its namespace is lifted when that is gone.
+        let mut waiting: Vec<&Batch> = Vec::new();
         for batch in own.batches.iter().rev() {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             let (changes, inherited) = company.split(self.journal, batch)?;
-            if self.put_back(batch, &changes, &[], &mut work)? {
+            if doomed.contains(&batch.site.namespace) && inherited.is_empty() && goes_with_its_namespace(batch) {
+                if self.put_back(batch, &changes, &[], true, &mut work)? {
+                    waiting.push(batch);
+                }
+                continue;
+            }
+            let is_back = self.put_back(batch, &changes, &[], false, &mut work)?;
+            for inside in waiting.extract_if(.., |inside| made_here(batch).any(|namespace| namespace == inside.site.namespace)) {
+                // One that has stayed after all keeps nothing of what the run did in it.
+                if is_back || self.put_back(inside, &inside.changes, &[], false, &mut work)? {
+                    work.note(|_| self.journal.lifted(run, inside.number, &[]))?;
+                }
+            }
+            if is_back {
                 work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
                 company.take_over(&inherited);
@@ -72,6 +89,30 @@ impl Desk<'_> {
         }
     }
 
+    /// Gives the namespaces that go for good with a run, by their cookies: those that it has made, in which nobody is and on which nobody relies.
+    fn doomed(&mut self, own: &Holder, company: &mut Company<'_>) -> Result<BTreeSet<u64>, Fault> {
+        let mut made = BTreeSet::new();
+        for batch in own.batches.iter().filter(|batch| made_here(batch).next().is_some()) {
+            made.extend(select::made(&company.split(self.journal, batch)?.0));
+        }
+        made.remove(&self.context.namespace);
+        // What is on a link that was put there by another batch is looked at when that one is lifted.
+        let far: BTreeSet<u64> = own.batches.iter().flat_map(select::put_there).map(|far| far.site.namespace).collect();
+        made.retain(|cookie| !far.contains(cookie));
+        if made.is_empty() {
+            return Ok(made);
+        }
+        let present = self.kernel.named().read(&Scope::Netns(netns::Scope::Names))?;
+        let of = |cookie: u64| {
+            present.values().filter_map(move |state| match state {
+                State::Netns(state) if state.cookie() == Some(cookie) => Some(state),
+                _ => None,
+            })
+        };
+        made.retain(|cookie| of(*cookie).count() == 1 && of(*cookie).all(|state| state.held().is_none()));
+        Ok(made)
+    }
+
     /// Sets again what was lifted of a run, with the tags that it had, by putting back its liftings, the latest first.
     pub fn redo(&mut self, record: &RunRecord) -> Result<Report, Fault> {
         let run = &record.id;
@@ -79,7 +120,6 @@ impl Desk<'_> {
         let origin: Vec<Change> = self.journal.batches(run)?.into_iter().flat_map(|batch| batch.changes).collect();
         let mut work = self.prepare(RunKind::Redo, record, Report { run: Some(run.clone()), ..Report::default() })?;
         work.begin(self.journal, self.now)?;
-        // From here on the run counts as one that has begun: who finds it half done lifts it.
         self.journal.reopen(run)?;
         let again = self.make_once_more(run, &liftings).and_then(|()| self.set_all(run, &liftings, &origin, &mut work));
         let fault = match again {
@@ -109,7 +149,7 @@ impl Desk<'_> {
     fn make_once_more(&mut self, run: &RunId, liftings: &[RunId]) -> Result<(), Fault> {
         let mut gone = Vec::new();
         for lifting in liftings {
-            let batches = self.journal.batches(lifting)?;
+            let batches = self.journal.standing(lifting)?;
             let taken = batches.iter().flat_map(|batch| &batch.changes).filter_map(taken_away);
             gone.extend(taken);
         }
@@ -124,13 +164,20 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Puts back the liftings of a run, and closes it.
+    /// Puts back the liftings of a run, and closes it. Batch by batch the run has in force again what its lifting has no more.
     fn set_all(&mut self, run: &RunId, liftings: &[RunId], origin: &[Change], work: &mut Work) -> Result<(), Fault> {
+        let mut begun = BTreeSet::new();
         for lifting in liftings {
-            for batch in self.journal.batches(lifting)?.iter().rev().filter(|batch| !batch.changes.is_empty()) {
-                self.put_back(batch, &batch.changes, origin, work)?;
+            for batch in self.journal.standing(lifting)?.iter().rev() {
+                // What a later lifting of the same batch has taken out is set again by now.
+                work.again = !begun.insert(batch.of);
+                batch.of.map_or(Ok(()), |of| self.journal.intend_again(run, of))?;
+                let whole = self.put_back(batch, &batch.changes, origin, false, work)?;
                 if !work.faults.is_empty() {
                     return Ok(());
+                }
+                if whole {
+                    self.journal.lifted(lifting, batch.number, &[])?;
                 }
             }
             // A rule that finds no place may be the one without which the others do harm.
@@ -201,11 +248,11 @@ impl Desk<'_> {
         })
     }
 
-    /// Puts changes of a batch back; tells whether all of them are back.
-    fn put_back(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+    /// Puts changes of a batch back; tells whether all of them are back. Those of a namespace that goes for good are only journaled.
+    fn put_back(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], is_doomed: bool, work: &mut Work) -> Result<bool, Fault> {
         match sites::go_to(self.kernel, &here(self.journal, self.context), batch) {
             Ok(true) => {
-                let done = self.put_back_here(batch, changes, origin, work);
+                let done = self.put_back_here(batch, changes, origin, is_doomed, work);
                 self.kernel.come_back();
                 done
             }
@@ -222,14 +269,21 @@ impl Desk<'_> {
     }
 
     /// Does that where the batch was made.
-    fn put_back_here(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+    fn put_back_here(
+        &mut self,
+        batch: &Batch,
+        changes: &[Change],
+        origin: &[Change],
+        is_doomed: bool,
+        work: &mut Work,
+    ) -> Result<bool, Fault> {
         let namespace = batch.site.namespace;
         let empty = match work.empty.remove(&namespace) {
             Some(empty) => empty,
             None => self.journal.registrations(&self.context.boot, namespace)?,
         };
         let netns = (namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
-        let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns };
+        let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns, is_doomed };
         // A tool may have been killed, or somebody in the way for a moment.
         let outcome = self.attempt(batch, &job, work).or_else(|_| self.attempt(batch, &job, work));
         work.empty.insert(namespace, empty);
@@ -257,7 +311,8 @@ impl Desk<'_> {
             if !made.is_empty() || intended {
                 work.note(|work| {
                     work.begin(journal, now)?;
-                    journal.intend(&work.id, work.number, (&batch.site, &batch.backend), made)
+                    let of = if work.kind == RunKind::Undo { Some(batch.number) } else { batch.of };
+                    journal.intend(&work.id, work.number, (&batch.site, &batch.backend), of, made)
                 })?;
                 intended = true;
             }
@@ -276,12 +331,20 @@ impl Desk<'_> {
     }
 }
 
-/// Gives the namespace that a change has taken away, if it has taken away one.
+/// Tells whether a batch is about nothing that outlives the namespace in which it was made.
+fn goes_with_its_namespace(batch: &Batch) -> bool {
+    let stays = |change: &Change| change.object.is_of_the_machine() || matches!(change.object, Object::Link(link::Object::Far(_)));
+    batch.is_named() && !batch.changes.iter().any(stays)
+}
+
+/// Gives the namespace that a change has taken away, if it has taken away one; what a killed program had left of its name may be back in its place.
 fn taken_away(change: &Change) -> Option<Site> {
     match (&change.object, &change.before, &change.after) {
-        (Object::Netns(netns::Object::Name(name)), Some(State::Netns(netns::State::Made { cookie, .. })), None) => {
-            Some(Site::new(*cookie, name.as_str()))
-        }
+        (
+            Object::Netns(netns::Object::Name(name)),
+            Some(State::Netns(netns::State::Made { cookie, .. })),
+            None | Some(State::Netns(netns::State::Half)),
+        ) => Some(Site::new(*cookie, name.as_str())),
         _ => None,
     }
 }
@@ -301,7 +364,7 @@ struct Work {
     unwritten: bool,
     /// Whether the journal has failed.
     mute: bool,
-    /// Whether some of it was lifted before.
+    /// Whether some of what is at hand was lifted, or set again, before.
     again: bool,
     /// What other runs made nf_tables register in a namespace, before this one began there.
     empty: BTreeMap<u64, Vec<Change>>,

@@ -11,7 +11,7 @@ pub(super) fn in_a_run(stage: &Stage<'_>) {
     let calls = whole.calls.iter().filter(|call| call.point.who != Who::Guardian && !call.is_spared);
     let all = calls.flat_map(|call| calls::errors(call.number).iter().map(|error| (call.point, *error)));
     let mut tally = Tally::of(format!("run of {stage}, a call failed"));
-    for (point, error) in some(all.collect(), 24) {
+    for (point, error) in some(all.collect(), 12) {
         let trace = stage.trace(&stage.run(), Some((point, Deed::Fail(error))));
         tally.count(&trace, borne(stage, &trace).map_err(|why| format!("{error}: {why}")));
         stage.reset();

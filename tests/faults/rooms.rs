@@ -41,6 +41,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "tc", covers: &["tc"], recipe: QUEUES, code: 0, before: FOREIGN },
     Room { name: "filters", covers: &["tc"], recipe: FILTERS, code: 0, before: FOREIGN },
     Room { name: "link", covers: &["link"], recipe: LINKS, code: 0, before: FOREIGN },
+    Room { name: "moves", covers: &["link"], recipe: MOVES, code: 0, before: FOREIGN },
     Room { name: "ssh-rate-limit", covers: &[], recipe: "ssh-rate-limit", code: 0, before: FOREIGN },
     Room { name: "nat-masquerade", covers: &[], recipe: "nat-masquerade --uplink eth1", code: 0, before: FOREIGN },
     Room { name: "port-forward", covers: &[], recipe: "port-forward --port 80 --to 192.0.2.2", code: 0, before: FOREIGN },
@@ -224,6 +225,21 @@ link::rules().del("from 198.18.0.0/24 lookup 100");
 ours.neighbours().ensure("192.0.2.78 lladdr 02:00:5e:10:00:78");
 link::del("spare1");
 link::absent("spare0");
+"#;
+
+/// Moves links of others to a namespace of its own and to one of others, sets them there, and puts the other end of one of its own there.
+const MOVES: &str = r#"
+netns::add("blue");
+link::add("ours0 up address 02:00:5e:10:00:75 type veth peer name theirs0 netns blue").addresses().add("192.0.2.77/32");
+link::get("left0").set("netns foreign name moved0");
+netns::enter("foreign", || {
+    let moved = link::get("moved0");
+    moved.set("up mtu 1300");
+    moved.addresses().add("203.0.113.7/24");
+});
+iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
+link::get("spare1").set("netns blue");
+netns::enter("blue", || link::get("theirs0").up());
 "#;
 
 /// Changes something twice, with a program between, and fails: what is disturbed is the rollback.

@@ -58,6 +58,7 @@ rule add from 198.18.0.0/24 lookup 100
 /// The links of others and of the recipes, and what is left of these without a link.
 const LINKS_GONE: &str = "\
 link del left0
+link del right0
 link del spare0
 link del ours0
 link del br7
@@ -178,7 +179,7 @@ impl<'a> Stage<'a> {
         tool("ipset", &["restore"], SETS);
         fs::write(RESERVED.0, RESERVED.1).unwrap();
         // What only one room is about costs all the others time.
-        if self.room.name == "netns" {
+        if ["netns", "moves"].contains(&self.room.name) {
             for name in ["foreign", "spare"] {
                 tool("ip", &["netns", "add", name], "");
             }
@@ -264,13 +265,27 @@ fn names() -> Vec<String> {
     files("/run/netns")
 }
 
-/// Gives what is in a namespace: its rules, and a parameter; or that it is none.
+/// Gives what is in a namespace: its rules, a parameter, and its links with their addresses; or that it is none.
 fn inside(name: &str, backend: &str) -> String {
     let run = |words: &[&str]| Command::new("ip").args(["netns", "exec", name]).args(words).output().unwrap();
     let rules = run(&[&format!("iptables-{backend}-save")]);
     let forward = run(&["cat", "/proc/sys/net/ipv4/ip_forward"]);
+    let links = run(&["ip", "-j", "address"]);
+    let links: Vec<serde_json::Value> = serde_json::from_slice(&links.stdout).unwrap_or_default();
+    let addresses = |link: &serde_json::Value| {
+        let all = link["addr_info"].as_array().cloned().unwrap_or_default();
+        all.iter().filter(|one| one["scope"] == "global").map(|one| one["local"].to_string()).collect::<String>()
+    };
+    let up = |link: &serde_json::Value| link["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
+    let links = links
+        .iter()
+        .map(|link| format!("{} mtu {} up {} {}\n", link["ifname"], link["mtu"], up(link), addresses(link)))
+        .collect::<String>();
     match rules.status.success() {
-        true => format!("namespace {name}: {}{}", plain(&String::from_utf8_lossy(&rules.stdout)), String::from_utf8_lossy(&forward.stdout)),
+        true => {
+            let (rules, forward) = (String::from_utf8_lossy(&rules.stdout), String::from_utf8_lossy(&forward.stdout));
+            format!("namespace {name}: {}{forward}{links}", plain(&rules))
+        }
         false => format!("namespace {name}: none"),
     }
 }
@@ -316,7 +331,7 @@ fn without_indices(text: &str) -> String {
             Some((before, after)) => format!("{before}{mark}{}", plain(after)),
             None => line,
         };
-        lines.push(["\"ifindex\":", "address of "].iter().fold(line.to_owned(), |line, mark| without(line, mark)));
+        lines.push(["\"ifindex\":", "\"link_index\":", "address of "].iter().fold(line.to_owned(), |line, mark| without(line, mark)));
     }
     lines.sort();
     lines.join("\n")

@@ -14,6 +14,7 @@ in_a_world! {
     what_others_put_into_a_group_keeps_it
     a_process_that_somebody_moved_is_left
     a_drop_stays_as_long_as_somebody_relies_on_it
+    runs_of_two_namespaces_see_each_other
     what_is_not_blocked_is_not_proved
     a_group_of_others_is_not_taken_over
     a_sandbox_changes_no_groups
@@ -210,6 +211,46 @@ fn a_drop_stays_as_long_as_somebody_relies_on_it(world: &World) {
     world.fyke_well(&["undo", "--recipe", "second"]);
     assert!(groups()["/shared"].is_empty());
     remove("shared");
+}
+
+fn runs_of_two_namespaces_see_each_other(world: &World) {
+    if !has_groups() {
+        return;
+    }
+    let there = |words: &[&str]| world.fyke(&[&["--netns", "client"], words].concat());
+    let before = world.state();
+    make("shared");
+    let drops = |group: &str| format!("cgroup::group(\"/{group}\").ensure_drop();");
+    world.fyke_well(&["run", &world.recipe("first", &drops("shared"))]);
+    let said = there(&["run", &world.recipe("second", &drops("shared"))]);
+    assert!(said.code == Some(0) && said.err.contains("relies on what another recipe has set"), "{said:?}");
+    let said = world.fyke_well(&["undo", "--recipe", "first"]);
+    assert!(said.out.contains("stays: run ") && groups()["/shared"].len() == 2, "{said:?}");
+    let said = there(&["undo", "--recipe", "second"]);
+    assert!(said.code == Some(0) && groups()["/shared"].is_empty(), "{said:?}");
+    remove("shared");
+    // One from there builds on one from here.
+    world.fyke_well(&["run", &world.recipe("maker", "cgroup::ensure_group(\"/a\");")]);
+    let said = there(&["run", &world.recipe("maker", "cgroup::ensure_group(\"/a\").ensure_drop();")]);
+    assert_eq!(said.code, Some(0), "a group of the same recipe: {said:?}");
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(1) && said.err.contains("came later and builds on it"), "{said:?}");
+    assert_eq!(there(&["undo", "last"]).code, Some(0));
+    world.undo();
+    // One is at work here, and then it is killed.
+    let recipe = world.recipe("long", "cgroup::new_group(\"/b\"); commit(); print(\"made\"); sleep(\"60s\");");
+    let running = world.start(&["run", &recipe], "made");
+    let takes_away = world.recipe("takes", "cgroup::delete_group(\"/b\");");
+    let said = there(&["run", &takes_away]);
+    assert!(said.code == Some(4) && said.err.contains("(long) has changed it and is still at work"), "{said:?}");
+    for pid in [running.guardian(), running.runner()] {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+    drop(running);
+    let said = there(&["run", &takes_away]);
+    assert!(said.code == Some(4) && said.err.contains("`fyke recover` in the network namespace "), "{said:?}");
+    world.fyke_well(&["recover"]);
+    assert_eq!(world.state(), before);
 }
 
 fn what_is_not_blocked_is_not_proved(world: &World) {

@@ -14,7 +14,7 @@ fn id(said: &Said) -> String {
 }
 
 fn many_at_once_lose_nothing(world: &World) {
-    const RUNS: usize = 200;
+    const RUNS: usize = 70;
     let path = world.recipe(
         "one",
         "let port = param(\"port\", 1, \"a port\", #{ key: true });

@@ -1,7 +1,7 @@
 //! Filters and actions: packets that they take elsewhere, and what comes back.
 
 use super::shown::queues;
-use super::world::{World, in_a_world, tool};
+use super::world::{World, in_a_world, tc, tool};
 
 in_a_world! {
     a_filter_takes_packets_away_and_is_lifted
@@ -9,6 +9,7 @@ in_a_world! {
     filters_put_packets_into_classes
     what_comes_in_is_slowed_down_behind_another_device
     tables_of_filters_come_back_in_their_order
+    a_table_stays_when_its_last_filter_goes
     what_a_qdisc_took_along_comes_back
     what_somebody_did_since_is_left
     numbers_that_nobody_chose_are_those_of_the_kernel
@@ -18,10 +19,6 @@ in_a_world! {
     a_plan_says_which_filters_there_would_be
     what_the_kernel_lacks_is_said
     a_failing_run_leaves_no_filter
-}
-
-fn tc(line: &str) -> String {
-    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Tells whether a line of what tc(8) shows has all of these texts in it.
@@ -44,6 +41,13 @@ fn a_filter_takes_packets_away_and_is_lifted(world: &World) {
     assert!(shows(&["pref 7 u32 chain 0", "match c0000202/ffffffff at 12", "(Egress Redirect to device eth1) stolen"]), "{:?}", queues());
     world.is_dropped("192.0.2.2", 80);
     world.passes("192.0.2.3", 80);
+    // It has counted the packets that it found, and no others.
+    let counted = "let of = tc::device(\"eth0\").statistics().filter(|one| \"filter\" in one); print(`${of.len()} ${of[0].filter} ${of[0].packets}`);";
+    let said = world.fyke_well(&["eval", counted]);
+    let found = tc("-s filter show dev eth0 ingress");
+    let sent = found.lines().find_map(|line| line.trim().strip_prefix("Sent ")).unwrap().split(' ').nth(2).unwrap();
+    assert_eq!(said.out.trim(), format!("1 filter ::800 at ingress, priority 7 {sent}"), "{said:?} {found}");
+    assert_ne!(sent, "0", "{found}");
     let after = world.state();
     let again = world.run("stray", STRAY);
     assert!(again.err.contains("nothing changed"), "{again:?}");
@@ -143,6 +147,30 @@ fn tables() {
     tc("filter add dev eth0 parent 1: protocol ip prio 5 u32 match ip dst 10.1.0.0/24 link 43:");
     tc("filter add dev eth0 parent 1: protocol ip prio 5 u32 match ip protocol 6 0xff offset at 0 mask 0x0f00 shift 6 plus 0 eat link 43:");
     tc("filter add dev eth0 parent 1: protocol ipv6 prio 6 u32 match ip6 dst 2001:db8::/33 action mirred egress mirror dev eth1 pipe");
+}
+
+/// With the last filter of u32 that looks at packets the kernel takes away the tables, too.
+fn a_table_stays_when_its_last_filter_goes(world: &World) {
+    let first = "filter add dev eth0 ingress protocol ip prio 5 u32 ht 2:1: match ip src 10.0.0.1 flowid 1:10";
+    tc("qdisc add dev eth0 clsact");
+    tc("filter add dev eth0 ingress protocol ip prio 5 handle 2: u32 divisor 4");
+    let before = world.state();
+    assert_eq!(world.run("first", &format!("tc::{};", first.replacen(' ', "(\"", 1) + "\")")).code, Some(0));
+    assert!(shows(&["fh 2:1:800"]), "{:?}", queues());
+    world.undo();
+    assert_eq!(world.state(), before);
+    tc(first);
+    let with = world.state();
+    for text in [
+        "tc::device(\"eth0\").del_filter(\"ingress\", \"pref 5 handle 2:1:800 u32\");",
+        "tc::filter(\"replace dev eth0 ingress protocol ip prio 5 handle 2:1:800 u32 ht 2:1: match ip src 10.0.0.9 flowid 1:10\");",
+    ] {
+        let said = world.run("last", text);
+        assert!(said.code == Some(0) && shows(&["fh 2: ht divisor 4"]) && !shows(&["match 0a000001"]), "{said:?} {:?}", queues());
+        world.undo();
+        assert_eq!(world.state(), with, "{text}");
+    }
+    tc("qdisc del dev eth0 clsact");
 }
 
 fn tables_of_filters_come_back_in_their_order(world: &World) {

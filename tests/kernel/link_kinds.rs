@@ -11,13 +11,6 @@ in_a_world! {
     what_a_plan_cannot_know
 }
 
-/// Runs a recipe that must do its work, and gives the id of the run.
-#[track_caller]
-fn does(world: &World, name: &str, text: &str) {
-    let said = world.run(name, text);
-    assert_eq!(said.code, Some(0), "{said:?}");
-}
-
 fn settings_are_read_as_they_are_set(world: &World) {
     let before = world.state();
     let script = "let link = link::get(\"eth1\");
@@ -42,7 +35,7 @@ fn settings_are_read_as_they_are_set(world: &World) {
         "{said:?}"
     );
     // IPv6 leaves a link that has no room for it, and comes back.
-    does(world, "room", "link::get(\"eth1\").set(\"mtu 1000\");");
+    world.does("room", "link::get(\"eth1\").set(\"mtu 1000\");");
     assert!(!ip("-6 addr show eth1").contains("2001:db8:1::1"));
     world.undo();
     until("IPv6 is back", || ip("-6 addr show eth1").contains("2001:db8:1::1"));
@@ -133,7 +126,7 @@ fn kinds_of_links_are_made(world: &World) {
         assert!(again.code == Some(0), "{words}: {again:?}");
         // Taken away and made again, it is what it was.
         let name = words.split(' ').find(|word| word.ends_with(['0', '6', '7']) && *word != "eth0").unwrap();
-        does(world, "del", &format!("link::del(\"{name}\");"));
+        world.does("del", &format!("link::del(\"{name}\");"));
         world.undo();
         assert_eq!(links(), after, "{words}");
         world.fyke_well(&["undo", "--all"]);

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::mount::{MsFlags, mount};
 
-use super::world::{Backend, World, run, tool};
+use super::world::{Backend, World, run};
 
 const HISTORY: &str = "/var/lib/fyke/history";
 const NOTHING: Option<&str> = None;
@@ -20,7 +20,7 @@ fn runs_are_remembered_beyond_the_boot() {
         world.run("one", text);
         world.undo();
         assert!(!fs::exists(HISTORY).unwrap());
-        tool("ip", &["netns", "attach", "server", &std::process::id().to_string()], "");
+        let _name = world.attach("server");
         world.fyke_well(&["eval", "1"]);
         world.fyke_well(&["plan", &world.recipe("one", text)]);
         world.fyke(&["--sandbox", "run", &world.recipe("one", text)]);

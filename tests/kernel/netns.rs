@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 
-use super::world::{World, in_a_world, on_both, tool, until};
+use super::world::{World, in_a_world, ip, on_both, tool, until};
 
 in_a_world! {
     a_namespace_is_as_ip_netns_makes_it
@@ -40,10 +40,6 @@ fn rules_in(world: &World, name: &str) -> Vec<String> {
     let program = format!("iptables-{}", world.backend.name());
     let listed = tool("ip", &["netns", "exec", name, &program, "-S"], "");
     listed.lines().filter(|line| line.starts_with("-A")).map(super::world::without_tag).collect()
-}
-
-fn ip(line: &str) -> String {
-    tool("ip", &line.split(' ').collect::<Vec<_>>(), "")
 }
 
 fn inode(name: &str) -> u64 {

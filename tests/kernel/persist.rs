@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nix::mount::{MsFlags, mount};
 
-use super::world::{World, on_both, plain, tool, without_tag};
+use super::world::{Attached, World, on_both, plain, tool, without_tag};
 use crate::program::Said;
 
 on_both! {
@@ -27,8 +27,8 @@ iptables::table(\"filter\").chain(\"INPUT\").ensure(#{ proto: \"tcp\", dport: po
 ";
 
 /// Gives the namespace a name, and the program and its recipes a place where only root can write.
-fn settle(world: &World) {
-    tool("ip", &["netns", "attach", "server", &std::process::id().to_string()], "");
+fn settle(world: &World) -> Attached {
+    let name = world.attach("server");
     fs::write(PROGRAM, "").unwrap();
     mount(Some(env!("CARGO_BIN_EXE_fyke")), PROGRAM, NOTHING, MsFlags::MS_BIND, NOTHING).unwrap();
     fs::create_dir("/run/recipes").unwrap();
@@ -37,6 +37,7 @@ fn settle(world: &World) {
         fs::create_dir_all(UNITS).unwrap();
         mount(Some("tmpfs"), UNITS, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
     }
+    name
 }
 
 fn fyke(world: &World, words: &[&str]) -> Said {
@@ -49,7 +50,7 @@ fn a_unit_runs_the_same_recipe(world: &World) {
         println!("skipped: to root of a user namespace, the folders of the machine belong to nobody");
         return;
     }
-    settle(world);
+    let _name = settle(world);
     let before = world.state();
     let odd = "it's 100% $HOME \"; \\";
     let said = fyke(world, &["run", "/run/recipes/one.rhai", "--port", "22", "--words", odd]);
@@ -107,7 +108,7 @@ fn what_cannot_come_back_is_refused(world: &World) {
     let run = world.undo().out.split([' ', ':']).nth(1).unwrap().to_owned();
     let said = world.fyke(&["persist", &run]);
     assert!(said.code == Some(2) && said.err.contains("it is lifted"), "{said:?}");
-    settle(world);
+    let _name = settle(world);
     let refused = |code: i32, why: &str| {
         let said = fyke(world, &["persist", "last"]);
         assert!(said.code == Some(code) && said.err.contains(why), "{why}: {said:?}");
@@ -127,7 +128,7 @@ fn what_cannot_come_back_is_refused(world: &World) {
 }
 
 fn what_is_imported_is_judged_as_well(world: &World) {
-    settle(world);
+    let _name = settle(world);
     let (recipe, lib) = ("/run/recipes/importer.rhai", "/run/recipes/lib/ours.rhai");
     let deeper = "/run/recipes/lib/deeper.rhai";
     // One import after the first change, one by what was imported, one that this run does not reach.

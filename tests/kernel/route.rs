@@ -19,13 +19,6 @@ in_a_world! {
     one_of_many_that_is_refused_is_named
 }
 
-/// Runs a recipe that must do its work.
-#[track_caller]
-fn does(world: &World, name: &str, text: &str) {
-    let said = world.run(name, text);
-    assert_eq!(said.code, Some(0), "{said:?}");
-}
-
 /// Tells whether the client reaches the server from an address of its loopback: the answer needs a route back.
 fn reaches(world: &World, from: &str, to: &str) -> bool {
     let (from, to): (IpAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
@@ -44,9 +37,9 @@ fn a_route_leads_packets_and_is_lifted(world: &World) {
     let said = world.fyke_well(&["plan", &world.recipe("route", script)]);
     assert!(said.out.contains("routes\n  + 203.0.113.0/24 via 192.0.2.2\n"), "{said:?}");
     assert_eq!(both(), (false, false));
-    does(world, "route", script);
+    world.does("route", script);
     assert_eq!(both(), (true, true));
-    does(world, "block", "link::routes().add([\"blackhole 203.0.113.9\", \"unreachable 2001:db8:9::9\"]);");
+    world.does("block", "link::routes().add([\"blackhole 203.0.113.9\", \"unreachable 2001:db8:9::9\"]);");
     assert_eq!(both(), (false, false));
     world.undo();
     assert_eq!(both(), (true, true));
@@ -82,7 +75,7 @@ print(link::rules().find(\"to 192.0.2.3\").priority);
     assert_eq!(world.state(), before);
     ip("rule add priority 1000 not from 192.0.2.0/24 fwmark 0x10/0xf0 iif eth0 ipproto tcp dport 80-90 lookup 7");
     let with = world.state();
-    does(world, "del", "link::rules().del(\"priority 1000 not from 192.0.2.0/24 fwmark 0x10/0xf0 iif eth0 ipproto tcp dport 80-90\");");
+    world.does("del", "link::rules().del(\"priority 1000 not from 192.0.2.0/24 fwmark 0x10/0xf0 iif eth0 ipproto tcp dport 80-90\");");
     assert_eq!(world.state(), before);
     world.undo();
     assert_eq!(world.state(), with);
@@ -94,8 +87,7 @@ fn a_route_is_changed_and_comes_back(world: &World) {
     ip("route add 10.0.0.0/8 via 192.0.2.2 metric 5");
     ip("-6 route add 2001:db8:7::/48 via 2001:db8::2");
     let before = world.state();
-    does(
-        world,
+    world.does(
         "change",
         "link::routes().ensure([\"10.0.0.0/8 via 198.51.100.2 metric 5 mtu 1400\", \"2001:db8:7::/48 via 2001:db8:1::2\"]);",
     );
@@ -103,7 +95,7 @@ fn a_route_is_changed_and_comes_back(world: &World) {
     assert!(ip("-6 route").contains("2001:db8:7::/48 via 2001:db8:1::2 dev eth1"));
     world.undo();
     assert_eq!(world.state(), before);
-    does(world, "del", "link::routes().del([\"10.0.0.0/8\", \"2001:db8:7::/48 via 2001:db8::2\"]);");
+    world.does("del", "link::routes().del([\"10.0.0.0/8\", \"2001:db8:7::/48 via 2001:db8::2\"]);");
     assert!(!ip("route").contains("10.0.0.0/8"));
     world.undo();
     assert_eq!(world.state(), before);
@@ -114,17 +106,17 @@ fn a_route_is_changed_and_comes_back(world: &World) {
         said.code == Some(1) && said.err.contains("it may mean route to 10.0.0.0/8 with metric 5, or route to 10.0.0.0/8 with metric 6"),
         "{said:?}"
     );
-    does(world, "one", "link::routes().del(\"10.0.0.0/8 via 198.51.100.2\");");
+    world.does("one", "link::routes().del(\"10.0.0.0/8 via 198.51.100.2\");");
     assert_eq!(world.state(), before);
     world.undo();
-    does(world, "all", "link::routes().absent(\"10.0.0.0/8\");");
+    world.does("all", "link::routes().absent(\"10.0.0.0/8\");");
     assert!(!ip("route").contains("10.0.0.0/8"));
     world.undo();
     ip("route del 10.0.0.0/8 metric 6");
     // Twins, which only `ip route append` makes, are each known by their way.
     ip("route append 10.0.0.0/8 via 198.51.100.2 metric 5");
     let twins = world.state();
-    does(world, "twin", "link::routes().del(\"10.0.0.0/8 via 198.51.100.2\");");
+    world.does("twin", "link::routes().del(\"10.0.0.0/8 via 198.51.100.2\");");
     assert_eq!(world.state(), before);
     world.undo();
     assert_eq!(world.state(), twins);
@@ -147,20 +139,20 @@ fn two_recipes_share_a_route(world: &World) {
 fn what_others_did_to_a_route_is_left(world: &World) {
     let before = world.state();
     let script = "link::routes().ensure(\"10.0.0.0/8 via 192.0.2.2\");";
-    does(world, "ours", script);
+    world.does("ours", script);
     ip("route replace 10.0.0.0/8 via 198.51.100.2");
     let said = world.fyke(&["undo", "last"]);
     assert!(said.code == Some(3) && said.out.contains("somebody set it to via 198.51.100.2 dev eth1"), "{said:?}");
     assert!(ip("route").contains("10.0.0.0/8 via 198.51.100.2"));
     world.fyke_well(&["undo", "--force", "last"]);
     assert_eq!(world.state(), before);
-    does(world, "ours", script);
+    world.does("ours", script);
     ip("route del 10.0.0.0/8");
     let said = world.fyke_well(&["undo", "last"]);
     assert!(said.out.contains("somebody took it away"), "{said:?}");
     // Somebody put back what we took away.
     ip("route add 10.0.0.0/8 via 192.0.2.2");
-    does(world, "del", "link::routes().del(\"10.0.0.0/8\");");
+    world.does("del", "link::routes().del(\"10.0.0.0/8\");");
     ip("route add 10.0.0.0/8 via 192.0.2.2");
     let said = world.fyke_well(&["undo", "last"]);
     assert!(said.out.contains("somebody put it back"), "{said:?}");
@@ -262,7 +254,7 @@ fn every_word_is_read_back(world: &World) {
         let theirs = links();
         ip(&format!("{family} route del {}", line.split(" mtu ").next().unwrap().split(" nexthop").next().unwrap()));
         assert_eq!(world.state(), before, "{line}");
-        does(world, "route", &format!("link::routes().add(\"{line}\");"));
+        world.does("route", &format!("link::routes().add(\"{line}\");"));
         assert_eq!(links(), theirs, "{line}");
         assert!(!world.fyke_well(&["status"]).out.contains("drift"), "{line}");
         world.undo();
@@ -282,7 +274,7 @@ fn every_word_is_read_back(world: &World) {
         ip(&format!("rule add {line}"));
         let theirs = links();
         ip(&format!("rule del {line}"));
-        does(world, "rule", &format!("link::rules().add(\"{line}\");"));
+        world.does("rule", &format!("link::rules().add(\"{line}\");"));
         assert_eq!(links(), theirs, "{line}");
         world.undo();
         assert_eq!(world.state(), before, "{line}");
@@ -294,13 +286,13 @@ fn ten_thousand_routes_are_one_step(world: &World) {
     let all = "let all = []; for a in 0..100 { for b in 0..100 { all.push(`10.${a}.${b}.0/24 via 192.0.2.2 dev eth0`); } } ";
     let said = world.fyke_well(&["plan", &world.recipe("many", &format!("{all} link::routes().add(all);"))]);
     assert!(said.out.contains("+ 9,980 more") && said.out.contains("10000 to add"), "{said:?}");
-    does(world, "many", &format!("{all} link::routes().ensure(all);"));
+    world.does("many", &format!("{all} link::routes().ensure(all);"));
     assert_eq!(ip("route").lines().filter(|line| line.starts_with("10.")).count(), 10_000);
     let again = world.run("many", &format!("{all} link::routes().ensure(all);"));
     assert!(again.code == Some(0) && again.err.contains("nothing changed"), "{again:?}");
     let said = world.fyke_well(&["status"]);
     assert!(!said.out.contains("drift"), "{said:?}");
-    does(world, "fewer", &format!("{all} link::routes().del(all);"));
+    world.does("fewer", &format!("{all} link::routes().del(all);"));
     assert_eq!(world.state(), before);
     world.undo();
     world.undo();

@@ -6,7 +6,7 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use super::shown::queues;
-use super::world::{World, in_a_world, tool};
+use super::world::{World, in_a_world, tc, tool};
 
 in_a_world! {
     a_qdisc_is_set_and_lifted
@@ -26,12 +26,9 @@ in_a_world! {
     what_stands_on_another_run_is_told
     a_failing_run_leaves_nothing
     a_token_bucket_slows_packets_down
+    a_burst_has_room_for_what_is_added_to_a_packet
     classes_share_a_rate
     a_thousand_classes_are_one_batch
-}
-
-fn tc(line: &str) -> String {
-    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 const BUCKET: &str = "tc::device(\"eth0\").ensure(\"root\", \"tbf rate 1mbit burst 32kbit latency 400ms\");";
@@ -372,6 +369,32 @@ fn throughput(world: &World) -> f64 {
         sender.join().unwrap();
         rate
     })
+}
+
+/// The kernel is told the burst in bytes, as tc(8) tells it: out of the time alone it would take smaller packets only.
+fn a_burst_has_room_for_what_is_added_to_a_packet(world: &World) {
+    let before = world.state();
+    for (words, shown) in [
+        ("overhead 300", "rate 20Kbit burst 1800b/1 mpu 0b limit 1000b overhead 300"),
+        ("linklayer atm", "rate 20Kbit burst 1696b/1 mpu 0b limit 1000b linklayer atm"),
+        ("peakrate 30kbit mtu 1540", "rate 20Kbit burst 1500b/1 mpu 0b peakrate 30Kbit"),
+    ] {
+        let words = format!("tbf rate 20kbit burst 1500 limit 1000 {words}");
+        let said = world
+            .run("bucket", &format!("tc::device(\"eth0\").ensure(\"root\", \"{words}\"); print(tc::device(\"eth0\").words(\"root\"));"));
+        assert!(said.code == Some(0) && said.out.contains("rate 20Kbit burst 1500b"), "{said:?}");
+        assert!(shows(shown), "{shown}: {:?}", queues());
+        let after = world.state();
+        // What tc sets in the same words is the same, and comes back.
+        tc("qdisc del dev eth0 root");
+        tc(&format!("qdisc add dev eth0 root handle 8001: {words}"));
+        assert_eq!(world.state(), after, "{words}");
+        assert!(world.run("bucket", "tc::qdisc(\"replace dev eth0 root handle 1: pfifo\");").code == Some(0));
+        world.undo();
+        assert_eq!(world.state(), after, "{words}");
+        world.undo();
+        assert_eq!(world.state(), before, "{words}");
+    }
 }
 
 fn a_token_bucket_slows_packets_down(world: &World) {

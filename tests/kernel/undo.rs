@@ -211,5 +211,16 @@ fn a_side_of_a_single_rule_is_not_guessed(world: &World) {
     assert!(world.rules("iptables", "INPUT")[0].contains("192.0.2.66"));
     world.undo();
     assert_eq!(world.state(), theirs);
+    // So it is with a rule of theirs that stood alone and was taken out, when somebody sets another one before it comes back.
+    world.run("takes", "iptables::table(\"filter\").chain(\"INPUT\").delete_at(1);");
+    world.iptables("iptables -A INPUT -s 192.0.2.99 -j DROP");
+    let theirs = world.state();
+    let said = world.fyke(&["undo", "last"]);
+    assert!(said.code == Some(3) && said.out.contains("it stood alone, and other rules are there now"), "{said:?}");
+    assert_eq!(world.state(), theirs);
+    // Where that one goes again, nobody stands on either side.
+    world.iptables("iptables -D INPUT 1");
+    world.undo();
+    assert!(world.rules("iptables", "INPUT")[0].contains("192.0.2.0/24"));
     world.wipe();
 }

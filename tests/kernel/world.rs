@@ -10,19 +10,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use fyke::model::iptables::Table;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns};
-use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
+pub(crate) use super::running::Running;
 pub(crate) use super::shown::{links, sets, sysctls};
 use super::shown::{namespaces, queues};
 use super::tree::{Tree, groups};
@@ -189,6 +189,8 @@ impl World {
         // What user namespaces are mounted with belongs to the machine; /proc/net and the recent lists follow the process.
         tool("ip", &["netns", "add", "client"], "");
         tool("ip", &["-batch", "-"], WIRES);
+        // As most distributions have it: a fresh namespace lets nobody ping.
+        fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0").unwrap();
         tool("ip", &["-n", "client", "-batch", "-"], FAR_WIRES);
         let client = File::open("/run/netns/client").unwrap();
         Self { backend, folder: Folder::new(), is_root: std::env::var(INSIDE).is_ok_and(|who| who == "root"), client }
@@ -225,6 +227,13 @@ impl World {
     /// Runs a recipe of this text.
     pub(crate) fn run(&self, name: &str, text: &str) -> Said {
         self.fyke(&["run", &self.recipe(name, text)])
+    }
+
+    /// Runs a recipe that must do its work.
+    #[track_caller]
+    pub(crate) fn does(&self, name: &str, text: &str) {
+        let said = self.run(name, text);
+        assert_eq!(said.code, Some(0), "{said:?}");
     }
 
     /// Undoes the last run that is in force.
@@ -282,6 +291,12 @@ impl World {
         }
     }
 
+    /// Gives the namespace in which fyke works a name, until what is given back is dropped.
+    pub(crate) fn attach(&self, name: &'static str) -> Attached {
+        tool("ip", &["netns", "attach", name, &std::process::id().to_string()], "");
+        Attached(name)
+    }
+
     /// Listens on a port, in both families.
     pub(crate) fn listen(&self, port: u16) -> TcpListener {
         TcpListener::bind(SocketAddr::new("::".parse().unwrap(), port)).unwrap()
@@ -325,6 +340,17 @@ impl World {
     pub(crate) fn is_dropped(&self, from: &str, port: u16) {
         let (from, to) = ends(from, port);
         assert!(!self.connects(from, to, PATIENCE), "{from} to {to} passes");
+    }
+}
+
+/// The name of a namespace that goes before the namespace does.
+#[must_use]
+pub(crate) struct Attached(&'static str);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // What is left of it, the comparison of states finds.
+        let _ = Command::new("ip").args(["netns", "del", self.0]).status();
     }
 }
 
@@ -418,59 +444,9 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// A program that runs. It is killed with the test.
-pub(crate) struct Running {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Running {
-    /// Starts a command.
-    pub(crate) fn of(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out }
-    }
-
-    /// Starts a command and waits until it says a line.
-    #[track_caller]
-    pub(crate) fn until_it_says(command: Command, line: &str) -> Self {
-        let mut running = Self::of(command);
-        let mut said = String::new();
-        while !said.ends_with(&format!("{line}\n")) {
-            if running.out.read_line(&mut said).unwrap() == 0 {
-                panic!("it did not say {line:?}: {:?}", running.end());
-            }
-        }
-        running
-    }
-
-    /// Gives the process that the command started: the guardian.
-    pub(crate) fn guardian(&self) -> Pid {
-        Pid::from_raw(self.child.id() as i32)
-    }
-
-    /// Gives the guardian's child: the runner.
-    pub(crate) fn runner(&self) -> Pid {
-        let pid = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        Pid::from_raw(children.split_whitespace().next().unwrap().parse().unwrap())
-    }
-
-    /// Waits for the end of the program, and of everybody who holds its streams.
-    pub(crate) fn end(mut self) -> Said {
-        let (mut out, mut err) = (String::new(), String::new());
-        self.out.read_to_string(&mut out).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        Said { code: self.child.wait().unwrap().code(), out, err }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Runs tc(8) as another program would.
+pub(crate) fn tc(line: &str) -> String {
+    tool("tc", &line.split_whitespace().collect::<Vec<_>>(), "")
 }
 
 /// Runs ip(8) as another program would.

@@ -11,7 +11,7 @@ use crate::kernel::world::{Backend, World, tool, without_tag};
 use crate::program;
 
 /// How many cases a sample takes, spread over the suite.
-const SAMPLE: usize = 150;
+const SAMPLE: usize = 80;
 
 const RECIPE: &str = "\
 let family = param(\"family\", \"iptables\", \"the program\");

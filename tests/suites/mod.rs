@@ -5,6 +5,7 @@
 
 mod built;
 mod cases;
+mod filter;
 mod findings;
 mod firewalls;
 mod packets;

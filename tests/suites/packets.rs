@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fyke::model::packet::{Check, Packet, Stack, capture};
+use fyke::model::packet::{Check, Packet, Stack, answer, capture};
 use serde_json::Value as Json;
 
 use super::findings::folder;
@@ -16,6 +16,7 @@ fn read_all(packet: &Packet) -> usize {
         layer.fields(&packet.bytes);
         found.checksum(at, &packet.bytes);
     }
+    let _ = (answer::request(packet), answer::reply(packet));
     found.defects(&packet.bytes).len()
 }
 

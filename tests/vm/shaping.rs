@@ -1,5 +1,6 @@
 //! Shaped traffic, measured: round trips against delays, throughput against rates, losses against their share.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::ops::RangeInclusive;
 use std::thread::{scope, sleep};
@@ -19,6 +20,8 @@ pub(super) const TESTS: Tests = tests! {
     a_profile_behaves_like_its_network
     a_slow_interface_is_fast_again_after_its_time
     what_is_no_longer_said_of_a_delay_is_no_longer_so
+    a_distribution_that_only_the_kernel_knows_stays_or_is_told_of
+    a_time_is_over_though_all_processes_are_dead
 };
 
 /// What a ping of the client saw.
@@ -172,4 +175,67 @@ fn what_is_no_longer_said_of_a_delay_is_no_longer_so(world: &World) {
     world.undo();
     assert_eq!(shown(), plain);
     does("tc qdisc del dev eth0 root");
+}
+
+/// How a delay is distributed the kernel does not tell: what is measured does. Half of the round trips of a pareto are below the mean by far.
+fn a_distribution_that_only_the_kernel_knows_stays_or_is_told_of(world: &World) {
+    let set = |words: &str| world.run("set", &format!("tc::device(\"eth0\").ensure(\"root\", \"netem {words}\");"));
+    let low = |delay: f64| {
+        let pings = Pings::send(200);
+        pings.trips.iter().filter(|trip| **trip < delay - 15.0).count()
+    };
+    // Of a jitter of 20 ms an even spread goes down to 20 ms below the mean, and a pareto not so far.
+    does("tc qdisc add dev eth0 root handle 7: netem delay 60ms 20ms distribution pareto limit 20000");
+    let shown = does("tc -d qdisc show dev eth0");
+    let pareto = low(60.0);
+    let said = set("delay 80ms 20ms limit 20000");
+    assert!(said.code == Some(0) && !said.err.contains("does not tell"), "{said:?}");
+    let stays = low(80.0);
+    world.undo();
+    assert_eq!(does("tc -d qdisc show dev eth0"), shown);
+    let back = low(60.0);
+    let said = set("delay 5ms limit 20000 loss 1%");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    world.undo();
+    let back_again = low(60.0);
+    let said = set("delay 60ms 20ms limit 20000 distribution uniform loss 0.001%");
+    assert!(
+        said.code == Some(0) && said.err.contains("the kernel does not tell how the delay of the netem on eth0 is distributed"),
+        "{said:?}"
+    );
+    let said = world.undo();
+    assert!(said.out.contains("nobody knows: it is spread evenly now"), "{said:?}");
+    assert_eq!(does("tc -d qdisc show dev eth0"), shown);
+    let even = low(60.0);
+    assert!([pareto, stays, back, back_again].iter().all(|low| *low < even / 2), "{pareto} {stays} {back} {back_again} {even}");
+    does("tc qdisc del dev eth0 root");
+    // Files of tc(8), and those that somebody has made.
+    fs::write("/tmp/late.dist", "# all of it late\n32767 32767 32767 32767\n").unwrap();
+    let late = "delay 50ms 10ms distribution late";
+    let said = set(late);
+    assert!(said.code == Some(2) && said.err.contains("there is no such distribution") && said.err.contains("experimental"), "{said:?}");
+    let recipe = world.recipe("late", &format!("tc::device(\"eth0\").ensure(\"root\", \"netem {late}\");"));
+    let said = world.command(&["run", &recipe]).env("TC_LIB_DIR", "/tmp").output().unwrap();
+    assert!(said.status.success(), "{said:?}");
+    // 32767 of 8192 parts of the jitter: four times as far.
+    Pings::send(10).take(89.0..=95.0);
+    world.undo();
+    assert_eq!(set("delay 50ms 10ms distribution experimental").code, Some(0));
+    world.undo();
+}
+
+/// Guardian, runner and watcher are gone: whoever calls fyke next lifts what is overdue.
+fn a_time_is_over_though_all_processes_are_dead(world: &World) {
+    world.fyke_well(&["run", "--for", "20s", "slow-interface", "--interface", "eth0", "--delay", "200ms"]);
+    let alive = || shell("pgrep -x fyke").out;
+    let watcher = alive();
+    assert_eq!(watcher.lines().count(), 1, "{watcher:?}");
+    does(&format!("kill -9 {}", watcher.trim()));
+    sleep(Duration::from_secs(25));
+    assert_eq!(alive(), "");
+    Pings::send(3).take(200.0..=210.0);
+    let said = world.fyke(&["status"]);
+    Pings::send(10).take(0.0..=5.0);
+    assert!(said.err.contains("lifted"), "{said:?}");
+    assert!(!does("tc qdisc show dev eth0").contains("netem"));
 }

@@ -23,7 +23,7 @@ impl List for Addresses {
     }
 
     fn form(&self) -> &'static Form {
-        &Form { what: "an address", bare: &["address"], kind: None }
+        &Form { what: "an address", bare: &["address"], kind: None, is_of_links: false }
     }
 
     fn holds(&self, object: &Object) -> bool {

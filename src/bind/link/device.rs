@@ -5,8 +5,9 @@ use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use super::given::{self, Form};
 use super::handle::{self, Link, Links};
-use super::{address, neighbour, shown};
+use super::{address, far, neighbour, shown};
 use crate::bind::call::{self, Answer};
+use crate::model::link::setting::Wanted;
 use crate::model::link::{Dev, Object, Scope, Setting, State, Value, device};
 use crate::model::named::Edit;
 use crate::model::{Fault, Kind, Object as Any, State as AnyState};
@@ -14,14 +15,14 @@ use crate::model::{Fault, Kind, Object as Any, State as AnyState};
 /// What stands before the type of a link that is made.
 const BEFORE_TYPE: &[&str] =
     &["link", "mtu", "address", "txqueuelen", "alias", "master", "up", "down", "arp", "multicast", "allmulticast", "promisc"];
-const NEW: Form = Form { what: "a link", bare: &["name"], kind: Some(("type", BEFORE_TYPE)) };
-const SETTINGS: Form = Form { what: "settings of a link", bare: &[], kind: None };
+const NEW: Form = Form { what: "a link", bare: &["name"], kind: Some(("type", BEFORE_TYPE)), is_of_links: true };
+const SETTINGS: Form = Form { what: "settings of a link", bare: &[], kind: None, is_of_links: true };
 
 /// Makes a link with what it is set to at once.
 fn make(ctx: &NativeCallContext, given: &Dynamic, strict: bool) -> Answer<Link> {
     let fail = |fault: Fault| call::fault(ctx, fault);
     let line = given::line(ctx, given, &NEW)?;
-    let device::Wanted { name, mut link, settings } = line.words.parse().map_err(fail)?;
+    let device::Wanted { name, mut link, settings, peer_netns } = line.words.parse().map_err(fail)?;
     let links = Links::read(ctx)?;
     let dev = links.find(&name).unwrap_or_else(|| links.fresh(&name));
     let is_there = links.find(&name).is_some();
@@ -32,7 +33,10 @@ fn make(ctx: &NativeCallContext, given: &Dynamic, strict: bool) -> Answer<Link> 
     if let Some(parent) = &mut link.parent {
         *parent = links.get(ctx, &parent.name)?;
     }
-    if let Some(peer) = &mut link.peer {
+    let site = peer_netns.map(|word| far::elsewhere(ctx, &word)).transpose()?.flatten();
+    if let Some(site) = site {
+        far::end(ctx, &dev, &mut link, &site, is_there)?;
+    } else if let Some(peer) = &mut link.peer {
         *peer = links.find(&peer.name).filter(|_| is_there).unwrap_or_else(|| links.fresh(&peer.name));
     }
     let edit = if strict { Edit::Add } else { Edit::Ensure };
@@ -54,7 +58,10 @@ fn set(ctx: &NativeCallContext, dev: &Dev, mut settings: Vec<(Setting, Value)>, 
     Ok(settings.into_iter().map(edit).collect())
 }
 
-fn change(ctx: &NativeCallContext, link: &Link, settings: Vec<(Setting, Value)>) -> Answer<()> {
+fn change(ctx: &NativeCallContext, link: &Link, Wanted { settings, netns }: Wanted) -> Answer<()> {
+    if let Some(site) = netns.map(|word| far::elsewhere(ctx, &word)).transpose()?.flatten() {
+        return far::leave(ctx, link, &site, settings.into_iter().next());
+    }
     let edits = set(ctx, &link.dev, settings, &Links::read(ctx)?)?;
     handle::change(ctx, edits)
 }
@@ -69,8 +76,13 @@ fn all(ctx: &NativeCallContext) -> Answer<Vec<(Dev, Map)>> {
         let first = found.partition_point(|(object, _)| *object < Object::Setting(dev.clone(), Setting::Name));
         found[first..].iter().map_while(of).collect()
     };
+    let has_far_end = |(_, state): &(Object, State)| matches!(state, State::Link(link) if link.kind == "veth" && link.reaches_out);
+    let ends = if found.iter().any(has_far_end) { far::all(ctx, Scope::Ends)? } else { Vec::new() };
     let link = |(object, state): &(Object, State)| match (object, state) {
-        (Object::Link(dev), State::Link(link)) => Some((dev.clone(), shown::link(dev.index, link, &settings(dev)))),
+        (Object::Link(dev), State::Link(link)) => {
+            let far = ends.iter().find(|far| far.end_of() == Some(dev));
+            Some((dev.clone(), shown::link(dev.index, link, far, &settings(dev))))
+        }
         _ => None,
     };
     Ok(found.iter().filter_map(link).collect())
@@ -157,9 +169,10 @@ pub mod functions {
     /// Makes a link that is not there: a bridge, dummy, ifb, ipvlan, macvlan, tap, tun, veth, vlan, vxlan or wireguard.
     ///
     /// - `words`: what `ip link add` takes (`"veth0 type veth peer name veth1"`, `"link eth0 name eth0.7 type vlan id 7"`), or a map
-    ///   (`#{ name: "veth0", "type": "veth", peer: "veth1" }`)
+    ///   (`#{ name: "veth0", kind: "veth", peer: "veth1" }`)
     ///
-    /// A link of fyke's has a high index, by which it is known again.
+    /// The other end of a veth can be put into another network namespace at once: `"a type veth peer name b netns lab"`, or
+    /// `#{ name: "a", kind: "veth", peer: #{ name: "b", netns: "lab" } }`, by its name, a path or the number of a process. A link of fyke's has a high index, by which it is known again.
     ///
     /// # Changes
     /// The link is made, of a veth both ends; undo takes it away with all that this recipe has put on it, unless somebody else has put something on it, too.
@@ -259,11 +272,16 @@ pub mod functions {
     ///
     /// - `words`: what `ip link set dev NAME` takes behind the name (`"mtu 1400 up"`, `"nomaster"`), or a map (`#{ mtu: 1400, up: true }`)
     ///
+    /// `netns` moves it to another network namespace, by its name, a path or the number of a process; only `name` is set together with it. The link
+    /// is down there, without addresses, and is found by `link::get` within `netns::enter`.
+    ///
     /// # Changes
     /// What is set; undo gives it the value that it had. A link that is set down loses its routes and its addresses of IPv6: they come back with it.
+    /// One that is moved loses all that is on it; undo brings it back with all of that, unless somebody has put something on it there.
     ///
     /// # Fails
-    /// `not-found`: there is no such link, or no such master. `exists`: the new name is taken. `refused`: the kernel does not take the value.
+    /// `not-found`: there is no such link, no such master, or no such namespace. `exists`: the new name is taken, also in the namespace that it is
+    /// moved to. `refused`: the kernel does not take the value, or does not move links of the kind: a bridge.
     ///
     /// # Example
     /// ```rhai
@@ -278,9 +296,7 @@ pub mod functions {
     #[rhai_fn(global, return_raw, volatile)]
     pub fn set(ctx: NativeCallContext, link: Link, words: Dynamic) -> Answer<()> {
         let line = given::line(&ctx, &words, &SETTINGS)?;
-        let down = words.read_lock::<Map>().is_some_and(|map| map.get("up").is_some_and(|up| matches!(up.as_bool(), Ok(false))));
-        let words = if down { format!("{} down", line.words) } else { line.words };
-        let settings = Setting::read_all(&words).map_err(|f| call::fault(&ctx, f))?;
+        let settings = Setting::read_all(&line.words).map_err(|f| call::fault(&ctx, f))?;
         super::change(&ctx, &link, settings)
     }
 
@@ -301,7 +317,7 @@ pub mod functions {
     /// ip-link(8), set
     #[rhai_fn(global, return_raw, volatile)]
     pub fn up(ctx: NativeCallContext, link: Link) -> Answer<()> {
-        super::change(&ctx, &link, vec![(Setting::Up, Value::Flag(true))])
+        super::change(&ctx, &link, Wanted::of(Setting::Up, Value::Flag(true)))
     }
 
     /// Sets a link down.
@@ -323,7 +339,7 @@ pub mod functions {
     /// ip-link(8), set
     #[rhai_fn(global, return_raw, volatile)]
     pub fn down(ctx: NativeCallContext, link: Link) -> Answer<()> {
-        super::change(&ctx, &link, vec![(Setting::Up, Value::Flag(false))])
+        super::change(&ctx, &link, Wanted::of(Setting::Up, Value::Flag(false)))
     }
 
     /// Gives the name of the link.

@@ -49,13 +49,18 @@ impl Links {
     /// Gives a new link an index by which it is known before it is made. The kernel counts up from 1 and gives the numbers of links that have gone to others;
     /// far above these, nobody else gets the number of one of ours.
     pub(super) fn fresh(&self, name: &Name) -> Dev {
-        let mut index = None;
-        while index.is_none_or(|index| self.0.values().any(|dev| dev.index == index)) {
-            // The hasher's keys come from the kernel's random numbers.
-            index = Some(1 << 20 | RandomState::new().hash_one(name) as u32 & 0xf_ffff);
-        }
-        Dev::new(index.unwrap_or_default(), name.clone())
+        fresh(name, &|index| self.0.values().any(|dev| dev.index == index))
     }
+}
+
+/// Gives a link an index that is not taken.
+pub(super) fn fresh(name: &Name, is_taken: &dyn Fn(u32) -> bool) -> Dev {
+    let mut index = None;
+    while index.is_none_or(is_taken) {
+        // The hasher's keys come from the kernel's random numbers.
+        index = Some(1 << 20 | RandomState::new().hash_one(name) as u32 & 0xf_ffff);
+    }
+    Dev::new(index.unwrap_or_default(), name.clone())
 }
 
 /// Reads a name.

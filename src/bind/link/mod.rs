@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod device;
+mod far;
 mod given;
 pub mod handle;
 pub mod neighbour;

@@ -39,7 +39,7 @@ impl List for Neighbours {
     }
 
     fn form(&self) -> &'static Form {
-        &Form { what: "a neighbour", bare: &["address"], kind: None }
+        &Form { what: "a neighbour", bare: &["address"], kind: None, is_of_links: false }
     }
 
     fn holds(&self, object: &Object) -> bool {

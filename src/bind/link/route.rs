@@ -40,7 +40,7 @@ impl List for Routes {
     }
 
     fn form(&self) -> &'static Form {
-        &Form { what: "a route", bare: &["type", "to"], kind: None }
+        &Form { what: "a route", bare: &["type", "to"], kind: None, is_of_links: false }
     }
 
     fn holds(&self, object: &Object) -> bool {

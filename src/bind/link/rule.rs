@@ -27,7 +27,7 @@ impl List for Rules {
     }
 
     fn form(&self) -> &'static Form {
-        &Form { what: "a rule", bare: &[], kind: None }
+        &Form { what: "a rule", bare: &[], kind: None, is_of_links: false }
     }
 
     fn holds(&self, object: &Object) -> bool {

@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::link::names::{PROTOCOLS, SCOPES, TABLES, shown};
 use crate::model::link::route::{Fate, Hop, Key, MEASURES, Way};
 use crate::model::link::rule::Action;
-use crate::model::link::{Link, Rule, Setting, Value, address, neighbour};
+use crate::model::link::{Far, Link, Rule, Setting, Value, address, neighbour};
 
 /// A map that is being filled.
 #[derive(Default)]
@@ -50,10 +50,14 @@ fn named(names: &[(&str, u32)], number: u32) -> Dynamic {
 }
 
 /// Gives a link.
-pub(super) fn link(index: u32, link: &Link, settings: &[(Setting, Value)]) -> Map {
+pub(super) fn link(index: u32, link: &Link, far: Option<&Far>, settings: &[(Setting, Value)]) -> Map {
     let mut fields = Fields::default();
     fields.number("index", Some(index)).text("type", Some(&link.kind).filter(|kind| !kind.is_empty()));
     fields.text("link", link.parent.as_ref()).text("peer", link.peer.as_ref());
+    fields.value(
+        "peer",
+        far.map(|far| Dynamic::from_map(Fields::default().text("name", Some(&far.dev)).text("netns", Some(&far.site.home)).map())),
+    );
     for (name, value) in link.options.iter() {
         fields.value(name, Some(option(value)));
     }

@@ -17,6 +17,21 @@ pub struct Netns {
 }
 
 impl Netns {
+    /// Finds the namespace that a word of ip(8) means: a name or a path, or else the number of a process.
+    pub(in crate::bind) fn of_word(ctx: &NativeCallContext, text: &str) -> Answer<Site> {
+        let found = match (Self::find(ctx, word(ctx, text)?), text.parse()) {
+            (Err(_), Ok(pid)) => Self::find(ctx, Word::Pid(pid)),
+            (found, _) => found,
+        };
+        found.map(|netns| netns.site)
+    }
+
+    /// Gives a word by which it is found again.
+    pub(in crate::bind) fn word(&self) -> String {
+        let home = &self.site.home;
+        home.strip_prefix("pid:").unwrap_or(home).to_owned()
+    }
+
     /// Finds the namespace that a script means.
     pub(super) fn find(ctx: &NativeCallContext, word: Word) -> Answer<Self> {
         let named = matches!(word, Word::Name(_));

@@ -4,6 +4,7 @@ pub mod handle;
 pub mod inside;
 pub mod name;
 
+pub use handle::Netns;
 use rhai::Module;
 use rhai::plugin::exported_manifest;
 

@@ -17,7 +17,7 @@ fn file(packets: &Array, format: Format) -> Result<Vec<u8>, Fault> {
         let odd = || Fault::input("write packets into a file", format!("element {at} is of type {}", value.type_name()));
         let packet = value.read_lock::<Packet>().ok_or_else(odd)?;
         let whole = packet.whole()?.clone();
-        let (time, length) = packet.seen().unwrap_or((now, whole.bytes.len()));
+        let (time, length) = packet.seen().map_or((now, whole.bytes.len()), |seen| (seen.at, seen.length));
         Ok(Captured { at: time, length, packet: whole })
     };
     let packets: Vec<Captured> = packets.iter().enumerate().map(captured).collect::<Result<_, Fault>>()?;

@@ -1,6 +1,7 @@
 //! Values of a script as values of fields, and back.
 
 use std::net::IpAddr;
+use std::ops::{Range, RangeInclusive};
 
 use rhai::{Array, Blob, Dynamic, Map};
 
@@ -13,7 +14,7 @@ use crate::model::packet::Value;
 const TRIED: &str = "use this value in a packet";
 
 /// Reads a value that a script gives.
-pub(super) fn value(given: &Dynamic) -> Result<Value, Fault> {
+pub(in crate::bind) fn value(given: &Dynamic) -> Result<Value, Fault> {
     let odd = |why: String| Err(Fault::input(TRIED, why));
     if let Ok(number) = given.as_int() {
         return u64::try_from(number).map_or_else(|_| odd(format!("{number} is less than zero")), |number| Ok(Value::Number(number)));
@@ -29,6 +30,13 @@ pub(super) fn value(given: &Dynamic) -> Result<Value, Fault> {
     }
     if let Some(map) = given.read_lock::<Map>() {
         return fields(&map).map(Value::Map);
+    }
+    // A range of ports, both ends included or not.
+    if let Some(range) = given.read_lock::<RangeInclusive<i64>>() {
+        return Ok(Value::Text(format!("{}-{}", range.start(), range.end())));
+    }
+    if let Some(range) = given.read_lock::<Range<i64>>() {
+        return Ok(Value::Text(format!("{}-{}", range.start, range.end.saturating_sub(1))));
     }
     if let Some(address) = given.read_lock::<Address>() {
         return Ok(Value::Address(address.0));

@@ -7,7 +7,8 @@ use rhai::{Array, Dynamic, Map};
 
 use super::given;
 use crate::model::near::did_you_mean;
-use crate::model::packet::{Check, Dissection, Draft, First, Packet as Bytes, Protocol, Stack, named, names};
+use crate::model::packet::{Check, Dissection, Draft, First, Packet as Bytes, Protocol, Stack, Value, named, names};
+use crate::model::raw::Seen;
 use crate::model::{Fault, Kind};
 
 /// A packet: layers that are to be built, or bytes that are to be read.
@@ -19,17 +20,17 @@ struct Inner {
     stack: Option<Stack>,
     whole: OnceLock<Bytes>,
     found: OnceLock<Dissection>,
-    /// When it was captured, since 1970, and how many bytes it had then.
-    seen: Option<(Duration, usize)>,
+    /// When and how it was captured.
+    seen: Option<Seen>,
 }
 
 impl Packet {
-    fn make(stack: Option<Stack>, whole: OnceLock<Bytes>, seen: Option<(Duration, usize)>) -> Self {
+    fn make(stack: Option<Stack>, whole: OnceLock<Bytes>, seen: Option<Seen>) -> Self {
         Self(Arc::new(Inner { stack, whole, found: OnceLock::new(), seen }))
     }
 
     /// Makes a packet that is to be built.
-    pub(super) fn drafted(stack: Stack) -> Self {
+    pub(in crate::bind) fn drafted(stack: Stack) -> Self {
         Self::make(Some(stack), OnceLock::new(), None)
     }
 
@@ -61,15 +62,31 @@ impl Packet {
 
     /// Takes bytes for a packet.
     pub fn read(bytes: Vec<u8>, first: First, seen: Option<(Duration, usize)>) -> Self {
+        let seen = seen.map(|(at, length)| Seen::at(at, length));
         Self::make(None, OnceLock::from(Bytes::new(bytes, first)), seen)
     }
 
+    /// Takes bytes for a packet that a socket has received.
+    pub(in crate::bind) fn received(bytes: Vec<u8>, first: First, seen: Seen) -> Self {
+        Self::make(None, OnceLock::from(Bytes::new(bytes, first)), Some(seen))
+    }
+
+    /// Makes a packet of one layer with fields of the model.
+    pub(in crate::bind) fn of_fields(name: &str, fields: Vec<(String, Value)>) -> Result<Self, Fault> {
+        Ok(Self::drafted(Stack { layers: vec![Draft::new(named(name)?, fields)?], payload: Vec::new() }))
+    }
+
     /// Puts another one on top.
-    pub(super) fn on(&self, above: Stack) -> Result<Self, Fault> {
+    pub(in crate::bind) fn on(&self, above: Stack) -> Result<Self, Fault> {
         self.stack().on(above).map(Self::drafted)
     }
 
-    /// Gives the layers that it is to be built from.
+    /// Gives the layers that it is to be built from; nothing where its bytes were read, and are as they are.
+    pub(in crate::bind) fn draft(&self) -> Option<&Stack> {
+        self.0.stack.as_ref()
+    }
+
+    /// Gives the layers that it is made of, or is to be made of.
     pub(super) fn stack(&self) -> Stack {
         match (&self.0.stack, self.0.whole.get()) {
             (Some(stack), _) => stack.clone(),
@@ -134,9 +151,9 @@ impl Packet {
         Ok((whole, self.0.found.get_or_init(|| whole.layers())))
     }
 
-    /// Gives when it was captured, since 1970, and how many bytes it had then.
-    pub(super) fn seen(&self) -> Option<(Duration, usize)> {
-        self.0.seen
+    /// Gives when and how it was captured.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.0.seen.as_ref()
     }
 
     /// Finds a layer; `ip` is either version of it.
@@ -164,7 +181,8 @@ impl Packet {
                 true => Fault::new(Kind::NotFound, tried, "it has no such layer").hint(format!("`\"{name}\" in packet` asks first")),
                 false => {
                     let fault = Fault::new(Kind::NotFound, tried, "there is no such layer or property");
-                    let known = names().chain(["ip", "bytes", "payload", "padding", "layers", "defects", "time", "length"]);
+                    let known = names().chain(["ip", "bytes", "payload", "padding", "layers", "defects"]);
+                    let known = known.chain(["time", "length", "interface", "direction"]);
                     did_you_mean(name, known).into_iter().fold(fault, Fault::hint)
                 }
             }

@@ -2,7 +2,7 @@
 
 mod edit;
 mod file;
-mod given;
+pub(in crate::bind) mod given;
 pub mod handle;
 mod link;
 mod network;

@@ -121,7 +121,7 @@ pub mod functions {
     #[rhai_fn(get = "length", global, pure, return_raw)]
     pub fn length(ctx: NativeCallContext, packet: &mut Packet) -> Answer<i64> {
         let length = match packet.seen() {
-            Some((_, length)) => Ok(length),
+            Some(seen) => Ok(seen.length),
             None => packet.whole().map(|whole| whole.bytes.len()),
         };
         answer(&ctx, length.map(|length| length as i64))
@@ -130,7 +130,19 @@ pub mod functions {
     /// Gives when the packet was captured, in seconds since 1970; `()` for one that was not.
     #[rhai_fn(get = "time", global, pure)]
     pub fn time(packet: &mut Packet) -> Dynamic {
-        packet.seen().map_or(Dynamic::UNIT, |(at, _)| at.as_secs_f64().into())
+        packet.seen().map_or(Dynamic::UNIT, |seen| seen.at.as_secs_f64().into())
+    }
+
+    /// Gives the name of the link on which a socket has received the packet; `()` of others.
+    #[rhai_fn(get = "interface", global, pure)]
+    pub fn interface(packet: &mut Packet) -> Dynamic {
+        packet.seen().and_then(|seen| seen.link.as_ref()).map_or(Dynamic::UNIT, |name| name.to_string().into())
+    }
+
+    /// Gives how a frame came by: `"host"`, `"broadcast"`, `"multicast"`, `"other"` for another host, `"outgoing"`; `()` of packets that no packet socket has received.
+    #[rhai_fn(get = "direction", global, pure)]
+    pub fn direction(packet: &mut Packet) -> Dynamic {
+        packet.seen().and_then(|seen| seen.direction).map_or(Dynamic::UNIT, |direction| direction.name().into())
     }
 
     /// Gives what is behind the last header.

@@ -17,6 +17,8 @@ pub mod functions {
     ///
     /// - `words`: what stands behind `tc qdisc`: `"add dev eth0 root netem delay 100ms loss 1%"`; or an array of such texts
     ///
+    /// A `distribution` of netem is `normal`, `pareto`, `paretonormal`, `uniform`, or a file `NAME.dist` in the folder of tc(8) or in `$TC_LIB_DIR`.
+    ///
     /// fyke reads the words itself. `add` is for a place where nothing is, `change` for a qdisc of the same kind, `replace` for whatever is there, `del` takes
     /// away what is there with all that is in it.
     ///

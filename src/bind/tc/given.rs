@@ -19,11 +19,12 @@ pub(super) fn words(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> 
         let fault = Fault::input("use a map as words of tc(8)", "the key `kind` is missing");
         return Err(call::fault(ctx, fault.hint("#{ kind: \"netem\", delay: \"100ms\" }")));
     };
-    let mut line = match of("handle")? {
-        Some(handle) => format!("handle {handle} {kind}"),
-        None => kind,
-    };
-    for (key, value) in map.iter().filter(|(key, value)| !IN_PLACE.contains(&key.as_str()) && !value.is_unit()) {
+    let mut line = String::new();
+    for key in IN_FRONT.iter().copied() {
+        line.extend(of(key)?.map(|value| format!("{key} {value} ")));
+    }
+    line.push_str(&kind);
+    for (key, value) in map.iter().filter(|(key, value)| ![IN_PLACE, IN_FRONT].concat().contains(&key.as_str()) && !value.is_unit()) {
         match (value.as_bool(), key.as_str()) {
             (Ok(false), _) => {}
             (Ok(true), key) => line.push_str(&format!(" {key}")),
@@ -45,8 +46,11 @@ pub(super) fn words(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> 
     }
 }
 
-/// Keys of a map that stand in front of the options, or only tell where something is.
-const IN_PLACE: &[&str] = &["kind", "handle", "dev", "place", "classid", "parent"];
+/// Keys of a map that stand in front of the kind.
+const IN_FRONT: &[&str] = &["handle", "stab", "ingress_block", "egress_block"];
+
+/// Keys of a map that only tell what something is, and where.
+const IN_PLACE: &[&str] = &["kind", "dev", "place", "classid", "parent"];
 
 /// Reads a value as words of tc(8).
 pub(super) fn word(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> {
@@ -72,6 +76,9 @@ pub(super) fn word(ctx: &NativeCallContext, value: &Dynamic) -> Answer<String> {
 /// Words of tc(8) behind which a value stands that does not begin with a digit.
 const NAMED: &[&str] = &["distribution", "loss", "linklayer", "slot"];
 
+/// Words that belong to the slots of netem, and mean nothing in front of them.
+const IN_SLOT: &[&str] = &["packets", "bytes"];
+
 /// Turns printed options into a map: durations, rates, sizes and numbers are what they are, all else is text.
 pub(super) fn options(printed: &str, map: &mut Map) {
     let mut parts: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -79,7 +86,9 @@ pub(super) fn options(printed: &str, map: &mut Map) {
         let is_value = word.starts_with(|c: char| c.is_ascii_digit() || c == '-');
         match parts.last_mut() {
             Some((key, values)) if is_value || values.is_empty() && NAMED.contains(key) => values.push(word),
-            Some((key, values)) if *key == "slot" && values.as_slice() == ["distribution"] => values.push(word),
+            Some((key, values)) if *key == "slot" && (values.as_slice() == ["distribution"] || IN_SLOT.contains(&word)) => {
+                values.push(word)
+            }
             _ => parts.push((word, Vec::new())),
         }
     }
@@ -148,6 +157,6 @@ mod tests {
         let map = told("limit 10240p target 4999us memory_limit 32Mb bands 3 priomap 1 2 2");
         assert_eq!((map["limit"].as_int(), map["priomap"].to_string().as_str()), (Ok(10240), "1 2 2"));
         assert_eq!(map["memory_limit"].read_lock::<Size>().unwrap().count(), 32 << 20);
-        assert_eq!(told("slot distribution pareto 1ms 100us packets 5")["slot"].to_string(), "distribution pareto 1ms 100us");
+        assert_eq!(told("slot distribution pareto 1ms 100us packets 5")["slot"].to_string(), "distribution pareto 1ms 100us packets 5");
     }
 }

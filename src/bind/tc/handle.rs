@@ -7,7 +7,7 @@ use crate::bind::call::{self, Answer};
 use crate::model::named::{Edit, Scope};
 use crate::model::near::did_you_mean;
 use crate::model::tc::command::{OfClass, OfQdisc, Place, Verb};
-use crate::model::tc::{self, Class, Handle, Object, Qdisc, State};
+use crate::model::tc::{self, Class, Handle, Netem, Object, Qdisc, State};
 use crate::model::{self, Fault, Inventory, Kind};
 use crate::transaction::{Query, Reading};
 
@@ -117,7 +117,10 @@ pub(super) fn of_qdisc(ctx: &NativeCallContext, command: OfQdisc) -> Answer<Edit
         Place::With(handle) => device.with_handle(ctx, handle)?,
     };
     if let Some(qdisc) = &command.qdisc {
-        // A kernel that does not have the kind says so before anything is touched, in a plan, too.
+        // What is not there, a distribution or the kind itself, is said before anything is touched, in a plan, too.
+        for name in qdisc.options.netem().into_iter().flat_map(Netem::distributions) {
+            read(ctx, Scope::Tc(tc::Scope::Distribution(name.into())))?;
+        }
         read(ctx, Scope::Tc(tc::Scope::Kind(qdisc.kind.clone())))?;
     }
     let object = model::Object::Tc(Object::Qdisc(command.device.clone(), place));
@@ -209,6 +212,12 @@ pub(super) fn shown(device: &tc::Device, place: Handle, qdisc: &Qdisc) -> Dynami
     ]);
     if !qdisc.kind.is_ingress() {
         map.insert("handle".into(), qdisc.handle.to_string().into());
+    }
+    if let Some(sizes) = &qdisc.sizes {
+        map.insert("stab".into(), sizes.to_string().into());
+    }
+    for (key, block) in [("ingress_block", qdisc.blocks.0), ("egress_block", qdisc.blocks.1)] {
+        block.iter().for_each(|block| drop(map.insert(key.into(), i64::from(*block).into())));
     }
     given::options(&qdisc.options.to_string(), &mut map);
     Dynamic::from_map(map)

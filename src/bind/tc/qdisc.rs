@@ -204,7 +204,9 @@ pub mod functions {
         gone(&ctx, device, place, Edit::Absent)
     }
 
-    /// Lists what was counted of each qdisc and each class of the device, also of what the kernel put there by itself: bytes, packets, drops and more.
+    /// Lists what was counted of each qdisc, each class and each filter of the device, also of what the kernel put there by itself: bytes, packets, drops and more.
+    ///
+    /// A filter counts what it has found, and what its actions have dropped; one without actions counts nothing.
     ///
     /// What was queued before is written first. A plan cannot know what would be counted.
     ///
@@ -217,7 +219,7 @@ pub mod functions {
     /// ```
     ///
     /// # Source
-    /// tc(8), -s qdisc show
+    /// tc(8), -s qdisc show, -s filter show
     #[rhai_fn(global, pure, return_raw, volatile)]
     pub fn statistics(ctx: NativeCallContext, device: &mut Device) -> Answer<Array> {
         device.is_there(&ctx)?;

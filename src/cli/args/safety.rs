@@ -20,6 +20,14 @@ pub(crate) struct Safety {
     pub(crate) allow_lockout: bool,
 }
 
+/// How far packets of a script may go.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    /// Send packets to public addresses, too: not only to loopback, private and link-local ones
+    #[arg(long)]
+    pub(crate) allow_public: bool,
+}
+
 impl Safety {
     /// Tells what to do about a change that could cut the login.
     pub(crate) fn stance(self) -> Stance {

@@ -72,6 +72,7 @@ mod tests {
             started: 0,
             until: Some(Until { term: Term::Lease, deadline, state: term }),
             elsewhere: Vec::new(),
+            machine: false,
         };
         let found = |state, deadline, term| overdue(&[run(state, deadline, term)], 20_000).map_err(|fault| fault.why);
         let good = Ok("none is overdue".to_owned());

@@ -24,22 +24,24 @@ use self::commands::Go;
 use self::input::{Editor, Typed};
 use self::kept::Kept;
 use self::steps::Steps;
-use super::args::Options;
-use super::exit_code;
+use super::args::{Options, Prompt};
 use super::session::{STACK, Script, Session};
 use super::show::{self, Screen, changes};
+use super::{exit_code, permission};
 use crate::host::{self, Given, Host, Mode, Output, Value};
 use crate::kernel::process::{self, Limits, Page, Stop, signals};
 use crate::kernel::stdio::Lines;
 use crate::model::{Fault, Kind, Report};
-use crate::transaction::{Door, Stance};
+use crate::transaction::Door;
 
 /// Reads statements until somebody leaves, under a guardian: whatever ends this process, what is in force is lifted.
-pub(crate) fn run(screen: &Screen, options: &Options, stance: Stance) -> Result<u8, Fault> {
+pub(crate) fn run(screen: &Screen, options: &Options, prompt: &Prompt) -> Result<u8, Fault> {
     let screen = &screen.in_lines();
     let terminal = stdin().is_terminal() && screen.is_terminal();
     let id = format!("{} {}", std::process::id(), super::place::now());
-    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), stance)?;
+    let session = Session::open(screen, options, Mode::Run, Script::Prompt(&id), prompt.safety.stance())?
+        .reach(prompt.reach)
+        .gated(permission::gate(screen, &prompt.rights, false)?);
     let kept = if terminal { Kept::new() } else { Kept::default() };
     let limits = Limits { interrupt_ends: !terminal, ..Limits::default() };
     let runner = |page: &'static Page| {
@@ -92,9 +94,10 @@ impl<'a> Talk<'a> {
         setup.stop = Arc::new(move || stop.stopped());
         setup.pause = Some(Box::new(move |time| pause.sleep(time)));
         setup.output = output(screen, &lost);
-        let (log, asking) = (screen.clone(), screen.clone());
+        let (log, asking, far) = (screen.clone(), screen.clone(), screen.clone());
         setup.confirm = Some(Box::new(move |question| asking.ask(question)));
         setup.log = Box::new(move |line| log.log(line));
+        setup.progress = Box::new(move |line| far.progress(line));
         let host = Rc::new(RefCell::new(Host::open(setup)));
         Self { screen: screen.clone(), options, session, page, host, live, clock, steps: Steps::default(), typed, kept, lost }
     }

@@ -11,7 +11,8 @@ use crate::kernel::xtables::Backend;
 use crate::model::Family;
 use crate::model::change::{Change, Drift, Object, Report, State};
 use crate::model::iptables::{ChainName, ChainRef, Rule, RunId, Table};
-use crate::model::named::remark;
+use crate::model::link::far;
+use crate::model::named::{doubt, remarks as remarks_of};
 
 /// Writes the changes as a diff: tables with their chains, and the rules of each with their places; those of other network namespaces apart.
 ///
@@ -65,11 +66,12 @@ pub(crate) fn planned(changes: &[Change]) -> String {
 
 /// Counts the changes by what is done: added, changed, taken out.
 fn count(changes: &[Change], verbs: [&str; 3]) -> Option<String> {
-    let count = |of: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| change.is_visible() && of(change)).count();
+    let count = |of: &dyn Fn(&Change) -> bool| far::without_moved(changes).filter(|change| change.is_visible() && of(change)).count();
+    let moves = |change: &Change| far::moved(change).is_some();
     let counts = [
-        count(&|change| change.before.is_none()),
-        count(&|change| change.before.is_some() && change.after.is_some()),
-        count(&|change| change.after.is_none()),
+        count(&|change| change.before.is_none() && !moves(change)),
+        count(&|change| change.before.is_some() && change.after.is_some() || moves(change)),
+        count(&|change| change.after.is_none() && !moves(change)),
     ];
     let parts: Vec<String> =
         counts.iter().zip(verbs).filter(|(count, _)| **count > 0).map(|(count, verb)| format!("{count} {verb}")).collect();
@@ -90,7 +92,7 @@ pub(crate) fn done(report: &Report, way_back: &str, paint: Paint) -> String {
 
 /// Says what changes do that whoever asks for them may not expect.
 pub(crate) fn told(changes: &[Change]) -> Vec<String> {
-    changes.iter().filter_map(remark).map(|remark| escaped(&remark).to_string()).collect()
+    changes.iter().flat_map(remarks_of).map(|remark| escaped(&remark).to_string()).collect()
 }
 
 /// Tells whether a run relies on what another one has set.
@@ -132,6 +134,10 @@ pub(crate) fn deed(deed: Deed, report: &Report, all: bool, paint: Paint) -> Stri
         text.push_str(&diff(&report.changes, paint));
     }
     text.push_str(&remarks(report, paint));
+    if deed != Deed::SetAgain {
+        let doubts = report.changes.iter().filter_map(doubt);
+        text.extend(doubts.map(|doubt| format!("{} {}\n", paint.yellow("! note:"), escaped(&doubt))));
+    }
     let more = || paint.cyan(&format!("fyke undo --force {run}"));
     match deed {
         Deed::Lifted if left => text.push_str(&format!("what somebody else changed is left as it is; {} does not spare it\n", more())),
@@ -156,7 +162,7 @@ pub(crate) fn drift(run: &RunId, drift: &[Drift], paint: Paint) -> String {
 
 /// Counts the changes that are worth a line to a person.
 pub(crate) fn visible(changes: &[Change]) -> usize {
-    changes.iter().filter(|change| change.is_visible()).count()
+    far::without_moved(changes).filter(|change| change.is_visible()).count()
 }
 
 /// Gives the changes for a program.

@@ -6,14 +6,15 @@ use super::Paint;
 use super::changes::shell;
 use super::sets::{TOLD, grouped};
 use crate::host::value::escaped;
+use crate::model::link::far::moved;
 use crate::model::link::names::{TABLES, shown};
-use crate::model::link::{Dev, Object, Route, State, Value, address, device, neighbour, route};
+use crate::model::link::{Dev, Far, Object, Route, State, Value, address, device, neighbour, route};
 use crate::model::{Change, Object as Any, State as AnyState};
 
 /// Writes the changes, those of one kind together and as many of each as can be read.
 pub(super) fn diff(changes: &[&Change], paint: Paint) -> String {
     let heading = |object: &Object| match object {
-        Object::Link(_) | Object::Setting(..) => "links",
+        Object::Link(_) | Object::Setting(..) | Object::Far(_) => "links",
         Object::Address(_) | Object::Neighbour(_) => "addresses and neighbours",
         Object::Route(_) => "routes",
         Object::Rule(_) => "rules of routing",
@@ -27,6 +28,10 @@ pub(super) fn diff(changes: &[&Change], paint: Paint) -> String {
 }
 
 fn lines<'a>(changes: impl Iterator<Item = &'a Change>, paint: Paint) -> String {
+    let changes: Vec<&Change> = changes.collect();
+    // A link that moves is told of once, and not as one that goes or comes.
+    let moving: HashSet<&Dev> = changes.iter().filter_map(|change| moved(change)?.moved()).collect();
+    let is_told = |change: &&Change| !matches!(&change.object, Any::Link(Object::Link(dev)) if moving.contains(dev));
     let (mut text, mut seen) = (String::new(), [0; 4]);
     let painted = |sign: usize, line: &str| match sign {
         0 => paint.green(&format!("  + {line}")),
@@ -34,7 +39,7 @@ fn lines<'a>(changes: impl Iterator<Item = &'a Change>, paint: Paint) -> String 
         2 => paint.yellow(&format!("  ~ {line}")),
         _ => format!("  = {line}"),
     };
-    for (sign, line) in changes.filter_map(line) {
+    for (sign, line) in changes.into_iter().filter(is_told).filter_map(line) {
         seen[sign] += 1;
         if seen[sign] <= TOLD {
             text.push_str(&(painted(sign, &escaped(&line)) + "\n"));
@@ -52,11 +57,22 @@ fn line(change: &Change) -> Option<(usize, String)> {
     match (state(&change.before), state(&change.after)) {
         (Some(_), Some(_)) if change.is_claim() && change.origin.is_none() => None,
         (Some(state), Some(_)) if change.is_claim() => Some((3, format!("{} already", words(object, state)))),
+        (before, _) if let Object::Far(far) = object => far.moved().map(|dev| (2, move_of(dev, far, before.is_some()))),
         (Some(_), None) if object.is_quiet(false) => None,
         (None, Some(after)) => Some((0, words(object, after))),
         (Some(before), None) => Some((1, words(object, before))),
         (Some(before), Some(after)) => Some((2, format!("{} becomes {}", words(object, before), becomes(object, after)))),
         (None, None) => None,
+    }
+}
+
+/// Tells of a link that is moved away, or comes back.
+fn move_of(dev: &Dev, far: &Far, back: bool) -> String {
+    let home = &far.site.home;
+    match (back, dev.name == far.dev.name) {
+        (false, true) => format!("{dev} netns {home}"),
+        (false, false) => format!("{dev} netns {home} name {}", far.dev),
+        (true, _) => format!("{dev} comes back from netns {home}"),
     }
 }
 
@@ -109,12 +125,20 @@ pub(super) fn command(change: &Change, told: &mut Told) -> Option<String> {
     }
     let (before, after) = (state(&change.before), state(&change.after));
     let line = match (object, before, after) {
+        (Object::Far(far), _, _) => {
+            let dev = far.moved()?;
+            told.0.insert(dev.clone());
+            after?;
+            format!("link set dev {} {}", quoted(&dev.name), placed(far, dev))
+        }
         (Object::Link(dev), _, Some(State::Link(link))) => {
             told.0.extend(link.peer.clone());
             if told.0.contains(dev) {
                 return None;
             }
-            format!("link add {}", device::Wanted { name: dev.name.clone(), link: link.clone(), settings: Vec::new() })
+            let peer_netns = link.far.as_ref().map(netns_of);
+            let wanted = device::Wanted { name: dev.name.clone(), link: link.clone(), settings: Vec::new(), peer_netns };
+            format!("link add {wanted}")
         }
         (Object::Link(dev), Some(State::Link(link)), None) => {
             told.0.extend(link.peer.clone().filter(|_| !told.0.contains(dev)));
@@ -154,6 +178,18 @@ fn changed(what: &str, before: Option<&State>, after: Option<&State>, words: &dy
         (Some(before), None) => Some(format!("{what} del {}", words(before))),
         (None, None) => None,
     }
+}
+
+/// Gives the word of ip(8) for the namespace of a link.
+fn netns_of(far: &Far) -> String {
+    let home = &far.site.home;
+    shell(home.strip_prefix("pid:").unwrap_or(home))
+}
+
+/// Writes where a link is moved.
+fn placed(far: &Far, dev: &Dev) -> String {
+    let name = if dev.name == far.dev.name { String::new() } else { format!(" name {}", quoted(&far.dev.name)) };
+    format!("netns {}{name}", netns_of(far))
 }
 
 fn quoted(name: &crate::model::link::Name) -> String {

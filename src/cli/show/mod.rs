@@ -131,18 +131,37 @@ impl Screen {
         self.note(&escaped(line));
     }
 
+    /// Shows on a terminal how far something has come, in one line that the next one takes the place of; an empty one takes it away.
+    pub(crate) fn progress(&self, line: &str) {
+        let mut terminal = io::stderr().lock();
+        if io::stderr().is_terminal() {
+            let line: String = line.chars().take(self.width().saturating_sub(1)).collect();
+            let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());
+        }
+    }
+
     /// Asks whoever sits at the terminal, and takes only a plain yes for one.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Fault> {
-        if !io::stdin().is_terminal() {
+        if !self.can_ask() {
             return Err(host::nobody_to_ask(question));
         }
-        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped(question));
+        Ok(matches!(self.choose(question, "y/N")?.as_str(), "y" | "yes"))
+    }
+
+    /// Tells whether somebody sits at a terminal who can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    /// Asks whoever sits at the terminal, and gives the answer in small letters; an empty one at the end of the input.
+    pub(crate) fn choose(&self, question: &str, answers: &str) -> Result<String, Fault> {
+        let _ = write!(io::stderr().lock(), "{} [{answers}] ", escaped(question));
         let answer = stdio::Lines::default().next_line();
         if !matches!(answer, Ok(Some(_))) {
             // What is said next begins a line.
             self.note("");
         }
-        Ok(answer?.is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
+        Ok(answer?.map(|answer| answer.trim().to_lowercase()).unwrap_or_default())
     }
 
     /// Prints a JSON document: the only one, or one a line.

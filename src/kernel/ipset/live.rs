@@ -30,6 +30,10 @@ impl Live {
         Ok(self.socket.insert(socket))
     }
 
+    fn list(&mut self, names: Option<&[SetName]>, whole: bool) -> Result<Sets, Fault> {
+        self.socket()?.list(names, whole).map_err(|error| errno::fault("list the sets", error))
+    }
+
     /// Gives the latest revision that the kernel has of a type.
     fn revision(&mut self, tried: &str, definition: &Definition) -> Result<u8, Fault> {
         let kind = definition.kind;
@@ -83,7 +87,11 @@ fn unavailable(error: io::Error) -> Fault {
 
 impl Source for Live {
     fn read(&mut self, names: Option<&[SetName]>) -> Result<Sets, Fault> {
-        self.socket()?.list(names).map_err(|error| errno::fault("list the sets", error))
+        self.list(names, true)
+    }
+
+    fn definitions(&mut self, names: Option<&[SetName]>) -> Result<Sets, Fault> {
+        self.list(names, false)
     }
 }
 

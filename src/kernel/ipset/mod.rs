@@ -28,6 +28,9 @@ impl From<Fault> for Refusal {
 pub trait Source: Send {
     /// Reads all sets, or those of some names that are there.
     fn read(&mut self, names: Option<&[SetName]>) -> Result<Sets, Fault>;
+
+    /// Reads how sets were made, and nothing of what is in them.
+    fn definitions(&mut self, names: Option<&[SetName]>) -> Result<Sets, Fault>;
 }
 
 /// The sets of one network namespace, to read and to write.

@@ -1,18 +1,23 @@
 //! Links and what belongs to them, routes and rules, of the network namespace in which fyke runs.
 
+mod far;
+pub mod kinds;
 mod names;
 mod refusal;
 mod tun;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 pub use names::names;
 
 use super::named::Refusal;
+use super::netlink::rtnl::link::{self, Destination};
 use super::netlink::rtnl::{self, Order, Rtnl};
-use crate::model::link::{Dev, Link, Mac, Object, Scope, Setting, State, Value};
+use crate::model::link::far::{is_on, leaving, moved};
+use crate::model::link::{Dev, Far, Link, Mac, Object, Scope, Setting, State, Value};
 use crate::model::named::Inventory;
 use crate::model::{Change, Family, Fault, Object as Any, State as AnyState};
 
@@ -32,6 +37,8 @@ enum Step<'a> {
     Order(Order),
     /// A link that only its own device makes.
     Tun(&'a Dev, &'a Link),
+    /// A link that comes back from where it was moved.
+    Back(&'a Far, &'a Dev),
 }
 
 impl Live {
@@ -43,57 +50,73 @@ impl Live {
         Ok(self.rtnl.insert(rtnl))
     }
 
-    /// Reads what there is.
-    pub fn read(&mut self, scope: Scope) -> Result<Inventory, Fault> {
-        let found = self.list(scope);
-        if found.is_err() {
-            // What is still to come of the answer would be in the way of the next.
-            self.rtnl = None;
+    /// Reads what there is. The links are listed once for all that is on them.
+    pub fn read(&mut self, scopes: &[&Scope]) -> Result<Inventory, Fault> {
+        let (mut links, mut found) = (None, Inventory::new());
+        for scope in scopes {
+            match self.list(scope, &mut links) {
+                Ok(mut more) => found.append(&mut more),
+                Err(fault) => {
+                    // What is still to come of the answer would be in the way of the next.
+                    self.rtnl = None;
+                    return Err(fault);
+                }
+            }
         }
-        found
+        Ok(found)
     }
 
-    fn list(&mut self, scope: Scope) -> Result<Inventory, Fault> {
+    fn list(&mut self, scope: &Scope, links: &mut Option<Links>) -> Result<Inventory, Fault> {
         let fail = |what: &'static str| move |error: io::Error| super::errno::fault(format!("list the {what}"), error);
+        if let Scope::Far(site) = scope {
+            return far::read(site);
+        }
         let rtnl = self.rtnl()?;
-        if scope == Scope::Rules {
+        if *scope == Scope::Rules {
             let rule = |rule| (Any::Link(Object::Rule(rule)), AnyState::Link(State::Rule));
             return Ok(rtnl.rules().map_err(fail("rules"))?.into_iter().map(rule).collect());
         }
-        let links = rtnl.links().map_err(fail("links"))?;
-        let devs: BTreeMap<u32, Dev> = links.iter().map(|found| (found.dev.index, found.dev.clone())).collect();
+        let Links { found: links, devs } = match links {
+            Some(links) => links,
+            unread => unread.insert(Links::of(rtnl.links().map_err(fail("links"))?)),
+        };
         match scope {
             Scope::Links => Ok(of_links(links)),
-            Scope::Addresses => Ok(of_addresses(rtnl.addresses().map_err(fail("addresses"))?, &devs)),
+            Scope::Ends => far::ends(rtnl, links),
+            Scope::Addresses => Ok(of_addresses(rtnl.addresses().map_err(fail("addresses"))?, devs)),
             Scope::Neighbours | Scope::Neighbourhood => {
                 let mut found = rtnl.neighbours().map_err(fail("neighbours"))?;
-                found.retain(|(.., about)| scope == Scope::Neighbourhood || about.is_permanent());
-                Ok(of_neighbours(found, &devs))
+                found.retain(|(.., about)| *scope == Scope::Neighbourhood || about.is_permanent());
+                Ok(of_neighbours(found, devs))
             }
             Scope::Routes(of) => {
                 let families = of.map_or(Family::BOTH.to_vec(), |(family, _)| vec![family]);
                 let mut found = Inventory::new();
                 for family in families {
                     let routes = rtnl.steady_routes(family, of.map(|(_, table)| table)).map_err(fail("routes"))?;
-                    found.append(&mut of_routes(routes, &devs));
+                    found.append(&mut of_routes(routes, devs));
                 }
                 Ok(found)
             }
-            Scope::Rules => Ok(Inventory::new()),
+            Scope::Rules | Scope::Far(_) => Ok(Inventory::new()),
         }
     }
 
     /// Makes changes, in their order.
     pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        let mut made = Made { macs: macs(changes), devs: Vec::new() };
+        let mut made = Made::by(changes);
         let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
         for (at, change) in changes.iter().enumerate() {
-            steps.extend(steps_of(change, &mut made).into_iter().map(|step| (at, step)));
+            let its = steps_of(change, &mut made).map_err(|fault| Refusal { fault, at })?;
+            steps.extend(its.into_iter().map(|step| (at, step)));
         }
         let mut rest = &steps[..];
         while let Some((at, first)) = rest.first() {
             let done = match first {
                 Step::Tun(dev, link) => tun::make(dev, link).map(|()| 1).map_err(|fault| Refusal { fault, at: *at })?,
+                Step::Back(from, dev) => {
+                    far::bring_back(from, dev, &changes[*at]).map(|()| 1).map_err(|fault| Refusal { fault, at: *at })?
+                }
                 Step::Order(_) => self.orders(changes, rest)?,
             };
             rest = &rest[done..];
@@ -132,13 +155,26 @@ impl Live {
     }
 }
 
-fn of_links(links: Vec<rtnl::link::Found>) -> Inventory {
+/// The links of a namespace, and their names by their indices.
+struct Links {
+    found: Vec<link::Found>,
+    devs: BTreeMap<u32, Dev>,
+}
+
+impl Links {
+    fn of(found: Vec<link::Found>) -> Self {
+        let devs = found.iter().map(|found| (found.dev.index, found.dev.clone())).collect();
+        Self { found, devs }
+    }
+}
+
+fn of_links(links: &[link::Found]) -> Inventory {
     let mut found = Inventory::new();
-    for rtnl::link::Found { dev, link, settings, .. } in links {
+    for link::Found { dev, link, settings, .. } in links {
         for (setting, value) in settings {
-            found.insert(Any::Link(Object::Setting(dev.clone(), setting)), AnyState::Link(State::Setting(value)));
+            found.insert(Any::Link(Object::Setting(dev.clone(), *setting)), AnyState::Link(State::Setting(value.clone())));
         }
-        found.insert(Any::Link(Object::Link(dev)), AnyState::Link(State::Link(link)));
+        found.insert(Any::Link(Object::Link(dev.clone())), AnyState::Link(State::Link(link.clone())));
     }
     found
 }
@@ -180,6 +216,36 @@ struct Made<'a> {
     devs: Vec<&'a Dev>,
     /// The addresses that links get.
     macs: BTreeMap<&'a Dev, &'a Mac>,
+    /// The addresses of the other ends of veths that are elsewhere.
+    far_macs: HashMap<&'a Far, &'a Mac>,
+    /// Those that are moved, away or back.
+    moved: HashSet<&'a Dev>,
+    /// Those of them that are away by now, with all that was on them.
+    gone: HashSet<&'a Dev>,
+}
+
+impl<'a> Made<'a> {
+    fn by(changes: &'a [Change]) -> Self {
+        let far_mac = |change: &'a Change| match (&change.object, &change.after) {
+            (Any::Link(Object::Far(far)), Some(AnyState::Link(State::Far(there)))) => Some((far, there.mac.as_ref()?)),
+            _ => None,
+        };
+        Self {
+            devs: Vec::new(),
+            macs: macs(changes),
+            far_macs: changes.iter().filter_map(far_mac).collect(),
+            moved: changes.iter().filter_map(|change| moved(change)?.moved()).collect(),
+            gone: leaving(changes),
+        }
+    }
+
+    /// Tells whether something that is taken away has gone already with the link that it was on.
+    fn is_gone_with_its_link(&self, change: &Change) -> bool {
+        match (&change.before, &change.after) {
+            (Some(state), None) => self.gone.iter().any(|dev| is_on(&change.object, state, dev)),
+            _ => false,
+        }
+    }
 }
 
 /// Gives the addresses that links get by changes.
@@ -198,24 +264,35 @@ fn macs(changes: &[Change]) -> BTreeMap<&Dev, &Mac> {
 }
 
 /// Gives what is to be done for a change. A veth is made with its other end, and what others rely on is there already.
-fn steps_of<'a>(change: &'a Change, made: &mut Made<'a>) -> Vec<Step<'a>> {
-    let (Any::Link(object), before, after) = (&change.object, &change.before, &change.after) else { return Vec::new() };
+fn steps_of<'a>(change: &'a Change, made: &mut Made<'a>) -> Result<Vec<Step<'a>>, Fault> {
+    let (Any::Link(object), before, after) = (&change.object, &change.before, &change.after) else { return Ok(Vec::new()) };
     let (before, after) = (state(before), state(after));
-    if change.is_claim() && !matches!(object, Object::Setting(..)) {
-        return Vec::new();
+    if change.is_claim() && !matches!(object, Object::Setting(..)) || made.is_gone_with_its_link(change) {
+        return Ok(Vec::new());
     }
     let order = |order: Order| vec![Step::Order(order)];
-    match (object, before, after) {
+    Ok(match (object, before, after) {
+        (Object::Far(far), _, Some(_)) => match far.moved() {
+            Some(dev) => far::place(far, change)
+                .map(|netns| order(link::leave(dev.index, Destination { dev: &far.dev, netns: netns.as_fd(), mac: None })))?,
+            // The other end of a veth is made with it.
+            None => Vec::new(),
+        },
+        (Object::Far(far), _, None) => far.moved().map(|dev| Step::Back(far, dev)).into_iter().collect(),
+        (Object::Link(dev), ..) if made.moved.contains(dev) => Vec::new(),
         (Object::Link(dev), None, Some(State::Link(link))) if ["tun", "tap"].contains(&link.kind.as_str()) => vec![Step::Tun(dev, link)],
         (Object::Link(dev), None, Some(State::Link(link))) if !made.devs.contains(&dev) => {
             made.devs.push(dev);
             made.devs.extend(&link.peer);
-            order(rtnl::link::add(dev, link, &|dev| made.macs.get(dev).map(|mac| (*mac).clone())))
+            let netns = link.far.as_ref().map(|far| Ok((&far.dev, far::place(far, change)?))).transpose()?;
+            let mac = link.far.as_ref().and_then(|far| made.far_macs.get(far).copied());
+            let far = netns.as_ref().map(|(dev, netns)| Destination { dev, netns: netns.as_fd(), mac });
+            order(link::add(dev, link, far, &|dev| made.macs.get(dev).map(|mac| (*mac).clone())))
         }
         (Object::Setting(dev, Setting::Address), _, _) if made.devs.contains(&dev) => Vec::new(),
-        (Object::Link(dev), Some(_), None) => order(rtnl::link::del(dev)),
+        (Object::Link(dev), Some(_), None) => order(link::del(dev)),
         (Object::Setting(dev, setting), _, Some(State::Setting(value))) => {
-            rtnl::link::set(dev, *setting, value).into_iter().map(Step::Order).collect()
+            link::set(dev, *setting, value).into_iter().map(Step::Order).collect()
         }
         (Object::Address(key), Some(State::Address(about)), None) => order(rtnl::address::del(key, about)),
         (Object::Address(key), before, Some(State::Address(about))) => order(rtnl::address::put(key, about, before.is_some())),
@@ -226,7 +303,7 @@ fn steps_of<'a>(change: &'a Change, made: &mut Made<'a>) -> Vec<Step<'a>> {
         (Object::Rule(rule), Some(_), None) => order(rtnl::rule::del(rule)),
         (Object::Rule(rule), None, Some(_)) => order(rtnl::rule::add(rule)),
         _ => Vec::new(),
-    }
+    })
 }
 
 fn state(state: &Option<AnyState>) -> Option<&State> {

@@ -10,6 +10,11 @@ use crate::model::{Change, Fault, Kind, Object as Any, State as AnyState};
 pub(super) fn tried(change: &Change) -> String {
     let Any::Link(object) = &change.object else { return format!("change the {}", change.object) };
     match (object, &change.after) {
+        (Object::Far(far), Some(_)) => match far.moved() {
+            Some(dev) => format!("move the link {dev} to the {}", far.site),
+            None => format!("make the link {far}"),
+        },
+        (Object::Far(far), None) => format!("bring the link {far} back"),
         (Object::Link(dev), Some(AnyState::Link(State::Link(link)))) => format!("make the link {dev} ({})", link.kind),
         (Object::Setting(dev, Setting::Up), Some(AnyState::Link(State::Setting(value)))) => {
             format!("set the link {dev} {}", Setting::Up.command(value))
@@ -30,8 +35,32 @@ pub(super) fn may_have_to_wait(change: &Change) -> bool {
     matches!(&change.after, Some(AnyState::Link(State::Route(way))) if way.src.is_some_and(|src| src.is_ipv6()))
 }
 
+/// Tells whether the kernel says that it has no links of such a type.
+pub(super) fn is_unknown_kind(refused: &Refused) -> bool {
+    // __rtnl_newlink() of net/core/rtnetlink.c; kernels before 4.17 have no words.
+    refused.errno == libc::EOPNOTSUPP && refused.words.as_ref().is_none_or(|words| words.contains("Unknown device type"))
+}
+
+/// Says that a type of links is not there, and what has it.
+pub(super) fn unknown(tried: String, kind: &str, refused: &Refused) -> Fault {
+    let words = refused.words.as_deref().unwrap_or("Unknown device type").trim_end_matches('.');
+    let module = match kind {
+        "vlan" => "8021q",
+        "tap" => "tun",
+        kind => kind,
+    };
+    Fault::new(Kind::Unsupported, tried, format!("{words}: this kernel has no {kind}")).hint(format!(
+        "`modprobe {module}` loads it where the module is there; Debian has it in the package of a full kernel (linux-image-amd64), Fedora in kernel-modules-core"
+    ))
+}
+
 /// Makes a fault of a change that was refused, with the kernel's own words.
 pub(super) fn fault(change: &Change, refused: &Refused) -> Fault {
+    if let (Any::Link(Object::Link(_)), Some(AnyState::Link(State::Link(link)))) = (&change.object, &change.after)
+        && is_unknown_kind(refused)
+    {
+        return unknown(tried(change), &link.kind, refused);
+    }
     let errno = Errno::from_raw(refused.errno);
     let is_link = matches!(change.object, Any::Link(Object::Link(_)));
     let kind = match errno {
@@ -48,10 +77,13 @@ pub(super) fn fault(change: &Change, refused: &Refused) -> Fault {
     };
     let fault = Fault::new(kind, tried(change), why);
     match (&change.object, errno) {
-        (Any::Link(Object::Link(_)), Errno::EOPNOTSUPP) => fault.hint("this kernel lacks the module, see modprobe(8)"),
         (Any::Link(Object::Route(_)), Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             fault.hint("the neighbour has to be on a network of an address here; `onlink` says that it is on the link all the same")
         }
+        (Any::Link(Object::Far(_)), Errno::EINVAL) => {
+            fault.hint("some links belong to the namespace in which they were made: a bridge, a bond, the loopback")
+        }
+        (Any::Link(Object::Far(_)), Errno::EBUSY) => fault.hint("another link has its index by now"),
         (Any::Link(Object::Route(_)), Errno::ENETDOWN) => fault.hint("set the link up first"),
         (Any::Link(Object::Setting(_, Setting::Name)), Errno::EBUSY) => {
             fault.hint("kernels before 6.2 rename a link only while it is down")

@@ -20,7 +20,7 @@ use super::errno;
 use crate::model::netns::{Name, Word};
 use crate::model::{Fault, Kind};
 
-pub use seek::{find, hold, is_held, release, seek};
+pub use seek::{all, find, hold, is_held, release, seek};
 
 /// Where ip-netns(8) keeps its names.
 pub const NAMED: &str = "/run/netns";
@@ -94,10 +94,9 @@ impl Netns {
 
     /// Makes a namespace without a name: it is gone with the last descriptor, socket or process in it. The calling thread stays where it is.
     pub fn create() -> Result<Netns, Fault> {
-        on_a_thread("make a network namespace", || {
-            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| errno::fault("make a network namespace", error))?;
-            Netns::current()
-        })
+        let _visit = Visit { own: Netns::current()? };
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| errno::fault("make a network namespace", error))?;
+        Netns::current()
     }
 
     /// Moves the calling thread into the namespace, for good.

@@ -76,6 +76,15 @@ fn home(home: &str) -> Option<PathBuf> {
     }
 }
 
+/// Gives the namespaces that have a name, and those in which processes are, each with how it is found.
+pub fn all() -> impl Iterator<Item = (String, Netns)> {
+    let of_names = named().filter_map(|path| Some((path.file_name()?.to_str()?.parse::<Name>().ok()?, path)));
+    let names = of_names.map(|(name, path)| (Site::named(0, &name).home, path));
+    names
+        .chain(of_processes().map(|path| (path.display().to_string(), path)))
+        .filter_map(|(home, path)| Some((home, Netns::at(&path).ok()?)))
+}
+
 fn named() -> impl Iterator<Item = PathBuf> {
     fs::read_dir(NAMED).into_iter().flatten().flatten().map(|entry| entry.path())
 }

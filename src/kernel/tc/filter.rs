@@ -16,7 +16,7 @@ use crate::kernel::netlink::{Socket, Stopped};
 use crate::model::named::Inventory;
 use crate::model::tc::action::{self, Action, Links};
 use crate::model::tc::filter::{Filter, Key, is_table};
-use crate::model::tc::{Device, Handle, Object, Qdisc, State};
+use crate::model::tc::{Counted, Device, Handle, Object, Qdisc, State};
 use crate::model::{self, Change, Fault};
 
 /// The devices of this network namespace; they are listed when a name is asked for.
@@ -43,12 +43,16 @@ pub(super) struct Roots {
     /// The first tables, by parent, chain and priority: the kernel numbers them as it likes.
     numbers: BTreeMap<(Handle, u32, u16), u32>,
     /// The filters that are there, and the tables that somebody made.
-    keys: BTreeSet<Key>,
+    filters: BTreeMap<Key, Filter>,
 }
 
 impl Roots {
     fn number(&self, key: &Key) -> Option<u32> {
         self.numbers.get(&(key.parent, key.chain, key.prio)).copied()
+    }
+
+    fn of_u32(&self) -> impl Iterator<Item = (&Key, &Filter)> {
+        self.filters.iter().filter(|(_, filter)| filter.kind == "u32")
     }
 }
 
@@ -69,14 +73,36 @@ pub(super) fn parents(inventory: &Inventory) -> Vec<Handle> {
     inventory.iter().flat_map(of).collect()
 }
 
-/// Reads the filters that one qdisc or class asks.
-pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Handle, into: (&mut Inventory, &mut Roots)) -> io::Result<()> {
+/// Lists the filters that one qdisc or class asks, with the tables of u32.
+fn list(socket: &mut Socket, link: u32, parent: Handle) -> io::Result<Vec<Listed>> {
     let mut listed: Vec<Listed> = Vec::new();
     let head = Head { link, parent, ..Head::default() };
     socket.list_tc(Noun::Filter, head, &mut |body| {
         // What has no handle only tells that there is such a priority.
         listed.extend(Listed::read(body).filter(|one| one.head.link == link && one.head.handle != Handle::NONE));
     })?;
+    Ok(listed)
+}
+
+/// Reads what was counted of the filters that one qdisc or class asks, and that have actions: only these count.
+pub(super) fn counted(socket: &mut Socket, device: &Device, link: u32, parent: Handle) -> io::Result<Vec<(Object, Counted)>> {
+    let listed = list(socket, link, parent)?;
+    let mut roots = BTreeMap::new();
+    for one in listed.iter().filter(|one| one.kind == "u32" && is_table(one.head.handle.bits())) {
+        roots.insert((one.chain, one.prio()), one.head.handle.bits());
+    }
+    let devices = Devices::default();
+    let of = |one: Listed| {
+        let counted = one.counted()?;
+        let root = roots.get(&(one.chain, one.prio())).copied().unwrap_or(0);
+        Some((Object::Filter(device.clone(), one.parts(parent, root, &devices).0), counted))
+    };
+    Ok(listed.into_iter().filter_map(of).collect())
+}
+
+/// Reads the filters that one qdisc or class asks.
+pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Handle, into: (&mut Inventory, &mut Roots)) -> io::Result<()> {
+    let listed = list(socket, link, parent)?;
     let (inventory, roots) = into;
     // Of the tables of a priority the one that was there first is told last.
     for one in listed.iter().filter(|one| one.kind == "u32" && is_table(one.head.handle.bits())) {
@@ -90,7 +116,7 @@ pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Hand
         }
         let (key, mut filter) = one.parts(parent, root, &devices);
         filter.link = link;
-        roots.keys.insert(key.clone());
+        roots.filters.insert(key.clone(), filter.clone());
         inventory.insert(model::Object::Tc(Object::Filter(device.clone(), key)), model::State::Tc(State::Filter(Box::new(filter))));
     }
     Ok(())
@@ -100,6 +126,49 @@ pub(super) fn read(socket: &mut Socket, device: &Device, link: u32, parent: Hand
 pub(super) fn needs_root(change: &Change) -> bool {
     let of = |state: &Option<model::State>| matches!(state, Some(model::State::Tc(State::Filter(filter))) if filter.kind == "u32");
     matches!(&change.object, model::Object::Tc(Object::Filter(..))) && of(&change.before) && !change.is_claim()
+}
+
+/// The filters of u32 while some of them are changed. With the last one that looks at packets the kernel takes away its priority and the tables of that, if
+/// the qdisc has no other priority of u32 (`u32_delete` of net/sched/cls_u32.c); those that nobody took away have to be made again.
+pub(super) struct Last<'a> {
+    roots: &'a HashMap<Device, Roots>,
+    /// The filters that look at packets, by device and qdisc.
+    left: HashMap<(&'a Device, u16), BTreeSet<Key>>,
+    /// What is taken away, whether that is done yet or not.
+    leaving: BTreeSet<(&'a Device, &'a Key)>,
+}
+
+impl<'a> Last<'a> {
+    pub(super) fn of(changes: &'a [Change], roots: &'a HashMap<Device, Roots>) -> Self {
+        let leaving = changes.iter().filter(|change| change.after.is_none()).filter_map(|change| match &change.object {
+            model::Object::Tc(Object::Filter(device, key)) => Some((device, key)),
+            _ => None,
+        });
+        let mut left: HashMap<(&Device, u16), BTreeSet<Key>> = HashMap::new();
+        for (device, roots) in roots {
+            for (key, _) in roots.of_u32().filter(|(key, _)| key.looks) {
+                left.entry((device, key.parent.major())).or_default().insert(key.clone());
+            }
+        }
+        Self { roots, left, leaving: leaving.collect() }
+    }
+
+    /// Follows a filter that is put in.
+    pub(super) fn put(&mut self, device: &'a Device, key: &Key) {
+        if key.looks {
+            self.left.entry((device, key.parent.major())).or_default().insert(key.clone());
+        }
+    }
+
+    /// Follows a filter that is taken out, and gives the tables that went with it and stay.
+    pub(super) fn take(&mut self, device: &'a Device, key: &Key) -> Vec<(&'a Key, &'a Filter)> {
+        let (left, major) = (self.left.entry((device, key.parent.major())).or_default(), key.parent.major());
+        let was_last = left.remove(key) && left.is_empty();
+        let Some(roots) = self.roots.get(device).filter(|_| was_last) else { return Vec::new() };
+        let is_alone = roots.numbers.keys().filter(|(parent, ..)| parent.major() == major).count() == 1;
+        let stays = |key: &Key| !key.looks && key.parent.major() == major && !self.leaving.contains(&(device, key));
+        roots.of_u32().filter(|(key, _)| is_alone && stays(key)).collect()
+    }
 }
 
 /// Gives the orders that take away priorities of u32 in which nothing is left, each behind the last change that took something out: the kernel does so
@@ -120,7 +189,7 @@ pub(super) fn emptied(changes: &[Change], roots: &HashMap<Device, Roots>, is_gon
     }
     let is_empty = |device: &Device, of: &Key| {
         let is_in = |key: &Key| (key.parent, key.chain, key.prio) == (of.parent, of.chain, of.prio);
-        let stays = roots.get(device).is_some_and(|roots| roots.keys.iter().any(|key| is_in(key) && !out.contains(&(device, key))));
+        let stays = roots.get(device).is_none_or(|roots| roots.filters.keys().any(|key| is_in(key) && !out.contains(&(device, key))));
         !stays && !into.iter().any(|(other, key)| *other == device && is_in(key))
     };
     let order = |((device, key), (at, link)): ((&Device, Key), (usize, u32))| {
@@ -204,17 +273,35 @@ pub(super) fn write_actions(socket: &mut Socket, changes: &[(usize, &Change)]) -
 }
 
 /// Gives the orders that make a change of a filter.
-pub(super) fn orders(key: &Key, states: (Option<&Filter>, Option<&Filter>), link: u32, roots: &Roots) -> Result<Vec<Order>, Fault> {
+pub(super) fn orders<'a>(
+    (device, key): (&'a Device, &Key),
+    states: (Option<&Filter>, Option<&Filter>),
+    link: u32,
+    (roots, last): (&Roots, &mut Last<'a>),
+) -> Result<Vec<Order>, Fault> {
     let devices = Devices::default();
     let root = roots.number(key);
     let del = |filter: &Filter| Order::filter(Deed::Del, link, key, filter, root, &devices);
     let add = |filter: &Filter| Order::filter(Deed::Add, link, key, filter, None, &devices);
     match states {
         (None, None) => Ok(Vec::new()),
-        (None, Some(after)) => Ok(vec![add(after)?]),
-        (Some(before), None) => Ok(vec![del(before)?]),
         (Some(before), Some(after)) if before.becomes(after) => Ok(vec![Order::filter(Deed::Change, link, key, after, root, &devices)?]),
-        (Some(before), Some(after)) => Ok(vec![del(before)?, add(after)?]),
+        (before, after) => {
+            let mut orders = Vec::new();
+            if let Some(before) = before {
+                orders.push(del(before)?);
+                for (key, table) in last.take(device, key) {
+                    orders.push(Order::filter(Deed::Add, link, key, table, None, &devices)?);
+                }
+            }
+            if let Some(after) = after {
+                orders.push(add(after)?);
+                if after.kind == "u32" {
+                    last.put(device, key);
+                }
+            }
+            Ok(orders)
+        }
     }
 }
 

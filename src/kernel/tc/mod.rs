@@ -7,6 +7,7 @@ mod write;
 use std::collections::HashMap;
 use std::io;
 
+use nix::errno::Errno;
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use super::errno;
@@ -44,6 +45,7 @@ impl Live {
         match scope {
             Scope::Devices => Ok(devices()),
             Scope::Kind(kind) => self.probe(kind).map(|()| Inventory::new()),
+            Scope::Distribution(name) => wire::tables::find(name).map(|_| Inventory::new()),
             Scope::Device(device) => self.on(device),
         }
     }
@@ -51,7 +53,7 @@ impl Live {
     /// Reads all that is on a device, until it is the same twice: these lists have no mark that tells of a change in the middle.
     fn on(&mut self, device: &Device) -> Result<Inventory, Fault> {
         let tried = || format!("read the qdiscs of {device}");
-        let Ok(link) = if_nametoindex(device.as_str()) else { return Ok(Inventory::new()) };
+        let Some(link) = index(device).map_err(|error| errno::fault(tried(), error))? else { return Ok(Inventory::new()) };
         let mut last = None;
         for _ in 0..READS {
             let found = self.once(device, link).map_err(|error| errno::fault(tried(), error))?;
@@ -78,6 +80,10 @@ impl Live {
             found.extend(listed.map(|listed| (Object::Class(device.clone(), listed.head.handle), listed.counted)));
         });
         listed.map_err(|error| errno::fault(tried(), error))?;
+        let there = self.on(device)?;
+        for parent in filter::parents(&there) {
+            found.extend(filter::counted(self.socket()?, device, link, parent).map_err(|error| errno::fault(tried(), error))?);
+        }
         Ok(found)
     }
 
@@ -113,22 +119,27 @@ impl Live {
         for parent in filter::parents(&found) {
             filter::read(socket, device, link, parent, (&mut found, &mut roots))?;
         }
+        model::tc::tell_what_they_are_in(&mut found);
         Ok((found, roots))
     }
 
-    /// Finds the numbers of the first tables of u32 on the devices where a change needs one.
-    fn roots(&mut self, changes: &[Change]) -> HashMap<Device, filter::Roots> {
+    /// Finds the numbers of the first tables of u32 on the devices where a change needs one, and what is beside it: a priority in which nothing is known
+    /// to be would be taken away whole.
+    fn roots(&mut self, changes: &[Change]) -> Result<HashMap<Device, filter::Roots>, Refusal> {
         let mut found = HashMap::new();
-        for change in changes.iter().filter(|change| filter::needs_root(change)) {
+        for (at, change) in changes.iter().enumerate().filter(|(_, change)| filter::needs_root(change)) {
             let model::Object::Tc(object) = &change.object else { continue };
             let device = object.device();
-            if let (false, Ok(link)) = (found.contains_key(device), if_nametoindex(device.as_str())) {
-                // Where they cannot be read, the kernel will say what is wrong.
-                let roots = self.once_with_roots(device, link).map(|(_, roots)| roots).unwrap_or_default();
-                found.insert(device.clone(), roots);
+            if found.contains_key(device) {
+                continue;
+            }
+            let fault = |error| Refusal { fault: errno::fault(format!("read the filters of {device}"), error), at };
+            // One that is gone is refused where its index is asked for.
+            if let Some(link) = index(device).map_err(fault)? {
+                found.insert(device.clone(), self.once_with_roots(device, link).map_err(fault)?.1);
             }
         }
-        found
+        Ok(found)
     }
 
     /// Reads the actions of a kind that filters can share.
@@ -163,7 +174,7 @@ impl Live {
     }
 
     fn write_queues(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        let roots = self.roots(changes);
+        let roots = self.roots(changes)?;
         let orders = write::orders(changes, &roots)?;
         let Some((at, _)) = orders.first() else { return Ok(()) };
         let socket = self.socket().map_err(|fault| Refusal { fault, at: *at })?;
@@ -222,7 +233,7 @@ pub fn has(kind: &Kind) -> Option<bool> {
     let asked = Netns::create().ok()?.run(move || {
         let link = if_nametoindex("lo").map_err(|error| errno::fault("find lo", error))?;
         let place = if wanted.is_ingress() { Handle::INGRESS } else { Handle::ROOT };
-        let order = Order::qdisc(wire::Deed::Add, place, &Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) }, None);
+        let order = Order::qdisc(wire::Deed::Add, place, &Qdisc { link, ..Qdisc::new(wanted, model::tc::Options::None) }, None)?;
         let sent = open()?.order(1, |messages: &mut Messages, _, sequence| order.write(messages, sequence));
         sent.map_err(|error| errno::fault("ask for a kind", error))
     });
@@ -232,6 +243,15 @@ pub fn has(kind: &Kind) -> Option<bool> {
 
 fn open() -> Result<Socket, Fault> {
     Socket::open(libc::NETLINK_ROUTE).map_err(|error| errno::fault("talk to the kernel over rtnetlink", error))
+}
+
+/// Gives the index of a device, if there is one: a question that fails is no answer.
+fn index(device: &Device) -> io::Result<Option<u32>> {
+    match if_nametoindex(device.as_str()) {
+        Ok(index) => Ok(Some(index)),
+        Err(Errno::ENODEV) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn devices() -> Inventory {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use nix::net::if_::if_nametoindex;
 
-use super::filter::Roots;
+use super::filter::{Last, Roots};
 use crate::kernel::named::Refusal;
 use crate::kernel::netlink::tc::{Deed, Head, Noun, Order};
 use crate::model::tc::{Device, Filter, Handle, Object, State};
@@ -12,7 +12,7 @@ use crate::model::{self, Change, Fault};
 
 /// Gives the orders that make changes, each with the number of its change.
 pub(super) fn orders(changes: &[Change], roots: &HashMap<Device, Roots>) -> Result<Vec<(usize, Order)>, Refusal> {
-    let gone = Gone::of(changes);
+    let (gone, mut last) = (Gone::of(changes), Last::of(changes, roots));
     let (mut orders, mut links): (_, Vec<(Device, u32)>) = (Vec::new(), Vec::new());
     for (at, change) in changes.iter().enumerate() {
         let Some((object, before, after)) = parts(change) else { continue };
@@ -37,11 +37,14 @@ pub(super) fn orders(changes: &[Change], roots: &HashMap<Device, Roots>) -> Resu
                 if after.is_some() || before.is_some() {
                     let none = Roots::default();
                     let states = (before.and_then(filter_of), after.and_then(filter_of));
-                    let made = super::filter::orders(key, states, link, roots.get(device).unwrap_or(&none));
+                    let made = super::filter::orders((device, key), states, link, (roots.get(device).unwrap_or(&none), &mut last));
                     orders.extend(made.map_err(|fault| Refusal { fault, at })?.into_iter().map(|order| (at, order)));
                 }
             }
-            _ => write(object, (before, after), link, &gone, &mut |order| orders.push((at, order))),
+            _ => {
+                let made = write(object, (before, after), link, &gone);
+                orders.extend(made.map_err(|fault| Refusal { fault, at })?.into_iter().map(|order| (at, order)));
+            }
         }
     }
     for (at, order) in super::filter::emptied(changes, roots, &|object| gone.takes(object)) {
@@ -101,25 +104,25 @@ impl<'a> Gone<'a> {
     }
 }
 
-fn write(object: &Object, (before, after): (Option<&State>, Option<&State>), link: u32, gone: &Gone<'_>, order: &mut dyn FnMut(Order)) {
-    match (object, before, after) {
-        (object, Some(_), None) if gone.takes(object) => {}
+fn write(object: &Object, (before, after): (Option<&State>, Option<&State>), link: u32, gone: &Gone<'_>) -> Result<Vec<Order>, Fault> {
+    Ok(match (object, before, after) {
+        (object, Some(_), None) if gone.takes(object) => Vec::new(),
         (Object::Qdisc(_, place), Some(State::Qdisc(qdisc)), None) => {
-            order(Order::del(Noun::Qdisc, Head { link, handle: qdisc.handle, parent: *place, info: 0 }));
+            vec![Order::del(Noun::Qdisc, Head { link, handle: qdisc.handle, parent: *place, info: 0 })]
         }
-        (Object::Class(_, class), Some(_), None) => order(Order::del(Noun::Class, Head { link, handle: *class, ..Head::default() })),
+        (Object::Class(_, class), Some(_), None) => vec![Order::del(Noun::Class, Head { link, handle: *class, ..Head::default() })],
         (Object::Qdisc(_, place), before, Some(State::Qdisc(qdisc))) => {
             let now = if let (Some(State::Qdisc(now)), false) = (before, gone.takes(object)) { Some(&**now) } else { None };
             let mut qdisc = qdisc.clone();
             qdisc.link = link;
             match now {
-                None => order(Order::qdisc(Deed::Add, *place, &qdisc, None)),
-                Some(now) if now.becomes(&qdisc) => order(Order::qdisc(Deed::Change, *place, &qdisc, Some(now))),
+                None => vec![Order::qdisc(Deed::Add, *place, &qdisc, None)?],
+                Some(now) if now.becomes(&qdisc) => vec![Order::qdisc(Deed::Change, *place, &qdisc, Some(now))?],
                 // A place is handed over at once, but not to one of the same handle, and that of ingress is never handed over.
-                Some(now) if now.handle != qdisc.handle => order(Order::qdisc(Deed::Replace, *place, &qdisc, None)),
+                Some(now) if now.handle != qdisc.handle => vec![Order::qdisc(Deed::Replace, *place, &qdisc, None)?],
                 Some(now) => {
-                    order(Order::del(Noun::Qdisc, Head { link, handle: now.handle, parent: *place, info: 0 }));
-                    order(Order::qdisc(Deed::Add, *place, &qdisc, None));
+                    let del = Order::del(Noun::Qdisc, Head { link, handle: now.handle, parent: *place, info: 0 });
+                    vec![del, Order::qdisc(Deed::Add, *place, &qdisc, None)?]
                 }
             }
         }
@@ -127,8 +130,8 @@ fn write(object: &Object, (before, after): (Option<&State>, Option<&State>), lin
             let deed = if before.is_some() && !gone.takes(object) { Deed::Change } else { Deed::Add };
             let mut class = class.clone();
             class.link = link;
-            order(Order::class(deed, *handle, &class));
+            vec![Order::class(deed, *handle, &class)?]
         }
-        _ => {}
-    }
+        _ => Vec::new(),
+    })
 }

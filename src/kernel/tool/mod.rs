@@ -20,7 +20,8 @@ use self::wait::Running;
 use super::{errno, identity};
 use crate::model::{Fault, Kind};
 
-const SEARCH_PATH: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+/// Where programs are looked for by their names.
+pub const SEARCH_PATH: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// A table of 100,000 rules is some 10 MB of text.
 const OUTPUT: usize = 256 << 20;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{KINDS, Options, options};
 use super::setting::{Setting, Value};
 use super::words::{Line, Words};
-use super::{Dev, Mac, Name, Raw};
+use super::{Dev, Far, Mac, Name, Raw};
 use crate::model::Fault;
 use crate::model::near::did_you_mean;
 
@@ -23,6 +23,9 @@ pub struct Link {
     /// The other end of a veth, where that is in this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Dev>,
+    /// The other end of a veth, where it is to be made in another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<Far>,
     /// Whether what it stands on, or its other end, is in another namespace.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reaches_out: bool,
@@ -47,7 +50,7 @@ impl Link {
 
     /// Tells whether links of this kind can be made.
     pub fn can_be_made(&self) -> bool {
-        !(self.kind.is_empty() || self.kind == "veth" && self.reaches_out)
+        !(self.kind.is_empty() || self.kind == "veth" && self.reaches_out && self.far.is_none())
     }
 
     /// Gives the links that it names: what it stands on, and its other end.
@@ -60,6 +63,7 @@ impl Link {
         line.word(if self.kind.is_empty() { "device" } else { &self.kind });
         self.options.write(&self.kind, line);
         line.pair("peer", self.peer.as_ref());
+        line.pair("peer", self.far.as_ref().map(|far| &far.dev)).pair("netns", self.far.as_ref().map(|far| &far.site.home));
         if self.kind == "vxlan" {
             line.pair("dev", self.parent.as_ref());
         } else if let Some(parent) = &self.parent {
@@ -85,6 +89,8 @@ pub struct Wanted {
     pub link: Link,
     /// What it is set to at once, in order.
     pub settings: Vec<(Setting, Value)>,
+    /// The network namespace that the other end of a veth is put in: a name, a path or the number of a process.
+    pub peer_netns: Option<String>,
 }
 
 impl FromStr for Wanted {
@@ -92,7 +98,7 @@ impl FromStr for Wanted {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         let mut words = Words::new("a link", text);
-        let (mut name, mut link, mut settings) = (None, Link::default(), Vec::new());
+        let (mut name, mut link, mut settings, mut peer_netns) = (None, Link::default(), Vec::new(), None);
         while let Some(word) = words.next() {
             match word {
                 "name" if name.is_none() => name = Some(words.value(word)?),
@@ -100,10 +106,15 @@ impl FromStr for Wanted {
                 "link" => link.parent = Some(Dev::named(words.value(word)?)),
                 "type" => {
                     words.after(word)?.clone_into(&mut link.kind);
-                    of_kind(&mut link, &mut words)?;
+                    peer_netns = of_kind(&mut link, &mut words)?;
                 }
                 _ if Setting::is_word(word) => settings.push(Setting::read(word, &mut words)?),
                 _ if name.is_none() => name = Some(word.parse()?),
+                "netns" => {
+                    return Err(words
+                        .fault("a link is made in the namespace of the script")
+                        .hint("`netns::enter(name, || link::add(..))`"));
+                }
                 _ => return Err(words.odd(word).hint("what belongs to the kind stands behind `type`")),
             }
         }
@@ -124,14 +135,17 @@ impl FromStr for Wanted {
             ("veth", _) if link.peer.is_none() => {
                 Err(words.fault("both ends need a name, for a plan to know them").hint(format!("`{name} type veth peer name {name}p`")))
             }
-            _ if link.peer.as_ref().is_some_and(|peer| peer.name == name) => Err(words.fault("both ends have the same name")),
-            _ => Ok(Self { name, link, settings }),
+            _ if peer_netns.is_none() && link.peer.as_ref().is_some_and(|peer| peer.name == name) => {
+                Err(words.fault("both ends have the same name"))
+            }
+            _ => Ok(Self { name, link, settings, peer_netns }),
         }
     }
 }
 
-/// Reads what belongs to a kind.
-fn of_kind(link: &mut Link, words: &mut Words<'_>) -> Result<(), Fault> {
+/// Reads what belongs to a kind, and gives the namespace of the other end, if one is named.
+fn of_kind(link: &mut Link, words: &mut Words<'_>) -> Result<Option<String>, Fault> {
+    let mut netns = None;
     if options(&link.kind).is_none() {
         let kinds = || KINDS.iter().map(|(kind, _)| *kind);
         let fault = words.fault(format!("fyke makes no links of the type {:?}", link.kind));
@@ -145,13 +159,17 @@ fn of_kind(link: &mut Link, words: &mut Words<'_>) -> Result<(), Fault> {
                     words.next();
                 }
                 link.peer = Some(Dev::named(words.value(word)?));
+                if words.peek() == Some("netns") {
+                    words.next();
+                    netns = Some(words.netns("netns")?);
+                }
             }
             ("dev", "vxlan") => link.parent = Some(Dev::named(words.value(word)?)),
             ("mode", "tun" | "tap") => words.after(word)?.clone_into(&mut link.kind),
             (_, kind) => link.options.take(kind, word, words)?,
         }
     }
-    Ok(())
+    Ok(netns)
 }
 
 impl fmt::Display for Wanted {
@@ -165,7 +183,8 @@ impl fmt::Display for Wanted {
         }
         line.word("type").word(&self.link.kind);
         self.link.options.write(&self.link.kind, &mut line);
-        line.pair("peer name", self.link.peer.as_ref());
+        line.pair("peer name", self.link.peer.as_ref().or(self.link.far.as_ref().map(|far| &far.dev)));
+        line.pair("netns", self.peer_netns.as_ref());
         line.pair("dev", self.link.parent.as_ref().filter(|_| self.link.kind == "vxlan"));
         f.write_str(line.text())
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::address::About;
 use super::route::{Hop, Key as RouteKey, Way};
-use super::{Dev, Object, Setting, State, Value, address, neighbour, switches};
+use super::{Dev, Object, Setting, State, There, Value, address, neighbour, switches};
 use crate::model::Family;
 use crate::model::change::{Object as Any, State as AnyState};
 use crate::model::named::Inventory;
@@ -15,7 +15,7 @@ use crate::model::named::Inventory;
 pub(super) type Fate = (Any, Option<AnyState>);
 
 /// The least packet that IPv6 works with (RFC 8200): the kernel takes it off a link that has not room for it.
-const IPV6_MTU: u32 = 1280;
+pub(super) const IPV6_MTU: u32 = 1280;
 
 /// Gives what goes with an object that is taken away, what stands on others first.
 pub fn go_with(object: &Object, inventory: &Inventory) -> Vec<Fate> {
@@ -36,15 +36,12 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
     }
     match (object, state) {
         (Object::Link(dev), State::Link(link)) if now.is_none() => other_end(dev, link),
+        (Object::Far(far), _) if now.is_none() => far.moved().map(|dev| here.moved_away(dev)).unwrap_or_default(),
         (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(true))) => {
             here.vlans(dev).into_iter().map(|dev| up(dev, true)).collect()
         }
         (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(false))) => here.with_down(dev),
-        (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) if *mtu < IPV6_MTU => {
-            let addresses = here.addresses(dev).into_iter().filter(|(key, _)| key.host.family() == Family::V6).collect();
-            let routes = here.routes(|key, way| if key.family() == Family::V6 { without(way, std::slice::from_ref(dev)) } else { None });
-            routes.into_iter().chain(here.gone_addresses(addresses)).collect()
-        }
+        (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) if *mtu < IPV6_MTU => here.without_ipv6(dev),
         (Object::Setting(dev, Setting::Address), _) => here.neighbours(dev, None),
         _ => Vec::new(),
     }
@@ -52,6 +49,10 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
 
 /// Gives the other end of a veth that is made.
 fn other_end(dev: &Dev, link: &super::Link) -> Vec<Fate> {
+    if let Some(far) = &link.far {
+        let there = There::bare(far.dev.name.clone());
+        return vec![(Any::Link(Object::Far(far.clone())), Some(AnyState::Link(State::Far(there))))];
+    }
     let Some(peer) = &link.peer else { return Vec::new() };
     let state = super::Link { peer: Some(dev.clone()), ..link.clone() };
     vec![(Any::Link(Object::Link(peer.clone())), Some(AnyState::Link(State::Link(state))))]
@@ -74,6 +75,11 @@ fn without(way: &Way, links: &[Dev]) -> Option<Option<Way>> {
         0 => Some(None),
         _ => Some(Some(Way { hops: left, ..way.clone() })),
     }
+}
+
+/// Tells whether something is the far end of one of some veths.
+fn is_end_of(object: &Object, links: &[Dev]) -> bool {
+    matches!(object, Object::Far(far) if far.end_of().is_some_and(|dev| links.contains(dev)))
 }
 
 struct Here<'a>(&'a Inventory);
@@ -171,16 +177,7 @@ impl<'a> Here<'a> {
             links.extend(more);
             next += 1;
         }
-        let addresses: Vec<_> = links.iter().flat_map(|link| self.addresses(link)).collect();
-        let plain: Vec<IpAddr> = addresses.iter().map(|(key, _)| key.host.address).collect();
-        let mut found: Vec<Fate> = links.iter().flat_map(|link| self.neighbours(link, None)).collect();
-        found.extend(self.routes(|key, way| match (without(way, &links), key.family()) {
-            (None, _) => self.without_source(key, way, &plain, &links),
-            // Of several ways, IPv4 lets go of all when a link of one is gone for good.
-            (Some(_), Family::V4) => Some(None),
-            (left, Family::V6) => left,
-        }));
-        found.extend(self.gone_addresses(addresses));
+        let mut found = self.cleared(&links);
         found.extend(self.all().filter_map(|(object, state)| match (object, state) {
             (Object::Setting(port, Setting::Master), State::Setting(Value::Link(Some(master))))
                 if links.contains(master) && !links.contains(port) =>
@@ -189,9 +186,38 @@ impl<'a> Here<'a> {
             }
             _ => None,
         }));
+        found.extend(self.all().filter(|(object, _)| is_end_of(object, &links)).map(|(object, _)| gone(object.clone())));
         let settings = |dev: &Dev| Setting::ALL.iter().rev().map(|setting| Object::Setting(dev.clone(), *setting)).collect::<Vec<_>>();
         found.extend(links.iter().rev().flat_map(settings).filter(|object| self.get(object).is_some()).map(gone));
         found.extend(links.iter().skip(1).rev().map(|link| gone(Object::Link(link.clone()))));
+        found
+    }
+
+    /// Gives what becomes of a link that is moved to another namespace and of what is on it. What stands on it stays, and goes down with it.
+    fn moved_away(&self, dev: &Dev) -> Vec<Fate> {
+        let vlans: Vec<Dev> = self.vlans(dev).into_iter().filter(|vlan| self.is_up(vlan)).collect();
+        let mut found: Vec<Fate> = vlans.iter().flat_map(|vlan| self.with_down(vlan)).collect();
+        found.extend(vlans.into_iter().map(|vlan| up(vlan, false)));
+        let here = std::slice::from_ref(dev);
+        found.extend(self.cleared(here));
+        let settings = Setting::ALL.iter().rev().map(|setting| Object::Setting(dev.clone(), *setting));
+        found.extend(settings.filter(|object| self.get(object).is_some()).map(gone));
+        found.push(gone(Object::Link(dev.clone())));
+        found
+    }
+
+    /// Gives what becomes of neighbours, routes and addresses when the links are gone that they are on.
+    fn cleared(&self, links: &[Dev]) -> Vec<Fate> {
+        let addresses: Vec<_> = links.iter().flat_map(|link| self.addresses(link)).collect();
+        let plain: Vec<IpAddr> = addresses.iter().map(|(key, _)| key.host.address).collect();
+        let mut found: Vec<Fate> = links.iter().flat_map(|link| self.neighbours(link, None)).collect();
+        found.extend(self.routes(|key, way| match (without(way, links), key.family()) {
+            (None, _) => self.without_source(key, way, &plain, links),
+            // Of several ways, IPv4 lets go of all when a link of one is gone for good.
+            (Some(_), Family::V4) => Some(None),
+            (left, Family::V6) => left,
+        }));
+        found.extend(self.gone_addresses(addresses));
         found
     }
 
@@ -217,6 +243,21 @@ impl<'a> Here<'a> {
         }));
         found.extend(self.gone_addresses(addresses));
         found.extend(vlans.into_iter().map(|vlan| up(vlan, false)));
+        found
+    }
+
+    /// Gives what goes when IPv6 leaves a link. The kernel by itself would leave routes with a `src` that is not there any more; but addresses are taken
+    /// away one by one, and then it takes that, too.
+    fn without_ipv6(&self, dev: &Dev) -> Vec<Fate> {
+        let addresses: Vec<_> = self.addresses(dev).into_iter().filter(|(key, _)| key.host.family() == Family::V6).collect();
+        let plain: Vec<IpAddr> = addresses.iter().map(|(key, _)| key.host.address).collect();
+        let here = std::slice::from_ref(dev);
+        let mut found = self.neighbours(dev, Some(Family::V6));
+        found.extend(self.routes(|key, way| match key.family() {
+            Family::V4 => None,
+            Family::V6 => without(way, here).or_else(|| self.without_source(key, way, &plain, here)),
+        }));
+        found.extend(self.gone_addresses(addresses));
         found
     }
 

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod device;
 mod effects;
+pub mod far;
 pub mod kind;
 mod name;
 pub mod names;
@@ -11,7 +12,7 @@ pub mod path;
 mod raw;
 pub mod route;
 pub mod rule;
-mod setting;
+pub mod setting;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -22,11 +23,13 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Object as Any, State as AnyState};
 use super::named::{Inventory, Scope as AnyScope};
+use super::netns::Site;
 use super::{Family, Fault, Kind};
 use super::{sysctl, tc};
 
 pub use device::Link;
 pub use effects::{follow, go_with};
+pub use far::{Far, There, Tie};
 pub use name::{Dev, Mac, Name};
 pub use raw::Raw;
 pub use route::Route;
@@ -49,6 +52,8 @@ pub enum Object {
     Route(route::Key),
     /// A rule.
     Rule(Rule),
+    /// A link in another network namespace that belongs to one here.
+    Far(Far),
 }
 
 /// The state of what can be changed.
@@ -67,10 +72,12 @@ pub enum State {
     Route(route::Way),
     /// A rule is there.
     Rule,
+    /// What is known of a link in another namespace.
+    Far(There),
 }
 
 /// What has to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// The links with their settings.
     Links,
@@ -84,17 +91,23 @@ pub enum Scope {
     Routes(Option<(Family, u32)>),
     /// The rules.
     Rules,
+    /// The links of another network namespace.
+    Far(Site),
+    /// The far ends of veths, in whatever namespace they are.
+    Ends,
 }
 
 impl Scope {
     /// Tells whether an object is in it.
-    pub fn covers(self, object: &Object) -> bool {
+    pub fn covers(&self, object: &Object) -> bool {
         match (self, object) {
             (Self::Links, Object::Link(_) | Object::Setting(..))
             | (Self::Addresses, Object::Address(_))
             | (Self::Rules, Object::Rule(_)) => true,
             (Self::Neighbours | Self::Neighbourhood, Object::Neighbour(_)) | (Self::Routes(None), Object::Route(_)) => true,
-            (Self::Routes(Some((family, table))), Object::Route(key)) => key.family() == family && key.table == table,
+            (Self::Routes(Some((family, table))), Object::Route(key)) => key.family() == *family && key.table == *table,
+            (Self::Far(site), Object::Far(far)) => far.site.namespace == site.namespace,
+            (Self::Ends, Object::Far(far)) => far.end_of().is_some(),
             _ => false,
         }
     }
@@ -113,6 +126,10 @@ impl Object {
 
     /// Gives what has to be read in order to know it, and all that changes with it.
     pub fn scopes(&self) -> Vec<AnyScope> {
+        if let Self::Far(far) = self {
+            let here = far.moved().map(|dev| Self::Link(dev.clone()).scopes()).unwrap_or_default();
+            return here.into_iter().chain([AnyScope::Link(Scope::Far(far.site.clone()))]).collect();
+        }
         let own: &[Scope] = match self {
             Self::Link(_) => &[Scope::Links, Scope::Addresses, Scope::Neighbours, Scope::Routes(None)],
             Self::Setting(_, setting) if setting.has_effects() => &[Scope::Links, Scope::Addresses, Scope::Neighbours, Scope::Routes(None)],
@@ -121,6 +138,7 @@ impl Object {
             Self::Neighbour(_) => &[Scope::Links, Scope::Neighbours],
             Self::Route(key) => &[Scope::Links, Scope::Routes(Some((key.family(), key.table)))],
             Self::Rule(_) => &[Scope::Rules],
+            Self::Far(_) => &[],
         };
         let keys = match self {
             Self::Address(key) if key.host.family() == Family::V4 => switches("ipv4", &key.dev, "promote_secondaries"),
@@ -128,7 +146,33 @@ impl Object {
             _ => Vec::new(),
         };
         let queues = self.device().map(|device| AnyScope::Tc(tc::Scope::Device(device)));
-        own.iter().map(|scope| AnyScope::Link(*scope)).chain(keys.into_iter().map(AnyScope::Sysctl)).chain(queues).collect()
+        own.iter().map(|scope| AnyScope::Link(scope.clone())).chain(keys.into_iter().map(AnyScope::Sysctl)).chain(queues).collect()
+    }
+
+    /// Gives what has to be read in order to know it alone.
+    pub fn own_scope(&self) -> Scope {
+        match self {
+            Self::Link(_) | Self::Setting(..) => Scope::Links,
+            Self::Address(_) => Scope::Addresses,
+            Self::Neighbour(_) => Scope::Neighbours,
+            Self::Route(key) => Scope::Routes(Some((key.family(), key.table))),
+            Self::Rule(_) => Scope::Rules,
+            Self::Far(far) => Scope::Far(far.site.clone()),
+        }
+    }
+
+    /// Gives what has to be read in order to give it a state: where nothing goes with that, itself and the links.
+    pub fn scopes_to_get(&self, state: &State) -> Vec<AnyScope> {
+        let takes_nothing_along = match (self, state) {
+            (Self::Setting(_, Setting::Up), State::Setting(Value::Flag(up))) => *up,
+            (Self::Setting(_, Setting::Mtu), State::Setting(Value::Number(mtu))) => *mtu >= effects::IPV6_MTU,
+            (Self::Link(_) | Self::Address(_), _) => true,
+            _ => false,
+        };
+        match takes_nothing_along {
+            true => [Scope::Links, self.own_scope()].into_iter().map(AnyScope::Link).collect(),
+            false => self.scopes(),
+        }
     }
 
     /// Tells whether it can be made and taken away.
@@ -151,6 +195,7 @@ impl Object {
             (Self::Address(key), _) => vec![link(&key.dev)],
             (Self::Neighbour(key), _) => vec![link(&key.dev)],
             (Self::Route(_), State::Route(way)) => way.devs().map(link).collect(),
+            (Self::Far(far), _) => far.moved().map(link).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -188,6 +233,7 @@ impl Object {
             (Self::Address(_), Some(State::Address(now)), Some(State::Address(wanted))) if !now.can_become(wanted) => {
                 Some(Fault { kind: Kind::Exists, ..refuse("it is there, and is another one") }.hint("take it away first"))
             }
+            (Self::Far(far), None, Some(_)) => taken_there(inventory, far),
             (Self::Link(dev), None, Some(State::Link(link))) => {
                 std::iter::once(dev).chain(&link.peer).find_map(|dev| taken(inventory, dev, &dev.name))
             }
@@ -224,6 +270,7 @@ impl Object {
             Self::Neighbour(_) => "neighbour",
             Self::Route(_) => "route",
             Self::Rule(_) => "rule",
+            Self::Far(_) => "link",
         }
     }
 }
@@ -240,6 +287,18 @@ fn taken(inventory: &Inventory, dev: &Dev, name: &Name) -> Option<Fault> {
     inventory.iter().any(has_it).then(fault)
 }
 
+/// Says that a name is taken by another link of the namespace that a link is to be in.
+fn taken_there(inventory: &Inventory, far: &Far) -> Option<Fault> {
+    let has_it = |(object, state): (&Any, &AnyState)| match (object, state) {
+        (Any::Link(Object::Far(other)), AnyState::Link(State::Far(there))) => {
+            other.site.namespace == far.site.namespace && other.dev != far.dev && there.name == far.dev.name
+        }
+        _ => false,
+    };
+    let why = || format!("there is one of this name already in the {}", far.site);
+    inventory.iter().any(has_it).then(|| Fault::new(Kind::Exists, format!("call a link {}", far.dev), why()))
+}
+
 /// Gives the parameters that switch something for a link: that of all links, and its own.
 fn switches(version: &str, dev: &Dev, last: &str) -> Vec<sysctl::Key> {
     let key = |name: &str| sysctl::Key::of_parts(["net", version, "conf", name, last]);
@@ -253,7 +312,19 @@ impl State {
             (Self::Link(one), Self::Link(other)) => one.agrees(other),
             (Self::Address(one), Self::Address(other)) => one.agrees(other),
             (Self::Route(one), Self::Route(other)) => one.agrees(other),
+            // Its index tells it apart, whatever it is called by now.
+            (Self::Far(_), Self::Far(_)) => true,
             _ => self == other,
+        }
+    }
+
+    /// Completes a state that was read with the far end of a veth, of which the kernel only says that there is one.
+    pub fn recall(&mut self, known: &Self) {
+        if let (Self::Link(link), Self::Link(known)) = (self, known)
+            && link.reaches_out
+            && link.kind == "veth"
+        {
+            link.far.clone_from(&known.far);
         }
     }
 
@@ -293,6 +364,7 @@ impl fmt::Display for Object {
                 if key.metric != 0 { write!(f, " with metric {}", key.metric) } else { Ok(()) }
             }
             Self::Rule(rule) => write!(f, "rule {rule}"),
+            Self::Far(far) => write!(f, "link {far}"),
         }
     }
 }
@@ -304,7 +376,7 @@ impl fmt::Display for State {
             Self::Link(link) => link.fmt(f),
             Self::Setting(value) => value.fmt(f),
             Self::Address(about) if about.valid != address::FOREVER => write!(f, "valid_lft {}", about.valid),
-            Self::Address(_) | Self::Rule => f.write_str("there"),
+            Self::Address(_) | Self::Rule | Self::Far(_) => f.write_str("there"),
             Self::Neighbour(about) => about.fmt(f),
             Self::Route(way) => {
                 let hops: Vec<String> = way.hops.iter().map(hop).collect();

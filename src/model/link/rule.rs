@@ -94,6 +94,30 @@ fn is_zero(number: &u8) -> bool {
 const KERNEL: u8 = 2;
 
 impl Rule {
+    /// Makes one that asks nothing and says nothing.
+    pub fn empty(family: Family) -> Self {
+        Self {
+            family,
+            priority: 0,
+            not: false,
+            from: None,
+            to: None,
+            iif: None,
+            oif: None,
+            tos: None,
+            fwmark: None,
+            ipproto: None,
+            sport: None,
+            dport: None,
+            uidrange: None,
+            l3mdev: false,
+            action: Action::Nop,
+            suppress: None,
+            proto: 0,
+            rest: Raw::default(),
+        }
+    }
+
     /// Tells whether the kernel has set it by itself.
     pub fn is_automatic(&self) -> bool {
         self.proto == KERNEL
@@ -145,34 +169,11 @@ impl Wanted {
     /// Reads the words, for a family where the words alone do not tell it.
     pub fn parse(text: &str, family: Option<Family>) -> Result<Self, Fault> {
         let mut words = Words::new("a rule", text);
-        let mut read = Reader { family, rule: empty(), ..Reader::default() };
+        let mut read = Reader { family, rule: Rule::empty(Family::V4), ..Reader::default() };
         while let Some(word) = words.next() {
             read.word(word, &mut words)?;
         }
         read.end(&words)
-    }
-}
-
-fn empty() -> Rule {
-    Rule {
-        family: Family::V4,
-        priority: 0,
-        not: false,
-        from: None,
-        to: None,
-        iif: None,
-        oif: None,
-        tos: None,
-        fwmark: None,
-        ipproto: None,
-        sport: None,
-        dport: None,
-        uidrange: None,
-        l3mdev: false,
-        action: Action::Nop,
-        suppress: None,
-        proto: 0,
-        rest: Raw::default(),
     }
 }
 
@@ -193,7 +194,7 @@ struct Reader {
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { family: None, rule: empty(), priority: None, action: None }
+        Self { family: None, rule: Rule::empty(Family::V4), priority: None, action: None }
     }
 }
 

@@ -56,6 +56,22 @@ pub enum Value {
     Unknown,
 }
 
+/// What a link is to be set to at once: after `ip link set`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is set.
+    pub settings: Vec<(Setting, Value)>,
+    /// The network namespace that it is moved to: a name, a path or the number of a process.
+    pub netns: Option<String>,
+}
+
+impl Wanted {
+    /// Makes one of a single setting.
+    pub fn of(setting: Setting, value: Value) -> Self {
+        Self { settings: vec![(setting, value)], netns: None }
+    }
+}
+
 impl Setting {
     /// All of them.
     pub const ALL: [Self; 11] = [
@@ -125,19 +141,28 @@ impl Setting {
     }
 
     /// Reads the words of `ip link set dev NAME ...`.
-    pub fn read_all(text: &str) -> Result<Vec<(Self, Value)>, Fault> {
+    pub fn read_all(text: &str) -> Result<Wanted, Fault> {
         let mut words = Words::new("settings of a link", text);
-        let mut found: Vec<(Self, Value)> = Vec::new();
+        let (mut found, mut netns): (Vec<(Self, Value)>, _) = (Vec::new(), None);
         while let Some(word) = words.next() {
+            if word == "netns" && netns.is_none() {
+                netns = Some(words.netns(word)?);
+                continue;
+            }
             let (setting, value) = Self::read(word, &mut words)?;
             if found.iter().any(|(other, _)| *other == setting) {
                 return Err(words.fault(format!("{} stands there twice", setting.word())));
             }
             found.push((setting, value));
         }
-        match found.is_empty() {
-            true => Err(words.fault("nothing is set")),
-            false => Ok(found),
+        let other = found.iter().find(|(setting, _)| *setting != Self::Name);
+        match (&netns, other) {
+            (None, _) if found.is_empty() => Err(words.fault("nothing is set")),
+            (Some(_), Some((setting, _))) => {
+                let why = format!("only `name` is set together with `netns`, not {}", setting.word());
+                Err(words.fault(why).hint("set the rest in that namespace: `netns::enter(name, || link::get(..).set(..))`"))
+            }
+            _ => Ok(Wanted { settings: found, netns }),
         }
     }
 

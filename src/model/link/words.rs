@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::model::address::Address;
-use crate::model::{Family, Fault};
+use crate::model::{Family, Fault, netns};
 
 /// Words that are being read as one thing.
 pub(super) struct Words<'a> {
@@ -69,6 +69,13 @@ impl<'a> Words<'a> {
             let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
             self.fault(format!("{key} takes a number from 0 to {most} or one of {}, not {word:?}", names.join(", ")))
         })
+    }
+
+    /// Reads what stands for a network namespace behind a key: a name, a path or the number of a process.
+    pub(super) fn netns(&mut self, key: &str) -> Result<String, Fault> {
+        let word = self.after(key)?;
+        let read: Result<netns::Word, Fault> = word.parse();
+        read.map(|_| word.to_owned()).map_err(|fault| self.fault(format!("{key}: {}", inner(&fault))).hint_of(fault))
     }
 
     /// Reads the address behind a key.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Inventory, agree, contents, followers, give, going_with, state_of, swap};
+use super::{Inventory, Scope, agree, contents, followers, give, going_with, state_of, swap};
 use crate::model::change::{Change, Object, State};
 use crate::model::ipset::SetName;
 use crate::model::{Fault, Kind, Origin};
@@ -36,6 +36,16 @@ impl Edit {
         }
     }
 
+    /// Gives what has to be read in order to do it.
+    pub fn scopes(&self) -> Vec<Scope> {
+        match self {
+            Edit::Add(Object::Link(object), State::Link(state))
+            | Edit::Set(Object::Link(object), State::Link(state))
+            | Edit::Ensure(Object::Link(object), State::Link(state)) => object.scopes_to_get(state),
+            edit => edit.object().scopes(),
+        }
+    }
+
     /// Tells whether earlier edits have to be written before this one: what is taken away with all that is in it and made anew is two changes, and
     /// after a swap the names mean something else. So a swap is always the last of its batch.
     pub fn needs_a_batch(&self, earlier: &[(Edit, Origin)], wanted: &Inventory) -> bool {
@@ -55,9 +65,11 @@ impl Edit {
         };
         // What belongs to the machine is written where the run is at home.
         let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
+        // What moves takes along all that is on it: nothing else is done in between.
+        let moves = |edit: &Edit| edit.object().goes_first();
         makes_anew
             || earlier.last().is_some_and(|(last, _)| elsewhere(last))
-            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last))
+            || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last) || moves(self) != moves(last))
     }
 
     /// Tells whether it may make anew what another edit has made go with something else.
@@ -130,10 +142,11 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         return Err(Fault::new(Kind::NotFound, format!("put in the {object}"), format!("there is no {lacking}")));
     }
     let rival = rival(inventory, object);
-    let now = inventory.get(object);
-    if now.is_some_and(|now| now.agrees(state)) {
+    if let Some(now) = inventory.get_mut(object).filter(|now| now.agrees(state)) {
+        now.learn(state);
         return Ok(vec![object.clone()]);
     }
+    let now = inventory.get(object);
     if object.holds_others()
         && !object.gives_way()
         && let Some(now) = now.filter(|now| !now.is_half_made())
@@ -141,10 +154,12 @@ fn put(inventory: &mut Inventory, object: &Object, state: &State) -> Result<Vec<
         let why = format!("it is there, and is another one: {}", super::Told(now));
         return Err(Fault::new(Kind::Exists, format!("make the {object}"), why).hint("take it away first, or give this one another name"));
     }
-    let (followers, gone): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(|(_, state)| state.is_some());
+    let stands_first = |(follower, state): &(Object, Option<State>)| state.is_none() || follower.stands_on_others();
+    let (gone, followers): (Vec<_>, Vec<_>) = followers(object, state, inventory).into_iter().partition(stands_first);
     let rivals = rival.into_iter().map(|rival| (rival, None));
-    let all: Vec<_> = rivals.chain(gone).chain([(object.clone(), Some(state.clone()))]).chain(followers).collect();
-    Ok(done(inventory, all))
+    let own = [(object.clone(), Some(state.clone()))];
+    let (first, then) = if object.goes_first() { (own.to_vec(), gone) } else { (gone, own.to_vec()) };
+    Ok(done(inventory, rivals.chain(first).chain(then).chain(followers).collect()))
 }
 
 /// Does what becomes of objects, and gives these.
@@ -259,7 +274,8 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
         }
         let change = Change::new(object, before, after);
         match stays && asked_for {
-            true => wish.claims.push(Change { origin: Some(origin.clone()), ..change }),
+            // Of what is as it is asked for something may be learned.
+            true => wish.claims.push(Change { origin: Some(origin.clone()), before: change.after.clone(), ..change }),
             false => wish.changes.push(Change { origin: (!stays).then(|| origin.clone()), ..change }),
         }
     }

@@ -29,6 +29,8 @@ pub enum Scope {
     Sysctl(sysctl::Key),
     /// A set with what is in it.
     Set(SetName),
+    /// A set, without what is in it.
+    Definition(SetName),
     /// The sets, without what is in them.
     Sets,
     /// Control groups, and what is in them.
@@ -51,6 +53,7 @@ impl Scope {
         match (self, object) {
             (Scope::Sysctl(folder), Object::Sysctl(key)) => folder.covers(key),
             (Scope::Set(set), Object::Set(name) | Object::Member(name, _)) => set == name,
+            (Scope::Definition(set), Object::Set(name)) => set == name,
             (Scope::Cgroup(scope), Object::Cgroup(object)) => scope.covers(object, state.and_then(State::of_cgroups)),
             (Scope::Sets, Object::Set(_)) | (Scope::ReservedPorts, Object::ReservedPort(_)) => true,
             (Scope::Netns(scope), Object::Netns(object)) => scope.covers(object),
@@ -86,6 +89,16 @@ impl Object {
         }
     }
 
+    /// Gives what has to be read in order to know the object, and nothing else.
+    pub fn own_scopes(&self) -> Vec<Scope> {
+        match self {
+            // There may be a hundred thousand elements in it.
+            Object::Set(set) => vec![Scope::Definition(set.clone())],
+            Object::Link(object) => vec![Scope::Link(object.own_scope())],
+            object => object.scopes(),
+        }
+    }
+
     /// Tells whether it can be made and taken away; what cannot has a value as long as what it belongs to is there.
     fn can_be_made(&self) -> bool {
         match self {
@@ -111,6 +124,12 @@ impl Object {
     /// Tells whether others may follow it, see [`follows`].
     pub fn leads(&self) -> bool {
         matches!(self, Object::Sysctl(_) | Object::Link(link::Object::Link(_)))
+    }
+
+    /// Tells whether others do not follow it, but it stands on them: where one of them goes it has its other state before that, and on the way back its
+    /// former state after that.
+    fn stands_on_others(&self) -> bool {
+        matches!(self, Object::Link(link::Object::Route(_)))
     }
 
     /// Gives what has to be there for it to be there in a state.
@@ -148,6 +167,11 @@ impl Object {
             Object::Cgroup(_) => "it has ended",
             _ => "it is gone, with what it belonged to",
         }
+    }
+
+    /// Tells whether it is the first that is changed, and what goes with it has gone by that.
+    fn goes_first(&self) -> bool {
+        matches!(self, Object::Link(link::Object::Far(far)) if far.moved().is_some())
     }
 
     /// Tells whether another one can take its place while it is there, and what is in it goes.
@@ -231,10 +255,26 @@ impl State {
         if let State::Tc(state) = self { state.lacks() } else { None }
     }
 
-    /// Completes a state that was read with what the kernel does not tell, from one that is known to have been set.
-    pub fn recall(&mut self, known: &State) {
-        if let (State::Tc(state), State::Tc(known)) = (self, known) {
-            state.recall(known);
+    /// Tells whether the kernel may not tell all of it, though it can come back.
+    pub fn is_told_in_part(&self) -> bool {
+        matches!(self, State::Tc(state) if state.is_told_in_part())
+    }
+
+    /// Completes a state that was read with what the kernel does not tell, from what a change is known to have set.
+    pub fn recall(&mut self, change: &Change) {
+        match (self, &change.after) {
+            (State::Tc(state), Some(State::Tc(known))) => {
+                state.recall(known, if let Some(State::Tc(before)) = &change.before { Some(before) } else { None });
+            }
+            (State::Link(state), Some(State::Link(known))) => state.recall(known),
+            _ => {}
+        }
+    }
+
+    /// Learns what the kernel does not tell from a state that somebody asks for, and that agrees.
+    fn learn(&mut self, said: &State) {
+        if let (State::Tc(state), State::Tc(said)) = (self, said) {
+            state.learn(said);
         }
     }
 
@@ -258,9 +298,20 @@ impl State {
         matches!(self, State::Netns(netns::State::Half))
     }
 
+    /// Forgets what is on a link in another namespace: it may be what a later batch has put there.
+    pub fn unburden(&mut self) {
+        if let State::Link(link::State::Far(there)) = self {
+            there.burden = 0;
+        }
+    }
+
     /// Says who uses what has this state, and would lose it.
     pub fn held(&self) -> Option<String> {
-        if let State::Netns(state) = self { state.held() } else { None }
+        match self {
+            State::Netns(state) => state.held(),
+            State::Link(link::State::Far(there)) => there.held(),
+            _ => None,
+        }
     }
 }
 
@@ -322,7 +373,16 @@ fn going_with(inventory: &Inventory, object: &Object) -> Vec<(Object, Option<Sta
 /// Gives what the kernel sets or takes away by itself when an object gets another state, also where that is what it was.
 fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Object, Option<State>)> {
     match (object, state) {
-        (Object::Link(object), State::Link(state)) => link::follow(object, state, inventory),
+        (Object::Link(object), State::Link(state)) => {
+            // The queues of a link do not go where it goes.
+            let moved = if let link::Object::Far(far) = object {
+                far.moved().filter(|_| !inventory.contains_key(&Object::Link(object.clone())))
+            } else {
+                None
+            };
+            let queues = moved.map(|dev| tc::all_on(&tc::Device::listed(dev.name.as_str()), inventory)).unwrap_or_default();
+            queues.into_iter().map(|queue| (queue, None)).chain(link::follow(object, state, inventory)).collect()
+        }
         (Object::Sysctl(key), State::Value(value)) if inventory.get(object) != Some(state) => {
             let made = |(other, _): (&Object, &State)| match other {
                 Object::Sysctl(name) => Some((other.clone(), Some(State::Value(key.makes(value, name)?)))),
@@ -373,14 +433,31 @@ pub fn follows(change: &Change, lead: &Change) -> bool {
     match (&change.object, &lead.object, &lead.after) {
         (Object::Sysctl(key), Object::Sysctl(leader), Some(State::Value(value))) => leader.makes(value, key).is_some(),
         (Object::Link(link::Object::Link(dev)), _, Some(State::Link(link::State::Link(lead)))) => lead.peer.as_ref() == Some(dev),
+        (Object::Link(link::Object::Far(far)), Object::Link(link::Object::Link(dev)), Some(_)) => far.end_of() == Some(dev),
         _ => false,
     }
 }
 
 /// Says what a change does that whoever asks for it may not expect.
-pub fn remark(change: &Change) -> Option<String> {
-    match (&change.object, &change.after) {
-        (Object::Tc(object), Some(State::Tc(state))) if !change.is_claim() => tc::effect::remark(object, state),
+pub fn remarks(change: &Change) -> Vec<String> {
+    let of = |object: &tc::Object, (before, after)| tc::effect::remarks(object, before, after);
+    of_queues(change).map_or_else(Vec::new, |(object, states)| of(object, states))
+}
+
+/// Says what is not known of a state into which a change puts an object back.
+pub fn doubt(change: &Change) -> Option<String> {
+    of_queues(change).and_then(|(object, (before, after))| tc::effect::doubt(object, before, after))
+}
+
+type OfQueues<'a> = (&'a tc::Object, (Option<&'a tc::State>, Option<&'a tc::State>));
+
+/// Takes a change of traffic control apart.
+fn of_queues(change: &Change) -> Option<OfQueues<'_>> {
+    fn of(state: Option<&State>) -> Option<&tc::State> {
+        if let Some(State::Tc(state)) = state { Some(state) } else { None }
+    }
+    match &change.object {
+        Object::Tc(object) if !change.is_claim() => Some((object, (of(change.before.as_ref()), of(change.after.as_ref())))),
         _ => None,
     }
 }

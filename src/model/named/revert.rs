@@ -4,12 +4,22 @@ use std::collections::HashSet;
 
 use super::{Inventory, Told, agree, followers, give, going_with, state_of};
 use crate::model::change::{Change, Drift, Object, State};
-use crate::model::netns;
+use crate::model::link::far::{is_on, leaving, moved};
+use crate::model::{link, netns};
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
-    let mut way = Way { present, changes, force, then: present.clone(), made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
-    changes.iter().rev().for_each(|change| way.back(change));
+    let mut then = present.clone();
+    for Change { object, .. } in changes {
+        // What was read over there does not know to what here it belongs.
+        if let Some((_, state)) = then.remove_entry(object) {
+            then.insert(object.clone(), state);
+        }
+    }
+    let mut way = Way { present, changes, force, then, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
+    // A link that was moved comes back before all that was on it.
+    let (moves, rest): (Vec<&Change>, Vec<&Change>) = changes.iter().rev().partition(|change| change.object.goes_first());
+    moves.into_iter().chain(rest).for_each(|change| way.back(change));
     way.keep_followers();
     (way.made, way.drift)
 }
@@ -43,11 +53,14 @@ impl Way<'_> {
 
     fn back(&mut self, change: &Change) {
         let mut now = state_of(self.present, &change.object);
-        if let (Some(now), Some(after)) = (&mut now, &change.after) {
-            now.recall(after);
+        if let Some(now) = &mut now {
+            now.recall(change);
         }
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
+            // That it is away is told once, and not of all that was on it.
+            None if before.is_some_and(|state| self.is_away(&change.object, state)) => {}
+            _ if before.is_none() && after.is_some_and(|state| self.has_left(&change.object, state)) => {}
             _ if change.is_claim() => self.claim(change, now),
             // What came with something that was made goes with it, whatever became of it.
             _ if before.is_none() && !change.object.can_be_made() => {}
@@ -74,7 +87,7 @@ impl Way<'_> {
         if let Some(held) = now.as_ref().and_then(State::held).filter(|_| change.before.is_none() && !self.force) {
             return self.report(change, true, held);
         }
-        if matches!(&change.before, Some(State::Netns(state)) if self.is_lost(state)) {
+        if matches!(&change.before, Some(State::Netns(state)) if self.is_lost(&change.object, state)) {
             return self.report(change, false, "it was kept aside, and is gone from there");
         }
         let with = match &change.before {
@@ -93,11 +106,27 @@ impl Way<'_> {
             let what = if theirs == 1 { one } else { several };
             return self.report(change, true, format!("somebody else put {what} into it, {theirs} in all"));
         }
-        let taken = if change.before.is_none() { others } else { Vec::new() };
-        for (object, then) in gone.into_iter().chain(taken) {
+        // What follows can be set to what it was, but not what loses what it stands on.
+        if let Some((object, _)) = others.iter().find(|other| self.changes_what_others_made(other)).filter(|_| !self.force) {
+            return self.report(change, true, format!("the {object}, which somebody else has made, would be another one"));
+        }
+        let others: Vec<_> = others.into_iter().filter(|other| change.before.is_none() || self.changes_what_others_made(other)).collect();
+        for (object, then) in gone.into_iter().chain(others) {
             self.make(&object, self.then.get(&object).cloned(), then);
         }
         self.make(&change.object, now, change.before.clone());
+    }
+
+    /// Tells whether something belongs to a link that the batch has moved away, and that has not come back.
+    fn is_away(&self, object: &Object, state: &State) -> bool {
+        let away = |change: &&Change| change.after.is_some() && !self.touched.contains(&change.object);
+        let mut moved = self.changes.iter().filter(away).filter_map(|change| moved(change)?.moved());
+        moved.any(|dev| !self.then.contains_key(&Object::Link(link::Object::Link(dev.clone()))) && is_on(object, state, dev))
+    }
+
+    /// Tells whether something has gone already with the link that it was on, and that was moved away again.
+    fn has_left(&self, object: &Object, state: &State) -> bool {
+        self.touched.contains(object) && leaving(&self.made).iter().any(|dev| is_on(object, state, dev))
     }
 
     /// Tells whether somebody else has made an object that is there, and that does not go by itself.
@@ -106,11 +135,20 @@ impl Way<'_> {
         object.can_be_made() && !passes && !self.changes.iter().any(|change| change.object == *object)
     }
 
-    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there.
-    fn is_lost(&self, state: &netns::State) -> bool {
-        let aside = state.cookie().map(|cookie| Object::Netns(netns::Object::Aside(cookie)));
-        let is_gone = |object: &Object| !self.present.contains_key(object) && self.changes.iter().any(|change| change.object == *object);
-        aside.as_ref().is_some_and(is_gone)
+    /// Tells whether something that somebody else has made would be another one.
+    fn changes_what_others_made(&self, (object, then): &(Object, Option<State>)) -> bool {
+        self.is_of_others(object) && !agree(self.then.get(object), then.as_ref())
+    }
+
+    /// Tells whether the batch has put a namespace aside, and somebody has taken it from there. What is to be kept aside once more is still elsewhere.
+    fn is_lost(&self, object: &Object, state: &netns::State) -> bool {
+        let Some(cookie) = state.cookie() else { return false };
+        let aside = Object::Netns(netns::Object::Aside(cookie));
+        let has_it = |found: &State| matches!(found, State::Netns(found) if found.cookie() == Some(cookie));
+        match *object == aside {
+            true => !self.present.values().any(has_it),
+            false => !self.present.contains_key(&aside) && self.changes.iter().any(|change| change.object == aside),
+        }
     }
 
     /// Looks at what the batch only relied on, or kept as it was.

@@ -86,6 +86,21 @@ impl Draft {
         Ok(Self { header, ..draft }.anew())
     }
 
+    /// Gives the layer with one more field, as if that had been given.
+    pub fn with(&self, name: &str, value: Value) -> Result<Self, Fault> {
+        self.edited(&[(name.to_owned(), Some(value))])
+    }
+
+    /// Tells whether it was read, so that all of it is known.
+    pub fn was_read(&self) -> bool {
+        self.base != Base::Blank
+    }
+
+    /// Gives what was given.
+    pub fn given(&self) -> &[(String, Value)] {
+        &self.given
+    }
+
     /// Gives the layer with what depends on the rest computed anew.
     fn anew(mut self) -> Self {
         if let Base::Kept(header) = self.base {

@@ -118,10 +118,16 @@ fn blocks(packets: &[Captured]) -> Result<Vec<u8>, Fault> {
 
 /// Writes a packet behind the beginning.
 pub fn entry(captured: &Captured) -> Vec<u8> {
-    let seconds = u32::try_from(captured.at.as_secs()).unwrap_or(u32::MAX);
-    let lengths = [captured.packet.bytes.len(), captured.length].map(|length| u32::try_from(length).unwrap_or(u32::MAX));
-    let words = [seconds, captured.at.subsec_nanos(), lengths[0], lengths[1]];
-    words.iter().flat_map(|word| word.to_le_bytes()).chain(captured.packet.bytes.iter().copied()).collect()
+    [&mark(captured.at, captured.packet.bytes.len(), captured.length)[..], &captured.packet.bytes].concat()
+}
+
+/// Writes what stands before a packet: when it came, since 1970, how many of its bytes follow, and how many it had.
+pub fn mark(at: Duration, kept: usize, length: usize) -> [u8; 16] {
+    let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let words = [u32::try_from(at.as_secs()).unwrap_or(u32::MAX), at.subsec_nanos(), word(kept), word(length)];
+    let mut bytes = [0; 16];
+    bytes.as_chunks_mut::<4>().0.iter_mut().zip(words).for_each(|(place, word)| *place = word.to_le_bytes());
+    bytes
 }
 
 /// What a file holds.

@@ -4,13 +4,16 @@
 //! built again. Taking a packet apart finds where its layers are, and reads no field; bytes that lie give a defect with a name, and never more than
 //! that: what comes from the wire was written by somebody else.
 
+pub mod answer;
 pub mod bits;
 pub mod build;
 pub mod capture;
 pub mod checksum;
 pub mod defect;
 pub mod dissect;
+pub mod exchange;
 pub mod field;
+pub mod filter;
 pub mod numbers;
 pub mod options;
 pub mod protocol;

@@ -13,12 +13,12 @@ fn layer(name: &str, fields: &[(&str, Value)]) -> Stack {
     Stack { layers: vec![Draft::new(named(name).unwrap(), given(fields)).unwrap()], payload: Vec::new() }
 }
 
-fn stack(layers: &[(&str, &[(&str, Value)])], payload: &[u8]) -> Packet {
+pub(super) fn stack(layers: &[(&str, &[(&str, Value)])], payload: &[u8]) -> Packet {
     let all = layers.iter().fold(Stack::default(), |below, (name, fields)| below.on(layer(name, fields)).unwrap());
     all.on(Stack { layers: Vec::new(), payload: payload.to_vec() }).unwrap().build().unwrap()
 }
 
-fn n(number: u64) -> Value {
+pub(super) fn n(number: u64) -> Value {
     Value::Number(number)
 }
 
@@ -293,6 +293,7 @@ fn read_all(packet: &Packet) {
         layer.fields(&packet.bytes);
         found.checksum(at, &packet.bytes);
     }
+    let _ = (answer::request(packet), answer::reply(packet));
     assert!(found.payload.end <= packet.bytes.len() && found.padding.end == packet.bytes.len());
     assert!(packet.line().chars().chain(packet.tree().chars().filter(|c| *c != '\n')).all(|c| !c.is_control()));
 }

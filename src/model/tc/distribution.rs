@@ -7,6 +7,27 @@ const STEPS: usize = 16384;
 const EVERY: usize = 4;
 const SCALE: f64 = 8192.0;
 
+/// The distribution that needs no table: it is what the kernel has without one.
+pub const UNIFORM: &str = "uniform";
+
+/// The distributions that need no file.
+pub const COMPUTED: &[&str] = &["normal", "pareto", "paretonormal", UNIFORM];
+
+/// The most numbers of a table: NETEM_DIST_MAX of net/sched/sch_netem.c.
+const MOST: usize = 16384;
+
+/// Reads a table as tc(8) has it in a file: numbers, with lines about them in front and between.
+pub fn read(text: &str) -> Result<Vec<i16>, String> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
+    let number = |at: usize, word: &str| word.parse().map_err(|_| format!("line {}: {word:?} is no number from -32768 to 32767", at + 1));
+    let table = lines.flat_map(|(at, line)| line.split_whitespace().map(move |word| number(at, word))).collect::<Result<Vec<i16>, _>>()?;
+    match table.len() {
+        0 => Err("there is no number in it".to_owned()),
+        count if count > MOST => Err(format!("there are {count} numbers in it, and the kernel takes {MOST}")),
+        _ => Ok(table),
+    }
+}
+
 /// Gives the table of a distribution; nothing where it needs none, or is not known.
 pub fn table(name: &str) -> Option<Vec<i16>> {
     match name {
@@ -82,15 +103,18 @@ mod tests {
                 println!("skipped: iproute2 has no table of {name} here");
                 continue;
             };
-            let theirs: Vec<i16> = theirs
-                .lines()
-                .filter(|line| !line.starts_with('#'))
-                .flat_map(str::split_whitespace)
-                .map(|word| word.parse().unwrap())
-                .collect();
+            let theirs = read(&theirs).unwrap();
             let far = table.iter().zip(&theirs).filter(|(ours, theirs)| ours.abs_diff(**theirs) > 1).count();
             assert_eq!((theirs.len(), far), (4096, 0), "{name}");
         }
+    }
+
+    #[test]
+    fn files_are_read_as_tc_reads_them() {
+        assert_eq!(read("# about\n\n -32768 -7\n# more\n  0\t32767\n"), Ok(vec![i16::MIN, -7, 0, i16::MAX]));
+        assert_eq!(read("# nothing"), Err("there is no number in it".to_owned()));
+        assert_eq!(read("1 2\n3 x\n"), Err("line 2: \"x\" is no number from -32768 to 32767".to_owned()));
+        assert!(read("40000").is_err() && read(&"1 ".repeat(MOST + 1)).is_err() && read(&"1 ".repeat(MOST)).is_ok());
     }
 
     #[test]

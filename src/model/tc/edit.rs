@@ -1,6 +1,6 @@
 //! What is asked for, completed with what only the others beside it tell.
 
-use super::tree::{container, qdisc_of};
+use super::tree::{container, kind_around, qdisc_of};
 use super::{Device, Filter, Handle, Object, Qdisc, State};
 use crate::model::named::Inventory;
 use crate::model::{Fault, Kind, change};
@@ -19,7 +19,7 @@ pub(super) fn settle(object: &Object, state: &State, inventory: &Inventory) -> R
                 _ => None,
             };
             let handle = handle(device, *place, asked, now, inventory).map_err(|why| Fault::input(tried(), why))?;
-            State::Qdisc(Box::new(Qdisc { link, handle, ..(**asked).clone() }))
+            State::Qdisc(Box::new(Qdisc { link, handle, within: kind_around(object, inventory), ..(**asked).clone() }))
         }
         (Object::Class(_, class), State::Class(asked)) => {
             let mut settled = asked.clone();
@@ -29,7 +29,9 @@ pub(super) fn settle(object: &Object, state: &State, inventory: &Inventory) -> R
             }
             State::Class(settled)
         }
-        (Object::Filter(..), State::Filter(asked)) => State::Filter(Box::new(Filter { link, ..(**asked).clone() })),
+        (Object::Filter(..), State::Filter(asked)) => {
+            State::Filter(Box::new(Filter { link, within: kind_around(object, inventory), ..(**asked).clone() }))
+        }
         (_, state) => state.clone(),
     };
     of_one_kind(object, &settled, inventory).map_err(|why| Fault::input(tried(), why))?;

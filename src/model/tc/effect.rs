@@ -1,7 +1,7 @@
 //! What a qdisc does to packets, as far as that can be told without any.
 
-use super::units::{Rate, Time, bytes};
-use super::{Loss, Object, Options, Qdisc, State};
+use super::units::{Rate, Time};
+use super::{Loss, Netem, Object, Options, State};
 
 /// The bytes of a full packet with its header.
 const PACKET: u64 = 1514;
@@ -37,7 +37,7 @@ pub fn cuts(state: &State) -> Option<(String, bool)> {
             _ if netem.pace.rate != 0 => slow(netem.pace.rate),
             _ => None,
         },
-        Options::Tbf(tbf) => match bytes(tbf.rate, tbf.burst) {
+        Options::Tbf(tbf) => match tbf.bytes() {
             burst if burst < 60 => Some((format!("its burst of {burst} bytes lets no packet pass"), true)),
             burst if burst < PACKET => Some((format!("its burst of {burst} bytes lets no larger packet pass"), false)),
             _ => slow(tbf.rate),
@@ -54,10 +54,38 @@ fn percent(part: u32) -> f64 {
     100.0 * f64::from(part) / f64::from(u32::MAX)
 }
 
-/// Says what a qdisc does that whoever sets it may not expect.
-pub fn remark(object: &Object, state: &State) -> Option<String> {
-    let State::Qdisc(qdisc) = state else { return None };
-    let Qdisc { options: Options::Netem(netem), .. } = &**qdisc else { return None };
+/// Says what a change does that whoever asks for it may not expect.
+pub fn remarks(object: &Object, before: Option<&State>, after: Option<&State>) -> Vec<String> {
+    let forgotten = is_forgotten(before, after).then(|| {
+        let device = object.device();
+        format!(
+            "the kernel does not tell how the delay of the netem on {device} is distributed: undo spreads it evenly; where it has a distribution, \
+             `ensure` it as it is, with that, in a run before this one, and undo knows"
+        )
+    });
+    after.and_then(|after| small_limit(object, after)).into_iter().chain(forgotten).collect()
+}
+
+/// Says what is not known of a state into which an object is put back.
+pub fn doubt(object: &Object, before: Option<&State>, after: Option<&State>) -> Option<String> {
+    let stays = is_changed_in_place(before, after);
+    let is_unknown = after.and_then(State::netem).is_some_and(Netem::may_have_a_distribution) && !stays;
+    is_unknown.then(|| format!("how the delay of the netem on {} was distributed, nobody knows: it is spread evenly now", object.device()))
+}
+
+/// Tells whether a change loses how a delay is distributed, which only the kernel knows.
+fn is_forgotten(before: Option<&State>, after: Option<&State>) -> bool {
+    let next = after.and_then(State::netem).filter(|_| is_changed_in_place(before, after));
+    before.and_then(State::netem).is_some_and(|netem| netem.forgets(next))
+}
+
+fn is_changed_in_place(before: Option<&State>, after: Option<&State>) -> bool {
+    matches!((before, after), (Some(before), Some(after)) if !before.is_made_anew_for(after))
+}
+
+/// Says where a netem holds too few packets for its delay.
+fn small_limit(object: &Object, state: &State) -> Option<String> {
+    let netem = state.netem()?;
     let nanos = u64::try_from(netem.delay).ok().filter(|nanos| *nanos > 0)?;
     let (limit, device) = (u64::from(netem.limit), object.device());
     let rate = Some(netem.pace.rate).filter(|rate| *rate != 0);
@@ -117,7 +145,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_too_small_for_a_delay_is_told() {
         let object = Object::Qdisc("eth0".parse().unwrap(), Handle::ROOT);
-        let remark = |line: &str| super::remark(&object, &state(line));
+        let remark = |line: &str| super::small_limit(&object, &state(line));
         let told = "netem on eth0 holds 1000 packets, and with a delay of 100ms drops what comes faster than about 121Mbit: at a gigabit it takes `limit 8256`";
         assert_eq!(remark("netem delay 100ms").as_deref(), Some(told));
         assert_eq!(remark("netem delay 100ms rate 10mbit"), None);

@@ -44,6 +44,11 @@ impl Kind {
         &self.0
     }
 
+    /// Tells whether two are the same, as far as both are known.
+    pub(super) fn may_be_same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        one.zip(other).is_none_or(|(one, other)| one == other)
+    }
+
     /// Tells whether its place is where packets arrive.
     pub fn is_ingress(&self) -> bool {
         matches!(&*self.0, "ingress" | "clsact")

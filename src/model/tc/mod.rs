@@ -18,6 +18,7 @@ pub mod protocol;
 mod qdisc;
 #[cfg(test)]
 mod tests;
+pub mod transmission;
 mod tree;
 pub mod units;
 pub mod words;
@@ -34,7 +35,7 @@ pub use device::Device;
 pub use filter::Filter;
 pub use handle::Handle;
 pub use kind::{KNOWN as KINDS, Kind};
-pub use options::{Fifo, Framing, Htb, HtbClass, Loss, Netem, Options, Pace, Prio, Settings, Sfq, Slot, Tbf, are_settings};
+pub use options::{Burst, Fifo, Framing, Htb, HtbClass, Loss, Netem, Options, Pace, Prio, Red, Settings, Sfq, Slot, Tbf, are_settings};
 pub use qdisc::Qdisc;
 
 /// What a change of traffic control is about.
@@ -74,6 +75,8 @@ pub enum Scope {
     Device(Device),
     /// Whether the kernel has a kind of qdisc; nothing is read, but it is a fault if it has none.
     Kind(Kind),
+    /// Whether there is a distribution of delays of a name; nothing is read, but it is a fault if there is none.
+    Distribution(Box<str>),
 }
 
 impl Scope {
@@ -147,18 +150,45 @@ impl State {
     /// Says what of it the kernel does not tell, so that it could not be put back.
     pub fn lacks(&self) -> Option<&'static str> {
         match self {
-            State::Qdisc(qdisc) => qdisc.options.lacks(),
             State::Filter(filter) => filter.cannot_return(),
-            State::Link(_) | State::Class(_) => None,
+            State::Link(_) | State::Qdisc(_) | State::Class(_) => None,
         }
     }
 
-    /// Completes what was read with what the kernel does not tell, from what is known to have been set.
-    pub fn recall(&mut self, known: &State) {
+    /// Tells whether the kernel may not tell all of it, though it can be put back: the journal may know the rest.
+    pub fn is_told_in_part(&self) -> bool {
+        self.netem().is_some_and(Netem::may_have_a_distribution)
+    }
+
+    /// Completes what was read with what the kernel does not tell, from what is known to have been set in the place of another state.
+    pub fn recall(&mut self, known: &State, before: Option<&State>) {
         if let (State::Qdisc(now), State::Qdisc(known)) = (self, known)
             && now.agrees(known)
         {
-            now.options.recall(&known.options);
+            let before = if let Some(State::Qdisc(before)) = before { Some(&**before) } else { None };
+            now.options.recall(&known.options, before.filter(|before| before.handle == known.handle).map(|before| &before.options));
+        }
+    }
+
+    /// Learns what the kernel does not tell from a state that somebody asks for, and that agrees.
+    pub fn learn(&mut self, said: &State) {
+        if let (State::Qdisc(now), State::Qdisc(said)) = (self, said) {
+            now.options.learn(&said.options);
+        }
+    }
+
+    /// Gives the netem that it is.
+    pub(super) fn netem(&self) -> Option<&Netem> {
+        if let State::Qdisc(qdisc) = self { qdisc.options.netem() } else { None }
+    }
+
+    /// Gives the kind of the qdisc in which it is: one of another kind is another one, though it has the same handle.
+    pub fn within(&self) -> Option<&Kind> {
+        match self {
+            State::Qdisc(qdisc) => qdisc.within.as_ref(),
+            State::Class(class) => Some(&class.kind),
+            State::Filter(filter) => filter.within.as_ref(),
+            State::Link(_) => None,
         }
     }
 
@@ -198,7 +228,7 @@ pub fn settle(object: &Object, state: &State, inventory: &Inventory) -> Result<S
     edit::settle(object, state, inventory)
 }
 
-pub use tree::{all_on, contents, is_on};
+pub use tree::{all_on, contents, is_on, tell_what_they_are_in};
 
 /// Gives a device that is there, as an object with its state.
 pub fn device(device: Device, index: u32) -> (super::change::Object, super::change::State) {

@@ -23,6 +23,9 @@ pub struct Qdisc {
     /// The numbers of the blocks of filters that it shares with others, for arriving and for leaving packets.
     #[serde(default, skip_serializing_if = "is_none")]
     pub blocks: (Option<u32>, Option<u32>),
+    /// The kind of the qdisc in which it is; nothing where it is on the device itself, or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Kind>,
 }
 
 fn is_none(blocks: &(Option<u32>, Option<u32>)) -> bool {
@@ -33,7 +36,7 @@ impl Qdisc {
     /// Makes a qdisc of a kind, on whatever device and with whatever handle.
     pub fn new(kind: Kind, options: Options) -> Self {
         let handle = if kind.is_ingress() { Handle::OF_INGRESS } else { Handle::NONE };
-        Self { link: 0, handle, kind, options, sizes: None, blocks: (None, None) }
+        Self { link: 0, handle, kind, options, sizes: None, blocks: (None, None), within: None }
     }
 
     /// Tells whether another one is the same, as far as somebody has chosen it.
@@ -42,6 +45,7 @@ impl Qdisc {
         same(self.link, other.link)
             && same(self.handle.bits(), other.handle.bits())
             && self.kind == other.kind
+            && Kind::may_be_same(self.within.as_ref(), other.within.as_ref())
             && self.sizes == other.sizes
             && self.blocks == other.blocks
             && self.options.agrees(&other.options)

@@ -93,6 +93,27 @@ fn what_somebody_else_put_in_stays() {
 }
 
 #[test]
+fn what_was_in_a_qdisc_does_not_come_back_to_another_one() {
+    let mut now = classful();
+    let (root, htb) = qdisc("root handle 1: htb");
+    let gone = [Object::Qdisc(device(), Handle::new(1, 0x10)), Object::Class(device(), Handle::new(1, 2))];
+    let changes = make(&mut now, &gone.map(|object| Edit::Del(change::Object::Tc(object))));
+    // Somebody takes the handle for a qdisc of another kind, with a class of the same number.
+    make(&mut now, &[Edit::Del(root.clone())]);
+    let (other, drr) = qdisc("root handle 1: drr");
+    let theirs = Class::new(Handle::new(1, 0), Kind::listed("drr"), Options::None);
+    let class = change::Object::Tc(Object::Class(device(), Handle::new(1, 0x10)));
+    make(&mut now, &[Edit::Add(other, drr), Edit::Add(class, change::State::Tc(State::Class(Box::new(theirs))))]);
+    let (back, drift) = revert(&now, &changes, false);
+    assert_eq!((back.len(), drift.iter().all(|drift| drift.left && drift.why == "what it was in is gone")), (0, true), "{drift:?}");
+    // To the one that it was in it does.
+    make(&mut now, &[Edit::Del(root.clone()), Edit::Add(root, htb)]);
+    let (back, drift) = revert(&now, &changes, false);
+    let told: Vec<String> = back.iter().map(|change| change.object.to_string()).collect();
+    assert_eq!((told, drift.len()), (vec!["class 1:2 of eth0".to_owned()], 2));
+}
+
+#[test]
 fn what_is_changed_once_more_stays_in_front_of_what_is_in_it() {
     let mut now = fresh();
     let lines = ["root handle 1: pfifo limit 5", "root handle 1: pfifo limit 7"].map(qdisc);
@@ -131,20 +152,47 @@ fn handles_are_chosen_that_are_free() {
 }
 
 #[test]
-fn a_distribution_that_nobody_knows_is_not_taken_away() {
+fn a_distribution_that_nobody_knows_stays_as_long_as_it_can() {
     let mut host = fresh();
     let (root, theirs) = qdisc("root handle 1: netem delay 100ms 10ms");
     let (_, bucket) = qdisc("root tbf rate 1mbit burst 5kb limit 9kb");
     make(&mut host, &[Edit::Add(root.clone(), theirs)]);
-    let edit = [(Edit::Ensure(root.clone(), bucket), at(3))];
-    let fault = wish(&host, &edit).unwrap_err();
-    assert_eq!(fault.why, "the kernel does not tell how its delay is distributed, so it could not be put back");
-    assert_eq!((fault.kind, fault.origin.unwrap().at.line), (crate::model::Kind::Refused, 3));
-    // What a run of fyke has set is known.
-    let (_, known) = qdisc("root handle 1: netem delay 100ms 10ms distribution pareto");
-    host.get_mut(&root).unwrap().recall(&known);
-    let changes = wish(&host, &edit).unwrap().changes;
-    assert!(changes[0].before.as_ref().is_some_and(|before| named::Told(before).to_string().ends_with("distribution pareto")));
+    let wished = |host: &Inventory, wanted: &change::State| {
+        let changes = wish(host, &[(Edit::Ensure(root.clone(), wanted.clone()), at(3))]).unwrap().changes;
+        let [change] = &changes[..] else { panic!("{changes:?}") };
+        change.clone()
+    };
+    let notes = |change: &Change| {
+        (named::remarks(change).len(), named::doubt(&Change::new(root.clone(), change.after.clone(), change.before.clone())).is_some())
+    };
+    // Where nobody asks for another, it stays where it is, there and back.
+    let slower = qdisc("root netem limit 20000 delay 200ms 10ms").1;
+    let change = wished(&host, &slower);
+    assert_eq!(notes(&change), (0, false));
+    let mut then = host.clone();
+    apply(&mut then, std::slice::from_ref(&change));
+    then.get_mut(&root).unwrap().recall(&change);
+    assert!(then[&root].is_told_in_part(), "{then:?}");
+    // Else it is lost, and that is said, there and back.
+    for lost in
+        [&bucket, &qdisc("root netem limit 20000 delay 100ms 10ms distribution normal").1, &qdisc("root handle 2: netem delay 5ms").1]
+    {
+        let change = wished(&host, lost);
+        let said = named::remarks(&change);
+        assert!(said.len() == 1 && said[0].contains("does not tell how the delay of the netem on eth0 is distributed"), "{said:?}");
+        assert_eq!(notes(&change), (1, true));
+    }
+    // What somebody says of it is learned, and so is what a run has set.
+    let known = qdisc("root handle 1: netem delay 100ms 10ms distribution pareto").1;
+    let wish = wish(&host, &[(Edit::Ensure(root.clone(), known.clone()), at(3))]).unwrap();
+    let ([claim], []) = (&wish.claims[..], &wish.changes[..]) else { panic!("{wish:?}") };
+    for set in [claim.clone(), Change::new(root.clone(), None, Some(known))] {
+        let mut host = host.clone();
+        host.get_mut(&root).unwrap().recall(&set);
+        let change = wished(&host, &bucket);
+        assert!(change.before.as_ref().is_some_and(|before| named::Told(before).to_string().ends_with("distribution pareto")));
+        assert_eq!(notes(&change), (0, false));
+    }
 }
 
 fn edit() -> impl Strategy<Value = Edit> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Device, Handle, Object, Qdisc, State, filter};
+use super::{Device, Handle, Kind, Object, Qdisc, State, filter};
 use crate::model::change;
 use crate::model::named::Inventory;
 
@@ -10,18 +10,19 @@ type Entry<'a> = (&'a change::Object, &'a change::State);
 
 /// Gives all of one device but itself: filters first, which lead to classes, and of those the tables last, to which others lead.
 fn on<'a>(device: &'a Device, inventory: &'a Inventory) -> impl Iterator<Item = (&'a Object, &'a State, Entry<'a>)> {
-    // Objects of one kind stand together, those of one device next to each other.
     let rows = [Object::Qdisc(device.clone(), Handle::NONE), Object::Class(device.clone(), Handle::NONE)];
-    let others = rows.into_iter().flat_map(move |first| {
-        let row = std::mem::discriminant(&first);
-        let parts = |entry: Entry<'a>| match entry {
-            (change::Object::Tc(object), change::State::Tc(state)) => Some((object, state, entry)),
-            _ => None,
-        };
-        let is_in = move |object: &Object| std::mem::discriminant(object) == row && object.device() == device;
-        inventory.range(change::Object::Tc(first)..).map_while(parts).take_while(move |(object, ..)| is_in(object))
-    });
-    filters(device, inventory).rev().chain(others)
+    filters(device, inventory).rev().chain(rows.into_iter().flat_map(move |first| row(first, inventory)))
+}
+
+/// Gives what is of one kind on one device, from an object on: it stands together.
+fn row<'a>(first: Object, inventory: &'a Inventory) -> impl Iterator<Item = (&'a Object, &'a State, Entry<'a>)> {
+    let parts = |entry: Entry<'a>| match entry {
+        (change::Object::Tc(object), change::State::Tc(state)) => Some((object, state, entry)),
+        _ => None,
+    };
+    let (kind, device) = (std::mem::discriminant(&first), first.device().clone());
+    let is_in = move |object: &Object| std::mem::discriminant(object) == kind && *object.device() == device;
+    inventory.range(change::Object::Tc(first)..).map_while(parts).take_while(move |(object, ..)| is_in(object))
 }
 
 /// Gives the filters of a device.
@@ -47,19 +48,26 @@ fn parent(object: &Object, state: Option<&State>) -> Option<Handle> {
 
 /// Finds the qdisc of a device that has a handle, and its place.
 pub(super) fn qdisc_of<'a>(device: &'a Device, handle: Handle, inventory: &'a Inventory) -> Option<(&'a Object, &'a Qdisc)> {
-    on(device, inventory).find_map(|(object, state, _)| match state {
+    row(Object::Qdisc(device.clone(), Handle::NONE), inventory).find_map(|(object, state, _)| match state {
         State::Qdisc(qdisc) if qdisc.handle == handle.qdisc() => Some((object, &**qdisc)),
         _ => None,
     })
 }
 
-/// Finds the class or the qdisc that has a handle, or says which is not there.
-fn with_handle(device: &Device, handle: Handle, inventory: &Inventory) -> Result<Object, String> {
+/// Finds the class or the qdisc that has a handle, of a qdisc of a kind where that is known, or says which is not there.
+fn with_handle(device: &Device, handle: Handle, kind: Option<&Kind>, inventory: &Inventory) -> Result<Object, String> {
     let class = Object::Class(device.clone(), handle);
+    let qdisc = qdisc_of(device, handle, inventory);
+    // Who takes a qdisc away may give its handle to another one.
+    if let (Some(kind), Some((_, found))) = (kind, qdisc)
+        && found.kind != *kind
+    {
+        return Err(format!("qdisc {} of kind {kind} on {device}", handle.qdisc()));
+    }
     if handle.minor() != 0 && inventory.contains_key(&change::Object::Tc(class.clone())) {
         return Ok(class);
     }
-    match qdisc_of(device, handle, inventory) {
+    match qdisc {
         None => Err(format!("qdisc {} on {device}", handle.qdisc())),
         Some((_, qdisc)) if handle.minor() != 0 && qdisc.kind.has_classes() => Err(format!("class {handle} on {device}")),
         // Classes that come and go with their qdisc are no objects of their own.
@@ -69,17 +77,18 @@ fn with_handle(device: &Device, handle: Handle, inventory: &Inventory) -> Result
 
 /// Gives what an object is in, or says what is not there that it would have to be in.
 pub(super) fn container(object: &Object, state: Option<&State>, inventory: &Inventory) -> Result<Option<Object>, String> {
+    let with_handle = |device, handle| with_handle(device, handle, state.and_then(State::within), inventory);
     let device = match (object, parent(object, state)) {
         (Object::Device(_), _) => return Ok(None),
         (Object::Filter(device, key), Some(parent)) => {
-            with_handle(device, parent, inventory)?;
-            let Some(table) = key.table(state) else { return with_handle(device, parent, inventory).map(Some) };
+            with_handle(device, parent)?;
+            let Some(table) = key.table(state) else { return with_handle(device, parent).map(Some) };
             // A table may be of another priority.
             let is_it = |object: &Object| matches!(object, Object::Filter(_, other) if other.holds(key));
             let found = filters(device, inventory).find(|(object, ..)| is_it(object)).map(|(object, ..)| object.clone());
             return found.map(Some).ok_or_else(|| format!("{table} of {device}"));
         }
-        (_, Some(handle)) => return with_handle(object.device(), handle, inventory).map(Some),
+        (_, Some(handle)) => return with_handle(object.device(), handle).map(Some),
         (_, None) => Object::Device(object.device().clone()),
     };
     let index = match inventory.get(&change::Object::Tc(device.clone())) {
@@ -89,6 +98,33 @@ pub(super) fn container(object: &Object, state: Option<&State>, inventory: &Inve
     match (index, state.and_then(State::link)) {
         (Some(now), Some(then)) if now != then => Err(format!("{device} with the index {then}: another one has its name")),
         _ => Ok(Some(device)),
+    }
+}
+
+/// Finds the kind of the qdisc in which an object is.
+pub(super) fn kind_around(object: &Object, inventory: &Inventory) -> Option<Kind> {
+    let handle = parent(object, None)?;
+    qdisc_of(object.device(), handle, inventory).map(|(_, qdisc)| qdisc.kind.clone())
+}
+
+/// Tells what was read in what kind of qdisc it is.
+pub fn tell_what_they_are_in(inventory: &mut Inventory) {
+    let of = |entry: (&change::Object, &change::State)| match entry {
+        (change::Object::Tc(object), change::State::Tc(State::Qdisc(qdisc))) => {
+            Some(((object.device().clone(), qdisc.handle), qdisc.kind.clone()))
+        }
+        _ => None,
+    };
+    let kinds: HashMap<(Device, Handle), Kind> = inventory.iter().filter_map(of).collect();
+    for (object, state) in inventory.iter_mut() {
+        let (change::Object::Tc(object), change::State::Tc(state)) = (object, state) else { continue };
+        let Some(parent) = parent(object, Some(state)) else { continue };
+        let within = kinds.get(&(object.device().clone(), parent.qdisc())).cloned();
+        match state {
+            State::Qdisc(qdisc) => qdisc.within = within,
+            State::Filter(filter) => filter.within = within,
+            State::Class(_) | State::Link(_) => {}
+        }
     }
 }
 

@@ -131,11 +131,6 @@ pub fn bytes(rate: u64, time: u32) -> u64 {
     [bytes, bytes + 1].into_iter().find(|bytes| ticks(rate, *bytes) == Some(time)).unwrap_or(bytes)
 }
 
-/// Gives how many microseconds some ticks take.
-pub fn micros(ticks: u32) -> f64 {
-    f64::from(ticks) / TICKS
-}
-
 /// A rate in bytes per second, printed as tc(8) does: `1Mbit`.
 pub struct Rate(pub u64);
 

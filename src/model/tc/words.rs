@@ -36,6 +36,11 @@ impl<'a> Words<'a> {
         taken
     }
 
+    /// Goes back by a word.
+    pub fn back(&mut self) {
+        self.at = self.at.saturating_sub(1);
+    }
+
     /// Gives the rest, as one line.
     pub fn rest(&mut self) -> Vec<&'a str> {
         let rest = self.words.get(self.at..).unwrap_or_default().to_vec();

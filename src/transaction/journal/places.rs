@@ -1,12 +1,15 @@
-//! What the journal knows of the network namespaces of a run.
+//! What the journal knows of the network namespaces of a run, and of the machine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Journal, json, sealed};
+use super::{CONCERNS, Journal, json, sealed};
 use crate::model::Fault;
 use crate::model::iptables::RunId;
 use crate::model::netns::Site;
 use crate::transaction::record::{Batch, RunRecord};
+
+/// Which runs have changed what belongs to the machine: they concern every network namespace.
+const OF_THE_MACHINE: &str = "boot = ?1 AND EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id AND batches.machine)";
 
 impl Journal {
     /// Finds out in which other network namespaces runs have changed something.
@@ -29,13 +32,34 @@ impl Journal {
             let site = Site::new(row[1].integer().cast_unsigned(), row[2].text());
             found.entry(row[0].text().to_owned()).or_default().push(site);
         }
-        records.iter_mut().for_each(|record| record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default());
+        let of_the_machine: HashSet<String> = self
+            .store
+            .read("SELECT DISTINCT run FROM batches WHERE machine", Vec::new())?
+            .iter()
+            .map(|row| row[0].text().to_owned())
+            .collect();
+        for record in records {
+            record.elsewhere = found.remove(record.id.as_str()).unwrap_or_default();
+            record.machine = of_the_machine.contains(record.id.as_str());
+        }
         Ok(())
     }
 
-    /// Gives what a run did in a network namespace and was not lifted.
+    /// Gives what a run did that is seen in a network namespace, and was not lifted.
     pub(in crate::transaction) fn standing_at(&self, run: &RunId, namespace: u64) -> Result<Vec<Batch>, Fault> {
-        Ok(self.standing(run)?.into_iter().filter(|batch| batch.site.namespace == namespace).collect())
+        Ok(self.standing(run)?.into_iter().filter(|batch| batch.is_seen_in(namespace)).collect())
+    }
+
+    /// Gives the scripts whose changes of the machine may be in force, the oldest first, wherever they are at home.
+    pub fn in_force_on_the_machine(&self, boot: &str) -> Result<Vec<RunRecord>, Fault> {
+        let which = format!("WHERE kind = 'run' AND state IN ('running', 'done', 'stuck') AND {OF_THE_MACHINE} ORDER BY rowid");
+        self.select(&which, vec![boot.into()])
+    }
+
+    /// Gives the runs that have begun and not ended, the oldest first: those of a network namespace, and those that have changed the machine.
+    pub fn unfinished(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+        let values = vec![boot.into(), namespace.cast_signed().into()];
+        self.select(&format!("WHERE (({CONCERNS}) OR ({OF_THE_MACHINE})) AND state = 'running' ORDER BY rowid"), values)
     }
 
     /// Writes down that a namespace that some runs have made is another one from now on, because it was made once more.

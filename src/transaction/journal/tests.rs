@@ -15,9 +15,9 @@ fn lifted(journal: &mut Journal, number: u64, namespace: u64, changes: &[Change]
     let (run, undo) = (RunId::from_bits(2 * number), RunId::from_bits(2 * number + 1));
     let context = Context { namespace, ..Context::default() };
     journal.begin(&run, RunKind::Run, None, &context, 0, None).unwrap();
-    journal.intend(&run, 1, (&context.site(), ""), changes).unwrap();
+    journal.intend(&run, 1, (&context.site(), ""), None, changes).unwrap();
     journal.begin(&undo, RunKind::Undo, Some(&run), &context, 0, None).unwrap();
-    journal.intend(&undo, 1, (&context.site(), ""), &[]).unwrap();
+    journal.intend(&undo, 1, (&context.site(), ""), Some(1), &[]).unwrap();
     journal.lifted(&run, 1, &[]).unwrap();
     journal.set_state(&run, RunState::Lifted).unwrap();
     journal.set_state(&undo, RunState::Done).unwrap();
@@ -36,7 +36,7 @@ fn what_is_long_over_is_forgotten_but_for_what_it_registered() {
     }
     let open = RunId::from_bits(1 << 20);
     journal.begin(&open, RunKind::Run, None, &Context { namespace: 1, ..Context::default() }, 0, None).unwrap();
-    journal.intend(&open, 1, (&Site::new(1, ""), ""), std::slice::from_ref(&chain)).unwrap();
+    journal.intend(&open, 1, (&Site::new(1, ""), ""), None, std::slice::from_ref(&chain)).unwrap();
     let older = lifted(&mut journal, 200, 1, &[]);
     let before = (journal.registrations("", 1).unwrap(), journal.registrations("", 2).unwrap());
     assert_eq!((before.0.len(), journal.all_runs().unwrap().len()), (2, 203));

@@ -62,6 +62,7 @@ impl World {
             now: || 0,
             begun: Box::new(|_| Ok(())),
             guard: Guard::asleep(),
+            gate: crate::transaction::Gate::open(),
         })
     }
 

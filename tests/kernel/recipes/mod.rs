@@ -13,6 +13,7 @@ mod limit_connections;
 mod log_drops;
 mod nat_masquerade;
 mod port_forward;
+mod probe;
 mod redirect_port;
 mod run_isolated;
 mod shaping;

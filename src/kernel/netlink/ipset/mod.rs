@@ -36,6 +36,9 @@ mod command {
     pub(super) const TYPE: u16 = 13;
 }
 
+/// Asks for a list without what is in the sets: `IPSET_FLAG_LIST_HEADER`.
+const LIST_HEADER: u32 = 1 << 2;
+
 /// The attributes of a message, of a set (`CREATE_`) and of an element.
 mod attribute {
     pub(super) const PROTOCOL: u16 = 1;
@@ -44,6 +47,7 @@ mod attribute {
     pub(super) const SETNAME2: u16 = 3;
     pub(super) const REVISION: u16 = 4;
     pub(super) const FAMILY: u16 = 5;
+    pub(super) const FLAGS: u16 = 6;
     pub(super) const DATA: u16 = 7;
     pub(super) const ADT: u16 = 8;
     pub(super) const LINENO: u16 = 9;
@@ -133,13 +137,13 @@ impl Ipset {
         Ok(ipset)
     }
 
-    /// Lists all sets, or those of some names that are there.
-    pub fn list(&mut self, names: Option<&[SetName]>) -> io::Result<Sets> {
+    /// Lists all sets, or those of some names that are there; with what is in them, or without.
+    pub fn list(&mut self, names: Option<&[SetName]>, whole: bool) -> io::Result<Sets> {
         for _ in 0..TRIES {
             let mut reader = read::Reader::default();
             let mut end = Dump::Whole;
             for name in names.map_or_else(|| vec![None], |names| names.iter().map(Some).collect()) {
-                match self.dump(name, &mut reader) {
+                match self.dump(name, whole, &mut reader) {
                     Ok(Dump::Whole) => {}
                     Ok(Dump::Torn) => end = Dump::Torn,
                     Err(error) if name.is_some() && error.raw_os_error() == Some(libc::ENOENT) => {}
@@ -153,11 +157,14 @@ impl Ipset {
         Err(io::Error::other("the sets changed all the time while they were listed"))
     }
 
-    fn dump(&mut self, name: Option<&SetName>, reader: &mut read::Reader) -> io::Result<Dump> {
+    fn dump(&mut self, name: Option<&SetName>, whole: bool, reader: &mut read::Reader) -> io::Result<Dump> {
         let (sequence, mut messages) = (self.socket.next_sequence(), Messages::new());
         head(&mut messages, command::LIST, flag::REQUEST | flag::DUMP, sequence, self.version, |m| {
             if let Some(name) = name {
                 m.text(attribute::SETNAME, name.as_str());
+            }
+            if !whole {
+                m.attribute(attribute::FLAGS | write::NET, &LIST_HEADER.to_be_bytes());
             }
         });
         self.socket.dump(messages.bytes(), sequence, &mut |_, body| reader.message(body))

@@ -15,7 +15,7 @@ const FULL: usize = 32 * 1024;
 const STRICT: u16 = libc::NLM_F_EXCL as u16;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 /// `NLA_F_NET_BYTEORDER`, which ipset asks of every number.
-const NET: u16 = 0x4000;
+pub(super) const NET: u16 = 0x4000;
 
 /// Writes the first of some steps, and as many of the same kind behind it as fit into the message. Gives how many those are.
 pub(super) fn order(messages: &mut Messages, steps: &[Step], sequence: u32, version: u8, revision: u8) -> usize {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{Order, Rtnl, address, bytes, how, u16_of, u32_of};
-use crate::kernel::netlink::message::{Messages, attributes, text};
+use crate::kernel::netlink::message::{Messages, attributes, flag, text};
 use crate::model::address::Address;
 use crate::model::link::kind::{Shape, options};
 use crate::model::link::{Dev, Link, Mac, Name, Raw, Setting, Value};
@@ -12,6 +13,11 @@ use crate::model::link::{Dev, Link, Mac, Name, Raw, Setting, Value};
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
+const RTM_GETNSID: u16 = 90;
+/// `struct rtgenmsg`, padded, and the attributes behind it: linux/net_namespace.h.
+const NSID_HEADER: usize = 4;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
 /// The bytes of `struct ifinfomsg`.
 const HEADER: usize = 16;
 /// `VETH_INFO_PEER`: what follows is the other end as a link of its own.
@@ -26,9 +32,11 @@ mod ifla {
     pub(super) const MASTER: u16 = 10;
     pub(super) const TXQLEN: u16 = 13;
     pub(super) const LINKINFO: u16 = 18;
+    pub(super) const NET_NS_FD: u16 = 28;
     pub(super) const ALIAS: u16 = 20;
     pub(super) const EXT_MASK: u16 = 29;
     pub(super) const LINK_NETNSID: u16 = 37;
+    pub(super) const NEW_IFINDEX: u16 = 49;
     pub(super) const KIND: u16 = 1;
     pub(super) const DATA: u16 = 2;
 }
@@ -52,6 +60,8 @@ pub struct Found {
     pub link: Link,
     /// What it is set to.
     pub settings: Vec<(Setting, Value)>,
+    /// The number by which this namespace knows the one that what it stands on, or its other end, is in.
+    pub nsid: Option<u32>,
     /// The indices that it names: what it stands on or its other end, its master.
     names: [u32; 2],
 }
@@ -68,9 +78,27 @@ impl Rtnl {
         found.iter_mut().for_each(|one| one.resolve(&names));
         Ok(found)
     }
+
+    /// Gives the number by which this namespace knows another one, if it knows it.
+    pub fn nsid(&mut self, netns: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+        let (sequence, mut messages) = (self.socket.next_sequence(), Messages::new());
+        messages.message(RTM_GETNSID, flag::REQUEST, sequence, |m| {
+            m.raw(&[0; NSID_HEADER]);
+            m.attribute(NETNSA_FD, &netns.as_raw_fd().to_ne_bytes());
+        });
+        let body = self.socket.ask(messages.bytes(), sequence)?;
+        let number = attributes(body.get(NSID_HEADER..).unwrap_or_default()).find(|(kind, _)| *kind == NETNSA_NSID);
+        // -1 says that it has none.
+        Ok(number.map(|(_, value)| u32_of(value)).filter(|number| *number <= i32::MAX.unsigned_abs()))
+    }
 }
 
 impl Found {
+    /// Gives the index of the other end of a veth that is in another namespace, and the number of that one.
+    pub fn far_end(&self) -> Option<(u32, u32)> {
+        self.nsid.filter(|_| self.link.kind == "veth").map(|nsid| (self.names[0], nsid))
+    }
+
     /// Gives the links that this one names their names.
     fn resolve(&mut self, names: &BTreeMap<u32, Dev>) {
         let [other, master] = self.names;
@@ -87,7 +115,8 @@ impl Found {
 pub(super) fn read(body: &[u8]) -> Option<Found> {
     let index = u32_of(body.get(4..)?);
     let flags = u32_of(body.get(8..)?);
-    let mut found = Found { dev: Dev::new(index, Name::listed("")), link: Link::default(), settings: Vec::new(), names: [0; 2] };
+    let mut found =
+        Found { dev: Dev::new(index, Name::listed("")), link: Link::default(), settings: Vec::new(), nsid: None, names: [0; 2] };
     let mut settings: BTreeMap<Setting, Value> =
         FLAGS.iter().map(|(setting, bit, contrary)| (*setting, Value::Flag((flags & bit != 0) != *contrary))).collect();
     settings.insert(Setting::Alias, Value::Text(String::new()));
@@ -101,7 +130,10 @@ pub(super) fn read(body: &[u8]) -> Option<Found> {
             ifla::ALIAS => drop(settings.insert(Setting::Alias, Value::Text(text(value).to_owned()))),
             ifla::LINK => found.names[0] = u32_of(value),
             ifla::MASTER => found.names[1] = u32_of(value),
-            ifla::LINK_NETNSID => found.link.reaches_out = true,
+            ifla::LINK_NETNSID => {
+                found.link.reaches_out = true;
+                found.nsid = Some(u32_of(value));
+            }
             ifla::LINKINFO => info(value, &mut found),
             _ => {}
         }
@@ -229,8 +261,19 @@ fn header(m: &mut Messages, index: u32, flags: u32, change: u32) {
     m.raw(&change.to_ne_bytes());
 }
 
+/// Where a link is put: the namespace, its name and index there, and its address, where it gets a certain one.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    /// The index and the name.
+    pub dev: &'a Dev,
+    /// The namespace.
+    pub netns: BorrowedFd<'a>,
+    /// The address.
+    pub mac: Option<&'a Mac>,
+}
+
 /// Writes the order to make a link. Its address, and that of its other end, is given at once where it is known: not every link takes one later.
-pub fn add(dev: &Dev, link: &Link, address: &dyn Fn(&Dev) -> Option<Mac>) -> Order {
+pub fn add(dev: &Dev, link: &Link, far: Option<Destination<'_>>, address: &dyn Fn(&Dev) -> Option<Mac>) -> Order {
     let with_address = |m: &mut Messages, dev: &Dev| {
         if let Some(mac) = address(dev) {
             m.attribute(ifla::ADDRESS, mac.bytes());
@@ -245,12 +288,18 @@ pub fn add(dev: &Dev, link: &Link, address: &dyn Fn(&Dev) -> Option<Mac>) -> Ord
         }
         m.nest(ifla::LINKINFO, |m| {
             m.attribute(ifla::KIND, link.kind.as_bytes());
-            if let Some(peer) = &link.peer {
+            if let Some(peer) = far.map(|far| far.dev).or(link.peer.as_ref()) {
                 m.nest(ifla::DATA, |m| {
                     m.nest(VETH_PEER, |m| {
                         header(m, peer.index, 0, 0);
+                        if let Some(far) = far {
+                            m.attribute(ifla::NET_NS_FD, &far.netns.as_raw_fd().to_ne_bytes());
+                        }
                         m.text(ifla::NAME, peer.name.as_str());
-                        with_address(m, peer);
+                        match far {
+                            Some(far) => far.mac.into_iter().for_each(|mac| m.attribute(ifla::ADDRESS, mac.bytes())),
+                            None => with_address(m, peer),
+                        }
                     });
                 });
             } else if !link.data.is_empty() {
@@ -282,6 +331,16 @@ fn data(m: &mut Messages, link: &Link) {
     if let Some(parent) = link.parent.as_ref().filter(|_| link.kind == "vxlan") {
         m.attribute(3, &parent.index.to_ne_bytes());
     }
+}
+
+/// Writes the order to move a link to another namespace, where it has this name and this index.
+pub fn leave(index: u32, there: Destination<'_>) -> Order {
+    Order::new(RTM_NEWLINK, 0, &[], |m| {
+        header(m, index, 0, 0);
+        m.attribute(ifla::NET_NS_FD, &there.netns.as_raw_fd().to_ne_bytes());
+        m.text(ifla::NAME, there.dev.name.as_str());
+        m.attribute(ifla::NEW_IFINDEX, &there.dev.index.to_ne_bytes());
+    })
 }
 
 /// Writes the order to take a link away.

@@ -58,26 +58,7 @@ pub(super) fn read(body: &[u8]) -> Option<Rule> {
     let pair = |value: &[u8]| (u16_of(value), u16_of(value.get(2..).unwrap_or_default()));
     let (mut table, mut goto, mut mark, mut mask) = (u32::from(table), 0, None, u32::MAX);
     let mut rest = Messages::new();
-    let mut rule = Rule {
-        family,
-        priority: 0,
-        not: flags & INVERT != 0,
-        from: None,
-        to: None,
-        iif: None,
-        oif: None,
-        tos: Some(tos).filter(|tos| *tos != 0),
-        fwmark: None,
-        ipproto: None,
-        sport: None,
-        dport: None,
-        uidrange: None,
-        l3mdev: false,
-        action: Action::Nop,
-        suppress: None,
-        proto: 0,
-        rest: Raw::default(),
-    };
+    let mut rule = Rule { not: flags & INVERT != 0, tos: Some(tos).filter(|tos| *tos != 0), ..Rule::empty(family) };
     for (kind, value) in attributes(body.get(HEADER..)?) {
         match kind {
             fra::DST => rule.to = Some(prefix(address(value), to_length, family)),

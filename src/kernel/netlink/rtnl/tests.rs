@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::os::fd::{AsFd, AsRawFd};
 
 use proptest::prelude::*;
 
@@ -9,9 +10,9 @@ use crate::kernel::netlink::message::{answers, attributes};
 use crate::model::link::{self as model, Dev, Link, Name, Object, Route, Setting, State, Value};
 
 /// What `ip` sends, captured with strace: the whole message, the header of netlink included.
-struct Captured(&'static str);
+struct Captured<'a>(&'a str);
 
-impl Captured {
+impl Captured<'_> {
     fn bytes(&self) -> Vec<u8> {
         let digits: Vec<u8> = self.0.bytes().filter(u8::is_ascii_hexdigit).collect();
         digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
@@ -121,8 +122,28 @@ fn links_are_made_as_ip_makes_them() {
     for (words, index, captured) in cases {
         let (dev, made) = link(words, index);
         println!("{words}");
-        Captured(captured).is(&super::link::add(&dev, &made, &|_| None), HEADER);
+        Captured(captured).is(&super::link::add(&dev, &made, None, &|_| None), HEADER);
     }
+}
+
+#[test]
+fn links_are_put_into_another_namespace_as_ip_puts_them() {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let number: String = file.as_raw_fd().to_ne_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let there = dev(88, "b0");
+    let at = |dev| super::link::Destination { dev, netns: file.as_fd(), mac: None };
+    // ip link add a0 index 77 type veth peer name b0 index 88 netns lab: IFLA_NET_NS_FD (28) is among the attributes of the other end.
+    let captured = format!(
+        "5c000000 1000 0506 27550c6b 00000000  00000000 4d000000 00000000 00000000  07000300 613000 00
+         34001200  08000100 76657468  28000200  24000100  00000000 58000000 00000000 00000000  08001c00 {number}  07000300 623000 00"
+    );
+    let (made, link) = (dev(77, "a0"), Link { kind: "veth".into(), reaches_out: true, ..Link::default() });
+    Captured(&captured).is(&super::link::add(&made, &link, Some(at(&there)), &|_| None), 16);
+    // ip link set a0 netns lab name c0; and behind it IFLA_NEW_IFINDEX (49), for which ip(8) has no word.
+    let captured = format!(
+        "38000000 1000 0500 27550c6b 00000000  00000000 4d000000 00000000 00000000  08001c00 {number}  07000300 633000 00  08003100 4d000000"
+    );
+    Captured(&captured).is(&super::link::leave(77, at(&dev(77, "c0"))), 16);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod filter;
 mod options;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,7 @@ use std::io;
 
 use super::message::{Messages, attributes, flag, text};
 use super::{Dump, Socket};
+use crate::model::Fault;
 use crate::model::tc::units::Sizes;
 use crate::model::tc::{Class, Counted, Handle, Kind, Qdisc};
 
@@ -140,31 +142,31 @@ impl Order {
     }
 
     /// Makes an order about a qdisc. `before` is what is there and is changed: it tells what has to be reset.
-    pub fn qdisc(deed: Deed, parent: Handle, qdisc: &Qdisc, before: Option<&Qdisc>) -> Self {
+    pub fn qdisc(deed: Deed, parent: Handle, qdisc: &Qdisc, before: Option<&Qdisc>) -> Result<Self, Fault> {
         let mut m = Messages::new();
         m.text(attribute::KIND, qdisc.kind.as_str());
         for (kind, block) in [(attribute::INGRESS_BLOCK, qdisc.blocks.0), (attribute::EGRESS_BLOCK, qdisc.blocks.1)] {
             block.iter().for_each(|block| m.attribute(kind, &block.to_ne_bytes()));
         }
-        if let Some(options) = encode(&qdisc.options, before.map(|before| &before.options)) {
+        if let Some(options) = encode(&qdisc.options, before.map(|before| &before.options))? {
             m.attribute(attribute::OPTIONS, &options);
         }
         if let Some(sizes) = &qdisc.sizes {
             m.nest(attribute::STAB, |m| write_sizes(m, *sizes));
         }
         let head = Head { link: qdisc.link, handle: qdisc.handle, parent, info: 0 };
-        Self { noun: Noun::Qdisc, deed, head, attributes: m.bytes().to_vec() }
+        Ok(Self { noun: Noun::Qdisc, deed, head, attributes: m.bytes().to_vec() })
     }
 
     /// Makes an order about a class.
-    pub fn class(deed: Deed, handle: Handle, class: &Class) -> Self {
+    pub fn class(deed: Deed, handle: Handle, class: &Class) -> Result<Self, Fault> {
         let mut m = Messages::new();
         m.text(attribute::KIND, class.kind.as_str());
-        if let Some(options) = encode(&class.options, None) {
+        if let Some(options) = encode(&class.options, None)? {
             m.attribute(attribute::OPTIONS, &options);
         }
         let head = Head { link: class.link, handle, parent: class.parent, info: 0 };
-        Self { noun: Noun::Class, deed, head, attributes: m.bytes().to_vec() }
+        Ok(Self { noun: Noun::Class, deed, head, attributes: m.bytes().to_vec() })
     }
 
     /// Writes it as a message.
@@ -227,7 +229,7 @@ pub fn qdisc(body: &[u8]) -> Option<Listed<Qdisc>> {
     let sizes = attributes(rest).find(|(kind, _)| *kind == attribute::STAB).and_then(|(_, value)| read_sizes(value));
     let options = decode(&kind, false, options);
     let blocks = (word(attribute::INGRESS_BLOCK), word(attribute::EGRESS_BLOCK));
-    let what = Qdisc { link: head.link, handle: head.handle, kind, options, sizes, blocks };
+    let what = Qdisc { link: head.link, handle: head.handle, kind, options, sizes, blocks, within: None };
     Some(Listed { head, what, counted })
 }
 

@@ -1,19 +1,21 @@
 //! Options of qdiscs and classes as the kernel has them: what stands in TCA_OPTIONS.
 
+use super::tables;
 use crate::kernel::netlink::message::{Messages, attributes};
+use crate::model::Fault;
 use crate::model::tc::units::LinkLayer;
 use crate::model::tc::{
-    Fifo, Framing, Htb, HtbClass, Kind, Loss, Netem, Options, Pace, Prio, Settings, Sfq, Slot, Tbf, are_settings, distribution,
+    Burst, Fifo, Framing, Htb, HtbClass, Kind, Loss, Netem, Options, Pace, Prio, Red, Settings, Sfq, Slot, Tbf, are_settings,
 };
 
 /// The version of htb that is spoken here.
 const HTB_VERSION: u32 = 3;
 
 /// Writes options; nothing where none are to be written. `before` is what is there and is changed: what it has and they have not is reset.
-pub fn encode(options: &Options, before: Option<&Options>) -> Option<Vec<u8>> {
-    Some(match options {
-        Options::None => return None,
-        Options::Netem(netem) => write_netem(netem, if let Some(Options::Netem(before)) = before { Some(before) } else { None }),
+pub fn encode(options: &Options, before: Option<&Options>) -> Result<Option<Vec<u8>>, Fault> {
+    Ok(Some(match options {
+        Options::None => return Ok(None),
+        Options::Netem(netem) => write_netem(netem, before.and_then(Options::netem))?,
         Options::Tbf(tbf) => write_tbf(tbf),
         Options::Htb(htb) => write_htb(htb),
         Options::HtbClass(class) => write_class(class),
@@ -24,7 +26,7 @@ pub fn encode(options: &Options, before: Option<&Options>) -> Option<Vec<u8>> {
             write_settings(settings, if let Some(Options::Settings(before)) = before { Some(before) } else { None })
         }
         Options::Opaque(bytes) => bytes.clone(),
-    })
+    }))
 }
 
 /// Reads options. What is not understood is kept as it is.
@@ -95,18 +97,20 @@ fn whole(bytes: &[u8], kind: u16, rate: u32) -> u64 {
     find(bytes, kind).and_then(|value| long(value, 0)).unwrap_or(rate.into())
 }
 
-/// `struct tc_tbf_qopt` in TCA_TBF_PARMS, and whole rates.
+/// `struct tc_tbf_qopt` in TCA_TBF_PARMS, whole rates, and bursts in bytes: out of the ticks alone the kernel would compute smaller packets.
 fn write_tbf(tbf: &Tbf) -> Vec<u8> {
-    let (peak, mtu) = tbf.peak.unwrap_or((0, 0));
+    let (peak, mtu) = tbf.peak.unwrap_or((0, Burst { ticks: 0, said: None }));
     let mut parms = Vec::new();
     write_rate(&mut parms, tbf.rate, &tbf.framing);
     match peak {
         0 => parms.extend([0; 12]),
         peak => write_rate(&mut parms, peak, &tbf.framing),
     }
-    parms.extend(concat(&[tbf.limit, tbf.burst, mtu]));
+    parms.extend(concat(&[tbf.limit, tbf.burst.ticks, mtu.ticks]));
     let mut m = Messages::new();
     m.attribute(1, &parms);
+    tbf.burst.bytes(tbf.rate, tbf.framing).iter().for_each(|bytes| m.attribute(6, &bytes.to_ne_bytes()));
+    tbf.peak.and_then(|(peak, mtu)| mtu.bytes(peak, tbf.framing)).iter().for_each(|bytes| m.attribute(7, &bytes.to_ne_bytes()));
     write_long(&mut m, 4, tbf.rate);
     write_long(&mut m, 5, peak);
     m.bytes().to_vec()
@@ -117,8 +121,9 @@ fn read_tbf(bytes: &[u8]) -> Option<Tbf> {
     let (rate, framing) = read_rate(parms)?;
     let (peak, _) = read_rate(parms.get(12..)?)?;
     let [limit, burst, mtu] = words(parms.get(24..)?)?;
-    let peak = (peak != 0).then(|| (whole(bytes, 5, peak), mtu));
-    Some(Tbf { rate: whole(bytes, 4, rate), burst, limit, peak, framing })
+    let said = |kind: u16| find(bytes, kind).and_then(|value| word(value, 0));
+    let peak = (peak != 0).then(|| (whole(bytes, 5, peak), Burst { ticks: mtu, said: said(7) }));
+    Some(Tbf { rate: whole(bytes, 4, rate), burst: Burst { ticks: burst, said: said(6) }, limit, peak, framing })
 }
 
 /// `struct tc_htb_glob` in TCA_HTB_INIT.
@@ -167,13 +172,23 @@ fn read_prio(bytes: &[u8]) -> Option<Prio> {
 /// `struct tc_sfq_qopt_v1`, without what it counts.
 fn write_sfq(sfq: &Sfq) -> Vec<u8> {
     let head = [sfq.quantum, sfq.perturb.cast_unsigned(), sfq.limit, sfq.divisor, sfq.flows, sfq.depth, sfq.headdrop.into()];
-    [concat(&head), concat(&sfq.red), vec![0; 24]].concat()
+    let Red { limit, min, max, weight, slope, cell, ecn, harddrop, probability } = sfq.red.unwrap_or_default();
+    let flags = u8::from(ecn) | u8::from(harddrop) << 1;
+    [concat(&head), concat(&[limit, min, max]), vec![weight, slope, cell, flags], concat(&[probability]), vec![0; 24]].concat()
+}
+
+/// What it has of the early detection; there is none without a threshold.
+fn read_red(bytes: &[u8]) -> Option<Red> {
+    let [limit, min, max] = words(bytes)?;
+    let [weight, slope, cell, flags] = *bytes.get(12..)?.first_chunk()?;
+    let probability = word(bytes, 16)?;
+    (min != 0).then_some(Red { limit, min, max, weight, slope, cell, ecn: flags & 1 != 0, harddrop: flags & 2 != 0, probability })
 }
 
 fn read_sfq(bytes: &[u8]) -> Option<Sfq> {
     let [quantum, perturb, limit, divisor, flows] = words(bytes)?;
     let [depth, headdrop] = bytes.get(20..).and_then(words).unwrap_or_default();
-    let red = bytes.get(28..).and_then(words).unwrap_or_default();
+    let red = bytes.get(28..).and_then(read_red);
     Some(Sfq { quantum, perturb: perturb.cast_signed(), limit, divisor, flows, depth, headdrop: headdrop != 0, red })
 }
 
@@ -201,7 +216,8 @@ fn read_settings(kind: &str, bytes: &[u8]) -> Settings {
             width @ (1 | 4 | 8) => {
                 let mut number = [0; 8];
                 number[..width].copy_from_slice(value);
-                settings.numbers.insert(attribute, (width as u8, u64::from_ne_bytes(number)));
+                let said = Settings::said(kind, attribute, u64::from_ne_bytes(number));
+                settings.numbers.insert(attribute, (width as u8, said));
             }
             _ => drop(settings.others.insert(attribute, value.to_vec())),
         }
@@ -210,7 +226,7 @@ fn read_settings(kind: &str, bytes: &[u8]) -> Settings {
 }
 
 /// `struct tc_netem_qopt`, and attributes behind it.
-fn write_netem(netem: &Netem, before: Option<&Netem>) -> Vec<u8> {
+fn write_netem(netem: &Netem, before: Option<&Netem>) -> Result<Vec<u8>, Fault> {
     let none = Netem::default();
     let before = before.unwrap_or(&none);
     let (loss, loss_correlation) = if let Loss::Random(part, correlation) = netem.loss { (part, correlation) } else { (0, 0) };
@@ -249,9 +265,9 @@ fn write_netem(netem: &Netem, before: Option<&Netem>) -> Vec<u8> {
         write_pace(&mut m, &netem.pace);
     }
     netem.seed.iter().for_each(|seed| m.attribute(14, &seed.to_ne_bytes()));
-    write_table(&mut m, 2, netem.distribution.as_deref());
-    write_table(&mut m, 13, netem.slot.as_ref().and_then(|slot| slot.distribution.as_deref()));
-    m.bytes().to_vec()
+    write_table(&mut m, 2, netem.distribution.as_deref())?;
+    write_table(&mut m, 13, netem.slot.as_ref().and_then(|slot| slot.distribution.as_deref()))?;
+    Ok(m.bytes().to_vec())
 }
 
 fn write_slot(slot: &Slot) -> Vec<u8> {
@@ -268,10 +284,12 @@ fn write_pace(m: &mut Messages, pace: &Pace) {
     m.attribute(6, &concat(&[rate, pace.overhead.cast_unsigned(), pace.cell, pace.cell_overhead.cast_unsigned()]));
 }
 
-fn write_table(m: &mut Messages, kind: u16, name: Option<&str>) {
-    if let Some(table) = name.and_then(distribution::table) {
+fn write_table(m: &mut Messages, kind: u16, name: Option<&str>) -> Result<(), Fault> {
+    let table = name.map(tables::find).transpose()?.unwrap_or_default();
+    if !table.is_empty() {
         m.attribute(kind, &table.iter().flat_map(|entry| entry.to_ne_bytes()).collect::<Vec<u8>>());
     }
+    Ok(())
 }
 
 fn read_netem(bytes: &[u8]) -> Option<Netem> {

@@ -62,12 +62,15 @@ pub struct Filter {
     /// What is done with the packets that it finds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
+    /// The kind of the qdisc that asks it, or in which the class is that does; nothing where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<super::Kind>,
 }
 
 impl Filter {
     /// Makes a filter of what was read.
     pub fn new(kind: &str, protocol: u16, options: Attributes, actions: Vec<Action>) -> Self {
-        let mut filter = Self { link: 0, protocol, kind: kind.to_owned(), options, actions };
+        let mut filter = Self { link: 0, protocol, kind: kind.to_owned(), options, actions, within: None };
         filter.settle();
         filter
     }
@@ -164,7 +167,8 @@ impl Filter {
         };
         let actions =
             self.actions.len() == other.actions.len() && self.actions.iter().zip(&other.actions).all(|(one, other)| one.agrees(other));
-        self.kind == other.kind && of(self) == of(other) && actions
+        let within = super::Kind::may_be_same(self.within.as_ref(), other.within.as_ref());
+        self.kind == other.kind && within && of(self) == of(other) && actions
     }
 
     /// Tells whether the kernel can make it into another one without taking it out: the same packets, seen in the same way.
@@ -231,6 +235,11 @@ impl Filter {
         self.actions.iter().for_each(|action| line.push_str(&format!(" action {action}")));
         line
     }
+}
+
+/// Gives the attribute in which a kind of filter has its actions.
+pub fn actions_in(kind: &str) -> Option<u16> {
+    kinds::find(kind).map(|grammar| grammar.actions)
 }
 
 /// What is chosen of the flags of a filter: to skip hardware, to skip software, to say more. The others say where it is.

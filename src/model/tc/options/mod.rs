@@ -2,6 +2,7 @@
 
 mod netem;
 mod queue;
+mod red;
 mod settings;
 mod shaper;
 
@@ -15,13 +16,14 @@ use crate::model::Fault;
 
 pub use netem::{Loss, Netem, Pace, Slot};
 pub use queue::{Fifo, Prio, Sfq};
+pub use red::Red;
 pub use settings::Settings;
 
 /// Tells whether the options of a kind are single numbers.
 pub fn are_settings(kind: &str) -> bool {
     settings::table(kind).is_some()
 }
-pub use shaper::{Framing, Htb, HtbClass, Tbf};
+pub use shaper::{Burst, Framing, Htb, HtbClass, Tbf};
 
 /// The options of a qdisc or of a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,24 +100,29 @@ impl Options {
     pub fn can_become(&self, next: &Self) -> bool {
         match (self, next) {
             (Self::Netem(now), Self::Netem(next)) => now.can_become(next),
+            (Self::Sfq(now), Self::Sfq(next)) => now.can_become(next),
             (Self::Opaque(_), _) | (_, Self::Opaque(_)) => self == next,
             _ => true,
         }
     }
 
-    /// Completes what was read with what the kernel does not tell, from what is known to have been set.
-    pub fn recall(&mut self, known: &Self) {
+    /// Completes what was read with what the kernel does not tell, from what is known to have been set in the place of others.
+    pub fn recall(&mut self, known: &Self, before: Option<&Self>) {
         if let (Self::Netem(now), Self::Netem(known)) = (self, known) {
-            now.recall(known);
+            now.recall(known, before.and_then(Self::netem));
         }
     }
 
-    /// Says what of them the kernel does not tell, so that they could not be put back.
-    pub fn lacks(&self) -> Option<&'static str> {
-        match self {
-            Self::Netem(netem) if netem.may_have_a_distribution() => Some("the kernel does not tell how its delay is distributed"),
-            _ => None,
+    /// Learns what the kernel does not tell from others that agree.
+    pub fn learn(&mut self, said: &Self) {
+        if let (Self::Netem(now), Self::Netem(said)) = (self, said) {
+            now.learn(said);
         }
+    }
+
+    /// Gives those of a netem.
+    pub fn netem(&self) -> Option<&Netem> {
+        if let Self::Netem(netem) = self { Some(netem) } else { None }
     }
 }
 

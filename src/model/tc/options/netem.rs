@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Fault;
+use crate::model::tc::distribution::{COMPUTED, UNIFORM};
 use crate::model::tc::units::{Percent, Rate, Size, Time};
 use crate::model::tc::words::Words;
 
@@ -44,6 +45,12 @@ pub struct Slot {
     /// How it is distributed; the kernel does not tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Box<str>>,
+}
+
+impl Slot {
+    fn may_have_a_distribution(&self) -> bool {
+        self.jitter > 0 && self.distribution.is_none()
+    }
 }
 
 /// A rate at which packets leave, and what is added to each.
@@ -115,9 +122,6 @@ impl Default for Netem {
         }
     }
 }
-
-/// The distribution that needs no table: it is what the kernel has without one.
-const UNIFORM: &str = "uniform";
 
 /// The words of netem.
 const WORDS: &[&str] = &["limit", "delay", "loss", "seed", "ecn", "reorder", "corrupt", "gap", "duplicate", "distribution", "rate", "slot"];
@@ -199,32 +203,69 @@ impl Netem {
         seeds && known(&self.distribution, &other.distribution) && told(self) == told(other)
     }
 
-    /// Tells whether the delay may be distributed in a way that is not known here.
-    pub fn may_have_a_distribution(&self) -> bool {
-        let slot = self.slot.as_ref().is_some_and(|slot| slot.jitter > 0 && slot.distribution.is_none());
-        self.jitter > 0 && self.distribution.is_none() || slot
+    /// Gives the distributions of which tables are needed.
+    pub fn distributions(&self) -> impl Iterator<Item = &str> {
+        self.distribution.as_deref().into_iter().chain(self.slot.as_ref().and_then(|slot| slot.distribution.as_deref()))
     }
 
-    /// Completes what was read with what the kernel does not tell, from what is known to have been set. Where nobody chose a distribution, it is even.
-    pub fn recall(&mut self, known: &Self) {
-        let even = |of: &Option<Box<str>>| of.clone().or_else(|| Some(UNIFORM.into()));
+    /// Tells whether the delay may be distributed in a way that is not known here.
+    pub fn may_have_a_distribution(&self) -> bool {
+        self.jitter > 0 && self.distribution.is_none() || self.slot.as_ref().is_some_and(Slot::may_have_a_distribution)
+    }
+
+    /// Tells whether the way in which the delay is distributed, which is not known here, gets lost when another one follows, or none.
+    pub fn forgets(&self, next: Option<&Self>) -> bool {
+        let is_lost = |unknown: bool, next: Option<&str>| unknown && next.is_some();
+        let slot = |netem: &Self| netem.slot.as_ref().is_some_and(Slot::may_have_a_distribution);
+        match next.filter(|next| self.can_become(next)) {
+            None => self.may_have_a_distribution(),
+            Some(next) => {
+                is_lost(self.jitter > 0 && self.distribution.is_none(), next.distribution.as_deref())
+                    || is_lost(slot(self), next.slot.as_ref().and_then(|slot| slot.distribution.as_deref()))
+            }
+        }
+    }
+
+    /// Completes what was read with what the kernel does not tell, from what is known to have been set in the place of another one. Where nobody chose a
+    /// distribution, it is even, or as unknown as it was before.
+    pub fn recall(&mut self, known: &Self, before: Option<&Self>) {
+        let before = before.filter(|before| before.can_become(known));
+        let even = |of: &Option<Box<str>>, stays: bool| of.clone().or_else(|| (!stays).then(|| UNIFORM.into()));
         if self.jitter > 0 {
-            self.distribution = even(&known.distribution);
+            let stays = before.is_some_and(|before| before.jitter > 0 && before.distribution.is_none());
+            self.distribution = even(&known.distribution, stays);
         }
         if let (Some(slot), Some(known)) = (&mut self.slot, &known.slot)
             && slot.jitter > 0
         {
-            slot.distribution = even(&known.distribution);
+            let stays = before.and_then(|before| before.slot.as_ref()).is_some_and(Slot::may_have_a_distribution);
+            slot.distribution = even(&known.distribution, stays);
         }
     }
 
-    /// Tells whether the kernel can make another one of it in place: a distribution stays once it is there, and slots are not taken away.
+    /// Learns the distributions that somebody says another one has, which is the same.
+    pub fn learn(&mut self, said: &Self) {
+        self.distribution = said.distribution.clone().or_else(|| self.distribution.take());
+        if let (Some(slot), Some(said)) = (&mut self.slot, &said.slot) {
+            slot.distribution = said.distribution.clone().or_else(|| slot.distribution.take());
+        }
+    }
+
+    /// Tells whether the kernel can make another one of it in place: a table stays until there is another one, and slots are not taken away. One that is
+    /// not known stays where nobody asks for another, as tc(8) leaves it.
     pub fn can_become(&self, next: &Self) -> bool {
-        let spread = |netem: &Self| netem.jitter > 0 || netem.slot.as_ref().is_some_and(|slot| slot.jitter > 0);
-        let has_table = |name: &Option<Box<str>>| name.as_deref().is_some_and(|name| name != UNIFORM);
-        let was_even = self.distribution.as_deref() == Some(UNIFORM) && self.slot.is_none();
-        let unclear = !was_even && spread(self) && (!has_table(&next.distribution) && next.jitter > 0 || next.slot.is_some());
-        !unclear && (self.slot.is_none() || next.slot.is_some())
+        let in_place = |is_spread: bool, now: Option<&str>, next: Option<&str>| match (now, next) {
+            _ if !is_spread => true,
+            (_, Some(next)) if next != UNIFORM => true,
+            (Some(now), _) => now == UNIFORM,
+            (None, next) => next.is_none(),
+        };
+        let slots = match (&self.slot, &next.slot) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(now), Some(next)) => in_place(now.jitter > 0, now.distribution.as_deref(), next.distribution.as_deref()),
+        };
+        slots && in_place(self.jitter > 0, self.distribution.as_deref(), next.distribution.as_deref())
     }
 
     /// Gives how many packets of a size wait at once when a rate comes in: what `limit` has to hold.
@@ -272,16 +313,15 @@ fn loss(words: &mut Words<'_>) -> Result<Loss, Fault> {
     Ok(if part == 0 { Loss::None } else { Loss::Random(part, correlation) })
 }
 
-/// The distributions whose tables fyke has; others are looked for where tc(8) keeps its own.
-const DISTRIBUTIONS: &[&str] = &["normal", "pareto", "paretonormal", UNIFORM];
-
+/// Reads the name of a distribution, which may be that of a file. Whether there is one, whoever looks for it finds out.
 fn distribution(words: &mut Words<'_>) -> Result<Box<str>, Fault> {
     let name = words.value("distribution")?;
-    match DISTRIBUTIONS.contains(&name) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match (1..=64).contains(&name.len()) && name.chars().all(plain) {
         true => Ok(name.into()),
-        false => {
-            Err(words.refuse("distribution", name, "there is no such distribution").hint(format!("those are {}", DISTRIBUTIONS.join(", "))))
-        }
+        false => Err(words
+            .refuse("distribution", name, "it is a name of letters, digits, - and _")
+            .hint(format!("those without a file are {}", COMPUTED.join(", ")))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::red::{self, Red};
 use crate::model::Fault;
 use crate::model::tc::units::Size;
 use crate::model::tc::words::Words;
@@ -100,6 +101,9 @@ impl fmt::Display for Prio {
     }
 }
 
+/// The words of sfq besides those of its early detection.
+const SFQ: &[&str] = &["limit", "perturb", "quantum", "divisor", "flows", "depth", "headdrop"];
+
 /// A fair queue of flows. A number of 0 is what the kernel chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sfq {
@@ -117,19 +121,15 @@ pub struct Sfq {
     pub depth: u32,
     /// Whether the oldest packet is dropped, and not the newest.
     pub headdrop: bool,
-    /// The early detection (RED) as the kernel has it: `limit`, `min`, `max`, four logarithms and flags, and the probability.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub red: [u32; 5],
-}
-
-fn is_zero(red: &[u32; 5]) -> bool {
-    *red == [0; 5]
+    /// The early detection, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub red: Option<Red>,
 }
 
 impl Sfq {
     /// Reads the words behind `sfq`; nothing where none are there.
     pub fn read(words: &mut Words<'_>) -> Result<Option<Self>, Fault> {
-        let (mut sfq, mut said) = (Self::default(), false);
+        let (mut sfq, mut red, mut said) = (Self::default(), red::Said::default(), false);
         while let Some(word) = words.peek() {
             let number = |words: &mut Words<'_>| words.number::<u32>(word);
             words.value(word)?;
@@ -150,16 +150,15 @@ impl Sfq {
                 "flows" => sfq.flows = number(words)?,
                 "depth" => sfq.depth = number(words)?,
                 "headdrop" => sfq.headdrop = true,
-                "redflowlimit" | "min" | "max" | "burst" | "avpkt" | "probability" | "ecn" | "harddrop" => {
-                    return Err(words.wrong(format!("fyke does not set the early detection of sfq ({word})")));
-                }
+                word if red::WORDS.contains(&word) => red.read(word, words)?,
                 _ => {
-                    let known = ["limit", "perturb", "quantum", "divisor", "flows", "depth", "headdrop"];
-                    return Err(words.wrong(format!("{word:?} is not one of its words")).hint(format!("those are {}", known.join(", "))));
+                    words.back();
+                    return Err(words.unknown(&[SFQ, red::WORDS].concat()));
                 }
             }
             said = true;
         }
+        sfq.red = red.end(words)?;
         Ok(said.then_some(sfq))
     }
 
@@ -172,7 +171,15 @@ impl Sfq {
             && same(self.flows, other.flows)
             && same(self.depth, other.depth)
             && (self.perturb, self.headdrop) == (other.perturb, other.headdrop)
-            && self.red[..4] == other.red[..4]
+            && match (&self.red, &other.red) {
+                (Some(one), Some(other)) => one.agrees(other),
+                (one, other) => one == other,
+            }
+    }
+
+    /// Tells whether the kernel can make another one of it in place: the early detection is not taken away.
+    pub fn can_become(&self, next: &Self) -> bool {
+        self.red.is_none() || next.red.is_some()
     }
 }
 
@@ -185,6 +192,9 @@ impl fmt::Display for Sfq {
         }
         write!(f, "{}{}", part("depth", self.depth), if self.headdrop { " headdrop" } else { "" })?;
         write!(f, "{}{}", part("flows", self.flows), part("divisor", self.divisor))?;
-        if self.perturb == 0 { Ok(()) } else { write!(f, " perturb {}", self.perturb) }
+        if self.perturb != 0 {
+            write!(f, " perturb {}", self.perturb)?;
+        }
+        self.red.map_or(Ok(()), |red| write!(f, "{red}"))
     }
 }

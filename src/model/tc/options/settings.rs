@@ -20,6 +20,10 @@ pub(super) enum Way {
     Power,
     /// As a span of time, in microseconds.
     Micros,
+    /// As a span of time, in microseconds, which the kernel keeps in units of 1024 nanoseconds (include/net/codel.h).
+    Codel,
+    /// As a span of time, in microseconds, which the kernel keeps in ticks of its clock.
+    Jiffies,
     /// As a span of time, in nanoseconds.
     Nanos,
     /// As a size.
@@ -35,15 +39,15 @@ pub(super) enum Way {
 // A word, the attribute that it sets, how many bytes that has, and how its number is written.
 type Word = (&'static str, u16, u8, Way);
 
-use Way::{Is, Micros, Nanos, Number, Packets, Power, Signed};
+use Way::{Codel, Is, Jiffies, Micros, Nanos, Number, Packets, Power, Signed};
 
 const FQ_CODEL: &[Word] = &[
     ("limit", 2, 4, Packets),
     ("flows", 5, 4, Number),
     ("quantum", 6, 4, Number),
-    ("target", 1, 4, Micros),
-    ("ce_threshold", 7, 4, Micros),
-    ("interval", 3, 4, Micros),
+    ("target", 1, 4, Codel),
+    ("ce_threshold", 7, 4, Codel),
+    ("interval", 3, 4, Codel),
     ("memory_limit", 9, 4, Way::Size),
     ("ecn", 4, 4, Is(1)),
     ("noecn", 4, 4, Is(0)),
@@ -61,7 +65,7 @@ const FQ: &[Word] = &[
     ("nopacing", 5, 4, Is(0)),
     ("maxrate", 7, 4, Way::Rate),
     ("low_rate_threshold", 11, 4, Way::Rate),
-    ("refill_delay", 9, 4, Micros),
+    ("refill_delay", 9, 4, Jiffies),
     ("ce_threshold", 12, 4, Micros),
     ("timer_slack", 13, 4, Nanos),
     ("horizon", 14, 4, Micros),
@@ -264,12 +268,41 @@ impl Settings {
         Ok(true)
     }
 
+    /// Gives the number that somebody has said when the kernel tells this one: it rounds some down to units of its own.
+    pub fn said(kind: &str, attribute: u16, told: u64) -> u64 {
+        match way(kind, attribute) {
+            Some(Codel) => (told.saturating_mul(1000).div_ceil(1024)).saturating_mul(1024).div_ceil(1000),
+            _ => told,
+        }
+    }
+
+    /// Tells whether two numbers are the same to the kernel.
+    fn same(&self, attribute: u16, one: u64, other: u64) -> bool {
+        let ticks = |hertz: u64, micros: u64| (micros.saturating_mul(hertz)).div_ceil(1_000_000);
+        let told = |hertz: u64, micros: u64| ticks(hertz, micros) * 1_000_000 / hertz;
+        match way(&self.kind, attribute) {
+            Some(Codel) => one.saturating_mul(1000) >> 10 == other.saturating_mul(1000) >> 10,
+            // How long a tick is, each kernel was built with: one number is what it makes of the other.
+            Some(Jiffies) => one == other || HERTZ.iter().any(|hertz| told(*hertz, one) == other || told(*hertz, other) == one),
+            _ => one == other,
+        }
+    }
+
     /// Tells whether others are the same, as far as somebody has chosen them.
     pub fn agrees(&self, other: &Self) -> bool {
-        let same = |(attribute, number): (&u16, &(u8, u64))| other.numbers.get(attribute).is_none_or(|(_, other)| *other == number.1);
+        let same = |(attribute, number): (&u16, &(u8, u64))| {
+            other.numbers.get(attribute).is_none_or(|(_, other)| self.same(*attribute, *other, number.1))
+        };
         let others = self.others.is_empty() || other.others.is_empty() || self.others == other.others;
         self.kind == other.kind && others && self.numbers.iter().all(same)
     }
+}
+
+/// How many ticks the clock of a kernel may have in a second.
+const HERTZ: [u64; 4] = [100, 250, 300, 1000];
+
+fn way(kind: &str, attribute: u16) -> Option<Way> {
+    table(kind)?.iter().find(|(_, of, ..)| *of == attribute).map(|(.., way)| *way)
 }
 
 fn read(words: &mut Words<'_>, word: &str, way: Way) -> Result<u64, Fault> {
@@ -283,7 +316,7 @@ fn read(words: &mut Words<'_>, word: &str, way: Way) -> Result<u64, Fault> {
             let number: u32 = words.number(word)?;
             Ok(u64::from(32 - number.saturating_sub(1).leading_zeros()))
         }
-        Micros => words.micros(word).map(u64::from),
+        Micros | Codel | Jiffies => words.micros(word).map(u64::from),
         Nanos => words.nanos(word).map(i64::unsigned_abs),
         Way::Size => words.size(word),
         Way::Rate => words.rate(word),
@@ -307,7 +340,7 @@ impl fmt::Display for Settings {
                 Number => write!(f, " {word} {number}")?,
                 Packets => write!(f, " {word} {number}p")?,
                 Power => write!(f, " {word} {}", 1u64.checked_shl(number as u32).unwrap_or(0))?,
-                Micros => write!(f, " {word} {}", Time(number as i64 * 1000))?,
+                Micros | Codel | Jiffies => write!(f, " {word} {}", Time(number as i64 * 1000))?,
                 Nanos => write!(f, " {word} {}", Time(number as i64))?,
                 Way::Size => write!(f, " {word} {}", Size(number))?,
                 Way::Rate => write!(f, " {word} {}", Rate(number))?,
@@ -318,5 +351,39 @@ impl fmt::Display for Settings {
             write!(f, " ce_threshold_selector {selector:#x}/{mask:#x}")?;
         }
         if self.kind.as_ref() == "cake" && self.get(CAKE_RAW).is_some() { f.write_str(" raw") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn codel(told: u64) -> Settings {
+        let told = Settings::said("fq_codel", 1, told);
+        Settings { kind: "fq_codel".into(), numbers: [(1, (4, told))].into(), others: BTreeMap::new() }
+    }
+
+    /// What Linux 6.1 tells of a target of 2 ms is 1999 microseconds, and of that, set again, it would tell 1998.
+    #[test]
+    fn what_the_kernel_rounds_down_is_what_was_said() {
+        let said = Settings::read("fq_codel", &mut Words::of("target 2ms", "fq_codel")).unwrap();
+        let back = codel(1999);
+        assert!(back == said && said.agrees(&back) && back.to_string() == " target 2ms", "{back:?}");
+        assert!(!said.agrees(&codel(1998)));
+        let fq = |words: &str| Settings::read("fq", &mut Words::of(words, "fq")).unwrap();
+        assert!(fq("refill_delay 10ms").agrees(&fq("refill_delay 12ms")) && !fq("refill_delay 10ms").agrees(&fq("refill_delay 16ms")));
+    }
+
+    proptest! {
+        /// include/net/codel.h: MS2TIME and codel_time_to_us, and what net/sched/sch_fq_codel.c makes of a number.
+        #[test]
+        fn what_is_set_again_stays(said in 0..4_000_000_000u64) {
+            let told = |micros: u64| (((micros * 1000) >> 10) << 10) / 1000;
+            let back = Settings::said("fq_codel", 1, told(said));
+            prop_assert_eq!(told(back), told(said));
+            prop_assert!(back <= said && codel(told(said)).same(1, said, back));
+        }
     }
 }

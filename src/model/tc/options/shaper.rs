@@ -7,7 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Fault;
-use crate::model::tc::units::{LinkLayer, Rate, Size, Time, bytes, micros, number, size, ticks};
+use crate::model::tc::transmission::Transmission;
+use crate::model::tc::units::{LinkLayer, Rate, Size, Time, bytes, number, size, ticks};
 use crate::model::tc::words::Words;
 
 /// What a packet has more than Linux sees.
@@ -63,8 +64,11 @@ fn burst(words: &mut Words<'_>, name: &str) -> Result<u64, Fault> {
 }
 
 fn in_ticks(words: &Words<'_>, name: &str, rate: u64, bytes: u64) -> Result<u32, Fault> {
-    let why = || format!("{} take longer at {} than the kernel counts", Size(bytes), Rate(rate));
-    ticks(rate, bytes).ok_or_else(|| words.wrong(format!("the {name} is too large: {}", why())))
+    ticks(rate, bytes).ok_or_else(|| words.wrong(format!("the {name} is too large: {}", longer(rate, bytes))))
+}
+
+fn longer(rate: u64, bytes: u64) -> String {
+    format!("{} take longer at {} than the kernel counts", Size(bytes), Rate(rate))
 }
 
 /// Tells whether two bursts take as long, but for less than a byte: programs round in many ways.
@@ -72,18 +76,49 @@ fn as_long(rate: u64, one: u32, other: u32) -> bool {
     one.abs_diff(other) <= ticks(rate, 1).unwrap_or(u32::MAX).max(16)
 }
 
+/// A burst of a token bucket: the kernel tells how long it takes, with what is added to each packet, and not of how many bytes it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burst {
+    /// How many ticks it takes at its rate.
+    pub ticks: u32,
+    /// How many bytes it was said to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<u32>,
+}
+
+impl Burst {
+    fn read(words: &Words<'_>, name: &str, rate: u64, bytes: u64, framing: Framing) -> Result<Self, Fault> {
+        let said = u32::try_from(bytes).ok();
+        let ticks = said.and_then(|bytes| Transmission::at(rate, framing).ticks(bytes));
+        match ticks {
+            Some(ticks) => Ok(Self { ticks, said }),
+            None => Err(words.wrong(format!("the {name} is too large: {}", longer(rate, bytes)))),
+        }
+    }
+
+    /// Gives the bytes that may leave at once. As far as it is not clear how many those are, they are the most, so that every packet passes that did.
+    pub fn bytes(&self, rate: u64, framing: Framing) -> Option<u32> {
+        self.said.or_else(|| Transmission::at(rate, framing).bytes(self.ticks))
+    }
+
+    /// Tells whether another one takes as long, but for less than a byte: programs round in many ways.
+    fn agrees(&self, other: &Self, rate: u64) -> bool {
+        as_long(rate, self.ticks, other.ticks)
+    }
+}
+
 /// A token bucket: packets leave at a rate, and at most a burst at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tbf {
     /// The rate, in bytes per second.
     pub rate: u64,
-    /// The burst, in ticks at the rate.
-    pub burst: u32,
+    /// The burst at the rate.
+    pub burst: Burst,
     /// The bytes that wait at most.
     pub limit: u32,
-    /// The rate within a burst, in bytes per second, and the burst at that rate in ticks.
+    /// The rate within a burst, in bytes per second, and the burst at that rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peak: Option<(u64, u32)>,
+    pub peak: Option<(u64, Burst)>,
     /// What packets have more.
     #[serde(flatten)]
     pub framing: Framing,
@@ -168,19 +203,30 @@ impl Tbf {
         let peak = match (bucket.peak, bucket.mtu) {
             (None, _) => None,
             (Some(_), None) => return Err(words.wrong("a peakrate needs an mtu, the burst at that rate")),
-            (Some(peak), Some(mtu)) => Some((peak, in_ticks(words, "mtu", peak, mtu)?)),
+            (Some(peak), Some(mtu)) => Some((peak, Burst::read(words, "mtu", peak, mtu, bucket.framing)?)),
         };
-        Ok(Self { rate, burst: in_ticks(words, "burst", rate, burst)?, limit, peak, framing: bucket.framing })
+        let burst = Burst::read(words, "burst", rate, burst, bucket.framing)?;
+        Ok(Self { rate, burst, limit, peak, framing: bucket.framing })
+    }
+
+    /// Gives the bytes that may leave at once.
+    pub fn bytes(&self) -> u64 {
+        self.bytes_of(self.rate, self.burst)
+    }
+
+    /// Where no number of bytes takes exactly so long, those without what is added to each packet are near.
+    fn bytes_of(&self, rate: u64, burst: Burst) -> u64 {
+        burst.bytes(rate, self.framing).map_or_else(|| bytes(rate, burst.ticks), u64::from)
     }
 
     /// Tells whether another one is the same, to the byte.
     pub fn agrees(&self, other: &Self) -> bool {
         let peaks = match (self.peak, other.peak) {
-            (Some((rate, one)), Some((same, other))) => rate == same && as_long(rate, one, other),
+            (Some((rate, one)), Some((same, other))) => rate == same && one.agrees(&other, rate),
             (one, other) => one == other,
         };
-        let rest = |of: &Self| Self { burst: 0, peak: None, ..*of };
-        peaks && rest(self) == rest(other) && as_long(self.rate, self.burst, other.burst)
+        let rest = |of: &Self| (of.rate, of.limit, of.framing);
+        peaks && rest(self) == rest(other) && self.burst.agrees(&other.burst, self.rate)
     }
 
     /// Gives how long a packet waits at most, as `lat` of tc(8); nothing where that does not say exactly how many bytes wait.
@@ -188,8 +234,8 @@ impl Tbf {
         if self.peak.is_some() {
             return None;
         }
-        let micros = 1e6 * (f64::from(self.limit) / self.rate as f64) - micros(self.burst);
-        let burst = bytes(self.rate, self.burst);
+        let burst = self.bytes();
+        let micros = 1e6 * (f64::from(self.limit) - burst as f64) / self.rate as f64;
         let gives = |micros: u32| (self.rate as f64 * f64::from(micros) / 1e6 + burst as f64) as u32 == self.limit;
         [micros.round(), micros.floor(), micros.ceil()]
             .into_iter()
@@ -202,9 +248,9 @@ impl Tbf {
 
 impl fmt::Display for Tbf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " rate {} burst {}", Rate(self.rate), Size(bytes(self.rate, self.burst)))?;
+        write!(f, " rate {} burst {}", Rate(self.rate), Size(self.bytes()))?;
         if let Some((peak, mtu)) = self.peak {
-            write!(f, " peakrate {} minburst {}", Rate(peak), Size(bytes(peak, mtu)))?;
+            write!(f, " peakrate {} minburst {}", Rate(peak), Size(self.bytes_of(peak, mtu)))?;
         }
         match self.latency() {
             Some(latency) => write!(f, " lat {latency}")?,

@@ -7,13 +7,13 @@ mod tests;
 #[cfg(test)]
 mod tool;
 
-use super::{Deed, Head, Noun, Order, attribute};
+use super::{Deed, Head, Noun, Order, attribute, counted};
 use crate::kernel::netlink::message::{Messages, attributes, flag, text};
 use crate::model::Fault;
-use crate::model::tc::Handle;
 use crate::model::tc::action::{Action, Links};
 use crate::model::tc::attribute::Attributes;
 use crate::model::tc::filter::{self, Filter, Key, ROOT};
+use crate::model::tc::{Counted, Handle};
 
 /// The chain of a filter.
 const CHAIN: u16 = 11;
@@ -30,6 +30,8 @@ const TABLE_FLAGS: u16 = 2;
 /// The number of an action, and its kind.
 const ACTION_KIND: u16 = 1;
 const ACTION_INDEX: u16 = 3;
+/// What an action has counted.
+const ACTION_STATS: u16 = 4;
 
 /// A filter as the kernel tells of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +54,17 @@ impl Listed {
         let chain = find(CHAIN).and_then(|value| value.first_chunk()).map_or(0, |bytes| u32::from_ne_bytes(*bytes));
         let kind = text(find(attribute::KIND)?).to_owned();
         Some(Self { head, chain, kind, options: find(attribute::OPTIONS).map(Attributes::read) })
+    }
+
+    /// Gives what it has handed to its actions, and what these have dropped; nothing where it has none.
+    pub fn counted(&self) -> Option<Counted> {
+        let actions = self.options.as_ref()?.nest(filter::actions_in(&self.kind)?)?;
+        let of = |(_, action): (u16, &[u8])| attributes(action).find(|(kind, _)| *kind == ACTION_STATS).map(|(_, stats)| counted(stats));
+        // The first one sees every packet; one behind it may be out of what the others let pass.
+        let all: Vec<Counted> = actions.iter().filter_map(of).collect();
+        let sum = |of: fn(&Counted) -> u32| all.iter().map(of).fold(0, u32::saturating_add);
+        let first = *all.first()?;
+        Some(Counted { drops: sum(|one| one.drops), overlimits: sum(|one| one.overlimits), ..first })
     }
 
     /// Gives its priority.

@@ -1,0 +1,105 @@
+//! Requests with their answers: sending them is one act.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Door, Transaction};
+use crate::kernel::raw::Desk;
+use crate::model::link::Name;
+use crate::model::packet::Packet;
+use crate::model::raw::exchange::Sockets;
+use crate::model::raw::reach;
+use crate::model::{Fault, Kind, Origin};
+
+impl Door {
+    /// Opens the sockets for an exchange, after everything that is queued is written. That requests will be sent is an act: what was sent cannot be taken back.
+    pub fn exchange(&self, requests: &[Packet], link: Option<&Name>, origin: &Origin) -> Result<Box<dyn Desk>, Fault> {
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.exchange(requests, link, origin)
+        })
+    }
+
+    /// Gives the own end of packets to a host: the address that the routes choose, and a port that is free; in a plan both are open.
+    pub fn own_end(&self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
+        self.lock().there(|it| {
+            it.flush()?;
+            it.kernel.own_end(to, link)
+        })
+    }
+}
+
+impl Transaction {
+    fn exchange(&mut self, requests: &[Packet], link: Option<&Name>, origin: &Origin) -> Result<Box<dyn Desk>, Fault> {
+        self.flush()?;
+        let destinations: BTreeSet<IpAddr> = requests.iter().filter_map(reach::destination).collect();
+        destinations.into_iter().try_for_each(|to| self.guard.reach(to, origin))?;
+        let desk = self.desk(requests, link)?;
+        let what = self.named_here(told(requests));
+        self.ledger.act(&what, origin)?;
+        self.acts.push(what);
+        Ok(desk)
+    }
+
+    /// Opens raw sockets, or where that takes a capability that is missing, others.
+    fn desk(&mut self, requests: &[Packet], link: Option<&Name>) -> Result<Box<dyn Desk>, Fault> {
+        let refused = match self.kernel.desk(&Sockets::choose(requests, link)?) {
+            Err(fault) if fault.kind == Kind::Permission => fault,
+            opened => return opened,
+        };
+        let Some(unprivileged) = Sockets::unprivileged(requests, link) else { return Err(refused) };
+        self.kernel.desk(&unprivileged).map_err(|other| match other.kind {
+            Kind::Permission => {
+                let hints: Vec<String> = [&refused.hint, &other.hint].into_iter().flatten().cloned().collect();
+                let why = format!("{}, or a ping socket, and {}", refused.why, other.why);
+                Fault::new(Kind::Permission, refused.tried, why).hint(hints.join("; "))
+            }
+            _ => other,
+        })
+    }
+}
+
+fn told(requests: &[Packet]) -> String {
+    let (mut kinds, mut hosts) = (BTreeSet::new(), Vec::new());
+    for request in requests {
+        let found = request.layers();
+        kinds.extend(found.layers.last().map(|layer| layer.protocol.name));
+        let asked = found.layer("arp").and_then(|layer| layer.read(&request.bytes, "dst")?.address());
+        hosts.extend(asked.or_else(|| reach::destination(request)).filter(|host| hosts.last() != Some(host)));
+    }
+    let many = if requests.len() == 1 { "a packet".to_owned() } else { format!("{} packets", requests.len()) };
+    let with = hosts.first().map(|first| format!(" with {first}")).unwrap_or_default();
+    let others = match hosts.iter().collect::<BTreeSet<_>>().len() {
+        0 | 1 => String::new(),
+        2 => " and another host".to_owned(),
+        hosts => format!(" and {} other hosts", hosts - 1),
+    };
+    format!("exchanged {many} of {}{with}{others}", kinds.into_iter().collect::<Vec<_>>().join(" and "))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::packet::{Draft, Stack, Value, named};
+
+    fn packet(below: &str, name: &str, dst: &str) -> Packet {
+        let layer = |name: &str, given: Vec<(String, Value)>| Draft::new(named(name).unwrap(), given).unwrap();
+        let to = vec![("dst".to_owned(), Value::text(dst))];
+        let layers = match below {
+            "ethernet" => vec![layer(below, Vec::new()), layer(name, to)],
+            _ => vec![layer(below, to), layer(name, Vec::new())],
+        };
+        Stack { layers, payload: Vec::new() }.build().unwrap()
+    }
+
+    #[test]
+    fn an_exchange_is_told_in_a_line() {
+        let arp = |last: u8| packet("ethernet", "arp", &format!("10.0.0.{last}"));
+        assert_eq!(told(&[arp(1)]), "exchanged a packet of arp with 10.0.0.1");
+        assert_eq!(told(&[arp(1), arp(2)]), "exchanged 2 packets of arp with 10.0.0.1 and another host");
+        assert_eq!(told(&(1..=9).map(arp).collect::<Vec<_>>()), "exchanged 9 packets of arp with 10.0.0.1 and 8 other hosts");
+        let both = [packet("ipv4", "tcp", "10.0.0.1"), packet("ipv4", "icmp", "10.0.0.1")];
+        assert_eq!(told(&both), "exchanged 2 packets of icmp and tcp with 10.0.0.1");
+    }
+}
