@@ -46,8 +46,8 @@ What scapy's own tests build and take apart, by its names for layers and fields:
 
 ";
 const TCPDUMP: &str = "
-The captures of tcpdump's suite, many of which are broken on purpose: every packet, and every beginning of every packet, is read to its last field, told as a
-line and as a tree, and must give no more than a defect with a name. Files are also cut off at fifty places each.
+The captures of tcpdump's suite, many of which are broken on purpose: every packet, and every beginning of every packet, is read to its last field, and must
+give no more than a defect with a name. Files are also cut off at fifty places each.
 
 ";
 const TSHARK: &str = "
