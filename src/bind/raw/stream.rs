@@ -263,7 +263,7 @@ pub mod functions {
     /// - `each`: a function that is called with an array of packets, at most a thousand; it ends the capture by giving `false`. The kernel goes on collecting meanwhile
     ///
     /// # Changes
-    /// What the function changes, and the file.
+    /// The file, if one is asked for, which cannot be lifted. A plan lists it, and ends there.
     ///
     /// # Fails
     /// As without a function, and as the function does.

@@ -136,7 +136,7 @@ pub(super) fn command(change: &Change, told: &mut Told) -> Option<String> {
             if told.0.contains(dev) {
                 return None;
             }
-            let peer_netns = link.far.as_ref().map(|far| netns_of(far));
+            let peer_netns = link.far.as_ref().map(netns_of);
             let wanted = device::Wanted { name: dev.name.clone(), link: link.clone(), settings: Vec::new(), peer_netns };
             format!("link add {wanted}")
         }
