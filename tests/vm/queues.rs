@@ -23,7 +23,7 @@ const SET: &[&str] = &[
     "qdisc add dev $ root handle 1: netem loss state 1% 50% 2% 80% 0.5%",
     "qdisc add dev $ root handle 1: netem loss gemodel 1% 10% 70% 0.1%",
     "qdisc add dev $ root handle 1: netem slot 800us 1ms packets 42 bytes 9000",
-    "qdisc add dev $ root handle 1: netem rate 20gbit slot distribution normal 1ms 100us",
+    "qdisc add dev $ root handle 1: netem rate 20gbit slot 5ms 7ms bytes 3000",
     "qdisc add dev $ root handle 1: tbf rate 1mbit burst 5kb latency 70ms peakrate 2mbit minburst 1540",
     "qdisc add dev $ root handle 1: tbf rate 256kbit burst 1600 limit 3000 overhead 24 mpu 64 linklayer atm",
     "qdisc add dev $ root handle 1: tbf rate 50gbit burst 10mb limit 10mb",

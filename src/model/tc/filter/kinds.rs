@@ -165,6 +165,10 @@ pub(super) fn common(argv: &mut Argv, grammar: &Grammar, draft: &mut Draft) -> R
 /// Shows the words that several kinds have, but for the actions.
 pub(super) fn common_shown(grammar: &Grammar, options: &Attributes) -> String {
     let mut line = String::new();
+    // tc(8) takes it in front of the class only.
+    if let Some(tree) = grammar.matches.and_then(|kind| options.nest(kind)) {
+        line.push_str(&format!(" match '{}'", super::ematch::shown(&tree)));
+    }
     if let Some(class) = grammar.class.and_then(|kind| options.u32(kind)) {
         line.push_str(&format!(" classid {}", Handle::of(class)));
     }
@@ -173,9 +177,6 @@ pub(super) fn common_shown(grammar: &Grammar, options: &Attributes) -> String {
     }
     if let Some(flags) = grammar.flags.and_then(|kind| options.u32(kind)) {
         SKIP.iter().filter(|(_, bit)| flags & bit != 0).for_each(|(word, _)| line.push_str(&format!(" {word}")));
-    }
-    if let Some(tree) = grammar.matches.and_then(|kind| options.nest(kind)) {
-        line.push_str(&format!(" match '{}'", super::ematch::shown(&tree)));
     }
     if let Some(inside) = grammar.police.and_then(|kind| options.nest(kind)) {
         line.push_str(&format!(" {}", police::show(&inside)));

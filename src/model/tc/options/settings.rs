@@ -59,8 +59,8 @@ const FQ: &[Word] = &[
     ("flow_limit", 2, 4, Packets),
     ("buckets", 8, 4, Power),
     ("orphan_mask", 10, 4, Number),
-    ("quantum", 3, 4, Way::Size),
-    ("initial_quantum", 4, 4, Way::Size),
+    ("quantum", 3, 4, Number),
+    ("initial_quantum", 4, 4, Number),
     ("pacing", 5, 4, Is(1)),
     ("nopacing", 5, 4, Is(0)),
     ("maxrate", 7, 4, Way::Rate),
@@ -338,7 +338,8 @@ impl fmt::Display for Settings {
                 Is(_) => write!(f, " {word}")?,
                 Way::Rate if number == 0 => {}
                 Number => write!(f, " {word} {number}")?,
-                Packets => write!(f, " {word} {number}p")?,
+                // As tc(8) shows it, with a p, it does not take it.
+                Packets => write!(f, " {word} {number}")?,
                 Power => write!(f, " {word} {}", 1u64.checked_shl(number as u32).unwrap_or(0))?,
                 Micros | Codel | Jiffies => write!(f, " {word} {}", Time(number as i64 * 1000))?,
                 Nanos => write!(f, " {word} {}", Time(number as i64))?,

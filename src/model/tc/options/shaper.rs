@@ -44,7 +44,8 @@ impl fmt::Display for Framing {
             write!(f, " overhead {}", self.overhead)?;
         }
         if self.mpu != 0 {
-            write!(f, " mpu {}", Size(self.mpu.into()))?;
+            // A class of htb takes no unit here.
+            write!(f, " mpu {}", self.mpu)?;
         }
         if self.linklayer == LinkLayer::Ethernet { Ok(()) } else { write!(f, " linklayer {}", self.linklayer) }
     }
