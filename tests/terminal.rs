@@ -46,7 +46,10 @@ impl Terminal {
         child.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
         child.env("TERM", "xterm").env_remove("COLUMNS").env_remove("NO_COLOR");
         for (name, value) in command.get_envs() {
-            child.env(name, value.unwrap());
+            match value {
+                Some(value) => child.env(name, value),
+                None => child.env_remove(name),
+            };
         }
         if let Some(folder) = command.get_current_dir() {
             child.current_dir(folder);

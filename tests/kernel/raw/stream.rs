@@ -36,7 +36,7 @@ fn all_of_them_arrive_and_vary(world: &World) {
     let asked = "{
         let hops = 0; let sources = #{}; let ports = #{};
         for packet in packets { hops += packet.ipv4.ttl; sources[`${packet.ipv4.src}`] = true; ports[`${packet.udp.sport}`] = true; }
-        [packets[0].udp.sport, packets[499].udp.sport, hops, sources.len, ports.len]
+        [packets[0].udp.sport, packets[499].udp.sport, hops, sources.len(), ports.len()]
     }";
     let found = both(world, &raw, asked);
     assert_eq!(found, json!({ "sent": 500, "refused": 0, "seen": 500, "wrong": 0, "drops": 0, "asked": [1000, 1499, 4000, 5, 500] }));
@@ -48,7 +48,7 @@ fn all_of_them_arrive_and_vary(world: &World) {
 
     let frame = "raw::packet(\"eth0\").send_many(packet::ethernet(#{}) / packet::ipv4(#{ src: \"192.0.2.1\", dst: \"192.0.2.2\" }) / packet::udp(#{ dport: 9 }),
          #{ count: 400, rate: 1000000, vary: #{ \"ethernet.src\": #{ from: \"02:00:00:00:00:01\", to: \"02:00:00:00:00:04\" }, \"ipv4.id\": \"random\" } })";
-    let found = both(world, frame, "{ let all = #{}; for packet in packets { all[`${packet.ethernet.src}`] = true; } all.len }");
+    let found = both(world, frame, "{ let all = #{}; for packet in packets { all[`${packet.ethernet.src}`] = true; } all.len() }");
     assert_eq!(found, json!({ "sent": 400, "refused": 0, "seen": 400, "wrong": 0, "drops": 0, "asked": 4 }));
 }
 
