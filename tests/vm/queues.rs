@@ -130,7 +130,7 @@ fn all_that_tc_lists_is_read(world: &World) {
     for (at, set) in SET.iter().enumerate() {
         writeln!(links, "link add a{at} type dummy\nlink add b{at} type dummy").unwrap();
         writeln!(commands, "{}", set.replace('$', &format!("a{at}"))).unwrap();
-        writeln!(clear, "qdisc del dev b{at} root\nqdisc del dev b{at} ingress").unwrap();
+        writeln!(clear, "qdisc del dev b{at} root\nqdisc del dev b{at} ingress\nqdisc del dev b{at} clsact").unwrap();
     }
     assert_eq!(shell(&format!("ip -batch - <<'END'\n{links}END")).code, Some(0));
     batch(&commands);
