@@ -32,7 +32,7 @@ const SET: &[&str] = &[
     "qdisc add dev $ root handle 1: htb default 20 r2q 5 direct_qlen 77\n\
      class add dev $ parent 1: classid 1:1 htb rate 10mbit burst 15k\n\
      class add dev $ parent 1:1 classid 1:10 htb rate 5mbit ceil 10mbit prio 1 quantum 3000 overhead 4 mpu 64 linklayer atm\n\
-     class add dev $ parent 1:1 classid 1:20 htb rate 50gbit ceil 80gbit burst 10mb cburst 20mb\n\
+     class add dev $ parent 1:1 classid 1:20 htb rate 50gbit ceil 80gbit burst 12500000 cburst 20000000\n\
      qdisc add dev $ parent 1:10 handle 10: pfifo limit 77\n\
      qdisc add dev $ parent 1:20 handle 20: fq_codel limit 1000 flows 256 target 2ms interval 40ms quantum 3000 ce_threshold 1ms noecn drop_batch 9\n\
      filter add dev $ parent 1: protocol ip prio 1 u32 match ip dst 192.0.2.0/24 match ip dport 80 0xffff flowid 1:10\n\
@@ -130,7 +130,7 @@ fn all_that_tc_lists_is_read(world: &World) {
     for (at, set) in SET.iter().enumerate() {
         writeln!(links, "link add a{at} type dummy\nlink add b{at} type dummy").unwrap();
         writeln!(commands, "{}", set.replace('$', &format!("a{at}"))).unwrap();
-        writeln!(clear, "qdisc del dev b{at} root\nqdisc del dev b{at} ingress").unwrap();
+        writeln!(clear, "qdisc del dev b{at} root\nqdisc del dev b{at} ingress\nqdisc del dev b{at} clsact").unwrap();
     }
     assert_eq!(shell(&format!("ip -batch - <<'END'\n{links}END")).code, Some(0));
     batch(&commands);

@@ -171,7 +171,7 @@ fn read_prio(bytes: &[u8]) -> Option<Prio> {
 
 /// `struct tc_sfq_qopt_v1`, without what it counts.
 fn write_sfq(sfq: &Sfq) -> Vec<u8> {
-    let head = [sfq.quantum, sfq.perturb.cast_unsigned(), sfq.limit, sfq.divisor, sfq.flows, sfq.depth, sfq.headdrop.into()];
+    let head = [sfq.quantum, sfq.perturb.cast_unsigned(), sfq.said_limit(), sfq.divisor, sfq.flows, sfq.depth, sfq.headdrop.into()];
     let Red { limit, min, max, weight, slope, cell, ecn, harddrop, probability } = sfq.red.unwrap_or_default();
     let flags = u8::from(ecn) | u8::from(harddrop) << 1;
     [concat(&head), concat(&[limit, min, max]), vec![weight, slope, cell, flags], concat(&[probability]), vec![0; 24]].concat()

@@ -158,6 +158,10 @@ impl Sfq {
             }
             said = true;
         }
+        if sfq.limit != 0 {
+            // So the kernel does: a limit that is said is one of flows, too.
+            sfq.flows = sfq.flows.min(sfq.limit);
+        }
         sfq.red = red.end(words)?;
         Ok(said.then_some(sfq))
     }
@@ -179,14 +183,20 @@ impl Sfq {
 
     /// Tells whether the kernel can make another one of it in place: the early detection is not taken away.
     pub fn can_become(&self, next: &Self) -> bool {
-        self.red.is_none() || next.red.is_some()
+        let limits = next.said_limit() == next.limit || self.limit == next.limit;
+        limits && (self.red.is_none() || next.red.is_some())
+    }
+
+    /// Gives the limit as somebody has said it. Where there may be more flows than packets, nobody did: the kernel would have taken it for both.
+    pub fn said_limit(&self) -> u32 {
+        if self.flows > self.limit { 0 } else { self.limit }
     }
 }
 
 impl fmt::Display for Sfq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |name: &str, value: u32| if value == 0 { String::new() } else { format!(" {name} {value}") };
-        write!(f, "{}", part("limit", self.limit))?;
+        write!(f, "{}", part("limit", self.said_limit()))?;
         if self.quantum != 0 {
             write!(f, " quantum {}", Size(self.quantum.into()))?;
         }
@@ -196,5 +206,42 @@ impl fmt::Display for Sfq {
             write!(f, " perturb {}", self.perturb)?;
         }
         self.red.map_or(Ok(()), |red| write!(f, "{red}"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn sfq(line: &str) -> Sfq {
+        Sfq::read(&mut Words::of(line, "sfq")).unwrap().unwrap()
+    }
+
+    /// What Linux 6.1 has where nobody says anything are 127 packets and 128 flows; a limit of 127 that is said makes it 127 flows.
+    #[test]
+    fn a_limit_that_nobody_said_is_not_said() {
+        let untouched = Sfq { limit: 127, flows: 128, ..Sfq::default() };
+        assert_eq!((untouched.to_string().as_str(), untouched.said_limit()), (" flows 128", 0));
+        assert!(!sfq("limit 100").can_become(&untouched) && untouched.can_become(&sfq("limit 100")));
+        assert_eq!((sfq("limit 9 flows 20").flows, sfq("limit 9 flows 20").said_limit()), (9, 9));
+        assert!(Sfq { flows: 9, ..sfq("limit 9") }.agrees(&sfq("limit 9")));
+    }
+
+    #[test]
+    fn early_detection_is_that_of_tc() {
+        let red = sfq("redflowlimit 100000 min 8000 max 60000 burst 60 avpkt 500").red.unwrap();
+        assert_eq!((red.weight, red.slope, red.probability), (7, 0x16, 0x051e_b851));
+        assert_eq!(red.to_string(), " redflowlimit 100000 min 8000 max 60000 burst 33 avpkt 1000 probability 0.02");
+        for (line, why) in [
+            ("min 8000", "redflowlimit is missing"),
+            ("redflowlimit 1000 max 2000", "max is larger"),
+            ("redflowlimit 9000 min 80 max 70", "min is not smaller"),
+            ("redflowlimit 9000 min 8000 max 9000 burst 1", "a burst of 1 is too small: 9 would do"),
+            ("redflowlimit 9000 probability 1.5", "a number between 0 and 1"),
+        ] {
+            let fault = Sfq::read(&mut Words::of(line, "sfq")).unwrap_err();
+            assert!(fault.why.contains(why), "{line}: {}", fault.why);
+        }
     }
 }
