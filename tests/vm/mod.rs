@@ -74,6 +74,8 @@ fn the_guest_passes_its_tests() {
     println!("the guest is up after {:.1} s", begun.elapsed().as_secs_f64());
     let wanted = std::env::var(WANTED).unwrap_or_default();
     let mut rooms = ROOMS.concat();
+    // All that tc lists takes minutes to compare: `make test-suites` does it.
+    rooms.retain(|test| crate::suites::all() || !queues::TESTS.iter().any(|(name, _)| *name == test.0));
     rooms.retain(|test| suite::is_here() || !suite::TESTS.iter().any(|(name, _)| *name == test.0));
     let ours = rooms.into_iter().map(|(name, _)| (short(name), true));
     let mut tests: Vec<_> = ours.chain(ALSO.iter().map(|name| (*name, false))).filter(|(name, _)| name.contains(&wanted)).collect();
