@@ -7,7 +7,7 @@ use fyke::model::packet::protocol::PROTOCOLS;
 use fyke::model::packet::{Check, Draft, First, Packet, Stack, Value, capture};
 
 /// Reads all that there is to read of a packet, and writes it again. The first byte says what it begins with.
-pub fn packet(data: &[u8]) {
+pub(crate) fn packet(data: &[u8]) {
     let Some((kind, bytes)) = data.split_first() else { return };
     let first = match kind {
         0 => First::Ethernet,
@@ -67,7 +67,7 @@ fn edited(packet: &Packet) {
 }
 
 /// Reads a file of packets; what it holds is written in both formats and read again.
-pub fn capture(data: &[u8]) {
+pub(crate) fn capture(data: &[u8]) {
     let Ok(file) = capture::read(data) else { return };
     file.packets.iter().for_each(|captured| whole(&captured.packet));
     for format in [capture::Format::Pcap, capture::Format::Pcapng] {
@@ -174,7 +174,7 @@ impl Wishes<'_> {
 }
 
 /// Builds what somebody wishes, from any layers with any values; what is built can be read.
-pub fn draft(data: &[u8]) {
+pub(crate) fn draft(data: &[u8]) {
     let mut wishes = Wishes(data);
     let mut stack = Stack::default();
     for _ in 0..wishes.byte() % 6 {

@@ -184,6 +184,7 @@ macro_rules! pages {
 
 pages! {
     the_guide_is_true: "README.md"
+    what_the_guide_says_of_asking_the_network_is_true: "asking-the-network.md"
     what_the_guide_says_of_processes_is_true: "blocking-a-process.md"
     what_the_guide_says_of_ephemeral_ports_is_true: "ephemeral-ports.md"
     what_the_guide_says_of_iptables_is_true: "iptables.md"
@@ -192,8 +193,8 @@ pages! {
     what_the_guide_says_of_namespaces_is_true: "namespaces.md"
     what_the_guide_says_of_nat_is_true: "nat.md"
     what_the_guide_says_of_packets_is_true: "packets.md"
-    what_the_guide_says_of_raw_sockets_is_true: "raw-sockets.md"
     what_the_guide_says_of_permissions_is_true: "permissions.md"
+    what_the_guide_says_of_raw_sockets_is_true: "raw-sockets.md"
     what_the_guide_says_of_sockets_is_true: "sockets.md"
     what_the_guide_says_of_queues_is_true: "traffic-control.md"
 }

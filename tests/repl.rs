@@ -18,7 +18,7 @@ fn at_home(folder: &Folder, mut command: Command) -> Command {
 fn sandbox(folder: &Folder) -> Terminal {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fyke"));
     command.args(["--sandbox", "--color", "never", "repl"]);
-    let terminal = Terminal::open((60, 100), &at_home(folder, command));
+    let terminal = Terminal::open((100, 100), &at_home(folder, command));
     terminal.until(PROMPT);
     terminal
 }
@@ -28,7 +28,7 @@ fn inside(folder: &Folder, script: &str) -> Terminal {
     let mut command = Command::new("unshare");
     command.args(if is_root() { &[][..] } else { &["--map-root-user"] }).args(["--net", "--mount", "bash", "-c"]);
     command.arg(format!("PATH=$PATH:/usr/sbin:/sbin; mount -t tmpfs run /run; {script}")).env("FYKE", env!("CARGO_BIN_EXE_fyke"));
-    Terminal::open((60, 100), &at_home(folder, command))
+    Terminal::open((100, 100), &at_home(folder, command))
 }
 
 #[test]

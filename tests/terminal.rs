@@ -46,9 +46,15 @@ impl Terminal {
         child.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
         child.env("TERM", "xterm").env_remove("COLUMNS").env_remove("NO_COLOR");
         for (name, value) in command.get_envs() {
-            child.env(name, value.unwrap());
+            match value {
+                Some(value) => child.env(name, value),
+                None => child.env_remove(name),
+            };
         }
-        let child = child.current_dir(command.get_current_dir().unwrap()).stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        if let Some(folder) = command.get_current_dir() {
+            child.current_dir(folder);
+        }
+        let child = child.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let lost = Arc::new(AtomicBool::new(false));
         let (mut shown, shared, over) = (File::from(pair.master.try_clone().unwrap()), screen.clone(), lost.clone());

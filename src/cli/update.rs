@@ -33,6 +33,9 @@ pub(crate) fn run(screen: &Screen, words: &Packages) -> Result<u8, Fault> {
     let manifest = Manifest::parse(MANIFEST, &edit.to_string())?;
     let lock = fetcher.resolve(&manifest)?;
     let before = project.lock_if_there()?;
+    if let Some(why) = before.and_then(|before| before.goes_back(&lock)) {
+        return Err(Fault::new(Kind::Drift, "update the packages", why).hint("if that is meant, `fyke add --at-least` says so"));
+    }
     let asked = ask(screen, before, &lock, &project, words.grant)?;
     asked.or_stop("update the packages")?;
     asked.write(&mut edit);

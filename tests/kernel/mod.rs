@@ -23,6 +23,7 @@ mod raw;
 mod recipes;
 mod rollback;
 mod route;
+pub(crate) mod running;
 pub(crate) mod shown;
 mod sockets;
 mod ssh_rate_limit;

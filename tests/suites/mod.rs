@@ -3,12 +3,14 @@
 //!
 //! `make test` takes a sample; `make test-suites` takes everything and writes docs/conformance.md from what it found.
 
+mod built;
 mod cases;
 mod filter;
 mod findings;
 mod firewalls;
 mod packets;
 mod page;
+mod scapy;
 mod shaping;
 mod steps;
 pub(crate) mod traffic;

@@ -21,7 +21,6 @@ pub(super) const TESTS: Tests = tests! {
     a_slow_interface_is_fast_again_after_its_time
     what_is_no_longer_said_of_a_delay_is_no_longer_so
     a_distribution_that_only_the_kernel_knows_stays_or_is_told_of
-    a_time_is_over_though_all_processes_are_dead
 };
 
 /// What a ping of the client saw.
@@ -222,20 +221,4 @@ fn a_distribution_that_only_the_kernel_knows_stays_or_is_told_of(world: &World) 
     world.undo();
     assert_eq!(set("delay 50ms 10ms distribution experimental").code, Some(0));
     world.undo();
-}
-
-/// Guardian, runner and watcher are gone: whoever calls fyke next lifts what is overdue.
-fn a_time_is_over_though_all_processes_are_dead(world: &World) {
-    world.fyke_well(&["run", "--for", "20s", "slow-interface", "--interface", "eth0", "--delay", "200ms"]);
-    let alive = || shell("pgrep -x fyke").out;
-    let watcher = alive();
-    assert_eq!(watcher.lines().count(), 1, "{watcher:?}");
-    does(&format!("kill -9 {}", watcher.trim()));
-    sleep(Duration::from_secs(25));
-    assert_eq!(alive(), "");
-    Pings::send(3).take(200.0..=210.0);
-    let said = world.fyke(&["status"]);
-    Pings::send(10).take(0.0..=5.0);
-    assert!(said.err.contains("lifted"), "{said:?}");
-    assert!(!does("tc qdisc show dev eth0").contains("netem"));
 }

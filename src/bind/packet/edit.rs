@@ -24,7 +24,7 @@ pub mod functions {
     /// is left out.
     ///
     /// # Changes
-    /// Nothing; the packet itself stays as it is.
+    /// Nothing. The packet itself stays as it is.
     ///
     /// # Fails
     /// `not-found`: the packet has no such layer. `input`: there is no such field, or it cannot have this value; the layer is one that is kept as bytes.

@@ -23,7 +23,7 @@ const OPTIONS: [&str; 5] = ["timeout", "rate", "interval", "retries", "interface
 fn options_of(options: &Map) -> Result<(Terms, Option<Name>), Fault> {
     if let Some(odd) = options.keys().find(|key| !OPTIONS.contains(&key.as_str())) {
         let fault = Fault::input(format!("use the option `{odd}` of an exchange"), "there is no such option");
-        let hint = did_you_mean(odd, OPTIONS.into_iter()).unwrap_or_else(|| format!("the options are {}", OPTIONS.join(", ")));
+        let hint = did_you_mean(odd, OPTIONS).unwrap_or_else(|| format!("the options are {}", OPTIONS.join(", ")));
         return Err(fault.hint(hint));
     }
     let given = |name: &str| options.get(name).filter(|value: &&Dynamic| !value.is_unit());

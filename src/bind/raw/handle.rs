@@ -50,12 +50,12 @@ impl Socket {
         Ok(Self(Arc::new(Open { door, id, way: spec.way.clone(), waiting: Mutex::default() })))
     }
 
-    /// Gives the door through which it was opened: what a plan opens stays its own.
-    pub(in crate::bind) fn door(&self) -> &Door {
-        &self.0.door
+    /// Closes it.
+    pub(super) fn close(&self) {
+        self.0.door.close_raw(self.0.id);
     }
 
-    /// Gives the same door, as whoever calls just now may use it.
+    /// Gives the door through which it was opened, as whoever calls just now may use it: what a plan opens stays its own.
     pub(in crate::bind) fn door_of(&self, ctx: &NativeCallContext) -> Answer<Door> {
         Ok(self.0.door.as_used_by(&call::door(ctx)?))
     }

@@ -130,8 +130,9 @@ pub mod functions {
         super::open(&ctx, way.and_then(|way| given::spec(way, &options)))
     }
 
-    /// Opens a ping socket: it sends echo requests and receives the replies to them, and takes no capability where `net.ipv4.ping_group_range` has the group
-    /// of the user.
+    /// Opens a ping socket, which sends echo requests and receives the replies to them.
+    ///
+    /// It takes no capability where `net.ipv4.ping_group_range` has the group of the user.
     ///
     /// - `family`: `"ipv4"` or `"ipv6"`
     ///

@@ -10,6 +10,7 @@ use crate::bind::packet::handle::Packet;
 use crate::model::packet::{First, Mac, Packet as Bytes, Value, numbers};
 use crate::model::raw::{Outgoing, Way, protocol_name, reach};
 use crate::model::{Family, Fault};
+use crate::transaction::Door;
 
 /// The layers whose checksum covers the addresses of the layer below.
 const WITH_PSEUDO_HEADER: [&str; 3] = ["tcp", "udp", "icmpv6"];
@@ -26,7 +27,7 @@ pub(super) enum To {
 }
 
 /// Makes ready a value that a script sends: a packet, or bytes.
-pub(super) fn outgoing(socket: &Socket, value: &Dynamic, to: To) -> Result<Outgoing, Fault> {
+pub(super) fn outgoing(socket: &Socket, door: &Door, value: &Dynamic, to: To) -> Result<Outgoing, Fault> {
     let refuse = |why: String| Fault::input(format!("send through the {}", socket.way()), why);
     let packet = value.read_lock::<Packet>().map(|packet| packet.clone());
     let bytes: Option<Blob> = value.read_lock::<Blob>().map(|bytes| bytes.clone());
@@ -47,8 +48,8 @@ pub(super) fn outgoing(socket: &Socket, value: &Dynamic, to: To) -> Result<Outgo
             Err(refuse("the kernel has to be told the link address".into()).hint("socket.send(packet, \"ff:ff:ff:ff:ff:ff\")"))
         }
         (_, To::Link(mac)) => Err(refuse(format!("{mac} is a link address, and hosts are sent to"))),
-        (Way::Raw { header: true, family, .. }, to) => given.with_source(socket)?.with_header(socket.way(), *family, to),
-        (Way::Raw { header: false, .. } | Way::Ping { .. }, To::Host(to)) => given.without_header(socket, to),
+        (Way::Raw { header: true, family, .. }, to) => given.with_source(socket, door)?.with_header(socket.way(), *family, to),
+        (Way::Raw { header: false, .. } | Way::Ping { .. }, To::Host(to)) => given.without_header(socket, door, to),
         (Way::Raw { .. } | Way::Ping { .. }, To::Itself) => Err(refuse("it has to be told where to".into())
             .hint("socket.send(packet, \"192.0.2.2\"); the kernel writes the IP header, unless the socket has the option `header: true`")),
     }
@@ -116,7 +117,7 @@ impl Given {
     }
 
     /// Gives a packet that does not say where it comes from the address that it will have: the checksums above cover it.
-    fn with_source(self, socket: &Socket) -> Result<Self, Fault> {
+    fn with_source(self, socket: &Socket, door: &Door) -> Result<Self, Fault> {
         let Self::Packet(packet) = &self else { return Ok(self) };
         let Some(mut stack) = packet.draft().cloned() else { return Ok(self) };
         let Some(lowest) = stack.layers.first_mut().filter(|lowest| ["ipv4", "ipv6"].contains(&lowest.protocol.name)) else {
@@ -124,7 +125,7 @@ impl Given {
         };
         match lowest.value("dst").and_then(Value::address) {
             Some(to) if !lowest.has("src") && socket.way().family().is_some_and(|family| to.is_ipv4() == (family == Family::V4)) => {
-                let from = socket.door().source_raw(socket.id(), to)?;
+                let from = door.source_raw(socket.id(), to)?;
                 *lowest = lowest.with("src", Value::Address(from))?;
                 Ok(Self::Packet(Packet::drafted(stack)))
             }
@@ -149,7 +150,7 @@ impl Given {
         Ok(Outgoing { to: Some(to), ..plain(whole.bytes.clone(), what) })
     }
 
-    fn without_header(&self, socket: &Socket, to: IpAddr) -> Result<Outgoing, Fault> {
+    fn without_header(&self, socket: &Socket, door: &Door, to: IpAddr) -> Result<Outgoing, Fault> {
         let way = socket.way();
         if way.family().is_some_and(|family| to.is_ipv4() != (family == Family::V4)) {
             return Err(refuse(way, format!("{to} is of the other family")));
@@ -162,7 +163,7 @@ impl Given {
                     return Err(refuse(way, format!("the packet begins with {}, and the kernel writes the IP header", name(whole.first)))
                         .hint("give what stands on it, with the address to send it to; or open the socket with `header: true`"));
                 };
-                (summed(socket, packet, whole, to)?, protocol.name.to_owned())
+                (summed(socket, door, packet, whole, to)?, protocol.name.to_owned())
             }
         };
         Ok(Outgoing { to: Some(to), is_whole: false, ..plain(bytes, format!("{name} to {to}")) })
@@ -185,14 +186,14 @@ fn name(first: First) -> &'static str {
 }
 
 /// Gives the bytes of a packet whose checksum covers addresses that only the kernel knows: built on a header with these, which is cut off again.
-fn summed(socket: &Socket, packet: &Packet, whole: &Bytes, to: IpAddr) -> Result<Arc<[u8]>, Fault> {
+fn summed(socket: &Socket, door: &Door, packet: &Packet, whole: &Bytes, to: IpAddr) -> Result<Arc<[u8]>, Fault> {
     let built = whole.first;
     let First::Layer(protocol) = built else { return Ok(whole.bytes.clone()) };
     let Some(stack) = packet.draft() else { return Ok(whole.bytes.clone()) };
     if !WITH_PSEUDO_HEADER.contains(&protocol.name) {
         return Ok(whole.bytes.clone());
     }
-    let from = socket.door().source_raw(socket.id(), to)?;
+    let from = door.source_raw(socket.id(), to)?;
     let below = if to.is_ipv4() { "ipv4" } else { "ipv6" };
     let ends = [("src", from), ("dst", to)].map(|(name, address)| (name.to_owned(), Value::Address(address)));
     let head = Packet::of_fields(below, ends.to_vec())?;

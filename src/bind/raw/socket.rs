@@ -27,7 +27,7 @@ fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, to: To, ttl: Option<u8>) -> Answer<()> {
     let door = socket.door_of(ctx)?;
-    let sent = outgoing(socket, packet, to).and_then(|mut packet| {
+    let sent = outgoing(socket, &door, packet, to).and_then(|mut packet| {
         packet.ttl = ttl;
         door.send_raw(socket.id(), &packet, &call::origin(ctx))
     });
@@ -223,7 +223,7 @@ pub mod functions {
     /// close(2)
     #[rhai_fn(global, volatile)]
     pub fn close(socket: &mut Socket) {
-        socket.door().close_raw(socket.id());
+        socket.close();
     }
 
     /// Gives how many packets the kernel has dropped since the socket was opened, because the script had not fetched those before them.
@@ -234,11 +234,13 @@ pub mod functions {
     /// ```
     #[rhai_fn(get = "drops", global, return_raw)]
     pub fn drops(ctx: NativeCallContext, socket: &mut Socket) -> Answer<i64> {
-        let drops = answer(&ctx, socket.door().drops_raw(socket.id()))?;
+        let drops = answer(&ctx, socket.door_of(&ctx)?.drops_raw(socket.id()))?;
         Ok(i64::try_from(drops).unwrap_or(i64::MAX))
     }
 
-    /// Gives what ICMP has said about echo requests of a ping socket since it was asked last, each as a map: `type` and `code` of the message (`"local"` where this
+    /// Gives what ICMP has said about echo requests of a ping socket since it was asked last.
+    ///
+    /// Each is a map: `type` and `code` of the message (`"local"` where this
     /// host itself could not send), what it means as a `message`, who sent it (`by`), where the request was to go (`to`), the `mtu` where one is told,
     /// the `time`, and the `packet`.
     ///
@@ -272,7 +274,8 @@ pub mod functions {
     /// socket(7), ip(7), ipv6(7)
     #[rhai_fn(index_get, global, return_raw)]
     pub fn option(ctx: NativeCallContext, socket: &mut Socket, option: &str) -> Answer<Dynamic> {
-        let found = Opt::named(option).and_then(|option| Ok((option, socket.door().get_raw(socket.id(), option)?)));
+        let door = socket.door_of(&ctx)?;
+        let found = Opt::named(option).and_then(|option| Ok((option, door.get_raw(socket.id(), option)?)));
         let (option, value) = answer(&ctx, found)?;
         Ok(match option {
             Opt::Broadcast => (value != 0).into(),

@@ -68,20 +68,21 @@ fn template(socket: &handle::Socket, packet: &Dynamic, bytes: &[u8], options: &M
 }
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, options: &Map) -> Answer<Map> {
+    let door = socket.door_of(ctx)?;
     let made = crate::bind::sys::known(options, &SENDING).and_then(|()| {
         let to = match given(options, "to") {
             None => To::Itself,
             Some(to) if matches!(socket.way(), Way::Packet { .. }) => To::Link(types::text_for("`to`", to)?.parse()?),
             Some(to) => To::Host(given::address("`to`", to)?),
         };
-        let packet_out = outgoing(socket, packet, to)?;
+        let packet_out = outgoing(socket, &door, packet, to)?;
         let template = template(socket, packet, &packet_out.bytes, options)?;
         Ok((packet_out, template, limits(options, Limits::SEND)?))
     });
     let (packet, template, limits) = answer(ctx, made)?;
     let session = call::session(ctx)?;
     let mut news = |sent: &Sent| session.progress(&told(sent.packets, sent.time, &limits));
-    let sent = socket.door_of(ctx)?.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
+    let sent = door.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
     session.progress("");
     let sent = answer(ctx, sent)?;
     let seconds = sent.time.as_secs_f64();
@@ -189,7 +190,9 @@ pub mod functions {
     /// A socket for packets.
     pub type Socket = handle::Socket;
 
-    /// Sends packets like one, each with some fields of its own, until a limit is reached. Gives a map: `packets`, `bytes`, how many found no room
+    /// Sends packets like one, each with some fields of its own, until a limit is reached.
+    ///
+    /// Gives a map: `packets`, `bytes`, how many found no room
     /// in the queue of the link (`refused`), the `time`, and the `rate` in packets a second.
     ///
     /// - `packet`: the packet, or a blob with its bytes
@@ -222,7 +225,9 @@ pub mod functions {
         super::send(&ctx, socket, &packet, &options)
     }
 
-    /// Captures the frames of a link until a limit is reached. Gives a map: `packets`, `bytes`, how many the kernel has `dropped` because nobody
+    /// Captures the frames of a link until a limit is reached.
+    ///
+    /// Gives a map: `packets`, `bytes`, how many the kernel has `dropped` because nobody
     /// fetched those before them, how many came beyond the rate (`limited`), the `time`, the `rate` in packets a second, how many came in each of sixty
     /// `parts` of the time, how long such a `part` is, and the `talks`: an array of values with `proto`, `src`, `dst`, `packets` and `bytes`, the one of most packets first
     /// (beyond ten thousand, their packets are counted as `others`).
@@ -258,7 +263,7 @@ pub mod functions {
     /// - `each`: a function that is called with an array of packets, at most a thousand; it ends the capture by giving `false`. The kernel goes on collecting meanwhile
     ///
     /// # Changes
-    /// What the function changes, and the file.
+    /// The file, if one is asked for, which cannot be lifted. A plan lists it, and ends there.
     ///
     /// # Fails
     /// As without a function, and as the function does.

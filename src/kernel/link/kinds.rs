@@ -8,9 +8,6 @@ use crate::model::link::kind::KINDS;
 use crate::model::link::{Dev, Link, Name};
 use crate::model::{Fault, Kind};
 
-/// What is made in the namespace that goes again.
-const NAME: &str = "fyke0";
-
 /// Tries every kind of link that fyke makes, in a network namespace that is made for it and goes again, and says of each what is lacking.
 pub fn all() -> Vec<(&'static str, Result<(), Fault>)> {
     let kinds = || KINDS.iter().map(|(kind, _)| *kind);
@@ -25,17 +22,18 @@ pub fn all() -> Vec<(&'static str, Result<(), Fault>)> {
 }
 
 fn has(kind: &str, tried: &str) -> Result<(), Fault> {
-    let (dev, link) = (Dev::named(Name::listed(NAME)), Link { kind: kind.to_owned(), ..Link::default() });
+    // None is in the way of another one, and all go with their namespace.
+    let (dev, link) = (Dev::named(Name::listed(kind)), Link { kind: kind.to_owned(), ..Link::default() });
     if ["tun", "tap"].contains(&kind) {
-        return tun::make(&Dev { index: 1 << 20, ..dev }, &link).map_err(|fault| Fault { tried: tried.to_owned(), ..fault });
+        let index = (1 << 20) + u32::from(kind == "tun");
+        return tun::make(&Dev { index, ..dev }, &link).map_err(|fault| Fault { tried: tried.to_owned(), ..fault });
     }
-    let (make, del): (Order, Order) = (link::add(&dev, &link, None, &|_| None), link::del_named(&dev));
+    let make: Order = link::add(&dev, &link, None, &|_| None);
     let fail = |error| errno::fault(tried, error);
     let mut rtnl = Rtnl::open().map_err(fail)?;
     match rtnl.order(&[&make]).map_err(fail)? {
-        None => rtnl.order(&[&del]).map(drop).map_err(fail),
         Some(stopped) if refusal::is_unknown_kind(&stopped.refused) => Err(refusal::unknown(tried.to_owned(), kind, &stopped.refused)),
         // Any other refusal, as that it stands on no link, comes from the kind itself.
-        Some(_) => Ok(()),
+        _ => Ok(()),
     }
 }

@@ -241,18 +241,27 @@ pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault
     let mut seen: HashSet<Object> = HashSet::new();
     for (edit, origin) in edits {
         // What is gone already with something else has its place before that.
-        let is_gone = matches!(edit, Edit::Absent(object) if !wanted.contains_key(object));
+        let own = edit.object();
+        let was_there = wanted.contains_key(&own);
+        let is_gone = matches!(edit, Edit::Absent(_)) && !was_there;
         let touched = edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))?;
         let others_went = touched.len() > 1;
         for object in touched {
             let is_emptied = || seen.contains(&object) && present.contains_key(&object) && contents(&wanted, &object).next().is_none();
             let comes_last = object.gives_way() && (others_went || is_emptied());
             let goes_with_all = !is_gone && object.holds_others() && (comes_last || !wanted.contains_key(&object));
-            if goes_with_all && seen.contains(&object) {
+            // What went with something else, and is made once more, has its place behind that.
+            let comes_again = object == own
+                && !present.contains_key(&own)
+                && !was_there
+                && wanted.contains_key(&object)
+                && !object.gives_way()
+                && !object.holds_others();
+            if (goes_with_all || comes_again) && seen.contains(&object) {
                 // What is in it goes first, also if it was asked for before.
                 order.retain(|(other, _)| *other != object);
             }
-            if seen.insert(object.clone()) || goes_with_all {
+            if seen.insert(object.clone()) || goes_with_all || comes_again {
                 order.push((object, origin));
             }
         }

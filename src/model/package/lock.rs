@@ -114,7 +114,20 @@ impl Lock {
         news.collect()
     }
 
-    /// Refuses a later lock in which a package is older than here, comes from a moved tag, or is no longer signed by the same key.
+    /// Says which package is older in a later lock: with what others need now, or because somebody offers it as the newest.
+    pub fn goes_back(&self, later: &Lock) -> Option<String> {
+        let older = |entry: &&Entry| self.packages.get(&entry.name).is_some_and(|had| entry.version < had.version);
+        let entry = later.packages.values().find(older)?;
+        Some(format!(
+            "{} would go back from {} to {}: {}",
+            entry.name,
+            self.packages[&entry.name].version,
+            entry.version,
+            entry.why.join("; ")
+        ))
+    }
+
+    /// Refuses a later lock in which a package comes from a moved tag, or is no longer signed by the same key.
     pub fn is_followed_by(&self, later: &Lock) -> Result<(), Fault> {
         for entry in later.packages.values() {
             let Some(had) = self.packages.get(&entry.name).filter(|had| had.source.place() == entry.source.place()) else { continue };

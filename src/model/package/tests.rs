@@ -410,6 +410,9 @@ fn a_later_lock_is_looked_at() {
     assert_eq!(moved, "its tag was aaaaaaaaaaaa, and has been moved to bbbbbbbbbbbb");
     assert_eq!(why(&|entry| entry.signed = None), "that was signed by the key A, and this is signed by nobody");
     assert!(why(&|entry| entry.signed = Some("B".into())).contains("by the key B"));
+    let newer = lock(vec![locked("a", "1.1.0", &[]), locked("b", "1.0.0", &[])]);
+    assert_eq!(newer.goes_back(&before).as_deref(), Some("a would go back from 1.1.0 to 1.0.0: the project needs 1.0.0"));
+    assert_eq!(before.goes_back(&newer), None);
     let asks = |permissions: &[&str]| {
         let allow: Vec<Permission> = permissions.iter().map(|text| text.parse().unwrap()).collect();
         later(&|entry| entry.permissions.allow = allow.clone())

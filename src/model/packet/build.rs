@@ -292,8 +292,7 @@ impl Stack {
         let (bytes, found) = (&packet.bytes, packet.layers());
         let is_whole = |at: usize| {
             let is_broken = |defect: &Defect| defect.flaw != Flaw::Odd && defect.layer == found.layers[at].protocol.name;
-            let is_network = ["ipv4", "ipv6", "fragment"].contains(&found.layers[at].protocol.name);
-            !found.defects.iter().any(is_broken) && !found.is_quoted(at) && (is_network || !found.is_part(at, bytes))
+            !found.defects.iter().any(is_broken) && !found.is_quoted(at) && !found.is_part(at, bytes)
         };
         let count = (0..found.layers.len()).take_while(|at| is_whole(*at)).count();
         let layers = &found.layers[..count];

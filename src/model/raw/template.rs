@@ -303,5 +303,4 @@ fn sums(found: &Dissection, of: usize, field: &Field, bytes: &[u8]) -> Vec<(usiz
 }
 
 #[cfg(test)]
-#[path = "template/tests.rs"]
 mod tests;

@@ -19,13 +19,13 @@ impl Transmission {
     /// Takes a rate in bytes per second.
     pub fn at(rate: u64, framing: Framing) -> Self {
         let (mut factor, mut multiplier, mut shift) = (1_000_000_000u64, 1, 0);
-        if rate > 0 {
-            multiplier = (factor / rate) as u32;
-            while multiplier >> 31 == 0 && factor >> 63 == 0 {
-                factor <<= 1;
-                shift += 1;
-                multiplier = (factor / rate) as u32;
+        while let Some(scaled) = factor.checked_div(rate) {
+            multiplier = scaled as u32;
+            if multiplier >> 31 != 0 || factor >> 63 != 0 {
+                break;
             }
+            factor <<= 1;
+            shift += 1;
         }
         Self { framing, multiplier, shift }
     }

@@ -48,7 +48,7 @@ fn capture_shows_and_sums_up(world: &World) {
     // Whoever sits there sees how far it has come, and nothing of that remains.
     let mut terminal =
         Terminal::open((24, 100), &world.command(&["run", "capture", "--interface", "eth1", "--time", "1500ms", "--port", "4711"]));
-    terminal.until("0 packets of at most 1000, ");
+    terminal.until_it("tells how far it has come", |shown| shown.contains("0 packets of at most 1000, "));
     assert_eq!(terminal.code(), Some(0));
     let end = terminal.until_it("has a summary", |shown| shown.contains("packets   0 in 1500ms"));
     assert!(!end.contains("of at most"), "{end}");

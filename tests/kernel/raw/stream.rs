@@ -33,9 +33,11 @@ fn all_of_them_arrive_and_vary(world: &World) {
         "raw::open(\"ipv4\", \"raw\").send_many({packet}, #{{ count: 500, rate: 100000, seed: 7,
          vary: #{{ \"udp.sport\": \"counter\", \"ipv4.ttl\": [7, 9], \"ipv4.src\": #{{ from: \"10.0.0.1\", to: \"10.0.0.5\", random: true }} }} }})"
     );
-    let asked = "[packets[0].udp.sport, packets[499].udp.sport, packets.map(|it| it.ipv4.ttl).reduce(|sum, ttl| sum + ttl, 0),
-        packets.map(|it| it.ipv4.src.to_string()).reduce(|all, src| { if !(src in all) { all.push(src); } all }, []).len,
-        packets.map(|it| it.udp.sport).reduce(|all, port| { if !(port in all) { all.push(port); } all }, []).len]";
+    let asked = "{
+        let hops = 0; let sources = #{}; let ports = #{};
+        for packet in packets { hops += packet.ipv4.ttl; sources[`${packet.ipv4.src}`] = true; ports[`${packet.udp.sport}`] = true; }
+        [packets[0].udp.sport, packets[499].udp.sport, hops, sources.len(), ports.len()]
+    }";
     let found = both(world, &raw, asked);
     assert_eq!(found, json!({ "sent": 500, "refused": 0, "seen": 500, "wrong": 0, "drops": 0, "asked": [1000, 1499, 4000, 5, 500] }));
 
@@ -44,12 +46,9 @@ fn all_of_them_arrive_and_vary(world: &World) {
     let found = both(world, six, "packets.map(|it| it.udp.sport).filter(|port| port == 101).len");
     assert_eq!(found, json!({ "sent": 300, "refused": 0, "seen": 300, "wrong": 0, "drops": 0, "asked": 100 }));
 
-    let frame = format!(
-        "raw::packet(\"eth0\").send_many(packet::ethernet(#{{}}) / packet::ipv4(#{{ src: \"192.0.2.1\", dst: \"192.0.2.2\" }}) / packet::udp(#{{ dport: 9 }}),
-         #{{ count: 400, rate: 1000000, vary: #{{ \"ethernet.src\": #{{ from: \"02:00:00:00:00:01\", to: \"02:00:00:00:00:04\" }}, \"ipv4.id\": \"random\" }} }})"
-    );
-    let found =
-        both(world, &frame, "packets.map(|it| it.ethernet.src).reduce(|all, mac| { if !(mac in all) { all.push(mac); } all }, []).len");
+    let frame = "raw::packet(\"eth0\").send_many(packet::ethernet(#{}) / packet::ipv4(#{ src: \"192.0.2.1\", dst: \"192.0.2.2\" }) / packet::udp(#{ dport: 9 }),
+         #{ count: 400, rate: 1000000, vary: #{ \"ethernet.src\": #{ from: \"02:00:00:00:00:01\", to: \"02:00:00:00:00:04\" }, \"ipv4.id\": \"random\" } })";
+    let found = both(world, frame, "{ let all = #{}; for packet in packets { all[`${packet.ethernet.src}`] = true; } all.len() }");
     assert_eq!(found, json!({ "sent": 400, "refused": 0, "seen": 400, "wrong": 0, "drops": 0, "asked": 4 }));
 }
 

@@ -348,14 +348,6 @@ pub fn del(dev: &Dev) -> Order {
     Order::new(RTM_DELLINK, 0, &[libc::ENODEV], |m| header(m, dev.index, 0, 0))
 }
 
-/// Writes the order to take away a link of which only the name is known.
-pub fn del_named(dev: &Dev) -> Order {
-    Order::new(RTM_DELLINK, 0, &[libc::ENODEV], |m| {
-        header(m, 0, 0, 0);
-        m.text(ifla::NAME, dev.name.as_str());
-    })
-}
-
 /// Writes the order to set something of a link; none where there is nothing to be said.
 pub fn set(dev: &Dev, setting: Setting, value: &Value) -> Option<Order> {
     let order = |flags: u32, change: u32, body: &dyn Fn(&mut Messages)| {

@@ -101,7 +101,7 @@ fn kept(kind: &Kind, options: Option<&[u8]>) -> Option<Vec<u8>> {
     let (Some(sent), "fq_codel") = (options, kind.as_str()) else { return options.map(<[u8]>::to_vec) };
     let mut m = Messages::new();
     for (attribute, value) in attributes(sent) {
-        let rounded = |micros: u32| (((u64::from(micros) * 1000 >> 10) << 10) / 1000) as u32;
+        let rounded = |micros: u32| ((((u64::from(micros) * 1000) >> 10) << 10) / 1000) as u32;
         match (attribute, value.first_chunk()) {
             (1 | 3 | 7, Some(micros)) => m.attribute(attribute, &rounded(u32::from_ne_bytes(*micros)).to_ne_bytes()),
             _ => m.attribute(attribute, value),

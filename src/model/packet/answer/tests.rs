@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::capture;
 use super::super::tests::{n, stack};
-use super::super::{First, Packet, Value};
+use super::super::{Packet, Value};
 use super::*;
 
 type Fields<'a> = &'a [(&'a str, Value)];
@@ -216,17 +216,24 @@ fn a_question_is_answered_by_its_id_and_its_name() {
 /// Takes each packet of a capture for a request and for an answer, in turn, and tells which answered which.
 fn answered(file: &str) -> Option<Vec<(usize, usize, &'static str)>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/suites/tcpdump/");
-    let Ok(bytes) = std::fs::read(format!("{folder}{file}")) else {
+    let Ok(mut bytes) = std::fs::read(format!("{folder}{file}")) else {
         println!("skipped {file}: the folder of external cases is not here");
         return None;
     };
+    // Links that are not known here: PPP, whose packets may have a label of MPLS, and IPNET of Solaris. Their heads are stepped over.
+    let link = bytes[20];
+    if matches!(link, 9 | 226) {
+        bytes[20] = 101;
+    }
     let (mut open, mut found): (HashMap<Key, usize>, Vec<_>) = Default::default();
     for (number, captured) in capture::read(&bytes).unwrap().packets.into_iter().enumerate() {
-        // What carries a label of MPLS begins with IP behind it.
-        let packet = match captured.packet.bytes.get(12..14) {
-            Some([0x88, 0x47]) => Packet::new(&captured.packet.bytes[18..], First::Ip),
-            _ => captured.packet,
+        let head = match (link, captured.packet.bytes.get(2..4)) {
+            (9, Some([0x02, 0x81])) => 8,
+            (9, _) => 4,
+            (226, _) => 24,
+            _ => 0,
         };
+        let packet = Packet::new(&captured.packet.bytes[head..], captured.packet.first);
         if let Some(reply) = reply(&packet) {
             let asked = reply.keys.iter().find_map(|key| open.get(key));
             found.extend(asked.map(|asked| (asked + 1, number + 1, reply.kind)));
@@ -253,5 +260,6 @@ fn captures_of_others_are_matched() {
     let mut traceroute = pairs("time-exceeded", 6);
     traceroute.extend(pairs("port-unreachable", 9).split_off(6));
     check("mpls-traceroute.pcap", traceroute);
-    check("dns_tcp.pcap", vec![(1, 2, "syn-ack"), (2, 3, "ack")]);
+    let acks = [(2, 3), (2, 4), (4, 5), (4, 6), (6, 7), (6, 8), (8, 9), (8, 10), (10, 11)];
+    check("dns_tcp.pcap", [(1, 2, "syn-ack")].into_iter().chain(acks.map(|(asked, answers)| (asked, answers, "ack"))).collect());
 }

@@ -56,7 +56,8 @@ fn requests_are_sent_at_their_rate_and_matched() {
 #[test]
 fn answers_that_come_twice_or_late_are_counted() {
     let mut it = exchange(2, 1);
-    (send(&mut it, 0), send(&mut it, 10));
+    send(&mut it, 0);
+    send(&mut it, 10);
     assert_eq!((answer(&mut it, 0, 20), answer(&mut it, 0, 25)), (Came::Answer(0), Came::Duplicate(0)));
     it.expire(ms(110));
     assert_eq!((answer(&mut it, 1, 120), answer(&mut it, 2, 120), it.wake()), (Came::Late(1), Came::Stray, None));
@@ -76,7 +77,9 @@ fn who_is_silent_is_asked_again() {
     assert_eq!((it.expire(ms(200)), answer(&mut it, 0, 205), send(&mut it, 210), it.wake()), (vec![], Came::Answer(0), vec![], None));
     assert_eq!((it.rows[0].tries, rtt(&it, 0)), (2, Some(ms(105))));
     let mut it = exchange(1, 2);
-    (send(&mut it, 0), it.expire(ms(100)), send(&mut it, 100));
+    send(&mut it, 0);
+    it.expire(ms(100));
+    send(&mut it, 100);
     assert_eq!((it.expire(ms(200)), it.wake(), it.counts.sent), (vec![0], None, 2));
 }
 
@@ -93,14 +96,16 @@ fn nothing_answers_what_was_not_sent() {
 fn requests_that_look_the_same_are_answered_in_their_order() {
     let terms = Terms { timeout: ms(100), interval: ms(10), tries: 1 };
     let mut it = Exchange::new(vec![echo(8, 5), echo(8, 5)], terms).unwrap();
-    (send(&mut it, 0), send(&mut it, 10));
+    send(&mut it, 0);
+    send(&mut it, 10);
     assert_eq!([11, 12, 13].map(|now| answer(&mut it, 5, now)), [Came::Answer(0), Came::Answer(1), Came::Duplicate(1)]);
 }
 
 #[test]
 fn a_clock_that_is_set_does_not_tell_the_time() {
     let mut it = exchange(2, 1);
-    (send(&mut it, 0), send(&mut it, 10));
+    send(&mut it, 0);
+    send(&mut it, 10);
     it.received(echo(0, 0), day(ms(0)) - Duration::from_secs(3600), ms(30));
     it.received(echo(0, 1), day(ms(30)) + Duration::from_secs(3600), ms(30));
     assert_eq!((rtt(&it, 0), rtt(&it, 1)), (Some(ms(30)), Some(ms(20))));

@@ -27,7 +27,7 @@ fn filters_are_told_in_the_words_of_tcpdump() {
 
 #[test]
 fn what_is_no_filter_is_refused() {
-    assert!(refused("prot", Value::text("tcp")).ends_with("there is no such key; did you mean `proto`?"));
+    assert!(refused("famly", Value::text("ipv4")).ends_with("there is no such key; did you mean `family`?"));
     assert!(refused("host", Value::text("192.0.2.1/24")).contains("bits are set behind the first 24"));
     assert!(refused("port", Value::Number(65_536)).contains("a port is a number from 0 to 65535"));
     assert!(refused("port", Value::List(Vec::new())).contains("the list is empty"));
@@ -42,7 +42,7 @@ fn what_is_no_filter_is_refused() {
 #[test]
 fn programs_jump_forwards_and_end() {
     let hosts = |count: u32| Value::List((0..count).map(|n| Value::Address(std::net::Ipv4Addr::from(n << 8).into())).collect());
-    for entries in [&[][..], &[("host", hosts(1))], &[("host", hosts(300)), ("vlan", Value::Number(1))]] {
+    for entries in [&[][..], &[("host", hosts(1))], &[("host", hosts(60)), ("vlan", Value::Number(1))]] {
         for begin in [Begin::Frame, Begin::Cooked] {
             let program = filter(entries).program(begin).unwrap();
             for (at, ins) in program.iter().enumerate().filter(|(_, ins)| ins.code & 7 == 5) {

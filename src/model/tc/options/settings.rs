@@ -381,7 +381,7 @@ mod tests {
         /// include/net/codel.h: MS2TIME and codel_time_to_us, and what net/sched/sch_fq_codel.c makes of a number.
         #[test]
         fn what_is_set_again_stays(said in 0..4_000_000_000u64) {
-            let told = |micros: u64| ((micros * 1000 >> 10) << 10) / 1000;
+            let told = |micros: u64| (((micros * 1000) >> 10) << 10) / 1000;
             let back = Settings::said("fq_codel", 1, told(said));
             prop_assert_eq!(told(back), told(said));
             prop_assert!(back <= said && codel(told(said)).same(1, said, back));
