@@ -114,14 +114,16 @@ fn what_is_too_fast_is_counted(world: &World) {
 fn a_function_sees_them_all_and_ends_it(world: &World) {
     let options = "#{ filter: #{ dport: 9, src: \"192.0.2.2\" }, count: 500, time: \"10s\" }, |packets| { for packet in packets { ports.push(packet.udp.sport); } }";
     let asked = "[seen.packets, ports.len, ports[0], ports[499]]";
-    let sending =
-        format!("{BEGUN} {SENDER} sender.send_many(packet, #{{ count: 500, rate: 20000, vary: #{{ \"udp.sport\": \"counter\" }} }});");
-    let sender = world.recipe("sender", &sending);
-    let run = || world.command(&["run", "--allow-public", &sender]).spawn().unwrap();
-    let mut first = run();
+    let run = |rate: u32| {
+        let options = format!("#{{ count: 500, rate: {rate}, vary: #{{ \"udp.sport\": \"counter\" }} }}");
+        let sender = world.recipe("sender", &format!("{BEGUN} {SENDER} sender.send_many(packet, {options});"));
+        world.command(&["run", "--allow-public", &sender]).spawn().unwrap()
+    };
+    let mut first = run(20_000);
     assert_eq!(value(world, &format!("let ports = []; let seen = raw::capture(\"eth0\", {options}); {asked}")), json!([500, 500, 40, 539]));
     assert!(first.wait().unwrap().success());
-    let mut second = run();
+    // Slowly enough that it can end in the middle.
+    let mut second = run(1000);
     let enough = "let seen = raw::capture(\"eth0\", #{ filter: #{ dport: 9 }, time: \"10s\" }, |packets| false); seen.packets > 0 && seen.packets < 500";
     assert_eq!(value(world, enough), true);
     assert!(second.wait().unwrap().success());
