@@ -41,6 +41,11 @@ pub fn fault(ctx: &NativeCallContext, fault: Fault) -> Box<EvalAltResult> {
     error(fault, ctx.call_position())
 }
 
+/// Gives a script what was found, or the fault as [`fault`] makes it.
+pub fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
+    result.map_err(|found| fault(ctx, found))
+}
+
 /// Turns a fault into an error at a position of Rhai; [`fault`] is the usual way.
 ///
 /// What a plan cannot know is not catchable: whatever a script did next would be a guess.

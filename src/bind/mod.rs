@@ -10,6 +10,7 @@ pub mod iptables;
 pub mod json;
 pub mod link;
 pub mod netns;
+mod options;
 pub mod packet;
 pub mod ports;
 pub mod process;

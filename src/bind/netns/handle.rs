@@ -1,9 +1,9 @@
 //! What a script holds of a network namespace: its cookie, and how it is found.
 
-use rhai::{Dynamic, Map, NativeCallContext};
+use rhai::{Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
-use crate::bind::sys;
+use crate::bind::options;
 use crate::model::named::{Edit, Scope};
 use crate::model::near::did_you_mean;
 use crate::model::netns::{Name, Object as OfNetns, Scope as Names, Site, State as Found, Word};
@@ -106,12 +106,8 @@ pub(super) fn make(ctx: &NativeCallContext, name: &Name) -> Answer<Netns> {
 
 /// Reads whether a namespace is to go although somebody is in it.
 pub(super) fn forced(options: &Map) -> Result<bool, Fault> {
-    sys::known(options, &["force"])?;
-    let force = options.get("force").filter(|value| !value.is_unit()).map(Dynamic::as_bool);
-    force
-        .transpose()
-        .map(|force| force.unwrap_or(false))
-        .map_err(|kind| Fault::input("use `force`", format!("it is of type {kind}, not true or false")))
+    options::known(options, &["force"])?;
+    options::given(options, "force").map_or(Ok(false), |force| options::flag("force", force))
 }
 
 /// Refuses to take a namespace away from those who are in it.

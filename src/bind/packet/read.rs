@@ -4,13 +4,9 @@ use rhai::plugin::*;
 use rhai::{Array, Blob, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use super::handle::{self, Packet as Handle};
-use crate::bind::call::{self, Answer};
+use crate::bind::call::{Answer, answer};
 use crate::model::Fault;
 use crate::model::packet::{Check, First, named};
-
-fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
-    result.map_err(|fault| call::fault(ctx, fault))
-}
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Fault> {
     let refuse = |why: &str| Err(Fault::input("read bytes in hex", why));

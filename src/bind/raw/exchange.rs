@@ -9,11 +9,10 @@ use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 use super::{given, row};
 use crate::bind::call::{self, Answer};
 use crate::bind::packet::handle::Packet;
-use crate::bind::types;
+use crate::bind::{options, types};
 use crate::model::Fault;
 use crate::model::address::Address;
 use crate::model::link::Name;
-use crate::model::near::did_you_mean;
 use crate::model::packet::exchange::{Counts, Exchange, Terms, fill};
 use crate::transaction::Door;
 
@@ -21,12 +20,8 @@ const OPTIONS: [&str; 5] = ["timeout", "rate", "interval", "retries", "interface
 
 /// Reads the options.
 fn options_of(options: &Map) -> Result<(Terms, Option<Name>), Fault> {
-    if let Some(odd) = options.keys().find(|key| !OPTIONS.contains(&key.as_str())) {
-        let fault = Fault::input(format!("use the option `{odd}` of an exchange"), "there is no such option");
-        let hint = did_you_mean(odd, OPTIONS).unwrap_or_else(|| format!("the options are {}", OPTIONS.join(", ")));
-        return Err(fault.hint(hint));
-    }
-    let given = |name: &str| options.get(name).filter(|value: &&Dynamic| !value.is_unit());
+    options::known(options, &OPTIONS).map_err(|fault| Fault { tried: format!("{} of an exchange", fault.tried), ..fault })?;
+    let given = |name: &str| options::given(options, name);
     let mut terms = Terms::default();
     if let Some(timeout) = given("timeout") {
         terms.timeout = types::quantity::span("`timeout`", timeout)?.0;

@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Map};
 
 use crate::bind::packet::given;
-use crate::bind::types;
+use crate::bind::{options, types};
 use crate::model::near::did_you_mean;
 use crate::model::packet::Value;
 use crate::model::packet::filter::Filter;
@@ -39,10 +39,6 @@ pub(super) fn filter(value: &Dynamic) -> Result<Filter, Fault> {
     }
 }
 
-fn flag(name: &str, value: &Dynamic) -> Result<bool, Fault> {
-    value.as_bool().map_err(|found| Fault::input(format!("use `{name}`"), format!("it is of type {found}, not true or false")))
-}
-
 /// Reads a value of an option.
 pub(super) fn setting(option: Opt, value: &Dynamic) -> Result<Setting, Fault> {
     let number = value.as_int().or_else(|_| value.as_bool().map(i64::from));
@@ -61,7 +57,7 @@ pub(super) fn setting(option: Opt, value: &Dynamic) -> Result<Setting, Fault> {
 
 /// Reads the options of a socket.
 pub(super) fn spec(mut way: Way, options: &Map) -> Result<Spec, Fault> {
-    let given = |name: &str| options.get(name).filter(|value: &&Dynamic| !value.is_unit());
+    let given = |name: &str| options::given(options, name);
     let mut spec = Spec::new(way.clone());
     for key in options.keys().filter(|key| !OPENING.contains(&key.as_str())) {
         let option = Opt::named(key).map_err(|fault| {
@@ -81,15 +77,15 @@ pub(super) fn spec(mut way: Way, options: &Map) -> Result<Spec, Fault> {
     }
     match &mut way {
         Way::Raw { header, protocol, .. } => {
-            let wanted = given("header").map(|value| flag("header", value)).transpose()?;
+            let wanted = given("header").map(|value| options::flag("header", value)).transpose()?;
             if wanted == Some(false) && *protocol == RAW {
                 return Err(Fault::input("use `header: false`", "a socket of the protocol RAW always sends whole IP packets"));
             }
             *header = wanted.unwrap_or(*protocol == RAW);
         }
         Way::Packet { cooked, promiscuous, .. } => {
-            *cooked = given("cooked").map_or(Ok(false), |value| flag("cooked", value))?;
-            *promiscuous = given("promiscuous").map_or(Ok(false), |value| flag("promiscuous", value))?;
+            *cooked = given("cooked").map_or(Ok(false), |value| options::flag("cooked", value))?;
+            *promiscuous = given("promiscuous").map_or(Ok(false), |value| options::flag("promiscuous", value))?;
         }
         Way::Ping { .. } if given("header").is_some() => {
             return Err(Fault::input("use the option `header` of a ping socket", "the kernel always writes the header of its packets"));

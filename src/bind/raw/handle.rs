@@ -76,19 +76,15 @@ impl Socket {
 
     /// Receives the next packet; none when the time is over.
     pub(super) fn next(&self, door: &Door, patience: Duration) -> Result<Option<Received>, Fault> {
-        door.may_receive_raw()?;
-        if let Some(packet) = self.waiting().packets.pop_front() {
-            return Ok(Some(packet));
+        if !self.waiting().packets.is_empty() {
+            door.may_receive_raw()?;
+            return Ok(self.waiting().packets.pop_front());
         }
         let begun = std::time::Instant::now();
         loop {
             let left = patience.saturating_sub(begun.elapsed());
-            let batch = door.receive_raw(self.id(), 1, left)?;
-            let is_over = batch.is_empty();
-            let mut waiting = self.waiting();
-            waiting.reports.extend(batch.reports);
-            waiting.packets.extend(batch.packets);
-            match waiting.packets.pop_front() {
+            let is_over = !self.receive(door, 1, left)?;
+            match self.waiting().packets.pop_front() {
                 None if is_over => return Ok(None),
                 None => {}
                 packet => return Ok(packet),
@@ -96,14 +92,21 @@ impl Socket {
         }
     }
 
+    /// Receives what comes, and keeps it until it is asked for; tells whether something came.
+    fn receive(&self, door: &Door, most: usize, patience: Duration) -> Result<bool, Fault> {
+        let batch = door.receive_raw(self.id(), most, patience)?;
+        let came = !batch.is_empty();
+        let mut waiting = self.waiting();
+        waiting.reports.extend(batch.reports);
+        waiting.packets.extend(batch.packets);
+        Ok(came)
+    }
+
     /// Takes what was reported about packets that were sent.
     pub(super) fn reports(&self, door: &Door) -> Result<Vec<Report>, Fault> {
-        door.may_receive_raw()?;
-        if matches!(self.way(), Way::Ping { .. }) {
-            let batch = door.receive_raw(self.id(), usize::from(u8::MAX), Duration::ZERO)?;
-            let mut waiting = self.waiting();
-            waiting.reports.extend(batch.reports);
-            waiting.packets.extend(batch.packets);
+        match self.way() {
+            Way::Ping { .. } => drop(self.receive(door, usize::from(u8::MAX), Duration::ZERO)?),
+            _ => door.may_receive_raw()?,
         }
         Ok(std::mem::take(&mut self.waiting().reports))
     }

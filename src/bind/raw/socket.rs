@@ -7,10 +7,10 @@ use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use super::outgoing::{To, outgoing};
 use super::{given, handle};
-use crate::bind::call::{self, Answer};
+use crate::bind::call::{self, Answer, answer};
 use crate::bind::packet::handle::Packet;
-use crate::bind::types;
 use crate::bind::types::quantity::span;
+use crate::bind::{options, types};
 use crate::model::Fault;
 use crate::model::address::Address;
 use crate::model::packet::First;
@@ -20,10 +20,6 @@ use crate::model::raw::{Opt, Received, Report, Way};
 
 /// How long `recv()` waits.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
-    result.map_err(|fault| call::fault(ctx, fault))
-}
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, to: To, ttl: Option<u8>) -> Answer<()> {
     let door = socket.door_of(ctx)?;
@@ -153,8 +149,8 @@ pub mod functions {
     /// ip(7), ipv6(7)
     #[rhai_fn(name = "send", global, return_raw, volatile)]
     pub fn send_with(ctx: NativeCallContext, socket: &mut Socket, packet: Dynamic, to: Dynamic, options: Map) -> Answer<()> {
-        answer(&ctx, crate::bind::sys::known(&options, &["ttl"]))?;
-        let limit = answer(&ctx, options.get("ttl").filter(|value| !value.is_unit()).map(ttl).transpose())?;
+        answer(&ctx, options::known(&options, &["ttl"]))?;
+        let limit = answer(&ctx, options::given(&options, "ttl").map(ttl).transpose())?;
         let to = answer(&ctx, destination(socket, &to))?;
         super::send(&ctx, socket, &packet, to, limit)
     }

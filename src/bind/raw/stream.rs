@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
+use super::given::{address, spec};
+use super::handle;
 use super::outgoing::{To, outgoing};
 use super::talk::Talk;
-use super::{given, handle};
-use crate::bind::call::{self, Answer};
+use crate::bind::call::{self, Answer, answer};
+use crate::bind::options::{self, given};
 use crate::bind::packet::given::value;
 use crate::bind::packet::handle::Packet;
 use crate::bind::types;
@@ -28,14 +30,6 @@ const KEPT: i64 = 262_144;
 
 const SENDING: [&str; 6] = ["to", "count", "time", "rate", "vary", "seed"];
 const CAPTURING: [&str; 8] = ["filter", "count", "time", "rate", "file", "snaplen", "promiscuous", "mark"];
-
-fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
-    result.map_err(|fault| call::fault(ctx, fault))
-}
-
-fn given<'a>(options: &'a Map, name: &str) -> Option<&'a Dynamic> {
-    options.get(name).filter(|value| !value.is_unit())
-}
 
 fn whole(name: &str, value: &Dynamic) -> Result<i64, Fault> {
     value.as_int().map_err(|found| Fault::input(format!("use `{name}`"), format!("it is of type {found}, and a whole number is wanted")))
@@ -69,11 +63,11 @@ fn template(socket: &handle::Socket, packet: &Dynamic, bytes: &[u8], options: &M
 
 fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, options: &Map) -> Answer<Map> {
     let door = socket.door_of(ctx)?;
-    let made = crate::bind::sys::known(options, &SENDING).and_then(|()| {
+    let made = options::known(options, &SENDING).and_then(|()| {
         let to = match given(options, "to") {
             None => To::Itself,
             Some(to) if matches!(socket.way(), Way::Packet { .. }) => To::Link(types::text_for("`to`", to)?.parse()?),
-            Some(to) => To::Host(given::address("`to`", to)?),
+            Some(to) => To::Host(address("`to`", to)?),
         };
         let packet_out = outgoing(socket, &door, packet, to)?;
         let template = template(socket, packet, &packet_out.bytes, options)?;
@@ -134,7 +128,7 @@ fn counted(tally: &Tally, limits: &Limits) -> Map {
 }
 
 fn capture(ctx: &NativeCallContext, interface: &str, options: &Map, each: Option<&FnPtr>) -> Answer<Map> {
-    let made = crate::bind::sys::known(options, &CAPTURING).and_then(|()| {
+    let made = options::known(options, &CAPTURING).and_then(|()| {
         let kept = given(options, "snaplen").map_or(Ok(KEPT), |kept| whole("snaplen", kept))?;
         let kept = u32::try_from(kept)
             .ok()
@@ -142,7 +136,7 @@ fn capture(ctx: &NativeCallContext, interface: &str, options: &Map, each: Option
             .ok_or_else(|| Fault::input(format!("keep {kept} bytes of each frame"), format!("`snaplen` is a number from 14 to {KEPT}")))?;
         let of_socket = options.iter().filter(|(name, _)| ["filter", "promiscuous", "mark"].contains(&name.as_str()));
         let way = Way::Packet { link: interface.parse()?, cooked: false, promiscuous: false };
-        let spec = given::spec(way, &of_socket.map(|(name, value)| (name.clone(), value.clone())).collect())?;
+        let spec = spec(way, &of_socket.map(|(name, value)| (name.clone(), value.clone())).collect())?;
         let file = given(options, "file").map(|path| types::text_for("`file`", path)).transpose()?;
         Ok((Spec { ring: Some(kept), ..spec }, limits(options, Limits::CAPTURE)?, file))
     });

@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, Map};
 
-use crate::bind::types;
+use crate::bind::{options, types};
 use crate::model::Fault;
 use crate::model::near::did_you_mean;
 use crate::model::net::InterfaceMatch;
@@ -55,7 +55,7 @@ impl Given {
     fn of_map(map: &Map) -> Result<Self, Fault> {
         let mut given = Self::default();
         // The words first: what else is said is said beside them.
-        if let Some(words) = map.get("filter").filter(|words| !words.is_unit()) {
+        if let Some(words) = options::given(map, "filter") {
             given.filter = text("filter", words)?.parse()?;
         }
         for (key, value) in map.iter().filter(|(_, value)| !value.is_unit()) {
@@ -87,8 +87,8 @@ impl Given {
             "uid" => filter.uid = Some(bounded(key, value, 0, u32::MAX.into())? as u32),
             "pid" => filter.pid = Some(bounded(key, value, 1, i32::MAX.into())? as i32),
             "process" => self.process = Some(text(key, value)?),
-            "processes" => self.processes = flag(key, value)?,
-            "extended" => filter.extended = flag(key, value)?,
+            "processes" => self.processes = options::flag(key, value)?,
+            "extended" => filter.extended = options::flag(key, value)?,
             "filter" => {}
             odd => {
                 let hint = did_you_mean(odd, KEYS.iter().copied()).unwrap_or_else(|| format!("the keys are {}", KEYS.join(", ")));
@@ -105,10 +105,6 @@ fn text(key: &str, value: &Dynamic) -> Result<String, Fault> {
 
 fn number_or_text(key: &str, value: &Dynamic) -> Result<String, Fault> {
     value.as_int().map_or_else(|_| text(key, value), |number| Ok(number.to_string()))
-}
-
-fn flag(key: &str, value: &Dynamic) -> Result<bool, Fault> {
-    value.as_bool().map_err(|found| Fault::input(format!("use `{key}`"), format!("it is of type {found}, not true or false")))
 }
 
 fn bounded(key: &str, value: &Dynamic, least: i64, most: i64) -> Result<i64, Fault> {

@@ -4,7 +4,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
-use crate::bind::types;
+use crate::bind::{options, types};
 use crate::model::{Fault, date};
 use crate::transaction::{Query, Reading, Text};
 
@@ -178,8 +178,8 @@ fn read(ctx: &NativeCallContext, text: Text) -> Answer<Option<String>> {
 
 /// Gives the mark behind which comments stand.
 fn mark(options: &Map) -> Result<Option<String>, Fault> {
-    super::known(options, &["comment"])?;
-    let Some(mark) = options.get("comment").filter(|mark| !mark.is_unit()) else { return Ok(None) };
+    options::known(options, &["comment"])?;
+    let Some(mark) = options::given(options, "comment") else { return Ok(None) };
     match types::text_for("the mark of comments", mark)? {
         empty if empty.is_empty() => Err(Fault::input("use \"\" as the mark of comments", "it is empty")),
         mark => Ok(Some(mark)),

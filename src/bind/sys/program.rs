@@ -4,7 +4,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
-use crate::bind::types;
+use crate::bind::{options, types};
 use crate::model::Fault;
 use crate::model::command::{Command, Ran};
 
@@ -74,8 +74,8 @@ pub(in crate::bind) fn shown(ran: Ran) -> Map {
 
 /// Reads a command as a script gives it.
 pub(in crate::bind) fn command(words: &[Dynamic], options: &Map) -> Result<Command, Fault> {
-    super::known(options, &["timeout", "input", "check"])?;
-    let given = |name| options.get(name).filter(|value: &&Dynamic| !value.is_unit());
+    options::known(options, &["timeout", "input", "check"])?;
+    let given = |name| options::given(options, name);
     let words = words
         .iter()
         .map(|word| word.as_int().map_or_else(|_| types::text_for("a word of a program", word), |number| Ok(number.to_string())));
@@ -87,8 +87,7 @@ pub(in crate::bind) fn command(words: &[Dynamic], options: &Map) -> Result<Comma
         command.input = types::text_for("`input`", input)?;
     }
     if let Some(check) = given("check") {
-        let odd = |found: &str| Fault::input("use `check`", format!("it is of type {found}, not true or false"));
-        command.check = check.as_bool().map_err(odd)?;
+        command.check = options::flag("check", check)?;
     }
     Ok(command)
 }

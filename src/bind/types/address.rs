@@ -3,8 +3,8 @@
 use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString, NativeCallContext};
 
-use super::{answer, text_for};
-use crate::bind::call::Answer;
+use super::text_for;
+use crate::bind::call::{Answer, answer};
 use crate::model::address::Address as AddressValue;
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps

@@ -9,9 +9,8 @@ pub mod quantity;
 use std::fmt::Display;
 
 use rhai::plugin::exported_manifest;
-use rhai::{Dynamic, ImmutableString, Module, NativeCallContext};
+use rhai::{Dynamic, ImmutableString, Module};
 
-use super::call::{self, Answer};
 use crate::model::address::Address;
 use crate::model::duration::Span;
 use crate::model::ports::PortSet;
@@ -59,9 +58,4 @@ pub(super) fn text_for(what: &str, value: &Dynamic) -> Result<String, Fault> {
 
 fn family(family: Family) -> ImmutableString {
     family.name().into()
-}
-
-/// Turns the fault of an operator into an error of the script.
-fn answer<T>(ctx: &NativeCallContext, result: Result<T, Fault>) -> Answer<T> {
-    result.map_err(|fault| call::fault(ctx, fault))
 }

@@ -9,8 +9,7 @@ use std::str::FromStr;
 use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString, NativeCallContext};
 
-use super::answer;
-use crate::bind::call::Answer;
+use crate::bind::call::{Answer, answer};
 use crate::model::Fault;
 use crate::model::address::Address;
 use crate::model::duration::Span;

@@ -3,8 +3,7 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
-use super::answer;
-use crate::bind::call::Answer;
+use crate::bind::call::{Answer, answer};
 use crate::model::Fault;
 use crate::model::net::Ports;
 use crate::model::ports::PortSet as PortSetValue;

@@ -3,8 +3,8 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
-use super::{answer, text_for};
-use crate::bind::call::Answer;
+use super::text_for;
+use crate::bind::call::{Answer, answer};
 use crate::model::address::Address as AddressValue;
 use crate::model::prefix::Prefix as PrefixValue;
 

@@ -3,8 +3,8 @@
 use rhai::plugin::*;
 use rhai::{Dynamic, NativeCallContext};
 
-use super::{answer, text_for};
-use crate::bind::call::Answer;
+use super::text_for;
+use crate::bind::call::{Answer, answer};
 use crate::model::Fault;
 use crate::model::duration::Span;
 use crate::model::quantity::Quantity;
