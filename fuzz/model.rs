@@ -7,6 +7,7 @@ pub mod model {
     pub mod address;
     pub mod family;
     pub mod fault;
+    pub mod hex;
     pub mod near;
     pub mod net;
     pub mod origin;

@@ -1,10 +1,8 @@
 //! Recipes: where they come from, and what their header says.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-use sha2::{Digest, Sha256};
 
 use super::declare::{self, Param};
 use super::embedded::RECIPES;
@@ -14,6 +12,7 @@ use crate::kernel::files;
 use crate::kernel::package::folder;
 use crate::model::iptables::Owner;
 use crate::model::near::did_you_mean;
+use crate::model::package::Hash;
 use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Fault, Kind};
 
@@ -142,10 +141,7 @@ impl Recipe {
 
 /// Gives the SHA-256 of a text, in hexadecimal.
 pub(super) fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Hash::of(text.as_bytes()).hex()
 }
 
 fn unknown(word: &str) -> Fault {

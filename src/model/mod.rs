@@ -10,6 +10,7 @@ pub mod family;
 pub mod fault;
 pub mod flow;
 pub mod grant;
+pub mod hex;
 pub mod instance;
 pub mod intent;
 pub mod ipset;

@@ -1,11 +1,11 @@
 //! Bytes of the kernel's that fyke keeps without looking into them, so that what they say comes back with the rest.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Fault;
+use crate::model::hex::hex;
 
 /// Bytes, written in hexadecimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,11 +31,7 @@ impl Raw {
 
 impl From<Raw> for String {
     fn from(raw: Raw) -> Self {
-        raw.0.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&raw.0)
     }
 }
 

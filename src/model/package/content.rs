@@ -7,6 +7,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 
 use super::{DIST, LOCK, MANIFEST, SIGNATURE, VENDOR};
+use crate::model::hex::hex;
 use crate::model::{Fault, Kind};
 
 /// The most bytes of all files of a package together.
@@ -34,10 +35,7 @@ impl Hash {
 
     /// Gives it in hexadecimal.
     pub fn hex(&self) -> String {
-        self.0.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex(&self.0)
     }
 
     /// Gives the beginning that people read.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::checksum::Check;
 use super::dissect::Dissection;
 use super::{Defect, Packet};
+use crate::model::hex::hex;
 
 /// How many bytes stand in a row of a dump.
 const ROW: usize = 16;
@@ -68,7 +69,7 @@ impl Packet {
 /// Writes bytes in hex, with their places and what they are as text.
 pub fn dump(bytes: &[u8]) -> String {
     let row = |(number, row): (usize, &[u8])| {
-        let mut hex: Vec<String> = row.chunks(2).map(super::value::hex).collect();
+        let mut hex: Vec<String> = row.chunks(2).map(hex).collect();
         hex.resize(ROW / 2, "    ".into());
         let text: String = row.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' }).collect();
         format!("  {:04x}  {}  {text}\n", number * ROW, hex.join(" "))

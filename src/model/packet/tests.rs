@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::capture::{self, Captured};
 use super::*;
+use crate::model::hex::hex;
 
 fn given(fields: &[(&str, Value)]) -> Vec<(String, Value)> {
     fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
@@ -36,7 +37,7 @@ fn lengths_checksums_and_what_comes_next_are_filled_in() {
         b"",
     );
     // What scapy makes of IP(dst="127.0.0.1")/TCP().
-    assert_eq!(value::hex(&packet.bytes), "450000280001000040067ccd7f0000017f00000100140050000000000000000050022000917c0000");
+    assert_eq!(hex(&packet.bytes), "450000280001000040067ccd7f0000017f00000100140050000000000000000050022000917c0000");
     let packet = stack(
         &[("ipv6", &[("src", Value::text("::1")), ("dst", Value::text("::1"))]), ("udp", &[("sport", n(53)), ("dport", n(53))])],
         b"x",
@@ -52,7 +53,7 @@ fn lengths_checksums_and_what_comes_next_are_filled_in() {
 fn what_was_given_is_written_as_it_was_given() {
     let packet =
         stack(&[("ipv4", &[("total_length", n(7)), ("checksum", n(1)), ("ihl", n(2)), ("src", Value::text("192.0.2.1"))])], b"abc");
-    assert_eq!(value::hex(&packet.bytes), "4200000700000000400000 01c000020100000000616263".replace(' ', ""));
+    assert_eq!(hex(&packet.bytes), "4200000700000000400000 01c000020100000000616263".replace(' ', ""));
     let said: Vec<String> = packet.layers().defects.iter().map(ToString::to_string).collect();
     assert_eq!(said, ["malformed ipv4: its IHL is 2, and 5 is the least"]);
 }
@@ -270,9 +271,9 @@ fn headers_of_every_kind_read_as_they_were_given() {
         let fields = |layer: &Layer| layer.fields(&packet.bytes).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let layers = found.layers.iter().map(|layer| Draft::new(layer.protocol, fields(layer)).unwrap()).collect();
         let again = Stack { layers, payload: packet.bytes[found.payload.clone()].to_vec() }.build().unwrap();
-        assert_eq!(value::hex(&again.bytes), value::hex(&packet.bytes), "{}", packet.tree());
+        assert_eq!(hex(&again.bytes), hex(&packet.bytes), "{}", packet.tree());
         let edited = (0..found.layers.len()).fold(Stack::read(packet), |stack, at| stack.edited(at, &[]).unwrap()).build().unwrap();
-        assert_eq!(value::hex(&edited.bytes), value::hex(&packet.bytes), "{}", packet.tree());
+        assert_eq!(hex(&edited.bytes), hex(&packet.bytes), "{}", packet.tree());
     }
     let broken = Value::map([("kind", Value::text("mss")), ("value", n(1)), ("option_length", n(9))]);
     let packet = stack(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::model::Fault;
+use crate::model::hex::hex;
 
 /// The address of a network card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -117,11 +118,6 @@ impl Value {
             _ => None,
         }
     }
-}
-
-/// Bytes in hex, without blanks.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Display for Value {

@@ -3,9 +3,9 @@
 //! What the kernel is told of a filter or an action, and what it tells, is kept in this form. So what fyke does not know of it (a kind of a module
 //! that nobody has heard of, an attribute of a kernel that comes later) is put back as it was, to the byte.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::model::hex::{hex, unhex};
 
 /// Attributes in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,21 +165,6 @@ impl FromIterator<(u16, Vec<u8>)> for Attributes {
     }
 }
 
-/// Writes bytes as pairs of hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Reads pairs of hexadecimal digits.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let plain = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    plain.then(|| text.as_bytes().chunks(2).map(pair).collect())?
-}
-
 /// In the journal they are a line of hexadecimal digits.
 impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -214,14 +199,6 @@ mod tests {
         #[test]
         fn no_bytes_are_too_odd_to_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             Attributes::read(&bytes);
-        }
-    }
-
-    #[test]
-    fn what_is_no_hexadecimal_text_is_none() {
-        assert_eq!(unhex("00fF"), Some(vec![0, 255]));
-        for text in ["0", "0g", "+1", " 1", "é"] {
-            assert_eq!(unhex(text), None, "{text}");
         }
     }
 }

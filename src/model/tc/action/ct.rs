@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use super::Verdict;
 use super::generic::Generic;
 use crate::model::Fault;
+use crate::model::hex::{hex, unhex};
 use crate::model::tc::argv::{self, Argv};
-use crate::model::tc::attribute::{Attributes, hex, unhex};
+use crate::model::tc::attribute::Attributes;
 
 const PARAMETERS: u16 = 1;
 const ACTION: u16 = 3;

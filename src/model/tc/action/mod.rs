@@ -23,8 +23,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::argv::Argv;
-use super::attribute::{Attributes, hex, unhex};
+use super::attribute::Attributes;
 use crate::model::Fault;
+use crate::model::hex::{hex, unhex};
 
 pub use command::{Command, written};
 pub(in crate::model::tc) use ct::{address, labels, labels_shown, masked};

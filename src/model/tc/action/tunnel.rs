@@ -7,8 +7,9 @@ use super::Verdict;
 use super::ct::address;
 use super::generic::{self, Generic, word};
 use crate::model::Fault;
+use crate::model::hex::{hex, unhex};
 use crate::model::tc::argv::{self, Argv};
-use crate::model::tc::attribute::{Attributes, hex, unhex};
+use crate::model::tc::attribute::Attributes;
 
 const PARAMETERS: u16 = 2;
 const ID: u16 = 7;

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::model::hex::hex;
 use crate::model::named::{self, Edit, Inventory};
-use crate::model::tc::{Class, Options, Qdisc, attribute::hex};
+use crate::model::tc::{Class, Options, Qdisc};
 use crate::model::{Change, Origin, change};
 
 fn command(line: &str) -> Command {

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::Token;
+use crate::model::hex::hex;
 use crate::model::tc::argv;
-use crate::model::tc::attribute::{Attributes, hex};
+use crate::model::tc::attribute::Attributes;
 
 /// The kinds of matches, as the kernel numbers them; 0 holds others.
 const CMP: u16 = 1;
