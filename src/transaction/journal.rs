@@ -228,12 +228,14 @@ impl Journal {
         self.store.write([(sql, vec![run.as_str().into(), batch.into()])])
     }
 
-    /// Closes a run that was set again. Who sets it again wants it to stay.
-    pub fn close_again(&mut self, run: &RunId) -> Result<(), Fault> {
+    /// Closes a run that was set again together with the redo that has done it: of a run that is open and whose redo is not, it could not be told that it
+    /// had been lifted before. Who sets it again wants it to stay.
+    pub fn close_again(&mut self, run: &RunId, redo: &RunId) -> Result<(), Fault> {
         let values = vec![TermState::Confirmed.name().into(), run.as_str().into()];
         self.store.write([
             ("UPDATE runs SET term_state = ? WHERE id = ? AND term IS NOT NULL", values),
             state_is(run, RunState::Done),
+            state_is(redo, RunState::Done),
             ("UPDATE batches SET state = 'done', left = NULL WHERE run = ? AND state <> 'withdrawn'", vec![run.as_str().into()]),
         ])
     }

@@ -146,8 +146,7 @@ impl Desk<'_> {
             }
             self.journal.set_state(lifting, RunState::Lifted)?;
         }
-        self.close(work)?;
-        self.journal.close_again(run)
+        self.journal.close_again(run, &work.id)
     }
 
     /// Lifts every run of this namespace that nobody runs any more, and those that could not all be lifted the last time. `alive` tells whether somebody

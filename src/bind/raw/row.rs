@@ -6,7 +6,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString};
 
 use crate::bind::packet::handle::Packet;
-use crate::model::address::Address;
+use crate::bind::types::address::or_unit;
 use crate::model::duration::Span;
 use crate::model::packet::exchange::{self, Answered, Outcome};
 
@@ -48,7 +48,7 @@ impl Row {
     }
 
     fn from(&self) -> Dynamic {
-        self.answered().map_or(Dynamic::UNIT, |answered| Dynamic::from(Address(answered.reply.from)))
+        or_unit(self.answered().map(|answered| answered.reply.from))
     }
 
     fn rtt(&self) -> Dynamic {

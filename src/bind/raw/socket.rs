@@ -9,10 +9,10 @@ use super::outgoing::{To, outgoing};
 use super::{given, handle};
 use crate::bind::call::{self, Answer, answer};
 use crate::bind::packet::handle::Packet;
+use crate::bind::types::address::or_unit;
 use crate::bind::types::quantity::span;
 use crate::bind::{options, types};
 use crate::model::Fault;
-use crate::model::address::Address;
 use crate::model::packet::First;
 use crate::model::packet::protocols::{icmp, icmpv6};
 use crate::model::raw::option::DISCOVER;
@@ -58,14 +58,13 @@ fn reported(way: &Way, report: Report) -> Dynamic {
         None => "local".into(),
         Some(_) => name.map_or_else(|| Dynamic::from(i64::from(report.kind)), Dynamic::from),
     };
-    let address = |address: Option<std::net::IpAddr>| address.map_or(Dynamic::UNIT, |address| Dynamic::from(Address(address)));
     let first = First::Layer(if v6 { &icmpv6::ICMPV6 } else { &icmp::ICMP });
     let entries: [(&str, Dynamic); 8] = [
         ("type", kind),
         ("code", i64::from(report.code).into()),
         ("message", std::io::Error::from_raw_os_error(report.errno).to_string().into()),
-        ("by", address(report.by)),
-        ("to", address(report.to)),
+        ("by", or_unit(report.by)),
+        ("to", or_unit(report.to)),
         ("mtu", if report.info == 0 { Dynamic::UNIT } else { i64::from(report.info).into() }),
         ("time", report.at.as_secs_f64().into()),
         ("packet", Dynamic::from(Packet::read(report.bytes, first, None))),

@@ -1,11 +1,9 @@
 //! Who talked to whom in a capture.
 
-use std::net::IpAddr;
-
 use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString};
 
-use crate::model::address::Address;
+use crate::bind::types::address::or_unit;
 use crate::model::raw;
 
 /// Packets of a protocol from one host to another.
@@ -14,10 +12,6 @@ pub struct Talk {
     pub(super) talk: raw::Talk,
     pub(super) packets: u64,
     pub(super) bytes: u64,
-}
-
-fn address(address: Option<IpAddr>) -> Dynamic {
-    address.map_or(Dynamic::UNIT, |address| Dynamic::from(Address(address)))
 }
 
 fn number(number: u64) -> i64 {
@@ -29,8 +23,8 @@ impl Talk {
     pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
         vec![
             ("proto", self.talk.protocol().into()),
-            ("src", address(self.talk.src)),
-            ("dst", address(self.talk.dst)),
+            ("src", or_unit(self.talk.src)),
+            ("dst", or_unit(self.talk.dst)),
             ("packets", number(self.packets).into()),
             ("bytes", number(self.bytes).into()),
         ]
@@ -52,13 +46,13 @@ pub mod functions {
     /// Gives who sends; `()` where the frame does not say it.
     #[rhai_fn(get = "src", global, pure)]
     pub fn src(talk: &mut Talk) -> Dynamic {
-        address(talk.talk.src)
+        or_unit(talk.talk.src)
     }
 
     /// Gives who is sent to; `()` where the frame does not say it.
     #[rhai_fn(get = "dst", global, pure)]
     pub fn dst(talk: &mut Talk) -> Dynamic {
-        address(talk.talk.dst)
+        or_unit(talk.talk.dst)
     }
 
     /// Gives how many packets there were.

@@ -7,7 +7,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
-use crate::model::address::Address;
+use crate::bind::types::address::or_unit;
 use crate::model::duration::Span;
 use crate::model::sockets::{Details, End, Holder as Process, Holders, Side, Socket as Found};
 use crate::model::{Fault, Kind};
@@ -111,7 +111,7 @@ fn timer(socket: &Found) -> Dynamic {
 }
 
 fn address(end: &End) -> Dynamic {
-    end.address().map_or(Dynamic::UNIT, |address| Dynamic::from(Address(address.to_canonical())))
+    or_unit(end.address().map(|address| address.to_canonical()))
 }
 
 fn port(end: &End) -> Dynamic {

@@ -1,11 +1,18 @@
 //! Addresses.
 
+use std::net::IpAddr;
+
 use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString, NativeCallContext};
 
 use super::text_for;
 use crate::bind::call::{Answer, answer};
 use crate::model::address::Address as AddressValue;
+
+/// Gives a script an address, or `()` where there is none.
+pub(in crate::bind) fn or_unit(address: Option<IpAddr>) -> Dynamic {
+    address.map_or(Dynamic::UNIT, |address| Dynamic::from(AddressValue(address)))
+}
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
 #[export_module(manifest)]
