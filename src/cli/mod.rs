@@ -8,6 +8,7 @@ mod cat;
 mod check;
 mod completions;
 mod confirm;
+mod doc;
 mod doctor;
 mod ended;
 mod eval;
@@ -84,6 +85,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Cat(recipe) => cat::run(screen, recipe),
         Verb::Import(words) => import::run(screen, words),
         Verb::Help(topic) => help::run(screen, topic),
+        Verb::Doc(words) => doc::run(screen, words),
         Verb::New(words) => new::run(screen, words),
         Verb::Add(words) => add::run(screen, words),
         Verb::Remove(words) => remove::run(screen, words),

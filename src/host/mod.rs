@@ -1,9 +1,11 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
 
+pub mod book;
 pub mod check;
 mod complete;
 mod confine;
 pub mod declare;
+pub mod definitions;
 pub mod embedded;
 pub mod engine;
 pub mod fault;
