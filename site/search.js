@@ -10,12 +10,13 @@ let chosen = -1;
 
 // How well a row answers one word; 0 for not at all.
 function answers(row, word) {
-  const [title, , , summary, more] = row.lower;
+  const [title, kind, , summary, more] = row.lower;
   const name = title.split(/::|[./:]/).pop();
   if (title === word || name === word) return 100;
   if (name.startsWith(word)) return 60;
   if (title.startsWith(word)) return 50;
   if (title.includes(word)) return 30;
+  if (kind.includes(word)) return 15;
   if (more.split(/[^a-z0-9_-]+/).includes(word)) return 12;
   if (summary.split(/[^a-z0-9_-]+/).some((part) => part.startsWith(word))) return 10;
   if (summary.includes(word) || more.includes(word)) return 4;

@@ -36,13 +36,16 @@ pub(crate) fn run(screen: &Screen, words: &Doc) -> Result<u8, Fault> {
     if screen.json {
         return screen.document(&json::document(&book)).map(|()| 0);
     }
-    let (folder, files, first) = match &words.definitions {
-        Some(folder) => (folder.clone(), definitions::files(&book, &above(folder)?), ""),
-        None => (words.out.clone().map_or_else(usual, Ok)?, site::files(&book)?, "index.html"),
+    let (folder, files, told) = match &words.definitions {
+        Some(folder) => (folder.clone(), definitions::files(&book, &above(folder)?), folder.clone()),
+        None => {
+            let folder = words.out.clone().map_or_else(usual, Ok)?;
+            (folder.clone(), site::files(&book)?, folder.join("index.html"))
+        }
     };
     let files: Vec<_> = files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
     generated::write(&folder, &files)?;
-    screen.print_line(&shown(&folder.join(first))).map(|()| 0)
+    screen.print_line(&shown(&told)).map(|()| 0)
 }
 
 /// Gives the folder for the site where none is named. It lies where no package looks for its own files.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::{self, Topic};
 use super::show::{self, Screen};
 use crate::host::Recipe;
+use crate::host::book::functions_of_packages;
 use crate::host::lex::KEYWORDS;
 use crate::host::reflect::{self, FunctionDoc};
 use crate::model::{Fault, nearest};
@@ -14,16 +15,21 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     let Some(topic) = options.topic.as_deref() else {
         return told(screen, &args::command().render_long_help().to_string());
     };
-    if topic.contains('/') || topic.ends_with(".rhai") {
+    if topic.ends_with(".rhai") || topic.starts_with(['.', '/']) {
         return recipe(screen, &Recipe::find(topic)?);
+    }
+    if topic.contains('/') {
+        return of_package(screen, topic);
     }
     if let Some(found) = Recipe::built_in().find(|recipe| recipe.name == topic) {
         return recipe(screen, &found);
     }
-    let functions = reflect::functions();
+    let mut functions = reflect::functions();
+    functions.extend(functions_of_packages());
     let mut named: Vec<&FunctionDoc> =
         functions.iter().filter(|function| function.name == topic || function.qualified() == topic).collect();
-    let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
+    let is_below = |room: &str| room.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| is_below(&function.room)).collect();
     let verb = args::command().find_subcommand(topic).map(|verb| verb.clone().bin_name(format!("fyke {topic}")).render_long_help());
     // A verb can have the name of a method: then both are meant.
     if let Some(verb) = verb.as_ref().filter(|_| !screen.json) {
@@ -42,6 +48,19 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
             Some(verb) => told(screen, &verb.to_string()),
             None => of_language(screen, topic, functions),
         },
+    }
+}
+
+/// Explains a module of a package, `teamlib/limits`, one of its functions, `teamlib/limits::close`, or a recipe, `teamlib/close-port`.
+fn of_package(screen: &Screen, topic: &str) -> Result<u8, Fault> {
+    let functions = functions_of_packages();
+    let named: Vec<&FunctionDoc> =
+        functions.iter().filter(|function| topic.strip_prefix(&function.room) == Some(&format!("::{}", function.name))).collect();
+    let of_module: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
+    match () {
+        () if !named.is_empty() => explain(screen, &named, show::function),
+        () if !of_module.is_empty() => explain(screen, &of_module, line),
+        () => recipe(screen, &Recipe::find(topic)?),
     }
 }
 

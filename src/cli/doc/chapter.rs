@@ -8,15 +8,15 @@ use super::{code, page_of, page_of_package};
 use crate::host::book::{Chapter, Comment, Parameter, Shelf};
 use crate::host::reflect::FunctionDoc;
 
-/// The sections of a comment in which there is text; the example is code.
-const SECTIONS: [&str; 2] = ["Changes", "Fails"];
+/// The sections of a comment that are a few words; the example is code.
+const TERMS: [&str; 3] = ["Changes", "Fails", "Source"];
 
 /// Writes the page.
 pub(super) fn page(site: &Site, chapter: &Chapter) -> String {
     let (file, title) = (page_of(chapter), chapter.title());
     let mut body = Html::default();
     body.element("h1", &[("class", if chapter.shelf == Shelf::Everywhere { "" } else { "code" })], &title).markup("\n");
-    body.markup("<p class=\"lead\">").add(&site.line(&chapter.summary)).markup("</p>\n");
+    body.markup("<div class=\"lead\">").add(&site.line(&chapter.summary)).markup("</div>\n");
     if let Some(import) = chapter.import() {
         body.add(&code::block(&format!("import \"{import}\" as {};", chapter.alias())));
     }
@@ -77,19 +77,25 @@ fn entry(site: &Site, anchor: &str, function: &FunctionDoc) -> Html {
     html.open("a", &[("href", &format!("#{anchor}"))]).markup("<code>").add(&code::rhai(&function.signature())).markup("</code></a></h3>\n");
     html.add(&site.markdown(&comment.description));
     html.add(&parameters(site, &comment.params));
-    for heading in SECTIONS {
-        if let Some(text) = comment.section(heading) {
-            html.element("h4", &[], heading).markup("\n").add(&site.markdown(text));
+    html.add(&sections(site, &comment));
+    html.markup("</section>\n");
+    html
+}
+
+/// Writes the sections: those that are text as a list of terms, the example below it.
+fn sections(site: &Site, comment: &Comment) -> Html {
+    let is_term = |(heading, _): &&(String, String)| TERMS.contains(&heading.as_str());
+    let mut html = Html::default();
+    if comment.sections.iter().any(|section| is_term(&section)) {
+        html.markup("<dl class=\"terms\">\n");
+        for (heading, text) in comment.sections.iter().filter(is_term) {
+            html.element("dt", &[], heading).markup("\n<dd>").add(&site.line(text)).markup("</dd>\n");
         }
+        html.markup("</dl>\n");
     }
-    let others = comment.sections.iter().filter(|(name, _)| !SECTIONS.contains(&name.as_str()) && name != "Source");
-    for (heading, text) in others {
+    for (heading, text) in comment.sections.iter().filter(|section| !is_term(section)) {
         html.element("h4", &[], heading).markup("\n").add(&site.markdown(text));
     }
-    if let Some(source) = comment.section("Source") {
-        html.markup("<p class=\"source\">Source: ").add(&site.line(source)).markup("</p>\n");
-    }
-    html.markup("</section>\n");
     html
 }
 

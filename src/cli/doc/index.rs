@@ -47,7 +47,7 @@ pub(super) fn page(site: &Site) -> String {
 }
 
 fn card(html: &mut Html, site: &Site, href: &str, title: &str, about: &str) {
-    html.markup("<li>").link(href, title).markup("<p>").add(&site.line(about)).markup("</p></li>\n");
+    html.markup("<li>").link(href, title).markup("<div>").add(&site.line(about)).markup("</div></li>\n");
 }
 
 /// Writes what can be found, as a script that only names it: a page that was opened as a file may load a script from beside it, but no data.

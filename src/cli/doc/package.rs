@@ -11,7 +11,7 @@ pub(super) fn page(site: &Site, package: &PackageDoc) -> String {
     let (file, title) = (page_of_package(&manifest.name), manifest.title());
     let mut body = Html::default();
     body.markup("<h1>").text(manifest.name.as_str()).markup(" ").element("span", &[("class", "version")], &manifest.version.to_string());
-    body.markup("</h1>\n<p class=\"lead\">").add(&site.line(&manifest.description)).markup("</p>\n");
+    body.markup("</h1>\n<div class=\"lead\">").add(&site.line(&manifest.description)).markup("</div>\n");
     if package.entry.is_none() {
         body.markup("<p>This is the project itself.</p>\n");
     } else if !package.is_direct {

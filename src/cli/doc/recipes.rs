@@ -37,7 +37,7 @@ fn entry(site: &Site, doc: &RecipeDoc) -> Html {
         let risk = risk.to_string();
         html.markup(" ").element("span", &[("class", &format!("risk {risk}"))], &risk);
     }
-    html.markup("</h3>\n<p>").add(&site.line(&header.summary)).markup("</p>\n").add(&site.markdown(&header.details));
+    html.markup("</h3>\n").add(&site.markdown(&header.summary)).add(&site.markdown(&header.details));
     if let Some(lifts) = &header.lifts {
         html.markup("<p>It lifts what ").element("code", &[], lifts).markup(" has set.</p>\n");
     }

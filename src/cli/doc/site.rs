@@ -128,8 +128,8 @@ impl<'a> Site<'a> {
         html.markup("<ul>\n");
         entry(html, "index.html", "Overview", "");
         entry(html, "recipes.html", "Recipes", "");
-        of(|shelf| *shelf == Shelf::Everywhere).for_each(|chapter| entry(html, &page_of(chapter), &chapter.title(), ""));
         html.markup("</ul>\n<h2>Rooms</h2>\n<ul>\n");
+        of(|shelf| *shelf == Shelf::Everywhere).for_each(|chapter| entry(html, &page_of(chapter), "without a room", ""));
         of(|shelf| *shelf == Shelf::Room).for_each(|chapter| entry(html, &page_of(chapter), &chapter.title(), "code"));
         html.markup("</ul>\n<h2>Standard library</h2>\n<ul>\n");
         of(|shelf| *shelf == Shelf::Standard).for_each(|chapter| entry(html, &page_of(chapter), &chapter.title(), "code"));
