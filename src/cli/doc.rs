@@ -27,7 +27,9 @@ use crate::model::package::DIST;
 /// Collects the book, and writes it in the form that is wanted.
 pub(crate) fn run(screen: &Screen, words: &Doc) -> Result<u8, Fault> {
     if screen.json && (words.out.is_some() || words.definitions.is_some()) {
-        return Err(Fault::input("print the documentation as JSON", "with --json no files are written").hint("leave --json or the folder out"));
+        return Err(
+            Fault::input("print the documentation as JSON", "with --json no files are written").hint("leave --json or the folder out")
+        );
     }
     let book = book::open()?;
     for (package, why) in &book.left_out {

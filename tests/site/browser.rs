@@ -146,7 +146,13 @@ impl Browser {
             "ArrowDown" => 40,
             _ => 0,
         };
-        let text = if key.len() == 1 { json!(key) } else if key == "Enter" { json!("\r") } else { Value::Null };
+        let text = if key.len() == 1 {
+            json!(key)
+        } else if key == "Enter" {
+            json!("\r")
+        } else {
+            Value::Null
+        };
         let mut event = json!({ "type": "keyDown", "key": key, "windowsVirtualKeyCode": code });
         if !text.is_null() {
             event["text"] = text;
@@ -174,7 +180,8 @@ impl Browser {
     pub(crate) fn picture(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("FYKE_PICTURES") else { return };
         let picture = self.call("Page.captureScreenshot", json!({}));
-        let decoded = Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(File::create(Path::new(&folder).join(name)).unwrap()).spawn();
+        let decoded =
+            Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(File::create(Path::new(&folder).join(name)).unwrap()).spawn();
         let mut decoded = decoded.unwrap();
         decoded.stdin.take().unwrap().write_all(picture["data"].as_str().unwrap().as_bytes()).unwrap();
         assert!(decoded.wait().unwrap().success());

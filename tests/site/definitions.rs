@@ -5,10 +5,12 @@ use super::Docs;
 
 /// Reads one file, and gives the module that it is about and how many functions it defines.
 fn read(name: &str, text: &str) -> (String, usize) {
-    let mut lines = text.lines().filter(|line| !line.is_empty() && line.starts_with("///") == line.starts_with('/') && !line.starts_with("///"));
+    let mut lines =
+        text.lines().filter(|line| !line.is_empty() && line.starts_with("///") == line.starts_with('/') && !line.starts_with("///"));
     let head = lines.next().unwrap_or_default();
     let module = head.strip_prefix("module ").and_then(|rest| rest.strip_suffix(';')).unwrap_or_else(|| panic!("{name}: {head}"));
-    let is_text = |word: &str| word.len() > 2 && word.starts_with('"') && word.ends_with('"') && !word[1..word.len() - 1].contains(['"', '\\']);
+    let is_text =
+        |word: &str| word.len() > 2 && word.starts_with('"') && word.ends_with('"') && !word[1..word.len() - 1].contains(['"', '\\']);
     assert!(module == "static" || is_word(module) || is_text(module), "{name}: {module}");
     let functions: Vec<&str> = lines.collect();
     functions.iter().for_each(|line| function(line).unwrap_or_else(|| panic!("{name}: {line}")));
@@ -22,9 +24,59 @@ fn is_word(word: &str) -> bool {
 fn function(line: &str) -> Option<()> {
     // The words that its lexer takes for keywords; one of them as a name ends the reading of the file.
     const RESERVED: &[&str] = &[
-        "exit", "goto", "match", "case", "public", "protected", "new", "use", "with", "module", "package", "super", "thread", "spawn", "go", "await", "async",
-        "sync", "yield", "default", "void", "null", "nil", "let", "const", "fn", "if", "else", "for", "in", "loop", "while", "do", "until", "switch", "try", "catch",
-        "throw", "return", "break", "continue", "import", "export", "as", "private", "this", "true", "false", "var", "shared", "is", "static", "global",
+        "exit",
+        "goto",
+        "match",
+        "case",
+        "public",
+        "protected",
+        "new",
+        "use",
+        "with",
+        "module",
+        "package",
+        "super",
+        "thread",
+        "spawn",
+        "go",
+        "await",
+        "async",
+        "sync",
+        "yield",
+        "default",
+        "void",
+        "null",
+        "nil",
+        "let",
+        "const",
+        "fn",
+        "if",
+        "else",
+        "for",
+        "in",
+        "loop",
+        "while",
+        "do",
+        "until",
+        "switch",
+        "try",
+        "catch",
+        "throw",
+        "return",
+        "break",
+        "continue",
+        "import",
+        "export",
+        "as",
+        "private",
+        "this",
+        "true",
+        "false",
+        "var",
+        "shared",
+        "is",
+        "static",
+        "global",
     ];
     let is_name = |word: &str| is_word(word) && !RESERVED.contains(&word);
     let is_type = |word: &str| word == "?" || is_word(word);

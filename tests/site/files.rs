@@ -128,7 +128,8 @@ fn every_page_loads_only_what_lies_beside_it() {
     let docs = Docs::new();
     for (name, page) in docs.pages() {
         let all = tags(&page);
-        let policy = all.iter().find(|tag| tag.get("http-equiv") == Some("Content-Security-Policy")).and_then(|tag| tag.get("content")).unwrap();
+        let policy =
+            all.iter().find(|tag| tag.get("http-equiv") == Some("Content-Security-Policy")).and_then(|tag| tag.get("content")).unwrap();
         assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{name}: {policy}");
         let first = all.iter().position(|tag| ["script", "link"].contains(&tag.name.as_str())).unwrap();
         let before = all.iter().position(|tag| tag.get("http-equiv").is_some()).unwrap();
@@ -169,7 +170,9 @@ fn what_a_function_says_is_on_its_page() {
         assert!(package.contains(part), "{part} is not in {package}");
     }
     let recipes = &pages["recipes.html"];
-    for part in ["id=\"teamlib/close-port\"", "--port NUMBER", "TCP port to close", "default 23; one instance for each value", "risk disrupts"] {
+    for part in
+        ["id=\"teamlib/close-port\"", "--port NUMBER", "TCP port to close", "default 23; one instance for each value", "risk disrupts"]
+    {
         assert!(recipes.contains(part), "{part}");
     }
     // All that fyke itself has: each function has its page, its place, and what it says of itself.
@@ -179,7 +182,11 @@ fn what_a_function_says_is_on_its_page() {
             "" => "functions.html".to_owned(),
             room => format!("{}.html", room.replace(':', ".")),
         };
-        let id = if function.method || function.property { format!("{}.{}", function.params[0].1, function.name) } else { function.name.clone() };
+        let id = if function.method || function.property {
+            format!("{}.{}", function.params[0].1, function.name)
+        } else {
+            function.name.clone()
+        };
         assert!(pages[&page].contains(&format!("id=\"{id}\"")), "{page}#{id}");
     }
 }

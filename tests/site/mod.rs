@@ -28,7 +28,10 @@ impl Docs {
         let toml = HOSTILE.replace('"', "\\\"");
         yard.write("hostile/fyke.toml", format!("name = \"hostile\"\nversion = \"0.1.0\"\ndescription = \"{toml}\"\nlicense = \"{toml}\"\nauthors = [\"{toml}\"]\nmodules = [\"odd\"]\nrecipes = [\"run\"]\n"));
         yard.write("hostile/odd.rhai", format!("//! {HOSTILE}\n//!\n//! [a](javascript:window.caught=3) <javascript:window.caught=4> [b](data:text/html,x) ![c](javascript:window.caught=5)\n\n/// {HOSTILE} </section></main>\n///\n/// - `a`: {HOSTILE}\n///\n/// # {HOSTILE}\n/// {HOSTILE}\n///\n/// # Example\n/// ```rhai\n/// let x = \"{}\";\n/// ```\n///\n/// # Source\n/// [x](JAVASCRIPT:window.caught=6) [y](//evil.example/) [z](../../etc/passwd)\nfn __proto__(a) {{ \"</script>],[\" }}\n", HOSTILE.replace('"', "'")));
-        yard.write("hostile/run.rhai", format!("//! {HOSTILE}\n//! needs: <b>\n//! risk: reads\nlet a = param(\"a\", \"{HOSTILE}\", \"{HOSTILE}\");\nprint(a);\n"));
+        yard.write(
+            "hostile/run.rhai",
+            format!("//! {HOSTILE}\n//! needs: <b>\n//! risk: reads\nlet a = param(\"a\", \"{HOSTILE}\", \"{HOSTILE}\");\nprint(a);\n"),
+        );
         yard.project("firewall");
         yard.well("firewall", &["add", "../teamlib"]);
         yard.well("firewall", &["add", "../hostile"]);

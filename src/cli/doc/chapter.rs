@@ -74,7 +74,10 @@ fn entry(site: &Site, anchor: &str, function: &FunctionDoc) -> Html {
     let comment = Comment::of(function);
     let mut html = Html::default();
     html.open("section", &[("class", "function"), ("id", anchor)]).markup("\n<h3>");
-    html.open("a", &[("href", &format!("#{anchor}"))]).markup("<code>").add(&code::rhai(&function.signature())).markup("</code></a></h3>\n");
+    html.open("a", &[("href", &format!("#{anchor}"))])
+        .markup("<code>")
+        .add(&code::rhai(&function.signature()))
+        .markup("</code></a></h3>\n");
     html.add(&site.markdown(&comment.description));
     html.add(&parameters(site, &comment.params));
     html.add(&sections(site, &comment));

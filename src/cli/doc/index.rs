@@ -11,7 +11,11 @@ const ABOUT: &str = "Everything that a recipe can call, and every recipe that ca
 /// Writes the first page.
 pub(super) fn page(site: &Site) -> String {
     let mut body = Html::default();
-    body.markup("<h1>").text(site.book.project.as_deref().unwrap_or("fyke")).markup("</h1>\n<p class=\"lead\">").text(ABOUT).markup("</p>\n");
+    body.markup("<h1>")
+        .text(site.book.project.as_deref().unwrap_or("fyke"))
+        .markup("</h1>\n<p class=\"lead\">")
+        .text(ABOUT)
+        .markup("</p>\n");
     if !site.book.left_out.is_empty() {
         body.markup("<p class=\"note\">Not on the machine where this was written, and so left out: ");
         let names: Vec<&str> = site.book.left_out.iter().map(|(name, _)| name.as_str()).collect();
@@ -54,7 +58,9 @@ fn card(html: &mut Html, site: &Site, href: &str, title: &str, about: &str) {
 pub(super) fn entries(site: &Site) -> Result<String, Fault> {
     let mut all = Vec::new();
     // What is it called, what is it, where is it, what does it say, and by which other words is it found.
-    let mut add = |title: &str, kind: &str, href: &str, summary: &str, words: &str| all.push([title.to_owned(), kind.to_owned(), href.to_owned(), plain(summary), words.to_owned()]);
+    let mut add = |title: &str, kind: &str, href: &str, summary: &str, words: &str| {
+        all.push([title.to_owned(), kind.to_owned(), href.to_owned(), plain(summary), words.to_owned()])
+    };
     for chapter in &site.book.chapters {
         let (page, title) = (page_of(chapter), chapter.title());
         let kind = if chapter.shelf == Shelf::Room { "room" } else { "module" };
@@ -74,7 +80,8 @@ pub(super) fn entries(site: &Site) -> Result<String, Fault> {
         let (name, about) = (&package.manifest.name, &package.manifest.description);
         add(name.as_str(), "package", &page_of_package(name), about, &package.manifest.version.to_string());
     }
-    let row = |row: &[String; 5]| serde_json::to_string(row).map_err(|error| Fault::new(Kind::System, "write the index", error.to_string()));
+    let row =
+        |row: &[String; 5]| serde_json::to_string(row).map_err(|error| Fault::new(Kind::System, "write the index", error.to_string()));
     let rows = all.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     Ok(format!("const FYKE_INDEX = [\n{}\n];\n", rows.join(",\n")))
 }

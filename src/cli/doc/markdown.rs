@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(shown("```rhai\n1 < 2\n```"), "<pre><code><span class=\"n\">1</span> &lt; <span class=\"n\">2</span></code></pre>\n");
         assert_eq!(shown("```\n<b>\n```"), "<pre><code>&lt;b&gt;\n</code></pre>\n");
         assert!(shown("|a|b|\n|-:|-|\n|1|<i>|").contains("<td>1</td><td>&lt;i&gt;</td>"));
-        assert_eq!(shown("## Head\n[t](tc.html)"), "<p><strong>Head</strong></p>\n<p><a href=\"tc.html\" rel=\"noopener noreferrer\">t</a></p>\n");
+        assert_eq!(
+            shown("## Head\n[t](tc.html)"),
+            "<p><strong>Head</strong></p>\n<p><a href=\"tc.html\" rel=\"noopener noreferrer\">t</a></p>\n"
+        );
     }
 
     #[test]

@@ -84,7 +84,9 @@ impl<'a> Site<'a> {
         let mut html = Html::default();
         html.markup("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         html.open("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]).markup("\n");
-        html.markup("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n");
+        html.markup(
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n",
+        );
         html.markup("<meta name=\"color-scheme\" content=\"light dark\">\n");
         html.open("meta", &[("name", "description"), ("content", page.about)]).markup("\n");
         let title = if page.file == "index.html" { format!("{whose}: reference") } else { format!("{} · {whose}", page.title) };
@@ -97,12 +99,15 @@ impl<'a> Site<'a> {
         html.open("main", &[("id", MAIN)]).markup("\n").add(&page.body).markup("</main>\n");
         outline(&mut html, page);
         self.contents(&mut html, page.file);
-        html.markup("</div>\n<footer>Written by <code>fyke doc</code>, fyke ").text(env!("CARGO_PKG_VERSION")).markup(".</footer>\n</body>\n</html>\n");
+        html.markup("</div>\n<footer>Written by <code>fyke doc</code>, fyke ")
+            .text(env!("CARGO_PKG_VERSION"))
+            .markup(".</footer>\n</body>\n</html>\n");
         html.into_string()
     }
 
     fn header(&self, html: &mut Html, whose: &str) {
-        html.markup("<header>\n<a class=\"brand\" href=\"index.html\">").text(whose).markup("</a>\n");
+        let name = whose.split(' ').next().unwrap_or(whose);
+        html.markup("<header>\n<a class=\"brand\" href=\"index.html\">").text(name).markup("</a>\n");
         html.element("a", &[("class", "to-contents"), ("href", &format!("#{CONTENTS}"))], "Contents");
         html.markup(
             "\n<div class=\"search\" role=\"search\">\n<label for=\":search\">Search</label>\n\

@@ -101,7 +101,8 @@ impl Book {
         let package = project.load(name)?;
         let text = |file: &str| {
             let shown = format!("{name}@{}/{file}", package.entry.version);
-            let missing = || Fault::input(format!("document {}", package.manifest.title()), format!("it says that it gives {file}, and has none"));
+            let missing =
+                || Fault::input(format!("document {}", package.manifest.title()), format!("it says that it gives {file}, and has none"));
             decode(&shown, package.content.file(file).ok_or_else(missing)?)
         };
         self.exports(&package.manifest, &text)?;
@@ -116,7 +117,8 @@ impl Book {
             let text = text(&format!("{module}.rhai"))?;
             let room = format!("{}/{module}", manifest.name);
             let functions = reflect::of_script(&room, &text)?;
-            let Header { summary, details, .. } = text.parse().map_err(|fault: Fault| Fault { tried: format!("read the head of {room}"), ..fault })?;
+            let Header { summary, details, .. } =
+                text.parse().map_err(|fault: Fault| Fault { tried: format!("read the head of {room}"), ..fault })?;
             let shelf = Shelf::Package(manifest.name.clone());
             self.chapters.push(Chapter { shelf, name: module.clone(), summary, details, functions, text: Some(text) });
         }
