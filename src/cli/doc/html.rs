@@ -1,5 +1,7 @@
 //! HTML that is put together from our own markup and from other people's text; the types keep the two apart.
 
+use crate::host::value::escaped;
+
 /// A piece of HTML. Text gets into it escaped, and markup only if it stands in these sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Html(String);
@@ -16,17 +18,15 @@ impl Html {
         self
     }
 
-    /// Adds text.
+    /// Adds text. What turns text around, and so could show other code than what runs, is shown by its number.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
+        for c in escaped(text).chars() {
             match c {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                // What turns text around could show other code than what runs.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.0.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
                 c => self.0.push(c),
             }
         }

@@ -4,7 +4,11 @@ use super::html::Html;
 use super::site::{Page, Site};
 use super::{chapter, page_of, page_of_package};
 use crate::host::book::{Comment, Shelf};
+use crate::host::value::escaped;
 use crate::model::{Fault, Kind};
+
+/// Tells whether a shelf is one of those below a heading.
+type Holds = fn(&Shelf) -> bool;
 
 const ABOUT: &str = "Everything that a recipe can call, and every recipe that can be run.";
 
@@ -28,7 +32,7 @@ pub(super) fn page(site: &Site) -> String {
         }
         body.markup("</ul>\n");
     }
-    let shelves: [(&str, fn(&Shelf) -> bool); 3] = [
+    let shelves: [(&str, Holds); 3] = [
         ("Rooms", |shelf| matches!(shelf, Shelf::Room | Shelf::Everywhere)),
         ("Standard library", |shelf| *shelf == Shelf::Standard),
         ("Modules of packages", |shelf| matches!(shelf, Shelf::Package(_))),
@@ -59,7 +63,7 @@ pub(super) fn entries(site: &Site) -> Result<String, Fault> {
     let mut all = Vec::new();
     // What is it called, what is it, where is it, what does it say, and by which other words is it found.
     let mut add = |title: &str, kind: &str, href: &str, summary: &str, words: &str| {
-        all.push([title.to_owned(), kind.to_owned(), href.to_owned(), plain(summary), words.to_owned()])
+        all.push([title.to_owned(), kind.to_owned(), href.to_owned(), plain(summary), escaped(words)])
     };
     for chapter in &site.book.chapters {
         let (page, title) = (page_of(chapter), chapter.title());
@@ -88,5 +92,5 @@ pub(super) fn entries(site: &Site) -> Result<String, Fault> {
 
 /// Takes the marks of code off a line that is shown as text.
 fn plain(markdown: &str) -> String {
-    markdown.replace('`', "")
+    escaped(&markdown.replace('`', ""))
 }

@@ -143,7 +143,11 @@ impl<'a> Site<'a> {
             html.markup("<h2>Packages</h2>\n<ul>\n");
             for package in &self.book.packages {
                 entry(html, &page_of_package(&package.manifest.name), package.manifest.name.as_str(), "");
-                self.modules(&package.manifest.name).for_each(|chapter| entry(html, &page_of(chapter), &chapter.title(), "code below"));
+                // The modules of the others are one step away: a project may have fifty packages.
+                let is_here = here.starts_with(&format!("package.{}.", package.manifest.name));
+                self.modules(&package.manifest.name)
+                    .filter(|_| is_here)
+                    .for_each(|chapter| entry(html, &page_of(chapter), &chapter.title(), "code below"));
             }
             html.markup("</ul>\n");
         }
