@@ -82,7 +82,7 @@ fn of_language(screen: &Screen, topic: &str, mut functions: Vec<FunctionDoc>) ->
 
 /// Writes signature and summary of a function.
 pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, width: usize) -> String {
-    let summary = show::markdown(function.summary(), paint, width.saturating_sub(4));
+    let summary = show::markdown(&paint.text(function.summary()), paint, width.saturating_sub(4));
     let indented: String = summary.lines().map(|line| format!("    {line}\n")).collect();
     format!("{}\n{indented}", paint.bold(&function.signature()))
 }
