@@ -118,6 +118,10 @@ fn it_can_be_read_in_the_light_and_in_the_dark() {
             assert!(pale.as_array().unwrap().is_empty(), "{scheme}, {page}: {pale}");
             browser.picture(&format!("{scheme}-{page}.png"));
         }
+        // What is pale is seen.
+        browser.value("document.querySelector('main .lead').style.color = 'color-mix(in srgb, var(--ink), var(--paper) 60%)'");
+        let pale = browser.value(PALE);
+        assert_eq!(pale.as_array().map(Vec::len), Some(1), "{scheme}: {pale}");
     }
     let ground = "getComputedStyle(document.body).backgroundColor";
     browser.open(&docs.folder().join("index.html"), "");
