@@ -53,11 +53,13 @@ use show::Screen;
 
 use crate::host::Recipe;
 pub use crate::kernel::process::Capped;
+use crate::kernel::process::share_one_heap;
 use crate::kernel::{identity, tool};
 use crate::model::{Fault, Kind};
 
 /// Reads the arguments, runs the verb, gives the exit code.
 pub fn main() -> ExitCode {
+    share_one_heap();
     tool::fix_search_path();
     let line = match Line::try_parse() {
         Ok(line) => line,

@@ -9,7 +9,7 @@ use rhai::{Engine, FnAccess, FnNamespace, FuncInfo, is_valid_identifier};
 
 use super::declare;
 use super::embedded::STDLIB;
-use super::engine;
+use super::engine::{self, Functions};
 use super::fault;
 use crate::bind::ROOMS;
 use crate::model::Fault;
@@ -76,7 +76,7 @@ pub fn alias(room: &str) -> String {
 /// Lists the functions of fyke: those without a room, those of the rooms, those of the standard library.
 pub fn functions() -> Vec<FunctionDoc> {
     let mut engine = Engine::new_raw();
-    engine::register(&mut engine);
+    engine::register(&mut engine, Functions::Sought);
     let mut all = own(&engine);
     all.extend(STDLIB.iter().flat_map(|(name, text)| of_script(&format!("std:{name}"), text).unwrap_or_default()));
     // How a value prints is no function that anybody looks up.
