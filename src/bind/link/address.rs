@@ -100,7 +100,7 @@ pub mod functions {
         handle::list(&ctx, &addresses)
     }
 
-    /// Finds the first an address that some words mean, as a map; `()` if there is none.
+    /// Finds the first address that some words mean, as a map; `()` if there is none.
     ///
     /// - `words`: as much of an address as is known, in the words of ip(8), or a map
     ///

@@ -125,7 +125,7 @@ pub mod functions {
         handle::list(&ctx, &neighbours)
     }
 
-    /// Finds the first a neighbour that some words mean, as a map; `()` if there is none.
+    /// Finds the first neighbour that some words mean, as a map; `()` if there is none.
     ///
     /// - `words`: as much of a neighbour as is known, in the words of ip(8), or a map
     ///

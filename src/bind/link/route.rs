@@ -153,7 +153,7 @@ pub mod functions {
         handle::list(&ctx, &routes)
     }
 
-    /// Finds the first a route that some words mean, as a map; `()` if there is none.
+    /// Finds the first route that some words mean, as a map; `()` if there is none.
     ///
     /// - `words`: as much of a route as is known, in the words of ip(8), or a map
     ///

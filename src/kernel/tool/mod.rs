@@ -178,7 +178,7 @@ impl<'a> Request<'a> {
     /// Runs it and waits for its end.
     pub fn run(&self) -> Result<Output, Fault> {
         let mut running = self.start()?;
-        wait::wait(&mut [&mut running]);
+        wait::wait(&mut [(0, &mut running)], &mut |_, _| ());
         running.result()
     }
 
@@ -269,10 +269,19 @@ impl Output {
     }
 }
 
+/// Is told which of several tools has written something, and all that it has written so far.
+pub type Listener<'a> = dyn FnMut(usize, &[u8]) + 'a;
+
 /// Runs several tools at the same time, one for each IP family perhaps, and gives their results in the same order.
 pub fn run_all(requests: &[Request<'_>]) -> Vec<Result<Output, Fault>> {
+    listen_to_all(requests, &mut |_, _| ())
+}
+
+/// Does the same, and meanwhile lets somebody work on what they have written.
+pub fn listen_to_all(requests: &[Request<'_>], listener: &mut Listener<'_>) -> Vec<Result<Output, Fault>> {
     let mut started: Vec<Result<Running<'_>, Fault>> = requests.iter().map(Request::start).collect();
-    wait::wait(&mut started.iter_mut().flatten().collect::<Vec<_>>());
+    let mut running: Vec<_> = started.iter_mut().enumerate().filter_map(|(at, tool)| Some((at, tool.as_mut().ok()?))).collect();
+    wait::wait(&mut running, listener);
     started.into_iter().map(|running| running.and_then(Running::result)).collect()
 }
 

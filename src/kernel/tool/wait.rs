@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::spawn::Child;
-use super::{End, Output, Request};
+use super::{End, Listener, Output, Request};
 use crate::kernel::process::signals;
 use crate::model::{Fault, Kind};
 
@@ -161,8 +161,8 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Waits for the end of all of them.
-pub(super) fn wait(tools: &mut [&mut Running<'_>]) {
+/// Waits for the end of all of them, and says what each has written so far.
+pub(super) fn wait(tools: &mut [(usize, &mut Running<'_>)], listener: &mut Listener<'_>) {
     let mut buffer = vec![0; 64 << 10];
     while let Some(left) = going(tools).map(Running::left).min() {
         let mut sources: Vec<PollFd<'_>> = going(tools).flat_map(Running::sources).collect();
@@ -173,10 +173,16 @@ pub(super) fn wait(tools: &mut [&mut Running<'_>]) {
         let left = if going(tools).any(Running::is_busy) { left.min(NAP) } else { left + Duration::from_millis(1) };
         let milliseconds = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
         let _ = poll(&mut sources, PollTimeout::from(milliseconds));
-        tools.iter_mut().filter(|tool| tool.end.is_none()).for_each(|tool| tool.attend(&mut buffer));
+        for (at, tool) in tools.iter_mut().filter(|(_, tool)| tool.end.is_none()) {
+            let before = tool.stdout.bytes.len();
+            tool.attend(&mut buffer);
+            if tool.stdout.bytes.len() > before {
+                listener(*at, &tool.stdout.bytes);
+            }
+        }
     }
 }
 
-fn going<'a, 'r>(tools: &'a [&mut Running<'r>]) -> impl Iterator<Item = &'a Running<'r>> {
-    tools.iter().map(|tool| &**tool).filter(|tool| tool.end.is_none())
+fn going<'a, 'r>(tools: &'a [(usize, &mut Running<'r>)]) -> impl Iterator<Item = &'a Running<'r>> {
+    tools.iter().map(|(_, tool)| &**tool).filter(|tool| tool.end.is_none())
 }

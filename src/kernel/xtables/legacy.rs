@@ -44,14 +44,24 @@ impl Legacy {
             }
         }
         let calls: Vec<Call<'_>> = used.iter().map(|(family, table)| Call::save(*family, *table)).collect();
+        let mut drafts: Vec<save::Draft<'_>> = used.iter().map(|(family, _)| save::Draft::new(*family, known)).collect();
+        let said = self.programs.listen(&calls, None, &mut |at, text| drafts[at].go_on(text))?;
         let mut rulesets: Vec<Ruleset> = families.iter().map(|family| Ruleset::empty(*family)).collect();
-        for ((family, _), said) in used.iter().zip(self.programs.run(&calls, None)?) {
+        for (((family, table), draft), said) in used.iter().zip(drafts).zip(said) {
             if !said.well() {
                 return Err(said.fault(format!("read the {family} tables")));
             }
+            let mut read = draft.end(said.listing(*family)?)?;
             if let Some(ruleset) = rulesets.iter_mut().find(|ruleset| ruleset.family == *family) {
-                save::read(ruleset, said.listing(*family)?, known)?;
+                match table {
+                    Some(table) => ruleset.tables.extend(read.tables.remove_entry(table)),
+                    None => *ruleset = read,
+                }
             }
+        }
+        if only.is_some() {
+            // Each table was numbered for itself.
+            rulesets.iter_mut().for_each(Ruleset::number);
         }
         Ok(rulesets)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Backend;
 use crate::kernel::netns::Netns;
-use crate::kernel::tool::{End, Output, Request, Tool, run_all};
+use crate::kernel::tool::{End, Listener, Output, Request, Tool, listen_to_all};
 use crate::model::iptables::Table;
 use crate::model::{Family, Fault, Kind};
 
@@ -72,9 +72,14 @@ impl Programs {
 
     /// Runs calls side by side, in the network namespace of the calling thread or in another one.
     pub(super) fn run(self, calls: &[Call<'_>], netns: Option<&Netns>) -> Result<Vec<Said>, Fault> {
+        self.listen(calls, netns, &mut |_, _| ())
+    }
+
+    /// Does the same, and meanwhile lets somebody work on what they have written.
+    pub(super) fn listen(self, calls: &[Call<'_>], netns: Option<&Netns>, listener: &mut Listener<'_>) -> Result<Vec<Said>, Fault> {
         let tools = calls.iter().map(|call| self.tool(call)).collect::<Result<Vec<_>, _>>()?;
         let requests: Vec<Request<'_>> = calls.iter().zip(&tools).map(|(call, tool)| request(call, tool, netns)).collect();
-        run_all(&requests).into_iter().zip(&tools).map(|(output, tool)| said(output?, tool)).collect()
+        listen_to_all(&requests, listener).into_iter().zip(&tools).map(|(output, tool)| said(output?, tool)).collect()
     }
 
     /// Runs one call.

@@ -52,8 +52,7 @@ impl View {
             }
         }
         // Each table was numbered for itself.
-        let entries = ruleset.tables.values_mut().flat_map(|table| table.chains.values_mut()).flat_map(|chain| &mut chain.rules);
-        (1..).zip(entries).for_each(|(id, entry)| entry.id = id);
+        ruleset.number();
         Self { ruleset, listing }
     }
 }

@@ -56,6 +56,12 @@ impl Ruleset {
         Self { family, tables: Table::ALL.into_iter().map(table).collect() }
     }
 
+    /// Numbers the rules from 1 on.
+    pub fn number(&mut self) {
+        let entries = self.tables.values_mut().flat_map(|table| table.chains.values_mut()).flat_map(|chain| &mut chain.rules);
+        (1..).zip(entries).for_each(|(id, entry)| entry.id = id);
+    }
+
     /// Points at a chain of this ruleset.
     pub fn point(&self, table: Table, chain: &ChainName) -> ChainRef {
         ChainRef::new(self.family, table, chain.clone())

@@ -1,27 +1,77 @@
 //! The text of iptables-save(8), read.
 
+use std::borrow::BorrowMut;
 use std::sync::Arc;
 
-use super::{ChainName, Counters, Entry, Rule, Ruleset, Tag};
-use crate::model::{Fault, Kind};
+use super::{ChainName, Counters, Entry, Rule, Ruleset, Table, Tag};
+use crate::model::{Family, Fault, Kind};
 
 /// Reads the text of `iptables-save -c` into a ruleset that holds what the text does not name as well.
 ///
 /// `known` decides which tags count; rules are numbered from 1 in the order of the text.
 pub fn read(into: &mut Ruleset, text: &str, known: &dyn Fn(&Tag) -> bool) -> Result<(), Fault> {
-    let mut id = into.tables.values().flat_map(|t| t.chains.values()).flat_map(|c| &c.rules).map(|e| e.id).max().unwrap_or(0);
-    let mut table = None;
-    for line in text.lines() {
+    let mut reader = Reader { set: into, known, last: 0, table: None };
+    reader.last = reader.set.tables.values().flat_map(|t| t.chains.values()).flat_map(|c| &c.rules).map(|e| e.id).max().unwrap_or(0);
+    text.lines().try_for_each(|line| reader.line(line))
+}
+
+/// A listing that is read while it is written.
+pub struct Draft<'a> {
+    reader: Reader<'a, Ruleset>,
+    read: usize,
+    fault: Option<Fault>,
+}
+
+impl<'a> Draft<'a> {
+    /// Begins with the ruleset of a fresh network namespace.
+    pub fn new(family: Family, known: &'a dyn Fn(&Tag) -> bool) -> Self {
+        Self { reader: Reader { set: Ruleset::empty(family), known, last: 0, table: None }, read: 0, fault: None }
+    }
+
+    /// Reads on to the last line that is whole, of all that was written so far.
+    pub fn go_on(&mut self, text: &[u8]) {
+        let fresh = text.get(self.read..).unwrap_or_default();
+        let Some(end) = fresh.iter().rposition(|byte| *byte == b'\n') else { return };
+        self.read += end + 1;
+        self.lines(&String::from_utf8_lossy(&fresh[..end]));
+    }
+
+    /// Reads to the end of all that was written, and gives the ruleset.
+    pub fn end(mut self, text: &str) -> Result<Ruleset, Fault> {
+        let rest = text.as_bytes().get(self.read..).unwrap_or_default();
+        self.lines(&String::from_utf8_lossy(rest));
+        self.fault.map_or(Ok(self.reader.set), Err)
+    }
+
+    fn lines(&mut self, text: &str) {
+        if self.fault.is_none() {
+            self.fault = text.lines().try_for_each(|line| self.reader.line(line)).err();
+        }
+    }
+}
+
+/// What reads lines, where it has come to.
+struct Reader<'a, Set> {
+    set: Set,
+    known: &'a dyn Fn(&Tag) -> bool,
+    /// The number of the last rule.
+    last: u64,
+    table: Option<Table>,
+}
+
+impl<Set: BorrowMut<Ruleset>> Reader<'_, Set> {
+    fn line(&mut self, line: &str) -> Result<(), Fault> {
         let damaged = || Fault::new(Kind::System, "read the answer of iptables-save", format!("the line {line:?} is not understood"));
+        let (tables, table) = (&mut self.set.borrow_mut().tables, self.table.ok_or_else(damaged));
         match line.as_bytes().first() {
             None | Some(b'#') => {}
             Some(b'*') => {
                 let name = line[1..].trim().parse().map_err(|_| damaged())?;
-                into.tables.entry(name).or_default().registered = true;
-                table = Some(name);
+                tables.entry(name).or_default().registered = true;
+                self.table = Some(name);
             }
             Some(b':') => {
-                let state = into.tables.entry(table.ok_or_else(damaged)?).or_default();
+                let state = tables.entry(table?).or_default();
                 let mut parts = line[1..].split(' ');
                 let (name, policy) = (parts.next().ok_or_else(damaged)?, parts.next().ok_or_else(damaged)?);
                 let chain = state.chains.entry(ChainName::listed(name)).or_default();
@@ -39,16 +89,15 @@ pub fn read(into: &mut Ruleset, text: &str, known: &dyn Fn(&Tag) -> bool) -> Res
                 };
                 let rest = rest.strip_prefix("-A ").ok_or_else(damaged)?;
                 let (name, words) = rest.split_once(' ').unwrap_or((rest, ""));
-                let chains = &mut into.tables.entry(table.ok_or_else(damaged)?).or_default().chains;
-                let chain = chains.get_mut(name).ok_or_else(damaged)?;
-                id += 1;
-                chain.rules.push(Entry { id, rule: Arc::new(Rule::listed(words, count, known)) });
+                let chain = tables.entry(table?).or_default().chains.get_mut(name).ok_or_else(damaged)?;
+                self.last += 1;
+                chain.rules.push(Entry { id: self.last, rule: Arc::new(Rule::listed(words, count, self.known)) });
             }
-            Some(_) if line.trim_end() == "COMMIT" => table = None,
+            Some(_) if line.trim_end() == "COMMIT" => self.table = None,
             Some(_) => return Err(damaged()),
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Reads `12:3456` or `[12:3456]`.
@@ -59,9 +108,8 @@ fn counters(text: &str) -> Option<Counters> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Policy, Table};
+    use super::super::Policy;
     use super::*;
-    use crate::model::Family;
 
     #[test]
     fn the_text_of_iptables_save_is_read() {
