@@ -1,5 +1,6 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
 
+pub mod cases;
 pub mod check;
 mod complete;
 mod confine;
@@ -33,6 +34,7 @@ use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin};
 use crate::transaction::Door;
 
+pub use cases::Case;
 pub use check::{Finding, Severity};
 pub use complete::{Candidate, Completion};
 pub use declare::Param;

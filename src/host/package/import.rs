@@ -78,6 +78,13 @@ impl Imports {
         }
     }
 
+    /// Finds the file of a module of the project itself that an import names as users of the project do; none if it is about something else.
+    pub(in crate::host) fn own_module(&mut self, path: &str) -> Result<Option<PathBuf>, Fault> {
+        let (Some((name, module)), Some(project)) = (first_part(path), self.project()?) else { return Ok(None) };
+        let is_own = project.manifest.name == name && project.manifest.modules.iter().any(|given| given == module);
+        Ok(is_own.then(|| project.folder.join(format!("{module}.rhai"))))
+    }
+
     /// Says what may have been meant by an import for which there is no file.
     pub(in crate::host) fn hint(&mut self, path: &str) -> Option<String> {
         let (name, _) = first_part(path)?;

@@ -1,0 +1,53 @@
+//! Tests: a line for each, what failed, and how many.
+
+use std::time::Duration;
+
+use super::{Paint, Screen, changes, fault};
+use crate::cli::test::{Complaint, Outcome, Verdict};
+use crate::host::value::escaped;
+
+/// Writes the line of a test; with `verbose`, how long it took.
+pub(crate) fn line(outcome: &Outcome, verbose: bool, paint: Paint) -> String {
+    let (verdict, reason) = match &outcome.verdict {
+        Verdict::Passed => (paint.green("pass"), String::new()),
+        Verdict::Failed(_) => (paint.red("FAIL"), String::new()),
+        Verdict::Skipped(reason) => (paint.yellow("skip"), format!(": {}", escaped(&reason.replace('\n', " ")))),
+    };
+    let time = if verbose { format!(" ({})", seconds(outcome.time)) } else { String::new() };
+    format!("{verdict}  {}{reason}{time}\n", escaped(&outcome.title))
+}
+
+/// Writes why a test failed, and what it printed.
+pub(crate) fn failure(screen: &Screen, outcome: &Outcome) -> String {
+    let Verdict::Failed(complaints) = &outcome.verdict else { return String::new() };
+    let mut text = format!("\n{}\n", screen.paint.bold(&escaped(&outcome.title)));
+    complaints.iter().for_each(|one| text.push_str(&complaint(one, screen.paint, screen.width())));
+    if !outcome.printed.is_empty() {
+        text.push_str("it printed:\n");
+        outcome.printed.lines().for_each(|line| text.push_str(&format!("  {}\n", screen.paint.text(line))));
+    }
+    text
+}
+
+/// Writes what is wrong with a test.
+pub(crate) fn complaint(complaint: &Complaint, paint: Paint, width: usize) -> String {
+    let mut text = fault::text(&complaint.fault, true, &|at| complaint.line(at), paint.on, width) + "\n";
+    if let Some((found, others)) = &complaint.left {
+        let diff = changes::diff(found, paint);
+        let others = others.iter().map(|line| escaped(line).to_string());
+        diff.lines().map(str::to_owned).chain(others).for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
+    text
+}
+
+/// Says how many passed, failed, were skipped, and were not run.
+pub(crate) fn summary([passed, failed, skipped, not_run]: [usize; 4], time: Duration, paint: Paint) -> String {
+    let more = [(failed, "failed"), (skipped, "skipped"), (not_run, "not run")].into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = std::iter::once((passed, "passed")).chain(more).map(|(count, word)| format!("{count} {word}")).collect();
+    let text = format!("{} in {}", counts.join(", "), seconds(time));
+    format!("\n{}\n", if failed > 0 { paint.red(&text) } else { paint.green(&text) })
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
