@@ -88,7 +88,10 @@ impl Library {
         if let Some(path) = &recipe.path {
             // A recipe that is checked before it is written is not there yet.
             let real = files::canonical(path).or_else(|fault| match (path.parent(), path.file_name()) {
-                (Some(folder), Some(name)) => files::canonical(folder).map(|folder| folder.join(name)),
+                (Some(folder), Some(name)) => {
+                    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                    files::canonical(folder).map(|folder| folder.join(name))
+                }
                 _ => Err(fault),
             })?;
             let folder = |p: &Path| p.parent().map(Path::to_path_buf).unwrap_or_default();

@@ -10,6 +10,8 @@ use super::{link, tc};
 
 /// The devices that modules of the kernel put into every network namespace when they are loaded, whoever made that happen.
 const OF_MODULES: [&str; 9] = ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
+/// Who sets routes that come and go with an address: the kernel, and routers by what they advertise (/etc/iproute2/rt_protos).
+const OF_ADDRESSES: [u8; 2] = [2, 9];
 /// Ends of keys of parameters that count, or that the kernel chooses anew.
 const MOVING: [&str; 4] = [".nf_conntrack_count", ".tcp_fastopen_key", ".nf_conntrack_buckets", ".flush"];
 
@@ -90,6 +92,7 @@ fn moves_by_itself(object: &Object, state: &State) -> bool {
     match (object, state) {
         (Object::Sysctl(key), _) => MOVING.iter().any(|end| key.as_str().ends_with(end)),
         (Object::Link(link::Object::Address(_)), State::Link(link::State::Address(about))) if about.automatic => true,
+        (Object::Link(link::Object::Route(_)), State::Link(link::State::Route(way))) => OF_ADDRESSES.contains(&way.proto),
         (Object::Link(link::Object::Link(dev) | link::Object::Setting(dev, _)), _) => of_module(dev.name.as_str()),
         (Object::Tc(object), _) => of_module(object.device().as_str()),
         _ => false,

@@ -25,7 +25,7 @@ pub(super) struct Found {
     /// Files that cannot be read as scripts.
     pub(super) broken: Vec<(String, Complaint)>,
     /// What looks like a test and is none.
-    pub(super) odd: Vec<Fault>,
+    pub(super) odd: Vec<Complaint>,
 }
 
 impl Found {
@@ -69,7 +69,7 @@ fn add(file: &str, is_doc: bool, all: &mut Found) -> Result<(), Fault> {
     }
     let tests = cases::tests(&recipe)?;
     all.cases.extend(tests.cases);
-    all.odd.extend(tests.odd);
+    all.odd.extend(tests.odd.into_iter().map(|fault| Complaint::in_file(fault, file)));
     Ok(())
 }
 

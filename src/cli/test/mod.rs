@@ -34,7 +34,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Test) -> Result<u8
         return Err(Fault::input("run tests in a network namespace", "each has a sandbox of its own").hint("leave --netns out"));
     }
     let mut found = find::find(words)?;
-    found.odd.iter().for_each(|odd| screen.finding(odd, false, &|_| None));
+    found.odd.iter().for_each(|odd| screen.finding(&odd.fault, false, &|at| odd.line(at)));
     if let Some(text) = &words.filter {
         found.keep(text)?;
     }
