@@ -148,7 +148,9 @@ impl Host {
 
 fn is_not_so(case: &Case) -> Fault {
     let why = "it ends with a comparison that is false";
-    Fault::new(Kind::Script, "confirm the example", why).at(Origin::at(&case.recipe.file, case.line, 1))
+    let begin = case.recipe.text.lines().nth(case.line as usize - 1).map_or(0, |line| line.len() - line.trim_start().len());
+    let column = u32::try_from(begin + 1).unwrap_or(1);
+    Fault::new(Kind::Script, "confirm the example", why).at(Origin::at(&case.recipe.file, case.line, column))
 }
 
 #[cfg(test)]

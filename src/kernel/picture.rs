@@ -16,7 +16,9 @@ use crate::model::{Family, Fault, Inventory, Kind, Object, link, sysctl, tc};
 /// Takes a picture.
 pub fn take() -> Result<Picture, Fault> {
     let (own, mut picture) = (netns::cookie()?, Picture::default());
-    picture.scenes.insert(None, scene()?);
+    let mut first = scene()?;
+    first.objects.append(&mut Here::default().read(&Scope::Netns(crate::model::netns::Scope::Names))?);
+    picture.scenes.insert(None, first);
     for name in files::names(std::path::Path::new(NAMED), "") {
         // What is no namespace, or only half made, is an object of the first scene.
         let Ok(netns) = Netns::open(&name) else { continue };
@@ -34,7 +36,11 @@ fn scene() -> Result<Scene, Fault> {
     for backend in [Backend::Nft, Backend::Legacy] {
         for family in Family::BOTH {
             let read = Reader::open(Some(backend)).and_then(|mut tables| tables.read(family));
-            rules.extend(where_there_is(read)?);
+            rules.extend(match read {
+                // In a user namespace whose /proc is another's nobody can have legacy tables.
+                Err(fault) if fault.kind == Kind::Permission && backend == Backend::Legacy => None,
+                read => where_there_is(read)?,
+            });
         }
     }
     Ok(Scene { objects: objects()?, rules, others: others() })
@@ -45,7 +51,6 @@ fn objects() -> Result<Inventory, Fault> {
     let links = [link::Scope::Links, link::Scope::Addresses, link::Scope::Neighbours, link::Scope::Routes(None), link::Scope::Rules];
     let mut scopes: BTreeSet<Scope> = links.into_iter().map(Scope::Link).collect();
     scopes.insert(Scope::Sysctl(sysctl::Key::of_parts(["net"])));
-    scopes.insert(Scope::Netns(crate::model::netns::Scope::Names));
     let mut found = here.read_all(&scopes)?;
     let sets = where_there_is(here.read(&Scope::Sets))?.unwrap_or_default();
     let mut more: BTreeSet<Scope> = sets.keys().filter_map(|set| if let Object::Set(set) = set { Some(Scope::Set(set.clone())) } else { None }).collect();

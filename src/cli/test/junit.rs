@@ -59,33 +59,26 @@ impl std::fmt::Display for Counts {
 
 fn case(text: &mut String, outcome: &Outcome) {
     let name = if outcome.name.is_empty() { "(the file)" } else { &outcome.name };
-    let _ = write!(
-        text,
-        "    <testcase classname=\"{0}\" name=\"{1}\" file=\"{0}\" line=\"{2}\" time=\"{3:.3}\">",
-        quoted(&outcome.file),
-        quoted(name),
-        outcome.line,
-        outcome.time.as_secs_f64()
-    );
-    match &outcome.verdict {
-        Verdict::Passed => {}
-        Verdict::Skipped(reason) => {
-            let _ = write!(text, "\n      <skipped message=\"{}\"/>\n    ", quoted(reason));
-        }
-        // Of several, most readers take the first only.
-        Verdict::Failed(complaints) => failure(text, complaints),
-    }
-    if !outcome.printed.is_empty() {
-        let _ = write!(text, "\n      <system-out>{}</system-out>\n    ", element(&outcome.printed));
-    }
-    text.push_str("</testcase>\n");
+    let (file, time) = (quoted(&outcome.file), outcome.time.as_secs_f64());
+    let head = format!("classname=\"{file}\" name=\"{}\" file=\"{file}\" line=\"{}\" time=\"{time:.3}\"", quoted(name), outcome.line);
+    let verdict = match &outcome.verdict {
+        Verdict::Passed => None,
+        Verdict::Skipped(reason) => Some(format!("<skipped message=\"{}\"/>", quoted(reason))),
+        Verdict::Failed(complaints) => complaints.first().map(|first| failure(first, complaints)),
+    };
+    let printed = (!outcome.printed.is_empty()).then(|| format!("<system-out>{}</system-out>", element(&outcome.printed)));
+    let inside: String = verdict.into_iter().chain(printed).map(|line| format!("      {line}\n")).collect();
+    let _ = match inside.is_empty() {
+        true => writeln!(text, "    <testcase {head}/>"),
+        false => writeln!(text, "    <testcase {head}>\n{inside}    </testcase>"),
+    };
 }
 
-fn failure(text: &mut String, complaints: &[Complaint]) {
-    let Some(first) = complaints.first() else { return };
-    let whole: Vec<String> = complaints.iter().map(|complaint| cases::complaint(complaint, Paint::none(), WIDTH)).collect();
+/// Writes what is wrong as one failure: of several, most readers take the first only.
+fn failure(first: &Complaint, all: &[Complaint]) -> String {
+    let whole: Vec<String> = all.iter().map(|complaint| cases::complaint(complaint, Paint::none(), WIDTH)).collect();
     let (kind, message) = (first.fault.kind.name(), quoted(&first.fault.to_string()));
-    let _ = write!(text, "\n      <failure type=\"{kind}\" message=\"{message}\">{}</failure>\n    ", element(whole.join("\n").trim_end()));
+    format!("<failure type=\"{kind}\" message=\"{message}\">{}</failure>", element(whole.join("\n").trim_end()))
 }
 
 /// Writes text so that it can stand in an element, where lines may end as they do.
