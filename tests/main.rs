@@ -18,6 +18,7 @@ mod repl;
 mod repl_say;
 mod suites;
 mod terminal;
+mod testing;
 mod tidy;
 mod types;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

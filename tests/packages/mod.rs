@@ -6,4 +6,4 @@ mod sharing;
 mod signatures;
 mod teams;
 mod versions;
-mod yard;
+pub(crate) mod yard;

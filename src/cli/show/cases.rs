@@ -45,7 +45,12 @@ pub(crate) fn summary([passed, failed, skipped, not_run]: [usize; 4], time: Dura
     let more = [(failed, "failed"), (skipped, "skipped"), (not_run, "not run")].into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = std::iter::once((passed, "passed")).chain(more).map(|(count, word)| format!("{count} {word}")).collect();
     let text = format!("{} in {}", counts.join(", "), seconds(time));
-    format!("\n{}\n", if failed > 0 { paint.red(&text) } else { paint.green(&text) })
+    let painted = match (failed, not_run) {
+        (0, 0) => paint.green(&text),
+        (0, _) => paint.yellow(&text),
+        _ => paint.red(&text),
+    };
+    format!("\n{painted}\n")
 }
 
 fn seconds(time: Duration) -> String {

@@ -137,23 +137,21 @@ impl<'a> Tally<'a> {
 
     fn add(&mut self, at: usize, outcome: Outcome) {
         self.outcomes[at] = Some(outcome);
-        while let Some(Some(next)) = self.outcomes.get(self.told).cloned() {
+        // Whether one that was asked to end has failed is known at the end: when all were asked, it has not.
+        while let Some(next) = self.outcomes.get(self.told).cloned().flatten().filter(|next| !next.is_interrupted()) {
             self.line(&next);
             self.told += 1;
         }
         self.progress();
     }
 
-    /// Tells the rest, and gives all. What was interrupted did neither pass nor fail.
+    /// Tells the rest, and gives all but those that were not run to their end because somebody did not want it.
     fn end(mut self, is_interrupted: bool) -> Result<Vec<Outcome>, Fault> {
-        for at in self.told..self.outcomes.len() {
-            if let Some(outcome) = self.outcomes[at].clone().filter(|outcome| !(is_interrupted && outcome.is_failed())) {
-                self.line(&outcome);
-            }
-        }
+        let counts = |outcome: &Outcome| !(is_interrupted && outcome.is_interrupted());
+        let rest: Vec<Outcome> = self.outcomes.iter().skip(self.told).flatten().filter(|outcome| counts(outcome)).cloned().collect();
+        rest.iter().for_each(|outcome| self.line(outcome));
         self.screen.progress("");
-        let all = self.broken.into_iter().chain(self.outcomes.into_iter().flatten());
-        let all = all.filter(|outcome| !(is_interrupted && outcome.is_interrupted())).collect();
+        let all = self.broken.into_iter().chain(self.outcomes.into_iter().flatten()).filter(counts).collect();
         self.lost.map_or(Ok(all), Err)
     }
 }

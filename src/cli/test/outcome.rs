@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::show::{Lines, changes};
 use crate::host::Case;
 use crate::kernel::files;
+use crate::kernel::process::Stop;
 use crate::kernel::process::workers::Ended;
 use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Change, Fault, Kind, Position};
@@ -122,7 +123,11 @@ impl Outcome {
         }
         let failed = |why: String| Complaint::new(Fault::new(Kind::Script, format!("run {}", case.name), why));
         complaints.extend(exit.map(|code| failed(format!("it ended itself with the code {code}"))));
-        complaints.extend(ended.status.err().map(|signal| failed(format!("its process was killed by signal {signal}"))));
+        complaints.extend(ended.status.err().map(|signal| {
+            let killed = failed(format!("its process was killed by signal {signal}"));
+            let kind = if Stop::from_number(signal).is_some() { Kind::Interrupted } else { Kind::System };
+            Complaint { fault: Fault { kind, ..killed.fault.clone() }, ..killed }
+        }));
         if complaints.is_empty() && skipped.is_none() && ended.status != Ok(0) {
             complaints.push(failed("its process ended without a word".to_owned()));
         }
@@ -149,8 +154,8 @@ impl Outcome {
 
     /// Tells whether it failed because it was asked to end.
     pub(super) fn is_interrupted(&self) -> bool {
-        let by_signal = |complaint: &Complaint| complaint.fault.kind == Kind::Interrupted || complaint.fault.why.contains("killed by signal");
-        matches!(&self.verdict, Verdict::Failed(complaints) if complaints.iter().any(by_signal))
+        let is_asked = |complaint: &Complaint| complaint.fault.kind == Kind::Interrupted;
+        matches!(&self.verdict, Verdict::Failed(complaints) if complaints.iter().any(is_asked))
     }
 
     /// Gives it for programs.
