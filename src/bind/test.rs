@@ -32,7 +32,7 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// test::assert(iptables::table("filter").chain("INPUT").is_empty());
+    /// test::assert(iptables::table("filter").chain("INPUT").list().is_empty());
     /// ```
     ///
     /// # Source
@@ -224,19 +224,26 @@ fn thrown(error: EvalAltResult) -> Answer<Dynamic> {
     }
 }
 
-/// Tells whether two values are equal, as `==` of scripts would: that has no form for values in arrays that a script can define anew.
+/// Tells whether two values are equal: what `==` of scripts says, also inside of arrays and maps, where that looks at the language's own values only.
 fn equal(ctx: &NativeCallContext, one: &Dynamic, other: &Dynamic, depth: usize) -> Answer<bool> {
     if depth > DEEPEST {
         return Err(call::fault(ctx, Fault::new(Kind::Limit, "compare two values", format!("they nest deeper than {DEEPEST}"))));
     }
     if let (Some(one), Some(other)) = (one.read_lock::<Array>(), other.read_lock::<Array>()) {
-        let mut pairs = one.iter().zip(other.iter());
-        return Ok(one.len() == other.len() && pairs.try_fold(true, |so, (a, b)| Ok::<_, Box<EvalAltResult>>(so && equal(ctx, a, b, depth + 1)?))?);
+        for (a, b) in one.iter().zip(other.iter()) {
+            if !equal(ctx, a, b, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        return Ok(one.len() == other.len());
     }
     if let (Some(one), Some(other)) = (one.read_lock::<Map>(), other.read_lock::<Map>()) {
-        let mut pairs = one.iter().zip(other.iter());
-        let equal = |so, ((k, a), (l, b)): ((_, _), (_, _))| Ok::<_, Box<EvalAltResult>>(so && k == l && equal(ctx, a, b, depth + 1)?);
-        return Ok(one.len() == other.len() && pairs.try_fold(true, equal)?);
+        for ((key, a), (other_key, b)) in one.iter().zip(other.iter()) {
+            if key != other_key || !equal(ctx, a, b, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        return Ok(one.len() == other.len());
     }
     let number = |value: &Dynamic| value.as_float().ok().or_else(|| value.as_int().ok().map(|int| int as f64));
     Ok(match (one, other) {

@@ -56,7 +56,8 @@ fn of_package(screen: &Screen, project: &Project, tell: &mut Tell<'_>) -> Result
     let checked = package::check::check(project)?;
     checked.iter().try_for_each(|one| tell(&one.file, &one.findings, &one.library))?;
     let bad = checked.iter().filter(|one| is_bad(&one.findings)).count();
-    let count = if bad > 0 { format!("{bad} of {} files are not good", checked.len()) } else { format!("{} files, all good", checked.len()) };
+    let count =
+        if bad > 0 { format!("{bad} of {} files are not good", checked.len()) } else { format!("{} files, all good", checked.len()) };
     if !screen.json {
         screen.print_line(&format!("{}: {count}", project.manifest.title()))?;
     }

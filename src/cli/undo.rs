@@ -88,7 +88,14 @@ fn tasks(here: &Here<'_>, words: &Undo) -> Result<Vec<Task>, Fault> {
 }
 
 /// Lifts one run; `with` are those that are lifted with it.
-pub(crate) fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, run: &RunId, with: &[RunId]) -> Result<Report, Fault> {
+pub(crate) fn lift(
+    options: &Options,
+    place: &Place,
+    journal: &mut Journal,
+    words: &Undo,
+    run: &RunId,
+    with: &[RunId],
+) -> Result<Report, Fault> {
     let context = place.context(Owner::new("undo", ""), Source::default());
     trace::at_work(place, run, Patience::ASKED, || {
         // Somebody else may have been faster.

@@ -53,7 +53,8 @@ fn objects() -> Result<Inventory, Fault> {
     scopes.insert(Scope::Sysctl(sysctl::Key::of_parts(["net"])));
     let mut found = here.read_all(&scopes)?;
     let sets = where_there_is(here.read(&Scope::Sets))?.unwrap_or_default();
-    let mut more: BTreeSet<Scope> = sets.keys().filter_map(|set| if let Object::Set(set) = set { Some(Scope::Set(set.clone())) } else { None }).collect();
+    let mut more: BTreeSet<Scope> =
+        sets.keys().filter_map(|set| if let Object::Set(set) = set { Some(Scope::Set(set.clone())) } else { None }).collect();
     let devices = where_there_is(here.read(&Scope::Tc(tc::Scope::Devices)))?.unwrap_or_default();
     more.extend(devices.keys().filter_map(|device| match device {
         Object::Tc(tc::Object::Device(device)) => Some(Scope::Tc(tc::Scope::Device(device.clone()))),

@@ -151,8 +151,8 @@ fn numbered(rules: &[Arc<Rule>]) -> Vec<(usize, &Arc<Rule>)> {
 mod tests {
     use super::*;
     use crate::model::Family;
-    use crate::model::iptables::{Policy, Table, Words};
     use crate::model::iptables::ruleset::Entry;
+    use crate::model::iptables::{Policy, Table, Words};
 
     fn picture(scene: Scene) -> Picture {
         Picture { scenes: BTreeMap::from([(None, scene)]) }
@@ -208,17 +208,14 @@ mod tests {
             picture(Scene { objects: entries.iter().map(|(k, v)| (key(k), value(v))).collect(), ..Scene::default() })
         };
         let before = of(&[("net.ipv4.ip_forward", "0"), ("net.netfilter.nf_conntrack_count", "0")]);
-        let after =
-            of(&[("net.ipv4.ip_forward", "1"), ("net.netfilter.nf_conntrack_count", "3"), ("net.ipv4.conf.veth0.forwarding", "1")]);
+        let after = of(&[("net.ipv4.ip_forward", "1"), ("net.netfilter.nf_conntrack_count", "3"), ("net.ipv4.conf.veth0.forwarding", "1")]);
         assert_eq!(told(&before, &after), ["~ parameter net.ipv4.ip_forward"]);
     }
 
     #[test]
     fn what_else_is_in_nf_tables_is_told_with_its_place() {
         let scene = |lines: &[&str]| Scene { others: lines.iter().map(|line| (*line).to_owned()).collect(), ..Scene::default() };
-        let of = |own: &[&str], peer: &[&str]| Picture {
-            scenes: BTreeMap::from([(None, scene(own)), (Some("peer".into()), scene(peer))]),
-        };
+        let of = |own: &[&str], peer: &[&str]| Picture { scenes: BTreeMap::from([(None, scene(own)), (Some("peer".into()), scene(peer))]) };
         let told = told(&of(&["table inet a"], &[]), &of(&[], &["table inet b"]));
         assert_eq!(told, ["- table inet a", "in the network namespace peer: + table inet b"]);
     }

@@ -32,7 +32,7 @@ fn test_it_closes() {
 fn test_each_has_a_sandbox_of_its_own() {
     print("two rules?");
     close(80);
-    test::assert_eq(iptables::table("filter").chain("INPUT").list().len(), 2, "rules in INPUT");
+    test::assert_eq(iptables::table("filter").chain("INPUT").list().len(), 2, "in INPUT");
 }
 
 fn test_of_another_machine() {
@@ -52,10 +52,10 @@ skip  some_test.rhai::test_of_another_machine: there is no \u{1b}[2J card
 FAIL  some_test.rhai::test_it_is_called_from_elsewhere
 
 some_test.rhai::test_each_has_a_sandbox_of_its_own
-error[script]: cannot confirm what the test states: rules in INPUT: it is 1, and 2 was expected
+error[script]: cannot confirm what the test states: in INPUT: it is 1, and 2 was expected
   --> some_test.rhai:16:11
    |
-16 |     test::assert_eq(iptables::table("filter").chain("INPUT").list().len(), 2, "rules in INPUT");
+16 |     test::assert_eq(iptables::table("filter").chain("INPUT").list().len(), 2, "in INPUT");
    |           ^^^^^^^^^
 it printed:
   two rules?
@@ -205,13 +205,11 @@ fn code_has_the_permissions_that_its_project_declares() {
         "fn test_may() { iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); }\n\
          fn test_may_not() { iptables::table(\"nat\").chain(\"POSTROUTING\").append(\"-j MASQUERADE\"); }\n",
     );
-    yard.write(
-        "project/fyke.toml",
-        "name = \"project\"\nversion = \"0.1.0\"\n[permissions]\nallow = [\"iptables: filter/INPUT\"]\n",
-    );
+    yard.write("project/fyke.toml", "name = \"project\"\nversion = \"0.1.0\"\n[permissions]\nallow = [\"iptables: filter/INPUT\"]\n");
     let said = test(&yard, &[]);
     assert!(said.code == Some(1) && said.out.contains("pass  some_test.rhai::test_may\n"), "{said:?}");
-    let why = "cannot change the chain nat/POSTROUTING (IPv4): the recipe has no permission `iptables: nat/POSTROUTING` --> some_test.rhai:2:";
+    let why =
+        "cannot change the chain nat/POSTROUTING (IPv4): the recipe has no permission `iptables: nat/POSTROUTING` --> some_test.rhai:2:";
     assert!(flat(&said.out).contains(why), "{}", said.out);
     assert!(flat(&said.out).contains("add \"iptables: nat/POSTROUTING\" to `allow` of [permissions] in fyke.toml"), "{}", said.out);
     assert_eq!(test(&yard, &["--allow", "iptables: nat"]).code, Some(0));
@@ -225,7 +223,10 @@ fn an_ordinary_user_may_test() {
         return println!("skipped: all other tests are made as an ordinary user already");
     }
     let folder = Folder::new();
-    folder.file("some_test.rhai", "fn test_a() { iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); link::ensure(\"br7 type bridge\"); }\n");
+    folder.file(
+        "some_test.rhai",
+        "fn test_a() { iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); link::ensure(\"br7 type bridge\"); }\n",
+    );
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(for_everybody(&folder)).arg("test").current_dir(folder.path());
     let said: Said = command.env("HOME", folder.path()).stdin(Stdio::null()).output().unwrap().into();

@@ -11,12 +11,15 @@ const LEFT: &[(&[&str], &[&str])] = &[
     (&["nft add table inet mine", "nft add chain inet mine c"], &["+ chain inet mine c with 0 rules", "+ table inet mine"]),
     (&["ipset create mine hash:ip", "ipset add mine 192.0.2.9"], &["+ set mine hash:ip family inet", "+ 192.0.2.9"]),
     (&["ip link add mine type veth peer name other"], &["+ mine type veth peer other", "+ other type veth peer mine"]),
-    (&["ip link set eth0 mtu 1400"], &["~ eth0 mtu 1500 becomes 1400"]),
+    (&["ip link set eth0 mtu 1400"], &["~ eth0 mtu 1500 becomes mtu 1400"]),
     (&["ip address add 198.51.100.7/24 dev eth0"], &["+ 198.51.100.7/24 dev eth0"]),
-    (&["ip address del 192.0.2.1/24 dev eth0"], &["- 192.0.2.1/24 dev eth0", "- default via 192.0.2.2 dev eth0 proto static"]),
+    (
+        &["ip address del 192.0.2.1/24 dev eth0"],
+        &["- 192.0.2.1/24 brd 192.0.2.255 dev eth0", "- default via 192.0.2.2 dev eth0 proto static"],
+    ),
     (&["ip route add 198.51.100.0/24 via 192.0.2.2"], &["+ 198.51.100.0/24 via 192.0.2.2 dev eth0"]),
     (&["ip rule add from 10.0.0.0/8 table 7 priority 9"], &["+ priority 9 from 10.0.0.0/8 lookup 7"]),
-    (&["ip neighbour add 192.0.2.77 lladdr 02:00:00:00:00:01 dev eth0"], &["+ 192.0.2.77 lladdr 02:00:00:00:00:01 nud permanent dev eth0"]),
+    (&["ip neighbour add 192.0.2.77 lladdr 02:00:00:00:00:01 dev eth0"], &["+ 192.0.2.77 dev eth0 lladdr 02:00:00:00:00:01 nud permanent"]),
     (&["sysctl -w net.ipv4.ip_default_ttl=65"], &["~ net.ipv4.ip_default_ttl: 64 becomes 65"]),
     (&["ip netns add mine"], &["network namespaces", "+ mine"]),
     (&["ip netns exec peer ip address add 198.51.100.7/24 dev eth0"], &["in the network namespace peer", "+ 198.51.100.7/24 dev eth0"]),
@@ -41,7 +44,10 @@ fn what_a_program_leaves_is_named() {
             println!("skipped: this kernel has no tbf");
             continue;
         }
-        assert!(part.contains("error[incomplete]: cannot leave the network as it was: this is left when all is lifted\n"), "{lines:?}: {part}");
+        assert!(
+            part.contains("error[incomplete]: cannot leave the network as it was: this is left when all is lifted\n"),
+            "{lines:?}: {part}"
+        );
         for line in *wanted {
             assert!(part.contains(line), "{lines:?}: no {line:?} in {part}");
         }
@@ -62,7 +68,7 @@ fn all_that_fyke_changes_is_lifted() {
     ipset::ensure_set("mine", "hash:ip").add("192.0.2.9");
     iptables::table("filter").chain("INPUT").append("-m set --match-set mine src -j DROP");
     link::ensure("br7 type bridge");
-    ports::reserve("8000-8003");
+    ports::ensure_reserved("8000-8003");
     netns::ensure("mine");
     netns::enter("peer", || iptables::table("filter").chain("INPUT").append("-j DROP"));
 }
@@ -84,7 +90,9 @@ fn nothing_reaches_the_machine() {
         return;
     }
     let before = shell("ip -o link; ip -o address; ip route; ip rule; ls /run/netns 2>/dev/null").out;
-    let yard = with_tests("fn test_a() { sys::run([\"ip\", \"link\", \"set\", \"lo\", \"down\"]); sys::run([\"ip\", \"netns\", \"add\", \"mine\"]); }\n");
+    let yard = with_tests(
+        "fn test_a() { sys::run([\"ip\", \"link\", \"set\", \"lo\", \"down\"]); sys::run([\"ip\", \"netns\", \"add\", \"mine\"]); }\n",
+    );
     assert_eq!(test(&yard, &[]).code, Some(1));
     let plain = |text: &str| text.lines().filter(|line| !line.contains("valid_lft")).map(str::to_owned).collect::<Vec<_>>();
     let after = shell("ip -o link; ip -o address; ip route; ip rule; ls /run/netns 2>/dev/null").out;

@@ -35,24 +35,33 @@ fn a_good_package_is_good_in_all_its_files() {
 /// What is wrong with a package, and how that is told; the exit status goes before it.
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
-    let good = GOOD.to_vec();
+    let good = GOOD[..3].to_vec();
     let with = |file: &'static str, text: &'static str| [good.as_slice(), &[(file, text)]].concat();
     for (manifest, files, code, why) in [
         ("modules = [\"none\"]\n", good.clone(), 2, "it gives \"none\" to others, and there is no none.rhai --> fyke.toml:1:1"),
-        ("modules = [\"a\"]\n", with("a.rhai", "//! A.\nfn b() {}\n"), 0, "cannot explain b to others: it has no description --> a.rhai:2:8"),
+        (
+            "modules = [\"a\"]\n",
+            with("a.rhai", "//! A.\nfn b() {}\n"),
+            0,
+            "cannot explain b to others: it has no description --> a.rhai:2:8",
+        ),
         ("modules = [\"a\"]\n", with("a.rhai", "///\nfn b() {}\n"), 0, "cannot explain b to others: it has no description"),
-        ("", with("a.rhai", "fn b() { slep(1) }\n"), 2, "cannot call slep: there is no such function (did you mean"),
-        ("", with("x_test.rhai", "fn test_a() {\n  let = 1\n}\n"), 2, "unexpected"),
+        ("", with("a.rhai", "fn b() { slep(1) }\n"), 2, "cannot call slep: there is no such function"),
+        ("", with("x_test.rhai", "fn test_a() {\n  let = 1\n}\n"), 2, "expecting name of a variable --> x_test.rhai:2:7"),
         ("", with("x_test.rhai", "fn test_a(x) { x }\n"), 0, "cannot run test_a as a test: it has parameters"),
         ("", with("x_test.rhai", "import \"nowhere\" as n;\nfn test_a() { n::f() }\n"), 2, "cannot import \"nowhere\""),
         ("recipes = [\"own/part\"]\n", good.clone(), 0, "its header lacks a sentence"),
-        ("", with("r.rhai", "//! R.\n//! risk: changes\niptables::table(\"filter\");\n"), 2, "it uses the room `iptables` and does not say so"),
+        (
+            "",
+            with("r.rhai", "//! R.\n//! risk: changes\niptables::table(\"filter\");\n"),
+            2,
+            "it uses the room `iptables` and does not say so",
+        ),
         ("[dependencies]\nx = { path = \"../x\" }\n", good.clone(), 2, "fyke.lock"),
     ] {
         let said = package(manifest, &files).fyke("team", &["check"]);
         assert_eq!(said.code, Some(code), "{manifest}{why}: {said:?}");
-        let told = flat(&said.err).replace("= help: d", "(d");
-        assert!(told.contains(why) || flat(&said.err).contains(why.split(" (did").next().unwrap()), "{why}: {}", said.err);
+        assert!(flat(&said.err).contains(why), "{why}: {}", said.err);
         assert!(said.out.lines().last().unwrap().starts_with("team 0.1.0: "), "{}", said.out);
     }
     let yard = package("modules = 7\n", &[]);

@@ -73,7 +73,7 @@ fn one_document_tells_all() {
     let tests = document["tests"].as_array().unwrap();
     let outcomes: Vec<&Value> = tests.iter().map(|test| &test["outcome"]).collect();
     assert_eq!(outcomes, ["passed", "passed", "failed", "skipped", "failed"]);
-    assert_eq!(tests[2]["faults"][0]["origin"]["at"], json!({ "file": "some_test.rhai", "line": 2, "column": 37 }));
+    assert_eq!(tests[2]["faults"][0]["origin"]["at"], json!({ "file": "some_test.rhai", "line": 2, "column": 36 }));
     assert_eq!((&tests[2]["printed"], &tests[2]["line"]), (&json!("\u{1b}[1m<b>\n"), &json!(2)));
     assert_eq!(tests[3]["reason"], "no \"card\"");
     assert_eq!(tests[4]["left"]["changes"].as_array().unwrap().len(), 1, "{}", tests[4]);

@@ -37,14 +37,7 @@ pub(super) fn attempt(screen: &Screen, options: &Options, rights: &Rights, case:
     })
 }
 
-fn in_sandbox(
-    screen: &Screen,
-    options: &Options,
-    rights: &Rights,
-    case: &Case,
-    slip: &Slip,
-    told: &Told<'_>,
-) -> Result<u8, Fault> {
+fn in_sandbox(screen: &Screen, options: &Options, rights: &Rights, case: &Case, slip: &Slip, told: &Told<'_>) -> Result<u8, Fault> {
     let gate = permission::gate(screen, rights, false)?;
     let session = Session::open(screen, options, Mode::Run, Script::Case(case), Stance::Allow)?.gated(gate).telling(told);
     let before = picture::take()?;

@@ -34,7 +34,11 @@ impl Found {
         let all = self.cases.len();
         self.cases.retain(|case| case.title().contains(text));
         match self.cases.is_empty() && self.broken.is_empty() {
-            true => Err(nothing(&format!("find a test with {text:?} in its name"), &format!("none of {all} has it"), "`fyke test --list` shows all")),
+            true => Err(nothing(
+                &format!("find a test with {text:?} in its name"),
+                &format!("none of {all} has it"),
+                "`fyke test --list` shows all",
+            )),
             false => Ok(()),
         }
     }
@@ -51,11 +55,15 @@ pub(super) fn find(words: &Test) -> Result<Found, Fault> {
     }
     if all.cases.is_empty() && all.broken.is_empty() {
         return Err(match (files.is_empty(), words.doc) {
-            (_, true) => nothing("find an example", "no doc comment has a block of rhai", "a block begins with /// ```rhai and ends with /// ```"),
-            (true, false) => nothing("find a test", "there is no file whose name ends in _test.rhai", "`fyke help test` says what is one"),
-            (false, false) => {
-                nothing("find a test", &format!("no function is called test_... in {}", files.join(", ")), "a test is `fn test_that_it_works() { .. }`")
+            (_, true) => {
+                nothing("find an example", "no doc comment has a block of rhai", "a block begins with /// ```rhai and ends with /// ```")
             }
+            (true, false) => nothing("find a test", "there is no file whose name ends in _test.rhai", "`fyke help test` says what is one"),
+            (false, false) => nothing(
+                "find a test",
+                &format!("no function is called test_... in {}", files.join(", ")),
+                "a test is `fn test_that_it_works() { .. }`",
+            ),
         });
     }
     Ok(all)
@@ -81,7 +89,9 @@ fn files_of(words: &Test) -> Result<Vec<String>, Fault> {
         match folder::is_folder(path) {
             true => found.extend(in_folder(path, words.doc)?),
             false if files::exists(path) => found.push(path.to_owned()),
-            false => return Err(Fault::new(Kind::NotFound, format!("find tests in {}", path.display()), "there is no such file or folder")),
+            false => {
+                return Err(Fault::new(Kind::NotFound, format!("find tests in {}", path.display()), "there is no such file or folder"));
+            }
         }
     }
     if words.paths.is_empty() {

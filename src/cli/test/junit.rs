@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_report_has_all_that_readers_look_for() {
-        let text = report(&[outcome("test_a", Verdict::Passed, "\u{1b}[2J&\n"), outcome("test_b", Verdict::Skipped("no \"x\"".to_owned()), "")]);
+        let text =
+            report(&[outcome("test_a", Verdict::Passed, "\u{1b}[2J&\n"), outcome("test_b", Verdict::Skipped("no \"x\"".to_owned()), "")]);
         let wanted = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
             <testsuites name=\"fyke\" tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"1\" time=\"3.000\">\n\
             \x20 <testsuite name=\"a&lt;b&gt;_test.rhai\" tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"1\" time=\"3.000\">\n\

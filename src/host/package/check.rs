@@ -85,7 +85,8 @@ fn of_manifest(project: &Project, file: &str) -> Vec<Finding> {
 
 fn of_file(project: &Project, recipe: Recipe) -> Checked {
     let own = recipe.path.as_deref().and_then(|path| files::canonical(path).ok());
-    let own = own.as_deref().and_then(|path| path.strip_prefix(&project.folder).ok()).map(|path| path.with_extension("")).unwrap_or_default();
+    let own =
+        own.as_deref().and_then(|path| path.strip_prefix(&project.folder).ok()).map(|path| path.with_extension("")).unwrap_or_default();
     let is_given = |names: &[String]| names.iter().any(|name| own.as_os_str() == name.as_str());
     let says_so = || recipe.header().is_ok_and(|header| header.risk.is_some() || !header.needs.is_empty());
     let role = match () {

@@ -87,8 +87,11 @@ impl Imports {
 
     /// Says what may have been meant by an import for which there is no file.
     pub(in crate::host) fn hint(&mut self, path: &str) -> Option<String> {
-        let (name, _) = first_part(path)?;
+        let (name, module) = first_part(path)?;
         let project = self.project().ok().flatten();
+        if project.as_ref().is_some_and(|project| project.manifest.name == name) {
+            return Some(format!("only users import it by this name; here it is a file: import \"./{module}\""));
+        }
         let needs: Vec<&str> = project.iter().flat_map(|project| project.manifest.dependencies.keys().map(Name::as_str)).collect();
         did_you_mean(name.as_str(), needs).or_else(|| Some(format!("if {name} is a package: `fyke add` adds it to {MANIFEST}")))
     }
