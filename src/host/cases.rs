@@ -68,10 +68,13 @@ pub fn tests(recipe: &Recipe) -> Result<Tests, Fault> {
     Ok(found)
 }
 
+/// The lines of an example, with their places in the file.
+type Block = Vec<(usize, String)>;
+
 /// Finds the examples in the doc comments of a module. Each keeps its place, so that a fault shows the line of the module.
 pub fn examples(recipe: &Recipe) -> Vec<Case> {
     let lines: Vec<&str> = recipe.text.lines().collect();
-    let (mut found, mut block, mut waiting): (Vec<Case>, Option<Vec<(usize, String)>>, Vec<Vec<(usize, String)>>) = Default::default();
+    let (mut found, mut block, mut waiting): (Vec<Case>, Option<Block>, Vec<Block>) = Default::default();
     for (at, line) in lines.iter().enumerate() {
         let Some(doc) = line.trim_start().strip_prefix("///") else {
             block = None;
@@ -148,7 +151,7 @@ impl Host {
 
 fn is_not_so(case: &Case) -> Fault {
     let why = "it ends with a comparison that is false";
-    let begin = case.recipe.text.lines().nth(case.line as usize - 1).map_or(0, |line| line.len() - line.trim_start().len());
+    let begin = case.recipe.text.lines().nth((case.line as usize).saturating_sub(1)).map_or(0, |line| line.len() - line.trim_start().len());
     let column = u32::try_from(begin + 1).unwrap_or(1);
     Fault::new(Kind::Script, "confirm the example", why).at(Origin::at(&case.recipe.file, case.line, column))
 }

@@ -23,7 +23,7 @@ const LEFT: &[(&[&str], &[&str])] = &[
     (&["sysctl -w net.ipv4.ip_default_ttl=65"], &["~ net.ipv4.ip_default_ttl: 64 becomes 65"]),
     (&["ip netns add mine"], &["network namespaces", "+ mine"]),
     (&["ip netns exec peer ip address add 198.51.100.7/24 dev eth0"], &["in the network namespace peer", "+ 198.51.100.7/24 dev eth0"]),
-    (&["tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10kb latency 50ms"], &["+ qdisc 1: root tbf"]),
+    (&["tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10kb latency 50ms"], &["+ root qdisc of eth0 handle 1: tbf"]),
 ];
 
 #[test]

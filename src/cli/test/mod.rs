@@ -65,11 +65,11 @@ fn run_all(screen: &Screen, options: &Options, words: &Test, found: &Found) -> R
     let work = |at: usize, slip: &Slip| attempt::attempt(screen, options, &words.rights, &found.cases[at], slip);
     let mut ended = |ended: Ended| {
         let outcome = Outcome::of(&found.cases[ended.at], &ended);
-        let goes_on = !(words.fail_fast && outcome.is_failed());
+        let goes_on = !words.fail_fast || !outcome.is_failed();
         tally.add(ended.at, outcome);
         goes_on
     };
-    let goes_on = !(words.fail_fast && !found.broken.is_empty());
+    let goes_on = !words.fail_fast || found.broken.is_empty();
     let stop = if goes_on { side_by_side(jobs, found.cases.len(), &work, &mut ended)? } else { None };
     let outcomes = tally.end(stop.is_some())?;
     let failed = outcomes.iter().any(Outcome::is_failed);
