@@ -6,6 +6,9 @@ use super::{Paint, Screen, changes, fault};
 use crate::cli::test::{Complaint, Outcome, Verdict};
 use crate::host::value::escaped;
 
+/// The most lines of what a test leaves that are shown.
+const MOST: usize = 50;
+
 /// Writes the line of a test; with `verbose`, how long it took.
 pub(crate) fn line(outcome: &Outcome, verbose: bool, paint: Paint) -> String {
     let (verdict, reason) = match &outcome.verdict {
@@ -35,7 +38,11 @@ pub(crate) fn complaint(complaint: &Complaint, paint: Paint, width: usize) -> St
     if let Some((found, others)) = &complaint.left {
         let diff = changes::diff(found, paint);
         let others = others.iter().map(|line| escaped(line).to_string());
-        diff.lines().map(str::to_owned).chain(others).for_each(|line| text.push_str(&format!("  {line}\n")));
+        let lines: Vec<String> = diff.lines().map(str::to_owned).chain(others).collect();
+        lines.iter().take(MOST).for_each(|line| text.push_str(&format!("  {line}\n")));
+        if lines.len() > MOST {
+            text.push_str(&format!("  and {} lines more\n", lines.len() - MOST));
+        }
     }
     text
 }

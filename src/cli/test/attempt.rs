@@ -47,10 +47,11 @@ fn in_sandbox(screen: &Screen, options: &Options, rights: &Rights, case: &Case, 
     })?;
     let code = lift(options, session.place(), told)?.max(code);
     let left = left(&before)?;
-    if !left.is_empty() {
-        tell(slip, &Note::Left { changes: left.changes, others: left.others });
+    if left.is_empty() {
+        return Ok(code);
     }
-    Ok(code)
+    tell(slip, &Note::Left { changes: left.changes, others: left.others });
+    Ok(code.max(1))
 }
 
 /// Adds a note. One that cannot be added is missed by who reads them.

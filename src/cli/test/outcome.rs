@@ -109,19 +109,21 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Reads what a worker has left.
     pub(super) fn of(case: &Case, ended: &Ended) -> Self {
+        let failed = |why: String| Complaint::new(Fault::new(Kind::Script, format!("run {}", case.name), why));
         let (mut complaints, mut exit, mut skipped) = (Vec::new(), None, None);
-        for note in ended.notes.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        for note in ended.notes.lines().map(serde_json::from_str) {
             match note {
-                Note::Done { exit: own } => exit = own.filter(|code| *code != 0),
-                Note::Fault { fault, .. } if fault.kind == Kind::Skipped && fault.after.is_empty() => skipped = Some(fault.why),
-                Note::Fault { fault, lines } => complaints.push(Complaint { fault, lines, left: None }),
-                Note::Left { changes, others } => {
+                Ok(Note::Done { exit: own }) => exit = own.filter(|code| *code != 0),
+                Ok(Note::Fault { fault, .. }) if fault.kind == Kind::Skipped && fault.after.is_empty() => skipped = Some(fault.why),
+                Ok(Note::Fault { fault, lines }) => complaints.push(Complaint { fault, lines, left: None }),
+                Ok(Note::Left { changes, others }) => {
                     let fault = Fault::new(Kind::Incomplete, "leave the network as it was", "this is left when all is lifted");
                     complaints.push(Complaint { left: Some((changes, others)), ..Complaint::new(fault) });
                 }
+                // It was cut where it was too long.
+                Err(_) => complaints.push(failed("there is too much wrong with it to be told".to_owned())),
             }
         }
-        let failed = |why: String| Complaint::new(Fault::new(Kind::Script, format!("run {}", case.name), why));
         complaints.extend(exit.map(|code| failed(format!("it ended itself with the code {code}"))));
         complaints.extend(ended.status.err().map(|signal| {
             let killed = failed(format!("its process was killed by signal {signal}"));
