@@ -20,11 +20,14 @@ help: ## Show this list
 NEEDS_VM := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod setpriv:util-linux
 VM := $(or $(CARGO_TARGET_DIR),target)/vm
 
+# the same, for the tests that read the pages of `fyke doc` in a browser
+NEEDS_SITE := chromium:chromium
+
 try: needs ## See a port being rate-limited by packets in a throw-away namespace, and the run undone
 	@cargo build --locked --bin fyke --example try
 	@$(or $(CARGO_TARGET_DIR),target)/debug/examples/try
 
-test: needs needs-vm format lint unit deny ## Check everything: format, lints, tests, documentation, licences
+test: needs needs-vm needs-site format lint unit deny ## Check everything: format, lints, tests, documentation, licences
 
 format: ## Check the format of the sources
 	cargo fmt --check
@@ -101,4 +104,10 @@ needs-vm:
 	  $(install); fi; \
 	tests/vm/fetch $(VM)/kernel
 
-.PHONY: help try test test-vm test-faults test-suites fuzz format lint unit deny bench docs build man install needs needs-vm
+needs-site:
+	@$(call missing,$(NEEDS_SITE)); if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ]; then echo "skipped: the site in a browser (as root: apt-get install $${missing[*]})"; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "skipped: the site in a browser (there is no apt-get for $${missing[*]})"; exit 0; fi; \
+	$(install) || echo "skipped: the site in a browser ($${missing[*]} cannot be installed)"
+
+.PHONY: help try test test-vm test-faults test-suites fuzz format lint unit deny bench docs build man install needs needs-vm needs-site

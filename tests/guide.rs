@@ -191,6 +191,7 @@ pages! {
     the_guide_is_true: "README.md"
     what_the_guide_says_of_asking_the_network_is_true: "asking-the-network.md"
     what_the_guide_says_of_processes_is_true: "blocking-a-process.md"
+    what_the_guide_says_of_documentation_is_true: "documentation.md"
     what_the_guide_says_of_ephemeral_ports_is_true: "ephemeral-ports.md"
     what_the_guide_says_of_iptables_is_true: "iptables.md"
     what_the_guide_says_of_limits_is_true: "limiting-connections.md"

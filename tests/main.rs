@@ -16,6 +16,7 @@ mod program;
 mod reference;
 mod repl;
 mod repl_say;
+mod site;
 mod suites;
 mod terminal;
 mod testing;

@@ -23,6 +23,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("annotate_snippets", &["cli"]),
     ("unicode_width", &["cli"]),
+    ("pulldown_cmark", &["cli"]),
     ("rustyline", &["cli"]),
     ("vt100", &[]),
     ("nix", &["kernel"]),

@@ -1,5 +1,6 @@
 //! The words of the command line. fyke's own flags stand before the recipe; what follows the recipe's name is the recipe's.
 
+mod doc;
 mod import;
 mod package;
 mod rights;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use self::doc::Doc;
 pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
 pub(crate) use self::package::{Add, Fetch, Key, Names, New, Packages, Publish};
 pub(crate) use self::rights::Rights;
@@ -162,8 +164,10 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:
   fyke help
   fyke help ssh-rate-limit
-  fyke help iptables::table")]
+  fyke help iptables::table
+  fyke help teamlib/limits")]
     Help(Topic),
+    Doc(Doc),
     /// Say what is in force, and what is not as it was left
     ///
     /// Lists the runs whose changes are in force in this network namespace, and compares each with the present: what somebody else changed or
@@ -345,7 +349,7 @@ pub(crate) struct List {
 /// What `help` takes.
 #[derive(Args, Debug)]
 pub(crate) struct Topic {
-    /// A recipe, a function, a room or a verb of the command line
+    /// A recipe, a function, a room, a module or a verb of the command line
     pub(crate) topic: Option<String>,
 }
 

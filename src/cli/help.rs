@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::{self, Topic};
 use super::show::{self, Screen};
 use crate::host::Recipe;
+use crate::host::book::functions_of_packages;
 use crate::host::lex::KEYWORDS;
 use crate::host::reflect::{self, FunctionDoc};
 use crate::model::{Fault, nearest};
@@ -14,16 +15,21 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     let Some(topic) = options.topic.as_deref() else {
         return told(screen, &args::command().render_long_help().to_string());
     };
-    if topic.contains('/') || topic.ends_with(".rhai") {
+    if topic.ends_with(".rhai") || topic.starts_with(['.', '/']) {
         return recipe(screen, &Recipe::find(topic)?);
+    }
+    if topic.contains('/') {
+        return of_package(screen, topic);
     }
     if let Some(found) = Recipe::built_in().find(|recipe| recipe.name == topic) {
         return recipe(screen, &found);
     }
-    let functions = reflect::functions();
+    let mut functions = reflect::functions();
+    functions.extend(functions_of_packages());
     let mut named: Vec<&FunctionDoc> =
         functions.iter().filter(|function| function.name == topic || function.qualified() == topic).collect();
-    let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
+    let is_below = |room: &str| room.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| is_below(&function.room)).collect();
     let verb = args::command().find_subcommand(topic).map(|verb| verb.clone().bin_name(format!("fyke {topic}")).render_long_help());
     // A verb can have the name of a method: then both are meant.
     if let Some(verb) = verb.as_ref().filter(|_| !screen.json) {
@@ -45,6 +51,19 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
     }
 }
 
+/// Explains a module of a package, `teamlib/limits`, one of its functions, `teamlib/limits::close`, or a recipe, `teamlib/close-port`.
+fn of_package(screen: &Screen, topic: &str) -> Result<u8, Fault> {
+    let functions = functions_of_packages();
+    let named: Vec<&FunctionDoc> =
+        functions.iter().filter(|function| topic.strip_prefix(&function.room) == Some(&format!("::{}", function.name))).collect();
+    let of_module: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
+    match () {
+        () if !named.is_empty() => explain(screen, &named, show::function),
+        () if !of_module.is_empty() => explain(screen, &of_module, line),
+        () => recipe(screen, &Recipe::find(topic)?),
+    }
+}
+
 /// Prints the help of a verb, or of the whole program.
 fn told(screen: &Screen, text: &str) -> Result<u8, Fault> {
     if screen.json { screen.document(&json!({ "help": text })) } else { screen.print(text) }.map(|()| 0)
@@ -63,7 +82,7 @@ fn of_language(screen: &Screen, topic: &str, mut functions: Vec<FunctionDoc>) ->
 
 /// Writes signature and summary of a function.
 pub(crate) fn line(function: &FunctionDoc, paint: show::Paint, width: usize) -> String {
-    let summary = show::markdown(function.summary(), paint, width.saturating_sub(4));
+    let summary = show::markdown(&paint.text(function.summary()), paint, width.saturating_sub(4));
     let indented: String = summary.lines().map(|line| format!("    {line}\n")).collect();
     format!("{}\n{indented}", paint.bold(&function.signature()))
 }

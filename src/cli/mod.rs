@@ -8,6 +8,7 @@ mod cat;
 mod check;
 mod completions;
 mod confirm;
+mod doc;
 mod doctor;
 mod ended;
 mod eval;
@@ -53,11 +54,13 @@ use show::Screen;
 
 use crate::host::Recipe;
 pub use crate::kernel::process::Capped;
+use crate::kernel::process::share_one_heap;
 use crate::kernel::{identity, tool};
 use crate::model::{Fault, Kind};
 
 /// Reads the arguments, runs the verb, gives the exit code.
 pub fn main() -> ExitCode {
+    share_one_heap();
     tool::fix_search_path();
     let line = match Line::try_parse() {
         Ok(line) => line,
@@ -86,6 +89,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Cat(recipe) => cat::run(screen, recipe),
         Verb::Import(words) => import::run(screen, words),
         Verb::Help(topic) => help::run(screen, topic),
+        Verb::Doc(words) => doc::run(screen, words),
         Verb::New(words) => new::run(screen, words),
         Verb::Add(words) => add::run(screen, words),
         Verb::Remove(words) => remove::run(screen, words),

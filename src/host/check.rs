@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Ident, Position, Scope, Stmt};
 
-use super::engine::{self, Limits};
+use super::engine::{self, Functions, Limits};
 use super::recipe::{Header, Recipe, Risk};
 use super::reflect::{self, FunctionDoc};
 use super::resolve::{Key, Library};
@@ -66,7 +66,7 @@ pub fn rooms(recipe: &Recipe) -> BTreeSet<&'static str> {
 }
 
 fn look(recipe: &Recipe, role: Role) -> (Vec<Finding>, BTreeSet<&'static str>, Library) {
-    let engine = engine::language(&Limits::default());
+    let engine = engine::language(&Limits::default(), Functions::Sought);
     let library = Library::default();
     let mut checker = Checker { engine: &engine, library: &library, known: reflect::known(&engine), ..Checker::new(&engine, &library) };
     checker.recipe(recipe, role);

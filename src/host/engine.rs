@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rhai::packages::{Package, StandardPackage};
-use rhai::{Dynamic, Engine, OptimizationLevel};
+use rhai::{Dynamic, Engine, Module, OptimizationLevel};
 
 use super::value::escaped;
 use crate::bind::session::Sink;
@@ -87,6 +87,13 @@ impl Watch {
     }
 }
 
+/// What holds a run.
+pub(super) struct Frame {
+    pub(super) limits: Limits,
+    pub(super) watch: Watch,
+    pub(super) output: Output,
+}
+
 /// Where a script's `print` goes.
 #[derive(Clone)]
 pub struct Output {
@@ -96,11 +103,40 @@ pub struct Output {
     pub escape: bool,
 }
 
+/// How an engine finds a function that is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Functions {
+    /// It goes through all that there are, the first time that one is called; until then they cost nothing.
+    Sought,
+    /// It has them in a table. To fill it takes a millisecond or two, but a function that is called back, as by `filter`, remembers nothing of the call
+    /// before, and would seek all that it calls again.
+    Indexed,
+}
+
+impl Functions {
+    /// Chooses for a text: one that may hold a closure, or import one that does, is to have a table.
+    pub(super) fn suit(text: &str) -> Self {
+        if ["|", "Fn(", "import"].iter().any(|sign| text.contains(sign)) { Self::Indexed } else { Self::Sought }
+    }
+
+    fn of(self, mut module: Module) -> Module {
+        if self == Self::Indexed {
+            module.register_lazy_functions();
+            module.build_index();
+        }
+        module
+    }
+}
+
 /// Makes an engine that knows the language and the rooms, but no run.
-pub(super) fn language(limits: &Limits) -> Engine {
+pub(super) fn language(limits: &Limits, functions: Functions) -> Engine {
     let mut engine = Engine::new_raw();
-    StandardPackage::new_lazy().register_into_engine(&mut engine);
-    register(&mut engine);
+    match functions {
+        Functions::Sought => StandardPackage::new_lazy(),
+        Functions::Indexed => StandardPackage::new(),
+    }
+    .register_into_engine(&mut engine);
+    register(&mut engine, functions);
     // Nothing is folded or removed: the tree that `check` walks is the tree that runs, and an optimizer has removed statements before
     // (rhai #1126).
     engine.set_optimization_level(OptimizationLevel::None);
@@ -111,8 +147,9 @@ pub(super) fn language(limits: &Limits) -> Engine {
 }
 
 /// Builds the engine of a run.
-pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Session) -> Engine {
-    let mut engine = language(limits);
+pub(super) fn build(frame: &Frame, session: Session, functions: Functions) -> Engine {
+    let Frame { limits, watch, output } = frame;
+    let mut engine = language(limits, functions);
     engine.set_default_tag(Dynamic::from(session.clone()));
     let watching = watch.clone();
     // The clock is asked every 64 steps: it costs as much as a step. They are counted here, because Rhai counts anew in every callback of a
@@ -133,12 +170,12 @@ pub(super) fn build(limits: &Limits, watch: &Watch, output: &Output, session: Se
 }
 
 /// Registers the rooms and the functions without a room.
-pub(super) fn register(engine: &mut Engine) {
+pub(super) fn register(engine: &mut Engine, functions: Functions) {
     for module in bind::globals() {
-        engine.register_global_module(module.into());
+        engine.register_global_module(functions.of(module).into());
     }
     for room in bind::ROOMS {
-        engine.register_static_module(room.name, (room.module)().into());
+        engine.register_static_module(room.name, functions.of((room.module)()).into());
     }
 }
 

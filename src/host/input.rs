@@ -5,6 +5,7 @@ use std::sync::{OnceLock, PoisonError};
 
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Scope, Stmt};
 
+use super::engine::Functions;
 use super::lex::{self, Kind as Piece};
 use super::reflect::FunctionDoc;
 use super::value::Value;
@@ -67,6 +68,8 @@ impl Host {
             self.library.sources.write().unwrap_or_else(PoisonError::into_inner).forget(&passing);
         }
         self.library.begin_in(Path::new("."), &name)?;
+        // What is imported here is registered in the engine, which has to be the last one by then.
+        self.find_by(Functions::Indexed);
         self.session.call().exit = None;
         self.session.call().result = None;
         let own = self.library.compile(&self.engine, &self.scope, &name, text)?;

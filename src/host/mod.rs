@@ -1,10 +1,12 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
 
+pub mod book;
 pub mod cases;
 pub mod check;
 mod complete;
 mod confine;
 pub mod declare;
+pub mod definitions;
 pub mod embedded;
 pub mod engine;
 pub mod fault;
@@ -46,7 +48,7 @@ pub use recipe::{Header, Interface, Recipe, Risk};
 pub use resolve::Library;
 pub use value::Value;
 
-use engine::Watch;
+use engine::{Frame, Functions, Watch};
 use input::Inputs;
 
 /// What a host is opened for.
@@ -107,6 +109,8 @@ impl Setup {
 /// An interpreter for one run.
 pub struct Host {
     engine: Engine,
+    functions: Functions,
+    frame: Frame,
     session: Session,
     library: Arc<Library>,
     scope: Scope<'static>,
@@ -130,14 +134,23 @@ impl Host {
         };
         let hooks = Hooks { pause, confirm, log: setup.log, progress: setup.progress, mark: setup.mark };
         let session = Session::new(setup.door, library.sources.clone(), library.parties.clone(), hooks);
-        let mut engine = engine::build(&setup.limits, &watch, &setup.output, session.clone());
-        engine.set_module_resolver(resolve::Resolver(library.clone()));
-        Self { engine, session, library, scope: Scope::new(), inputs: Inputs::default() }
+        let frame = Frame { limits: setup.limits, watch, output: setup.output };
+        let (functions, scope, inputs) = (Functions::Sought, Scope::new(), Inputs::default());
+        Self { engine: engine(&frame, &session, &library, functions), functions, frame, session, library, scope, inputs }
+    }
+
+    /// Gets ready for texts that need functions to be found so.
+    fn find_by(&mut self, functions: Functions) {
+        if (self.functions, functions) == (Functions::Sought, Functions::Indexed) {
+            self.functions = functions;
+            self.engine = engine(&self.frame, &self.session, &self.library, functions);
+        }
     }
 
     /// Runs a recipe with the arguments after its name. The caller finishes or rolls back the door.
     pub fn run(&mut self, recipe: &Recipe, words: &[String]) -> Result<Value, Fault> {
         self.library.begin(recipe)?;
+        self.find_by(Functions::suit(&recipe.text));
         let ast = self.library.compile(&self.engine, &Scope::new(), &recipe.file, &recipe.text)?;
         let mut declared = declare::declared(&ast, &|at| self.origin(at));
         if !declared.faults.is_empty() {
@@ -162,6 +175,7 @@ impl Host {
     pub fn eval(&mut self, text: &str) -> Result<Value, Fault> {
         let recipe = Recipe::inline("<eval>", text);
         self.library.begin(&recipe)?;
+        self.find_by(Functions::suit(text));
         let ast = self.library.compile(&self.engine, &self.scope, &recipe.file, &recipe.text)?;
         let mut scope = std::mem::take(&mut self.scope);
         let result = self.evaluate(&mut scope, &ast, "evaluate the expression");
@@ -199,6 +213,13 @@ impl Host {
     pub fn sources(&self) -> RwLockReadGuard<'_, Sources> {
         self.library.sources.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the engine of a run, which imports from a library.
+fn engine(frame: &Frame, session: &Session, library: &Arc<Library>, functions: Functions) -> Engine {
+    let mut engine = engine::build(frame, session.clone(), functions);
+    engine.set_module_resolver(resolve::Resolver(library.clone()));
+    engine
 }
 
 /// Makes the fault of a question where nobody sits at a terminal.

@@ -9,13 +9,18 @@ use rhai::{Engine, FnAccess, FnNamespace, FuncInfo, is_valid_identifier};
 
 use super::declare;
 use super::embedded::STDLIB;
-use super::engine;
+use super::engine::{self, Functions};
+use super::fault;
 use crate::bind::ROOMS;
+use crate::model::Fault;
+
+/// What the functions without a room are.
+pub(super) const EVERYWHERE: &str = "What every script can call.";
 
 /// A function that scripts can call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionDoc {
-    /// The room, or `std:NAME` of a module; empty for functions without one.
+    /// The room, or what is imported of a module, `std:NAME` or `PACKAGE/NAME`; empty for functions without one.
     pub room: String,
     /// The name.
     pub name: String,
@@ -36,7 +41,7 @@ pub struct FunctionDoc {
 impl FunctionDoc {
     /// Gives the name with its room.
     pub fn qualified(&self) -> String {
-        if self.bare { self.name.clone() } else { format!("{}::{}", self.room.trim_start_matches("std:"), self.name) }
+        if self.bare { self.name.clone() } else { format!("{}::{}", alias(&self.room), self.name) }
     }
 
     /// Gives the signature as one writes the call, in the types of scripts.
@@ -63,12 +68,17 @@ impl FunctionDoc {
     }
 }
 
+/// Gives the name that stands before `::` for a room or a module: of `std:nat` it is `nat`, of `teamlib/ssh-guard` it is `ssh_guard`.
+pub fn alias(room: &str) -> String {
+    room.rsplit([':', '/']).next().unwrap_or(room).replace('-', "_")
+}
+
 /// Lists the functions of fyke: those without a room, those of the rooms, those of the standard library.
 pub fn functions() -> Vec<FunctionDoc> {
     let mut engine = Engine::new_raw();
-    engine::register(&mut engine);
+    engine::register(&mut engine, Functions::Sought);
     let mut all = own(&engine);
-    all.extend(STDLIB.iter().flat_map(|(name, text)| script_functions(&format!("std:{name}"), text)));
+    all.extend(STDLIB.iter().flat_map(|(name, text)| of_script(&format!("std:{name}"), text).unwrap_or_default()));
     // How a value prints is no function that anybody looks up.
     all.retain(|f| f.name != "to_string" && f.name != "to_debug");
     all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len(), f.params.clone()));
@@ -136,10 +146,9 @@ fn function(info: &FuncInfo) -> Option<FunctionDoc> {
     })
 }
 
-fn script_functions(room: &str, text: &str) -> Vec<FunctionDoc> {
-    let Ok(ast) = declare::parser().compile(text) else {
-        return Vec::new();
-    };
+/// Lists the functions that a module gives, in the order of their names; `room` is what is imported.
+pub(super) fn of_script(room: &str, text: &str) -> Result<Vec<FunctionDoc>, Fault> {
+    let ast = declare::parser().compile(text).map_err(|error| fault::of_parsing(room, text, &error))?;
     let public = ast.iter_functions().filter(|f| f.access == FnAccess::Public && !f.name.starts_with("anon$"));
     let function = |f: rhai::ScriptFnMetadata| FunctionDoc {
         room: room.to_owned(),
@@ -151,7 +160,9 @@ fn script_functions(room: &str, text: &str) -> Vec<FunctionDoc> {
         property: false,
         doc: markdown(f.comments.iter().copied()),
     };
-    public.map(function).collect()
+    let mut all: Vec<_> = public.map(function).collect();
+    all.sort_by_key(|f| (f.name.clone(), f.params.len()));
+    Ok(all)
 }
 
 /// Takes the slashes off doc comments.
@@ -228,7 +239,7 @@ pub fn reference() -> Vec<(String, String)> {
 
 fn about(room: &str) -> String {
     if room.is_empty() {
-        return "What every script can call.".to_owned();
+        return EVERYWHERE.to_owned();
     }
     if let Some((_, text)) = STDLIB.iter().find(|(name, _)| room.strip_prefix("std:") == Some(name)) {
         return text.parse::<super::Header>().map(|h| h.summary).unwrap_or_default();

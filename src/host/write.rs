@@ -72,11 +72,13 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::engine::{Limits, language};
+    use crate::host::engine::{Functions, Limits, language};
     use proptest::prelude::*;
 
     fn value(text: &str) -> String {
-        language(&Limits::default()).eval(&format!("let name = \"x\"; {text}")).unwrap_or_else(|error| panic!("{text}: {error}"))
+        language(&Limits::default(), Functions::Sought)
+            .eval(&format!("let name = \"x\"; {text}"))
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     #[test]

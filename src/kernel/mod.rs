@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod errno;
 pub mod files;
+pub mod generated;
 pub mod holders;
 pub mod identity;
 pub mod ipset;

@@ -32,7 +32,7 @@ impl Door {
 impl Transaction {
     fn exchange(&mut self, requests: &[Packet], link: Option<&Name>, origin: &Origin) -> Result<Box<dyn Desk>, Fault> {
         self.flush()?;
-        let destinations: BTreeSet<IpAddr> = requests.iter().filter_map(reach::destination).collect();
+        let destinations: BTreeSet<IpAddr> = requests.iter().flat_map(reach::stops).collect();
         destinations.into_iter().try_for_each(|to| self.guard.reach(to, origin))?;
         let desk = self.desk(requests, link)?;
         let what = self.named_here(told(requests));

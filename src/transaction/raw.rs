@@ -10,7 +10,6 @@ use super::{Door, Transaction};
 use crate::kernel::raw::Wire;
 use crate::model::link::Scope;
 use crate::model::named::Scope as Named;
-use crate::model::packet::First;
 use crate::model::raw::{Batch, Opt, Outgoing, Setting, Spec, Way, reach};
 use crate::model::{Fault, Kind, Object, Origin, link};
 
@@ -147,16 +146,15 @@ impl Transaction {
 
     fn send_raw(&mut self, id: Id, packet: &Outgoing, origin: &Origin) -> Result<Duration, Fault> {
         self.flush()?;
-        let first = self.wires.get(id)?.way.first();
-        self.may_go(packet, first, origin)?;
+        let way = self.wires.get(id)?.way.clone();
+        self.may_go(packet, &way, origin)?;
         self.enter_sent(id, &packet.what, 1, origin)?;
         self.wires.get(id)?.wire.send(packet)
     }
 
     /// Decides about where a packet goes: by what the kernel is told, and by what it says itself.
-    fn may_go(&mut self, packet: &Outgoing, first: First, origin: &Origin) -> Result<(), Fault> {
-        let inside = reach::destination_of(&packet.bytes, first).filter(|_| packet.is_whole);
-        packet.to.into_iter().chain(inside).try_for_each(|to| self.guard.reach(to, origin))
+    fn may_go(&mut self, packet: &Outgoing, way: &Way, origin: &Origin) -> Result<(), Fault> {
+        reach::stops_of(packet, way).into_iter().try_for_each(|to| self.guard.reach(to, origin))
     }
 
     /// Writes down that packets are sent: the first of a kind in the journal, all of them among the acts.

@@ -7,6 +7,7 @@ in_a_world! {
     settings_are_read_as_they_are_set
     links_are_listed_as_ip_lists_them
     kinds_of_links_are_made
+    what_stands_on_a_link_gets_its_mtu
     what_cannot_be_done_is_said
     what_a_plan_cannot_know
 }
@@ -132,6 +133,24 @@ fn kinds_of_links_are_made(world: &World) {
         world.fyke_well(&["undo", "--all"]);
         assert_eq!(world.state(), before, "{words}");
     }
+}
+
+fn what_stands_on_a_link_gets_its_mtu(world: &World) {
+    tool("ip", &["-batch", "-"], "link add link eth1 name mac0 type macvlan\nlink set mac0 up\naddr add 2001:db8:9::1/64 dev mac0 nodad\n");
+    let before = world.state();
+    world.fyke_well(&["run", &world.recipe("small", "link::get(\"eth1\").set(\"mtu 1400\");")]);
+    assert!(ip("link show mac0").contains("mtu 1400"));
+    world.undo();
+    assert!(ip("link show mac0").contains("mtu 1500"));
+    assert_eq!(world.state(), before);
+    let planned = world.fyke_well(&["plan", &world.recipe("tiny", "link::get(\"eth1\").set(\"mtu 1000\");")]);
+    assert!(planned.out.contains("mac0 mtu 1500 becomes mtu 1000") && planned.out.contains("2001:db8:9::1/64"), "{planned:?}");
+    world.fyke_well(&["run", &world.recipe("tiny", "link::get(\"eth1\").set(\"mtu 1000\");")]);
+    assert!(!ip("-6 addr show mac0").contains("2001:db8:9::1"));
+    world.undo();
+    until("IPv6 is back", || ip("-6 addr show mac0").contains("2001:db8:9::1"));
+    assert_eq!(world.state(), before);
+    ip("link del mac0");
 }
 
 fn what_cannot_be_done_is_said(world: &World) {

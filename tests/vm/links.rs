@@ -8,6 +8,7 @@ use crate::program::shell;
 
 pub(super) const TESTS: Tests = tests! {
     a_vlan_carries_packets_and_goes_down_with_its_link
+    a_vlan_and_an_ipvlan_get_the_mtu_of_their_link
 };
 
 const VLAN: &str = "\
@@ -34,4 +35,19 @@ fn a_vlan_carries_packets_and_goes_down_with_its_link(world: &World) {
     world.undo();
     assert!(!answers());
     does("ip -n client link del eth0.7");
+}
+
+fn a_vlan_and_an_ipvlan_get_the_mtu_of_their_link(world: &World) {
+    for line in ["eth1 name eth1.7 type vlan id 7", "eth1.7 name eth1.7.8 type vlan id 8", "eth1 name ipv0 type ipvlan mode l3"] {
+        does(&format!("ip link add link {line}"));
+    }
+    let before = links();
+    world.fyke_well(&["run", &world.recipe("small", "link::get(\"eth1\").set(\"mtu 1400\");")]);
+    for name in ["eth1.7", "eth1.7.8", "ipv0"] {
+        assert!(does(&format!("ip link show {name}")).contains("mtu 1400"), "{name}");
+    }
+    world.undo();
+    assert_eq!(links(), before);
+    does("ip link del eth1.7");
+    does("ip link del ipv0");
 }

@@ -52,6 +52,10 @@ const ALSO: &[&str] = &[
     "kernel::ssh_rate_limit::nft::the_fourth_connection_is_dropped",
     "kernel::ssh_rate_limit::legacy::the_fourth_connection_is_dropped",
     "kernel::tc::world::what_is_read_can_be_set",
+    "kernel::link_kinds::world::kinds_of_links_are_made",
+    "kernel::link_kinds::world::links_are_listed_as_ip_lists_them",
+    "kernel::far::world::a_moved_link_carries_packets_and_comes_back",
+    "kernel::far::world::what_cannot_be_moved_is_said",
 ];
 
 /// The name of the test that is to be done, in the guest.

@@ -48,7 +48,8 @@ fn parameters(params: &[Param], paint: Paint) -> String {
     params.iter().zip(&flags).map(line).collect()
 }
 
-fn flag(param: &Param) -> String {
+/// Writes a parameter as it is given on the command line, with the kind of its value.
+pub(crate) fn flag(param: &Param) -> String {
     use crate::host::Value::{Bool, Float, Int, List, Text};
     let flag = param.flag();
     match &param.default {
@@ -63,7 +64,7 @@ fn flag(param: &Param) -> String {
 }
 
 /// Tells the default, the bounds, and whether the parameter makes an instance of its own.
-fn notes(param: &Param) -> String {
+pub(crate) fn notes(param: &Param) -> String {
     use crate::host::Value::{Bool, List, Text, Unit};
     let mut notes = Vec::new();
     match &param.default {

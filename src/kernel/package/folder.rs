@@ -46,7 +46,7 @@ pub fn read(folder: &Path) -> Result<Vec<Member>, Fault> {
 }
 
 /// Reads a file that is no link.
-fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     if path.symlink_metadata().is_ok_and(|about| about.is_symlink()) {
         return Err(Fault::input(format!("read {}", path.display()), "it is a symbolic link"));
     }

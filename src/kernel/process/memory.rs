@@ -12,6 +12,18 @@ use super::runner::leave;
 #[derive(Clone, Copy, Debug)]
 pub struct Capped;
 
+/// Keeps all threads in the heap of the first one.
+///
+/// The heap that glibc gives to another thread grows by one page a system call. A script has a thread of its own, for the sake of its stack, and it is
+/// the only one that allocates much.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it sets a number that the allocator reads when a thread allocates for the first time.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
+}
+
 fn checked(start: *mut u8) -> *mut u8 {
     if start.is_null() {
         leave(Cause::Memory);

@@ -28,7 +28,7 @@ use nix::unistd::{ForkResult, fork, getpid};
 
 pub use ending::Ending;
 pub use limits::Limits;
-pub use memory::Capped;
+pub use memory::{Capped, share_one_heap};
 pub use page::{Page, Phase, RUN_ID_MAX};
 pub use runner::with_big_stack;
 pub use signals::{Stop, sleep};

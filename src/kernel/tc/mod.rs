@@ -43,7 +43,7 @@ impl Live {
     /// Reads what there is. What is not there is left out.
     pub fn read(&mut self, scope: &Scope) -> Result<Inventory, Fault> {
         match scope {
-            Scope::Devices => Ok(devices()),
+            Scope::Devices => devices(),
             Scope::Kind(kind) => self.probe(kind).map(|()| Inventory::new()),
             Scope::Distribution(name) => wire::tables::find(name).map(|_| Inventory::new()),
             Scope::Device(device) => self.on(device),
@@ -254,11 +254,11 @@ fn index(device: &Device) -> io::Result<Option<u32>> {
     }
 }
 
-fn devices() -> Inventory {
-    let Ok(all) = if_nameindex() else { return Inventory::new() };
+fn devices() -> Result<Inventory, Fault> {
+    let all = if_nameindex().map_err(|error| errno::fault("list the devices", error))?;
     let device = |one: &nix::net::if_::Interface| {
         let device = Device::listed(&one.name().to_string_lossy());
         (model::Object::Tc(Object::Device(device)), model::State::Tc(State::Link(one.index())))
     };
-    all.iter().map(device).collect()
+    Ok(all.iter().map(device).collect())
 }

@@ -23,6 +23,11 @@ const STDERR_MAX: usize = 64 << 10;
 /// How much a tool may write before it waits for a reader; what it gets where the kernel does not grant that is 64 KiB.
 const PIPE: i32 = 1 << 20;
 
+/// How much a tool has written at once that is left alone for a [`NAP`]: what it writes meanwhile finds room in its pipe.
+const MUCH: usize = 4096;
+/// To be woken up for each piece of a long listing costs more than to write it.
+const NAP: Duration = Duration::from_millis(1);
+
 /// A tool that was started.
 pub(super) struct Running<'a> {
     request: &'a Request<'a>,
@@ -40,17 +45,26 @@ pub(super) struct Capture {
     bytes: Vec<u8>,
     max: usize,
     overflown: bool,
+    roomy: bool,
+    /// Whether the tool is in the middle of writing much.
+    busy: bool,
 }
 
 impl Capture {
     fn new(pipe: OwnedFd, max: usize) -> nix::Result<Self> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let _ = fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
-        Ok(Self { pipe: Some(File::from(pipe)), bytes: Vec::new(), max, overflown: false })
+        let roomy = fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(PIPE)).is_ok();
+        Ok(Self { pipe: Some(File::from(pipe)), bytes: Vec::new(), max, overflown: false, roomy, busy: false })
     }
 
     /// Takes what is there. What is beyond the maximum is read, so that the tool goes on, and dropped.
     fn take(&mut self, buffer: &mut [u8]) {
+        let before = self.bytes.len();
+        self.drain(buffer);
+        self.busy = self.roomy && self.bytes.len() - before >= MUCH;
+    }
+
+    fn drain(&mut self, buffer: &mut [u8]) {
         while let Some(pipe) = &mut self.pipe {
             match pipe.read(buffer) {
                 Ok(0) => self.pipe = None,
@@ -74,8 +88,13 @@ impl<'a> Running<'a> {
     }
 
     fn sources(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let pipes = [&self.stdout, &self.stderr].into_iter().filter_map(|capture| Some(capture.pipe.as_ref()?.as_fd()));
+        let listened = [&self.stdout, &self.stderr].into_iter().filter(|capture| !capture.busy);
+        let pipes = listened.filter_map(|capture| Some(capture.pipe.as_ref()?.as_fd()));
         pipes.chain([self.child.pidfd.as_fd()]).map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.stdout.busy || self.stderr.busy
     }
 
     fn left(&self) -> Duration {
@@ -151,7 +170,8 @@ pub(super) fn wait(tools: &mut [&mut Running<'_>]) {
             sources.extend(signals::wake().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         // Rounded up, so that the time is really over; a minute is as good as longer, as the loop comes round.
-        let milliseconds = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
+        let left = if going(tools).any(Running::is_busy) { left.min(NAP) } else { left + Duration::from_millis(1) };
+        let milliseconds = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
         let _ = poll(&mut sources, PollTimeout::from(milliseconds));
         tools.iter_mut().filter(|tool| tool.end.is_none()).for_each(|tool| tool.attend(&mut buffer));
     }

@@ -41,7 +41,7 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
             here.vlans(dev).into_iter().map(|dev| up(dev, true)).collect()
         }
         (Object::Setting(dev, Setting::Up), State::Setting(Value::Flag(false))) => here.with_down(dev),
-        (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) if *mtu < IPV6_MTU => here.without_ipv6(dev),
+        (Object::Setting(dev, Setting::Mtu), State::Setting(Value::Number(mtu))) => here.with_mtu(dev, *mtu),
         (Object::Setting(dev, Setting::Address), _) => here.neighbours(dev, None),
         _ => Vec::new(),
     }
@@ -120,6 +120,17 @@ impl<'a> Here<'a> {
     /// Gives the VLANs on a link: they go up and down with it.
     fn vlans(&self, dev: &Dev) -> Vec<Dev> {
         self.links().filter(|(_, link)| link.kind == "vlan" && link.parent.as_ref() == Some(dev)).map(|(dev, _)| dev.clone()).collect()
+    }
+
+    /// Gives what stands on a link and gets its MTU along with it: of an ipvlan it is always the same, of the others never larger.
+    fn with_mtu_of(&self, dev: &Dev, mtu: u32) -> Vec<Dev> {
+        let takes_it = |dev: &Dev, link: &super::Link| match (link.kind.as_str(), self.get(&Object::Setting(dev.clone(), Setting::Mtu))) {
+            ("ipvlan", Some(State::Setting(Value::Number(now)))) => *now != mtu,
+            ("vlan" | "macvlan", Some(State::Setting(Value::Number(now)))) => *now > mtu,
+            _ => false,
+        };
+        let on_it = self.links().filter(|(other, link)| link.parent.as_ref() == Some(dev) && takes_it(other, link));
+        on_it.map(|(other, _)| other.clone()).collect()
     }
 
     fn addresses(&self, dev: &Dev) -> Vec<(&'a address::Key, &'a About)> {
@@ -243,6 +254,16 @@ impl<'a> Here<'a> {
         }));
         found.extend(self.gone_addresses(addresses));
         found.extend(vlans.into_iter().map(|vlan| up(vlan, false)));
+        found
+    }
+
+    /// Gives what a link loses with an MTU, and those that get the MTU along with it.
+    fn with_mtu(&self, dev: &Dev, mtu: u32) -> Vec<Fate> {
+        let mut found = if mtu < IPV6_MTU { self.without_ipv6(dev) } else { Vec::new() };
+        for other in self.with_mtu_of(dev, mtu) {
+            found.extend(self.with_mtu(&other, mtu));
+            found.push((Any::Link(Object::Setting(other, Setting::Mtu)), Some(AnyState::Link(State::Setting(Value::Number(mtu))))));
+        }
         found
     }
 

@@ -53,8 +53,8 @@ impl Transaction {
         origin: &Origin,
     ) -> Result<Sent, Fault> {
         self.flush()?;
-        let first = self.wires.get(id)?.way.first();
-        self.may_go(packet, first, origin)?;
+        let way = self.wires.get(id)?.way.clone();
+        self.may_go(packet, &way, origin)?;
         if self.guard.bounds_reach() {
             template.destinations()?.into_iter().try_for_each(|to| self.guard.reach(to, origin))?;
         }

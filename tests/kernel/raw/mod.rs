@@ -321,6 +321,11 @@ fn public_addresses_take_a_word(world: &World) {
         format!("raw::packet(\"eth0\").send(packet::ethernet(#{{}}) / packet::vlan(#{{ id: 5 }}) / {inside})"),
         format!("raw::packet(\"eth0\", #{{ cooked: true }}).send({inside}, \"ff:ff:ff:ff:ff:ff\")"),
         format!("raw::open(\"ipv4\", \"raw\").send_many({inside}, #{{ count: 1 }})"),
+        // A near host is asked to pass it on.
+        format!(
+            "raw::open(\"ipv4\", \"raw\").send(packet::ipv4(#{{ dst: \"127.0.0.1\", options: [#{{ kind: \"loose-source-route\", route: [\"192.0.2.2\"] }}] }}) / {datagram})"
+        ),
+        "raw::open(\"ipv6\", 43).send(packet::routing(#{ addresses: [\"2001:db8::2\"] }) / \"x\", \"::1\")".to_owned(),
         "raw::ping(\"ipv4\").send(packet::icmp(#{ type: \"echo-request\" }), \"192.0.2.2\")".to_owned(),
         format!(
             "raw::open(\"ipv4\", \"raw\").send_many(packet::ipv4(#{{ dst: \"127.0.0.1\" }}) / {datagram}, #{{ vary: #{{ \"ipv4.dst\": [\"127.0.0.1\", \"192.0.2.2\"] }} }})"

@@ -1,5 +1,6 @@
 //! Links as bytes: `struct ifinfomsg` and its attributes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -168,8 +169,7 @@ fn info(value: &[u8], found: &mut Found) {
     }
     let mut kept = Messages::new();
     for (kind, value) in attributes(data).filter(|(kind, value)| comes_back(&link.kind, *kind, value)) {
-        // IFLA_VXLAN_TTL_INHERIT is told as a number and taken as a flag.
-        kept.attribute(kind, if link.kind == "vxlan" && kind == 28 { &[] } else { value });
+        kept.attribute(kind, &as_taken(&link.kind, kind, value));
     }
     link.data = Raw::of(kept.bytes());
 }
@@ -184,6 +184,20 @@ fn comes_back(kind: &str, attribute: u16, value: &[u8]) -> bool {
         ("vxlan", _) => attribute <= 31,
         ("vlan" | "ipvlan", _) => true,
         _ => false,
+    }
+}
+
+/// Gives what the kernel says of a kind as it takes it.
+fn as_taken<'a>(kind: &str, attribute: u16, value: &'a [u8]) -> Cow<'a, [u8]> {
+    match (kind, attribute) {
+        // IFLA_VXLAN_TTL_INHERIT is told as a number and taken as a flag.
+        ("vxlan", 28) => Cow::Borrowed(&[]),
+        // IFLA_VLAN_FLAGS is told with a mask of all bits, of which those without a meaning are refused. A new VLAN has VLAN_FLAG_REORDER_HDR, 1.
+        ("vlan", 2) => {
+            let flags = u32_of(value);
+            Cow::Owned([flags.to_ne_bytes(), (flags | 1).to_ne_bytes()].concat())
+        }
+        _ => Cow::Borrowed(value),
     }
 }
 
