@@ -112,7 +112,7 @@ pub mod functions {
         handle::list(&ctx, &rules)
     }
 
-    /// Finds the first a rule that some words mean, as a map; `()` if there is none.
+    /// Finds the first rule that some words mean, as a map; `()` if there is none.
     ///
     /// - `words`: as much of a rule as is known, in the words of ip(8), or a map
     ///
