@@ -83,6 +83,30 @@ fn a_skip_alone_is_no_failure() {
     assert_eq!((said.code, said.out.as_str()), (Some(0), "skip  some_test.rhai::test_a: no card\n\n0 passed, 1 skipped\n"));
 }
 
+#[test]
+fn what_is_wrong_with_a_whole_file_is_told_once() {
+    if no_sandbox() {
+        return;
+    }
+    let said = test(&with_tests("let x = y;\nfn test_a() {}\nfn test_b() {}\n"), &[]);
+    let wanted = "FAIL  some_test.rhai::test_a
+FAIL  some_test.rhai::test_b
+
+some_test.rhai::test_a
+error[input]: cannot read some_test.rhai: the variable `y` is not defined
+ --> some_test.rhai:1:9
+  |
+1 | let x = y;
+  |         ^
+
+some_test.rhai::test_b
+the same as above
+
+0 passed, 2 failed
+";
+    assert_eq!((said.code, said.out.as_str()), (Some(1), wanted), "{}", said.out);
+}
+
 /// Tests with the end of what is said of their failure.
 const FAILURES: &[(&str, &str)] = &[
     ("exit(64);", "cannot run test_a: it ended itself with the code 64"),

@@ -1,5 +1,6 @@
 //! Tests: a line for each, what failed, and how many.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Paint, Screen, changes, fault};
@@ -20,11 +21,24 @@ pub(crate) fn line(outcome: &Outcome, verbose: bool, paint: Paint) -> String {
     format!("{verdict}  {}{reason}{time}\n", escaped(&outcome.title))
 }
 
-/// Writes why a test failed, and what it printed.
-pub(crate) fn failure(screen: &Screen, outcome: &Outcome) -> String {
+/// Writes why tests failed, and what they printed. What is wrong with a whole file is written at the first of its tests.
+pub(crate) fn failures(screen: &Screen, outcomes: &[Outcome]) -> String {
+    let (mut text, mut told) = (String::new(), HashSet::new());
+    for outcome in outcomes.iter().filter(|outcome| outcome.is_failed()) {
+        let why = why(screen, outcome);
+        let title = screen.paint.bold(&escaped(&outcome.title));
+        text.push_str(&match told.contains(&why) {
+            true => format!("\n{title}\nthe same as above\n"),
+            false => format!("\n{title}\n{why}"),
+        });
+        told.insert(why);
+    }
+    text
+}
+
+fn why(screen: &Screen, outcome: &Outcome) -> String {
     let Verdict::Failed(complaints) = &outcome.verdict else { return String::new() };
-    let mut text = format!("\n{}\n", screen.paint.bold(&escaped(&outcome.title)));
-    complaints.iter().for_each(|one| text.push_str(&complaint(one, screen.paint, screen.width())));
+    let mut text: String = complaints.iter().map(|one| complaint(one, screen.paint, screen.width())).collect();
     if !outcome.printed.is_empty() {
         text.push_str("it printed:\n");
         outcome.printed.lines().for_each(|line| text.push_str(&format!("  {}\n", screen.paint.text(line))));

@@ -94,8 +94,7 @@ fn tell(screen: &Screen, outcomes: &[Outcome], count: usize, time: Duration, cod
             "seconds": time.as_secs_f64(), "exit": code,
         }));
     }
-    let failures: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.is_failed()).collect();
-    failures.iter().try_for_each(|outcome| screen.print(&cases::failure(screen, outcome)))?;
+    screen.print(&cases::failures(screen, outcomes))?;
     screen.print(&cases::summary([passed, failed, skipped, count - outcomes.len()], time, screen.paint))
 }
 
