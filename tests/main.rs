@@ -19,6 +19,7 @@ mod repl_say;
 mod site;
 mod suites;
 mod terminal;
+mod testing;
 mod tidy;
 mod types;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

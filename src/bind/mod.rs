@@ -22,6 +22,7 @@ pub mod sockets;
 pub mod sys;
 pub mod sysctl;
 pub mod tc;
+pub mod test;
 pub mod types;
 
 use rhai::plugin::exported_manifest;
@@ -59,6 +60,7 @@ pub const ROOMS: &[Room] = &[
         summary: "The machine around: files, programs, the environment, the date, and whoever sits there",
         module: sys::module,
     },
+    Room { name: "test", summary: "What tests state, and why one cannot be made here; `fyke test` runs them", module: test::module },
     Room {
         name: "types",
         summary: "Durations, rates, sizes, addresses and prefixes; their functions stand without the room's name",

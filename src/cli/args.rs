@@ -5,6 +5,7 @@ mod import;
 mod package;
 mod rights;
 mod safety;
+mod test;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use self::import::{Import, RuleFamily, RuleFormat};
 pub(crate) use self::package::{Add, Fetch, Key, Names, New, Packages, Publish};
 pub(crate) use self::rights::Rights;
 pub(crate) use self::safety::{Reach, Safety, Stay, Timeout};
+pub(crate) use self::test::Test;
 
 const EXIT_CODES: &str = "Exit status: 0 done, 1 failed and rolled back, 2 bad input, 3 rollback incomplete, 4 locked, 5 not permitted, \
 6 drift, 7 not possible here, 8 limit reached, 130 or 143 interrupted; `man fyke` says more.";
@@ -54,9 +56,16 @@ pub(crate) struct Options {
     /// Use this implementation of iptables
     #[arg(long, global = true, value_name = "BACKEND", help_heading = "Where")]
     pub(crate) backend: Option<Backend>,
-    /// End the script, or a statement of the prompt, after this time and lift what it did; 0 for never
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = safety::timeout, help_heading = "Where")]
-    pub(crate) timeout: Timeout,
+    /// End the script, a statement of the prompt or a test after this time and lift what it did; 0 for never [default: 10m, of a test 60s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = safety::timeout, help_heading = "Where")]
+    pub(crate) timeout: Option<Timeout>,
+}
+
+impl Options {
+    /// Gives the time that a script has.
+    pub(crate) fn timeout(&self) -> Timeout {
+        self.timeout.unwrap_or(Timeout::OF_SCRIPTS)
+    }
 }
 
 /// When to use colours.
@@ -119,12 +128,17 @@ pub(crate) enum Verb {
   fyke --netns peer repl
   echo '1 + 1' | fyke repl")]
     Repl(Prompt),
-    /// Find the faults of a recipe without running it
+    /// Find the faults of a recipe, or of a whole package, without running anything
     ///
-    /// Parses a recipe, resolves its imports, and looks for unknown functions, wrong numbers of arguments and undeclared needs.
+    /// Parses a recipe, resolves its imports, and looks for unknown functions, wrong numbers of arguments and undeclared needs. Of a package, which a
+    /// folder stands for, it checks the manifest, the lock, all that is in it, and that what it gives to others is there and documented. Without
+    /// arguments it checks the project that you are in.
     #[command(after_help = "Examples:
-  fyke check ./my.rhai")]
+  fyke check ./my.rhai
+  fyke check
+  fyke check ../teamlib")]
     Check(Recipes),
+    Test(Test),
     /// List the built-in recipes, and those of the packages of the project
     #[command(after_help = "Examples:
   fyke list")]
@@ -319,8 +333,8 @@ pub(crate) struct Prompt {
 /// Some recipes.
 #[derive(Args, Debug)]
 pub(crate) struct Recipes {
-    /// Paths, `-` for standard input, names of built-in recipes, or PACKAGE/RECIPE
-    #[arg(required = true, value_name = "RECIPE", value_hint = ValueHint::AnyPath)]
+    /// Paths, `-` for standard input, names of built-in recipes, PACKAGE/RECIPE, or folders of packages; without any, the project that you are in
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::AnyPath)]
     pub(crate) recipes: Vec<OsString>,
 }
 

@@ -35,6 +35,7 @@ mod session;
 mod show;
 mod status;
 mod term;
+mod test;
 mod trace;
 mod tree;
 mod trust;
@@ -83,6 +84,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
         Verb::Eval(eval) => eval::run(screen, options, eval),
         Verb::Repl(prompt) => repl::run(screen, options, prompt),
         Verb::Check(recipes) => check::run(screen, recipes),
+        Verb::Test(words) => test::run(screen, options, words),
         Verb::List(list) => list::run(screen, list),
         Verb::Cat(recipe) => cat::run(screen, recipe),
         Verb::Import(words) => import::run(screen, words),

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::New;
 use super::show::Screen;
 use super::word;
+use crate::host::cases::TESTS;
 use crate::kernel::files;
 use crate::kernel::package::folder;
 use crate::model::package::{MANIFEST, Name, Version};
@@ -33,6 +34,7 @@ pub(crate) fn run(screen: &Screen, words: &New) -> Result<u8, Fault> {
     if is_new {
         made.push((format!("{module}.rhai"), MODULE.replace("NAME", name.as_str()).replace("MODULE", &module)));
         made.push(("show.rhai".to_owned(), RECIPE.replace("NAME", name.as_str()).replace("MODULE", &module)));
+        made.push((format!("{module}{TESTS}"), TEST.replace("MODULE", &module)));
     }
     for (file, text) in &made {
         folder::replace(&real.join(file), text.as_bytes())?;
@@ -74,4 +76,12 @@ import "MODULE" as lib;
 let chain = param("chain", "INPUT", "chain of the filter table");
 
 print(`${chain} has ${lib::rules(chain)} rules`);
+"#;
+
+const TEST: &str = r#"import "MODULE" as lib;
+
+fn test_a_rule_is_counted() {
+    iptables::table("filter").chain("INPUT").append("-p tcp --dport 23 -j DROP");
+    test::assert_eq(lib::rules("INPUT"), 1);
+}
 "#;

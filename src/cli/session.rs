@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::args::{Options, Reach};
 use super::ended::remember;
 use super::place::Place;
-use super::show::Screen;
+use super::show::{Lines, Screen};
 use super::trace::{self, Patience};
 use super::{exit_code, notice, watch};
 use crate::bind::session::Pause;
-use crate::host::{self, Host, Mode, Output, Recipe, Value};
+use crate::host::{self, Case, Host, Mode, Output, Recipe, Value};
 use crate::kernel::files;
 use crate::kernel::lock::RunLock;
 use crate::kernel::process::watcher::Leash;
 use crate::kernel::process::{self, Ending, Limits, Page, signals};
-use crate::model::iptables::RunId;
+use crate::model::iptables::{Owner, RunId};
 use crate::model::source::Sources;
 use crate::model::{Drift, Fault, Kind, Origin, Report};
 use crate::transaction::undo::Desk;
@@ -33,6 +33,8 @@ pub(crate) enum Script<'a> {
     Text(&'a str),
     /// What somebody types, by a word that no other session has.
     Prompt(&'a str),
+    /// A test, or an example.
+    Case(&'a Case),
 }
 
 /// What came of a script that ended well.
@@ -81,7 +83,12 @@ pub(crate) struct Session<'a> {
     leash: Option<Arc<Leash>>,
     /// What the script may do.
     gate: Gate,
+    /// Who is told of faults, if that is not whoever sits before the screen.
+    told: Option<&'a Told<'a>>,
 }
+
+/// Takes a fault with its exit code, and gives source lines for it.
+pub(crate) type Told<'a> = dyn Fn(&Fault, u8, Lines) + Sync + 'a;
 
 impl<'a> Session<'a> {
     /// Goes to the place where the script is to run.
@@ -109,7 +116,21 @@ impl<'a> Session<'a> {
             bound: None,
             leash: None,
             gate: Gate::open(),
+            told: None,
         })
+    }
+
+    /// Sets who is told of faults.
+    pub(crate) fn telling(mut self, told: &'a Told<'a>) -> Self {
+        self.told = Some(told);
+        self
+    }
+
+    fn tell_fault(&self, fault: &Fault, code: u8, lines: Lines) {
+        match self.told {
+            Some(told) => told(fault, code, lines),
+            None => self.screen.fault(fault, code, lines),
+        }
     }
 
     /// Sets how far packets of the script may go.
@@ -142,7 +163,7 @@ impl<'a> Session<'a> {
 
     /// Runs the script under a guardian. `tell` says what came of it, when it ended well, and gives the exit code.
     pub(crate) fn run(&self, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> Result<u8, Fault> {
-        let limits = Limits { deadline: self.options.timeout.0, ..Limits::default() };
+        let limits = Limits { deadline: self.options.timeout().0, ..Limits::default() };
         process::guarded(&limits, |page| self.runner(page, tell), |page, ending| self.guardian(&limits, page, ending))
     }
 
@@ -172,7 +193,7 @@ impl<'a> Session<'a> {
             Ok(code) => code,
             // The changes are in force: only the news of them did not get through.
             Err(fault) => {
-                self.screen.fault(&fault, 1, &|_| None);
+                self.tell_fault(&fault, 1, &|_| None);
                 1
             }
         }
@@ -222,6 +243,7 @@ impl<'a> Session<'a> {
         let result = match self.script {
             Script::Recipe(recipe, words) => host.run(recipe, words),
             Script::Text(text) | Script::Prompt(text) => host.eval(text),
+            Script::Case(case) => host.case(case).map(|()| Value::Unit),
         };
         let (result, data) = match result.and_then(|value| Ok((value, host.result()?))) {
             Ok((value, data)) => (Ok(value), data),
@@ -252,7 +274,7 @@ impl<'a> Session<'a> {
         if !later.is_empty() {
             code = Kind::Incomplete.exit_code();
         }
-        self.screen.fault(&fault.followed_by(later), code, &|at| sources.line(at).map(str::to_owned));
+        self.tell_fault(&fault.followed_by(later), code, &|at| sources.line(at).map(str::to_owned));
         code
     }
 
@@ -286,7 +308,7 @@ impl<'a> Session<'a> {
             Some(at) => fault.at(Origin { at, frames: [].into() }),
             None => fault,
         };
-        self.screen.fault(&fault, code, &|at| sources.line(at).map(str::to_owned));
+        self.tell_fault(&fault, code, &|at| sources.line(at).map(str::to_owned));
         code
     }
 
@@ -319,6 +341,7 @@ impl<'a> Session<'a> {
         let (name, text) = match self.script {
             Script::Recipe(recipe, _) => (recipe.file.as_str(), recipe.text.as_str()),
             Script::Text(text) => ("<eval>", text),
+            Script::Case(case) => (case.recipe.file.as_str(), case.recipe.text.as_str()),
             // What was typed only the runner knew.
             Script::Prompt(_) => return sources,
         };
@@ -330,11 +353,8 @@ impl<'a> Session<'a> {
     /// Tells who runs what; whose changes these are, is known better when the recipe's key parameters are.
     fn context(&self) -> Context {
         let (owner, source) = match self.script {
-            Script::Recipe(recipe, words) => {
-                let built_in = || if recipe.file.starts_with('<') { String::new() } else { recipe.file.clone() };
-                let file = recipe.path.as_deref().map_or_else(built_in, files::absolute);
-                (recipe.owner(""), Source { file, hash: recipe.hash.clone(), words: words.to_vec(), ..Source::default() })
-            }
+            Script::Recipe(recipe, words) => of_recipe(recipe, "", words),
+            Script::Case(case) => of_recipe(&case.recipe, &case.name, &[]),
             Script::Text(text) => {
                 let line = Recipe::inline("<eval>", text);
                 (line.owner(""), Source { hash: line.hash, ..Source::default() })
@@ -343,6 +363,13 @@ impl<'a> Session<'a> {
         };
         self.place.context(owner, source)
     }
+}
+
+/// Tells whose changes those of a recipe are, and where it is from.
+fn of_recipe(recipe: &Recipe, instance: &str, words: &[String]) -> (Owner, Source) {
+    let built_in = || if recipe.file.starts_with('<') { String::new() } else { recipe.file.clone() };
+    let file = recipe.path.as_deref().map_or_else(built_in, files::absolute);
+    (recipe.owner(instance), Source { file, hash: recipe.hash.clone(), words: words.to_vec(), ..Source::default() })
 }
 
 /// Does work that is no script under a guardian, so that an interrupt or the death of a terminal cannot tear it.

@@ -87,7 +87,15 @@ fn tasks(here: &Here<'_>, words: &Undo) -> Result<Vec<Task>, Fault> {
     Ok(tasks)
 }
 
-fn lift(options: &Options, place: &Place, journal: &mut Journal, words: &Undo, run: &RunId, with: &[RunId]) -> Result<Report, Fault> {
+/// Lifts one run; `with` are those that are lifted with it.
+pub(crate) fn lift(
+    options: &Options,
+    place: &Place,
+    journal: &mut Journal,
+    words: &Undo,
+    run: &RunId,
+    with: &[RunId],
+) -> Result<Report, Fault> {
     let context = place.context(Owner::new("undo", ""), Source::default());
     trace::at_work(place, run, Patience::ASKED, || {
         // Somebody else may have been faster.

@@ -36,24 +36,40 @@ pub struct Finding {
     pub fault: Fault,
 }
 
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is run, and says in its header what it does.
+    Recipe,
+    /// Others import it.
+    Module,
+    /// It has tests in it, which may import all of their project.
+    Test,
+}
+
 /// Checks a recipe and everything that it imports. Touches nothing and runs nothing.
 ///
 /// The second value has the sources, to show the lines of the findings.
 pub fn check(recipe: &Recipe) -> (Vec<Finding>, Library) {
-    let (findings, _, library) = look(recipe);
+    check_as(recipe, Role::Recipe)
+}
+
+/// Checks a file and everything that it imports.
+pub fn check_as(file: &Recipe, role: Role) -> (Vec<Finding>, Library) {
+    let (findings, _, library) = look(file, role);
     (findings, library)
 }
 
 /// Names the rooms that a recipe uses, itself or in what it imports.
 pub fn rooms(recipe: &Recipe) -> BTreeSet<&'static str> {
-    look(recipe).1
+    look(recipe, Role::Recipe).1
 }
 
-fn look(recipe: &Recipe) -> (Vec<Finding>, BTreeSet<&'static str>, Library) {
+fn look(recipe: &Recipe, role: Role) -> (Vec<Finding>, BTreeSet<&'static str>, Library) {
     let engine = engine::language(&Limits::default(), Functions::Sought);
     let library = Library::default();
     let mut checker = Checker { engine: &engine, library: &library, known: reflect::known(&engine), ..Checker::new(&engine, &library) };
-    checker.recipe(recipe);
+    checker.recipe(recipe, role);
     let Checker { mut findings, used, .. } = checker;
     findings.sort_by_key(|f| (f.severity, f.fault.origin.as_ref().map(|o| (o.at.file.clone(), o.at.line, o.at.column))));
     (findings, used, library)
@@ -97,8 +113,9 @@ impl<'a> Checker<'a> {
         fault::in_run(&self.library.sources.read().unwrap_or_else(PoisonError::into_inner), at)
     }
 
-    fn recipe(&mut self, recipe: &Recipe) {
-        if let Err(fault) = self.library.begin(recipe) {
+    fn recipe(&mut self, recipe: &Recipe, role: Role) {
+        let begun = if role == Role::Test { self.library.begin_in_project(recipe) } else { self.library.begin(recipe) };
+        if let Err(fault) = begun {
             return self.error(fault);
         }
         let Some(ast) = self.source(&recipe.file, &recipe.text) else {
@@ -107,6 +124,7 @@ impl<'a> Checker<'a> {
         let declared = declare::declared(&ast, &|at| self.origin(at).unwrap_or_else(|| Origin::at(&recipe.file, 1, 1)));
         declared.faults.into_iter().for_each(|f| self.error(f));
         match recipe.header() {
+            _ if role != Role::Recipe => {}
             Ok(header) => self.header(recipe, &header),
             Err(fault) => self.error(fault.at(Origin::at(&recipe.file, 1, 1))),
         }

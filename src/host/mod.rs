@@ -1,6 +1,7 @@
 //! The Rhai host: opens in a mode, builds the engine, runs scripts.
 
 pub mod book;
+pub mod cases;
 pub mod check;
 mod complete;
 mod confine;
@@ -35,6 +36,7 @@ use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin};
 use crate::transaction::Door;
 
+pub use cases::Case;
 pub use check::{Finding, Severity};
 pub use complete::{Candidate, Completion};
 pub use declare::Param;

@@ -46,6 +46,8 @@ struct State {
     loading: Vec<(Key, String)>,
     /// The packages.
     packages: Imports,
+    /// The source that may import modules of the project by the name of that, as users of it do.
+    as_user: Option<String>,
     /// Whether the manifest and the lock of the project are among what was read.
     is_pinned: bool,
     /// The files whose text was read, also if it was no good: a script may catch that and go on.
@@ -75,6 +77,7 @@ impl Library {
         let mut state = self.state();
         state.loading.clear();
         state.root = None;
+        state.as_user = None;
         state.packages.begin(None);
         state.is_pinned = false;
         if let Some(unit) = &recipe.package {
@@ -85,7 +88,10 @@ impl Library {
         if let Some(path) = &recipe.path {
             // A recipe that is checked before it is written is not there yet.
             let real = files::canonical(path).or_else(|fault| match (path.parent(), path.file_name()) {
-                (Some(folder), Some(name)) => files::canonical(folder).map(|folder| folder.join(name)),
+                (Some(folder), Some(name)) => {
+                    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                    files::canonical(folder).map(|folder| folder.join(name))
+                }
                 _ => Err(fault),
             })?;
             let folder = |p: &Path| p.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -93,6 +99,17 @@ impl Library {
             state.root = Some((folder(path), folder(&real)));
             state.files.insert(recipe.file.clone(), real.clone());
             state.loading.push((Key::File(real), recipe.file.clone()));
+        }
+        Ok(())
+    }
+
+    /// Begins with a test of a project: imports are looked up in all of it, and its modules also by its name.
+    pub(super) fn begin_in_project(&self, recipe: &Recipe) -> Result<(), Fault> {
+        self.begin(recipe)?;
+        let mut state = self.state();
+        if let Some(project) = state.packages.project()?.filter(|_| recipe.path.is_some()) {
+            state.root = Some((shown(&project.folder).into(), project.folder.clone()));
+            state.as_user = Some(recipe.file.clone());
         }
         Ok(())
     }
@@ -141,6 +158,12 @@ impl Library {
             }
             let name = state.packages.shown(&unit)?;
             return Ok((Key::Package(unit), name));
+        }
+        if state.as_user.as_ref() == Some(&importer)
+            && let Some(file) = state.packages.own_module(path)?
+        {
+            let real = files::canonical(&file).map_err(|fault| Fault { tried: tried(), ..fault })?;
+            return Ok((Key::File(real), shown(&file)));
         }
         let Some(((named, root), from)) = state.root.as_ref().zip(state.files.get(&importer)) else {
             return Err(Fault::input(tried(), format!("{importer} lies in no folder"))

@@ -125,6 +125,26 @@ pub fn names(folder: &Path, start: &str) -> Vec<String> {
     names
 }
 
+/// Finds the files below a folder, in the order of their paths, without folders whose names are left out. No link to a folder is followed.
+pub fn below(folder: &Path, is_left_out: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, Fault> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        let failed = |error: io::Error| io_fault(format!("list {}", folder.display()), &error);
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+            match kind.is_dir() {
+                true if is_left_out(&entry.file_name().to_string_lossy()) => {}
+                true => folders.push(path),
+                false if path.is_dir() => {}
+                false => found.push(path),
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Finds the real path of a file: absolute, without links and dots.
 pub fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|e| io_fault(format!("read {}", path.display()), &e))

@@ -20,6 +20,7 @@ pub mod netlink;
 pub mod netns;
 pub mod news;
 pub mod package;
+pub mod picture;
 pub mod proc_net;
 pub mod process;
 pub mod processes;

@@ -83,7 +83,7 @@ fn leave_the_machine() -> Result<(), Fault> {
     }
     let (user, group) = (geteuid(), getegid());
     let tried = "make a sandbox";
-    unshare(own | CloneFlags::CLONE_NEWUSER).map_err(|error| match error {
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| match error {
         Errno::EINVAL => Fault::new(Kind::System, tried, "this process has more than one thread, or the kernel knows no user namespaces"),
         _ => forbidden(tried, error),
     })?;
@@ -91,7 +91,9 @@ fn leave_the_machine() -> Result<(), Fault> {
     let maps = [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))];
     maps.into_iter()
         .try_for_each(|(file, text)| fs::write(format!("/proc/self/{file}"), text))
-        .map_err(|error| forbidden(tried, Errno::from_raw(error.raw_os_error().unwrap_or(0))))
+        .map_err(|error| forbidden(tried, Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
+    // One after the other: the files of /proc/net belong to root of the user namespace only if it has its users by then.
+    unshare(own).map_err(|error| forbidden(tried, error))
 }
 
 /// Puts a fresh file system on /run: the journal and the lock of xtables live and die there.

@@ -32,6 +32,8 @@ pub enum Kind {
     Drift,
     /// This kernel, or a tool on this host, cannot do it.
     Unsupported,
+    /// The script itself says that it cannot do it here: a test that is left out.
+    Skipped,
     /// A limit or the deadline was reached.
     Limit,
     /// A signal asked the run to end.
@@ -57,6 +59,7 @@ impl Kind {
             Kind::Lockout => "lockout",
             Kind::Drift => "drift",
             Kind::Unsupported => "unsupported",
+            Kind::Skipped => "skipped",
             Kind::Limit => "limit",
             Kind::Interrupted => "interrupted",
             Kind::Unknown => "unknown",
@@ -71,7 +74,7 @@ impl Kind {
             Kind::Busy => 4,
             Kind::Permission | Kind::Lockout => 5,
             Kind::Drift => 6,
-            Kind::Unsupported => 7,
+            Kind::Unsupported | Kind::Skipped => 7,
             Kind::Limit => 8,
             Kind::Interrupted => 130,
             _ => 1,

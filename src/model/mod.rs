@@ -23,6 +23,7 @@ pub mod netns;
 pub mod origin;
 pub mod package;
 pub mod packet;
+pub mod picture;
 pub mod ports;
 pub mod prefix;
 pub mod quantity;

@@ -161,7 +161,8 @@ fn a_vendored_project_needs_nothing_else() {
 fn a_new_package_is_good_from_its_first_line() {
     let yard = Yard::new();
     yard.well(".", &["new", "first-lib"]);
-    yard.well("first-lib", &["check", "show.rhai"]);
+    assert!(yard.well("first-lib", &["check"]).out.ends_with("first-lib 0.1.0: 4 files, all good\n"));
+    assert!(yard.well("first-lib", &["test"]).out.starts_with("pass  first_lib_test.rhai::test_a_rule_is_counted\n"));
     let said = yard.well("first-lib", &["--sandbox", "run", "show.rhai"]);
     assert_eq!(said.out, "INPUT has 0 rules\n");
     yard.refused(".", &["new", "first-lib"], 1, "there is a fyke.toml already");

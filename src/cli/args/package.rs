@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, ValueHint};
   fyke new .")]
 /// Make a package, or a project that uses packages
 ///
-/// Writes a fyke.toml, and for a new folder a module and a recipe to begin with.
+/// Writes a fyke.toml, and for a new folder a module, a recipe and a test to begin with.
 pub(crate) struct New {
     /// The folder of the package: a new one, or one that has no fyke.toml yet
     #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]

@@ -12,6 +12,13 @@ use crate::transaction::{Bound, Stance, Term};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timeout(pub(crate) Option<Duration>);
 
+impl Timeout {
+    /// Of a script.
+    pub(crate) const OF_SCRIPTS: Self = Self(Some(Duration::from_secs(600)));
+    /// Of a test.
+    pub(crate) const OF_TESTS: Self = Self(Some(Duration::from_secs(60)));
+}
+
 /// What keeps users from locking themselves out.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Safety {

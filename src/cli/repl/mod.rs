@@ -88,7 +88,7 @@ struct Talk<'a> {
 impl<'a> Talk<'a> {
     fn open(screen: &'a Screen, options: &'a Options, session: &'a Session<'a>, page: &'static Page, kept: &'a Kept, typed: bool) -> Self {
         let live = session.door(page, Mode::Run);
-        let (clock, lost) = (Clock::new(options.timeout.0), Arc::default());
+        let (clock, lost) = (Clock::new(options.timeout().0), Arc::default());
         let mut setup = host::Setup::new(Mode::Run, live.clone());
         let (stop, pause) = (clock.clone(), clock.clone());
         setup.stop = Arc::new(move || stop.stopped());

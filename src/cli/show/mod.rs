@@ -1,5 +1,6 @@
 //! The only place that prints. Standard output has what was asked for; standard error has everything else.
 
+pub(crate) mod cases;
 mod cgroups;
 pub(crate) mod changes;
 mod fault;

@@ -22,7 +22,6 @@ impl Paint {
     }
 
     /// Makes a painter that leaves everything as it is.
-    #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self::new(false, false)
     }

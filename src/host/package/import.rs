@@ -78,10 +78,20 @@ impl Imports {
         }
     }
 
+    /// Finds the file of a module of the project itself that an import names as users of the project do; none if it is about something else.
+    pub(in crate::host) fn own_module(&mut self, path: &str) -> Result<Option<PathBuf>, Fault> {
+        let (Some((name, module)), Some(project)) = (first_part(path), self.project()?) else { return Ok(None) };
+        let is_own = project.manifest.name == name && project.manifest.modules.iter().any(|given| given == module);
+        Ok(is_own.then(|| project.folder.join(format!("{module}.rhai"))))
+    }
+
     /// Says what may have been meant by an import for which there is no file.
     pub(in crate::host) fn hint(&mut self, path: &str) -> Option<String> {
-        let (name, _) = first_part(path)?;
+        let (name, module) = first_part(path)?;
         let project = self.project().ok().flatten();
+        if project.as_ref().is_some_and(|project| project.manifest.name == name) {
+            return Some(format!("only users import it by this name; here it is a file: import \"./{module}\""));
+        }
         let needs: Vec<&str> = project.iter().flat_map(|project| project.manifest.dependencies.keys().map(Name::as_str)).collect();
         did_you_mean(name.as_str(), needs).or_else(|| Some(format!("if {name} is a package: `fyke add` adds it to {MANIFEST}")))
     }

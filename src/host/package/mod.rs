@@ -1,5 +1,6 @@
 //! The packages of a project: found, fetched, and loaded as what the lock says they are.
 
+pub mod check;
 pub mod fetch;
 mod import;
 pub mod publish;

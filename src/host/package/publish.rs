@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::Project;
-use crate::host::check::check;
-use crate::host::{Finding, Recipe, Severity};
+use crate::host::check::{Role, check_as};
+use crate::host::{Recipe, Severity};
 use crate::kernel::files;
 use crate::kernel::package::folder;
 use crate::kernel::package::git::Git;
@@ -90,11 +90,8 @@ fn exports(project: &Project, content: &Content) -> Result<(), Fault> {
             .ok_or_else(|| Fault::new(Kind::NotFound, tried(), format!("it exports {name:?}, and there is no {file}")))?;
         let path = project.folder.join(&file);
         let recipe = Recipe::at(&super::shown(&path), &decode(&file, bytes)?);
-        let is_recipe = recipes.contains(name);
-        let (findings, _) = check(&recipe);
-        // A module has no header, and does nothing by itself.
-        let counts = |finding: &Finding| finding.severity == Severity::Error && (is_recipe || !finding.fault.tried.contains("header"));
-        if let Some(finding) = findings.into_iter().find(counts) {
+        let (findings, _) = check_as(&recipe, if recipes.contains(name) { Role::Recipe } else { Role::Module });
+        if let Some(finding) = findings.into_iter().find(|finding| finding.severity == Severity::Error) {
             return Err(finding.fault);
         }
     }

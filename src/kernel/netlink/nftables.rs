@@ -2,7 +2,7 @@
 //!
 //! The layouts are those of `linux/netfilter/nfnetlink.h` and `linux/netfilter/nf_tables.h`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ mod message {
     pub(super) const DELCHAIN: u16 = 5;
     pub(super) const GETRULE: u16 = 7;
     pub(super) const DELRULE: u16 = 8;
+    pub(super) const GETSET: u16 = 10;
     pub(super) const GETGEN: u16 = 16;
 }
 
@@ -232,6 +233,40 @@ impl Nftables {
         self.socket.dump(messages.bytes(), sequence, &mut |_, body| each(body))
     }
 
+    /// Names what is in nf_tables of all families besides the tables of iptables: tables, sets, and chains with the number of their rules.
+    pub fn others(&mut self) -> io::Result<BTreeSet<String>> {
+        let (mut found, mut chains) = (BTreeSet::new(), BTreeMap::<String, usize>::new());
+        self.dump_all(message::GETTABLE, &mut |names| {
+            found.insert(format!("table {}", names[..2].join(" ")));
+        })?;
+        self.dump_all(message::GETSET, &mut |names| {
+            found.insert(format!("set {}", names.join(" ")));
+        })?;
+        self.dump_all(message::GETCHAIN, &mut |names| {
+            chains.insert(names.join(" "), 0);
+        })?;
+        self.dump_all(message::GETRULE, &mut |names| *chains.entry(names.join(" ")).or_default() += 1)?;
+        found.extend(chains.into_iter().map(|(chain, rules)| format!("chain {chain} with {rules} rules")));
+        Ok(found)
+    }
+
+    /// Lists something of all families, but for what iptables has: each as its family, its table, and its chain or its own name.
+    fn dump_all(&mut self, kind: u16, each: &mut dyn FnMut(Vec<String>)) -> io::Result<()> {
+        let own = if kind == message::GETCHAIN { attribute::CHAIN_NAME } else { attribute::RULE_CHAIN };
+        let sequence = self.socket.next_sequence();
+        let mut messages = Messages::new();
+        ask(&mut messages, kind, flag::REQUEST | flag::DUMP, sequence, 0, |_| {});
+        let dump = self.socket.dump(messages.bytes(), sequence, &mut |_, body| {
+            let of = |wanted| entry(body).find(|(kind, _)| *kind == wanted).map(|(_, value)| text(value).to_owned());
+            let (family, table) = (body.first().copied().unwrap_or(0), of(attribute::TABLE_NAME).unwrap_or_default());
+            let of_iptables = Family::BOTH.map(number).contains(&family) && OF_IPTABLES.contains(&table.as_str());
+            if !of_iptables {
+                each(vec![family_name(family), table, of(own).unwrap_or_default()]);
+            }
+        });
+        dump.map(drop)
+    }
+
     /// Does all of the orders, or none of them, if the rulesets are still of this generation.
     pub fn commit(&mut self, generation: u32, orders: &[Ordered]) -> io::Result<Commit> {
         let begin = self.socket.next_sequence();
@@ -271,6 +306,15 @@ impl Nftables {
         }
         Ok(commit)
     }
+}
+
+/// The names that tables have of which iptables knows.
+const OF_IPTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+
+/// Names a family as nft(8) does, by its number (`linux/netfilter.h`).
+fn family_name(number: u8) -> String {
+    let names = [(1, "inet"), (2, "ip"), (3, "arp"), (5, "netdev"), (7, "bridge"), (10, "ip6")];
+    names.iter().find(|(of, _)| *of == number).map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
 }
 
 /// Writes a question or an order to nf_tables.

@@ -19,6 +19,7 @@ mod runner;
 pub mod signals;
 mod tree;
 pub mod watcher;
+pub mod workers;
 
 use std::io::{Write, stderr, stdout};
 

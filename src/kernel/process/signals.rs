@@ -44,7 +44,8 @@ impl Stop {
         }
     }
 
-    pub(super) fn from_number(number: i32) -> Option<Stop> {
+    /// Finds what a signal asks for, by its number.
+    pub fn from_number(number: i32) -> Option<Stop> {
         Stop::ALL.into_iter().find(|stop| stop.signal() as i32 == number)
     }
 

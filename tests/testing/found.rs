@@ -1,0 +1,144 @@
+//! Which tests are found, and which are run.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use super::{no_sandbox, test, with_tests};
+use crate::packages::yard::{Yard, flat};
+
+/// Makes a project in which tests lie in several places.
+fn scattered() -> Yard {
+    let yard = Yard::new();
+    yard.write("project/fyke.toml", "name = \"project\"\nversion = \"0.1.0\"\nmodules = [\"numbers\"]\n");
+    yard.write("project/numbers.rhai", "/// Gives a number.\nfn number() { 7 }\n");
+    yard.write("project/a_test.rhai", "fn test_b() {}\nfn test_a() {}\nfn helper() {}\n");
+    let own = "import \"../../numbers\" as near;\nimport \"project/numbers\" as own;\nfn test_c() { test::assert_eq(near::number(), own::number()); }\n";
+    yard.write("project/tests/deep/c_test.rhai", own);
+    for place in ["vendor/x", ".hidden", "target", "dist", "tests/.git"] {
+        yard.write(&format!("project/{place}/x_test.rhai"), "fn test_not_run() { throw 1 }\n");
+    }
+    yard.write("project/other.rhai", "fn test_named() {}\n");
+    symlink(".", yard.path("project/tests/loop")).unwrap();
+    yard
+}
+
+#[test]
+fn tests_are_found_in_the_whole_project_but_for_what_is_not_its_own() {
+    let yard = scattered();
+    let all = "a_test.rhai::test_b\na_test.rhai::test_a\ntests/deep/c_test.rhai::test_c\n";
+    assert_eq!(test(&yard, &["--list"]).out, all);
+    assert_eq!(test(&yard, &["--list", "."]).out, all);
+    assert_eq!(test(&yard, &["--list", "tests", "tests/deep/c_test.rhai"]).out, "tests/deep/c_test.rhai::test_c\n");
+    assert_eq!(test(&yard, &["--list", "--filter", "a_test.rhai::test_a"]).out, "a_test.rhai::test_a\n");
+    // What is named counts, whatever it is called.
+    assert_eq!(test(&yard, &["--list", "other.rhai"]).out, "other.rhai::test_named\n");
+    let from_inside = yard.well("project/tests", &["test", "--list"]).out;
+    assert!(from_inside.contains("a_test.rhai::test_b\n") && from_inside.ends_with("deep/c_test.rhai::test_c\n"), "{from_inside}");
+    let list = yard.well("project", &["--json", "test", "--list", "tests"]).out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&list).unwrap()["tests"][0], "tests/deep/c_test.rhai::test_c");
+    if !no_sandbox() {
+        let said = test(&yard, &[]);
+        assert_eq!((said.code, said.out.ends_with("\n3 passed\n")), (Some(0), true), "{said:?}");
+    }
+}
+
+#[test]
+fn where_there_is_no_test_that_is_said() {
+    let yard = with_tests("fn helper() {}\n");
+    yard.refused("project", &["test"], 2, "cannot find a test: no function is called test_... in some_test.rhai");
+    yard.refused("home", &["test"], 2, "cannot find a test: there is no file whose name ends in _test.rhai");
+    yard.refused("project", &["test", "nowhere"], 2, "cannot find tests in nowhere: there is no such file or folder");
+    yard.refused("project", &["test", "--doc"], 2, "cannot find an example: no doc comment has a block of rhai");
+    yard.refused("project", &["--netns", "x", "test"], 2, "each has a sandbox of its own");
+    yard.refused("project", &["test", "-j", "0"], 2, "Usage:");
+    let yard = with_tests("fn test_a() {}\n");
+    yard.refused("project", &["test", "--filter", "zzz"], 2, "cannot find a test with \"zzz\" in its name: none of 1 has it");
+    yard.refused("project", &["test", "--junit", "/nowhere/x.xml"], 2, "cannot write /nowhere/x.xml: there is no such file");
+}
+
+#[test]
+fn what_looks_like_a_test_and_is_none_is_told() {
+    let yard = with_tests("fn test_a() {}\nfn test_b(x) { x }\nprivate fn test_c() {}\n");
+    let said = yard.well("project", &["test", "--list"]);
+    assert_eq!(said.out, "some_test.rhai::test_a\n");
+    assert!(
+        flat(&said.err).contains("cannot run test_b as a test: it has parameters, and a test has none --> some_test.rhai:2:"),
+        "{said:?}"
+    );
+    assert!(flat(&said.err).contains("cannot run test_c as a test: it is private"), "{said:?}");
+}
+
+#[test]
+fn a_file_that_is_no_script_is_a_failure_with_its_place() {
+    let yard = with_tests("fn test_a() {\n    let = 1;\n}\n");
+    yard.write("project/bytes_test.rhai", b"fn test_b() { \"\xff\" }");
+    yard.write("project/good_test.rhai", "fn test_c() {}\n");
+    let said = test(&yard, &["--list"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), "good_test.rhai::test_c\n"));
+    if no_sandbox() {
+        return;
+    }
+    let said = test(&yard, &[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.starts_with("FAIL  bytes_test.rhai\nFAIL  some_test.rhai\npass  good_test.rhai::test_c\n"), "{}", said.out);
+    assert!(said.out.contains(" --> some_test.rhai:2:9\n  |\n2 |     let = 1;\n"), "{}", said.out);
+    assert!(said.out.contains("byte offset 15"), "{}", said.out);
+    assert!(said.out.ends_with("\n1 passed, 2 failed\n"), "{}", said.out);
+}
+
+#[test]
+fn a_hostile_name_is_a_name() {
+    let yard = with_tests("fn test_a() { throw 1 }\n");
+    let name = "\u{1b}[2J<&\"'>\n\u{202e}_test.rhai";
+    std::fs::rename(yard.path("project/some_test.rhai"), yard.path("project").join(name)).unwrap();
+    if !no_sandbox() {
+        let said = test(&yard, &["--junit", "report.xml"]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.out.starts_with("FAIL  \\u{1b}[2J<&\"'>\n\\u{202e}_test.rhai::test_a\n"), "{:?}", said.out);
+        assert!(!said.out.contains(['\u{1b}', '\u{202e}']), "{:?}", said.out);
+        let report = yard.read("project/report.xml");
+        assert!(report.contains("name=\"\\u{1b}[2J&lt;&amp;&quot;'&gt;&#10;\u{202e}_test.rhai\""), "{report}");
+    }
+    std::fs::write(yard.path("project").join(OsStr::from_bytes(b"\xff_test.rhai")), "fn test_a() {}").unwrap();
+    yard.refused("project", &["test"], 2, "its name is not UTF-8");
+}
+
+#[test]
+fn examples_are_run_as_users_of_the_module_would() {
+    if no_sandbox() {
+        return;
+    }
+    let yard = Yard::new();
+    yard.write("project/fyke.toml", "name = \"team\"\nversion = \"0.1.0\"\nmodules = [\"numbers\"]\n");
+    let module = "//! Numbers.\nimport \"own/base\" as base;\n\n/// Doubles.\n///\n/// ```rhai\n/// import \"team/numbers\" as numbers;\n/// numbers::two(2) == 4\n/// ```\nfn two(x) { x * base::two() }\n\n/// Gives one.\n/// ```rhai\n/// import \"team/numbers\" as numbers;\n/// numbers::one() == 2\n/// ```\n/// ```rhai\n/// import \"team/own/base\" as base;\n/// ```\nfn one() { 1 }\n";
+    yard.write("project/numbers.rhai", module);
+    yard.write("project/own/base.rhai", "fn two() { 2 }\n");
+    let said = test(&yard, &["--doc"]);
+    let wanted = r#"pass  numbers.rhai::two (example)
+FAIL  numbers.rhai::one 1 (example)
+FAIL  numbers.rhai::one 2 (example)
+
+numbers.rhai::one 1 (example)
+error[script]: cannot confirm the example: it ends with a comparison that is false
+  --> numbers.rhai (example):14:5
+   |
+14 |     import "team/numbers" as numbers;
+   |     ^^^^^^
+
+numbers.rhai::one 2 (example)
+error[not-found]: cannot import "team/own/base": there is no such file
+  --> numbers.rhai (example):18:12
+   |
+18 |     import "team/own/base" as base;
+   |            ^
+   |
+   = help: only users import it by this name; here it is a file: import "./own/base"
+
+1 passed, 2 failed
+"#;
+    assert_eq!((said.code, said.out.as_str()), (Some(1), wanted), "{}", said.out);
+    // Only an example may do that: of the package itself nobody would find it.
+    yard.write("project/recipe.rhai", "//! X.\n//! risk: reads\nimport \"team/numbers\" as numbers;\n");
+    yard.refused("project", &["check", "recipe.rhai"], 2, "cannot import \"team/numbers\"");
+}
