@@ -12,16 +12,21 @@ use super::runner::leave;
 #[derive(Clone, Copy, Debug)]
 pub struct Capped;
 
-/// Keeps all threads in the heap of the first one.
+/// By how much the heap grows: 100,000 rules are tens of megabytes.
+#[cfg(target_env = "gnu")]
+const GROWTH: i32 = 1 << 20;
+
+/// Keeps all threads in the heap of the first one, and lets it grow by much at a time.
 ///
 /// The heap that glibc gives to another thread grows by one page a system call. A script has a thread of its own, for the sake of its stack, and it is
 /// the only one that allocates much.
 pub fn share_one_heap() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it sets a number that the allocator reads when a thread allocates for the first time.
+    // SAFETY: it sets numbers that the allocator reads when a thread allocates for the first time, and when the heap grows.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1)
-    };
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_TOP_PAD, GROWTH);
+    }
 }
 
 fn checked(start: *mut u8) -> *mut u8 {
