@@ -187,7 +187,7 @@ impl Host {
     }
 
     fn own(&self) -> &[FunctionDoc] {
-        self.library.known.get_or_init(|| reflect::own(&self.engine))
+        self.inputs.own.get_or_init(|| reflect::own(&self.engine))
     }
 
     fn words(&self) -> &[FunctionDoc] {

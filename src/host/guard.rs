@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 
-use super::reflect::FunctionDoc;
+use super::reflect::Callable;
 use crate::bind;
 use crate::model::{Fault, Origin};
 
@@ -15,7 +15,7 @@ const LANGUAGE: [&str; 8] = ["print", "debug", "type_of", "call", "curry", "is_s
 ///
 /// A script function goes before a native one: in a source that uses a room, `fn append(rule)` would catch every `chain.append(rule)`. Without
 /// such a call it is a name like any other.
-pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [FunctionDoc], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
+pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [Callable], at: &dyn Fn(Position) -> Option<Origin>) -> Option<Fault> {
     let seen = Seen::in_source(ast);
     if let Some((alias, pos)) = seen.aliases.iter().find(|(alias, _)| is_room(alias)) {
         let fault = Fault::input(format!("import as `{alias}`"), "a room of fyke has this name");
@@ -24,14 +24,17 @@ pub(super) fn replaced<'a>(ast: &AST, known: &dyn Fn() -> &'a [FunctionDoc], at:
     if let Some((by, pos)) = seen.shifts.first() {
         return Some(Fault { origin: at(*pos), ..Fault::input(format!("shift by {by}"), "an integer has 64 bits") });
     }
+    let defined: Vec<_> = ast.iter_functions().filter(|f| !f.name.starts_with("anon$")).collect();
+    if defined.is_empty() {
+        return None;
+    }
     let own = |name: &str| LANGUAGE.contains(&name) || is_room(name) || known().iter().any(|k| k.bare && k.name == name);
     // A room is used by its name, or by one of its functions that stand alone.
     let uses_room = seen.uses_room || known().iter().any(|k| k.bare && !k.room.is_empty() && seen.calls.contains(&k.name));
     let caught = |name: &str, params: usize| {
         uses_room && seen.methods.contains(&(name.to_owned(), params)) && known().iter().any(|k| k.method && k.name == name)
     };
-    let defined = || ast.iter_functions().filter(|f| !f.name.starts_with("anon$"));
-    let function = defined().find(|f| own(f.name) || caught(f.name, f.params.len()))?;
+    let function = defined.iter().find(|f| own(f.name) || caught(f.name, f.params.len()))?;
     let fault = Fault::input(format!("define the function `{}`", function.name), "fyke has a function or a room of this name");
     Some(Fault { origin: function_position(ast, function.name).and_then(at), ..fault.hint("give it another name") })
 }

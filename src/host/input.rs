@@ -24,8 +24,9 @@ pub(super) struct Inputs {
     functions: AST,
     /// The names of the imported modules.
     pub(super) aliases: Vec<String>,
-    /// What can be called, once somebody has asked.
+    /// What can be called, once somebody has asked, and what of it is fyke's own.
     pub(super) words: OnceLock<Vec<FunctionDoc>>,
+    pub(super) own: OnceLock<Vec<FunctionDoc>>,
 }
 
 /// What an input gave.
@@ -78,7 +79,7 @@ impl Host {
         }
         let ast = self.inputs.functions.merge(&own);
         // A function that nothing called like a method so far may now catch the calls of one.
-        let known = || self.library.known.get_or_init(|| reflect::own(&self.engine)).as_slice();
+        let known = || self.library.known.get_or_init(|| reflect::names(&self.engine)).as_slice();
         let replaced = guard::replaced(&ast, &known, &|at| fault::in_run(&self.sources(), at));
         replaced.map_or(Ok((own, ast)), Err)
     }

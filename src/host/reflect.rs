@@ -113,7 +113,22 @@ pub(super) fn known(engine: &Engine) -> Vec<FunctionDoc> {
     engine.collect_fn_metadata(None, |info| function(&info), true)
 }
 
-fn function(info: &FuncInfo) -> Option<FunctionDoc> {
+/// What a function is called, and how: all that there is to know of most of them.
+#[derive(Clone, Debug)]
+pub(super) struct Callable {
+    pub(super) room: String,
+    pub(super) name: String,
+    pub(super) bare: bool,
+    pub(super) method: bool,
+    property: bool,
+}
+
+/// Names the functions of fyke that an engine has. To read what is said of them takes longer than most scripts.
+pub(super) fn names(engine: &Engine) -> Vec<Callable> {
+    engine.collect_fn_metadata(None, |info| callable(&info), false)
+}
+
+fn callable(info: &FuncInfo) -> Option<Callable> {
     let meta = info.metadata;
     if meta.access == FnAccess::Private {
         return None;
@@ -125,25 +140,33 @@ fn function(info: &FuncInfo) -> Option<FunctionDoc> {
     if !is_valid_identifier(property.unwrap_or(name)) {
         return None;
     }
-    let param = |info: &str| match info.split_once(':') {
-        Some((name, of)) => (name.trim().trim_start_matches('_').to_owned(), script_type(of)),
-        None => ("_".to_owned(), script_type(info)),
-    };
-    let mut params: Vec<_> = meta.params_info.iter().map(|p| param(p)).collect();
-    params.resize(meta.num_params, ("_".to_owned(), "any".to_owned()));
     let everywhere = !room.is_empty() && meta.namespace == FnNamespace::Global;
     // What a room gives to everywhere is called on one of its values, unless it makes them. The types of the language are in lower case.
-    let receives = params.first().is_some_and(|(_, of)| of.starts_with(char::is_uppercase));
-    Some(FunctionDoc {
+    let receives = meta.params_info.first().is_some_and(|first| parameter(first).1.starts_with(char::is_uppercase));
+    Some(Callable {
         bare: room.is_empty() || everywhere && !receives,
         method: everywhere && receives,
         property: property.is_some(),
         name: property.unwrap_or(name).to_owned(),
-        returns: Some(script_type(&meta.return_type)).filter(|r| r != "()").unwrap_or_default(),
-        doc: markdown(meta.comments.iter().map(AsRef::as_ref)),
-        params,
         room,
     })
+}
+
+fn function(info: &FuncInfo) -> Option<FunctionDoc> {
+    let Callable { room, name, bare, method, property } = callable(info)?;
+    let meta = info.metadata;
+    let mut params: Vec<_> = meta.params_info.iter().map(|info| parameter(info)).collect();
+    params.resize(meta.num_params, ("_".to_owned(), "any".to_owned()));
+    let returns = Some(script_type(&meta.return_type)).filter(|returns| returns != "()").unwrap_or_default();
+    Some(FunctionDoc { room, name, params, returns, bare, method, property, doc: markdown(meta.comments.iter().map(AsRef::as_ref)) })
+}
+
+/// Takes a parameter apart: its name, and its type as scripts know it.
+fn parameter(info: &str) -> (String, String) {
+    match info.split_once(':') {
+        Some((name, of)) => (name.trim().trim_start_matches('_').to_owned(), script_type(of)),
+        None => ("_".to_owned(), script_type(info)),
+    }
 }
 
 /// Lists the functions that a module gives, in the order of their names; `room` is what is imported.

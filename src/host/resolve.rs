@@ -9,7 +9,7 @@ use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolve
 use super::embedded::{Embedded, STDLIB};
 use super::package::{Imports, Unit, shown};
 use super::recipe::{Recipe, hash};
-use super::reflect::FunctionDoc;
+use super::reflect::Callable;
 use super::{confine, fault, guard};
 use crate::bind::call;
 use crate::bind::session::Parties;
@@ -29,7 +29,7 @@ type SharedModule = Shared<Module>;
 #[derive(Debug, Default)]
 pub struct Library {
     pub(super) sources: Arc<RwLock<Sources>>,
-    pub(super) known: OnceLock<Vec<FunctionDoc>>,
+    pub(super) known: OnceLock<Vec<Callable>>,
     pub(super) parties: Arc<Parties>,
     state: Mutex<State>,
 }
@@ -133,7 +133,7 @@ impl Library {
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
         let mut ast = engine.compile_with_scope(scope, source.padded()).map_err(|e| fault::of_compiling(&sources, name, &e))?;
         ast.set_source(name);
-        let known = || self.known.get_or_init(|| super::reflect::own(engine)).as_slice();
+        let known = || self.known.get_or_init(|| super::reflect::names(engine)).as_slice();
         match guard::replaced(&ast, &known, &|at| fault::in_run(&sources, at)) {
             Some(fault) => Err(fault),
             None => Ok(ast),
