@@ -106,6 +106,7 @@ fn unit(record: &RunRecord) -> Result<Unit, Fault> {
         program,
         recipe: source.file.clone(),
         words: source.words.clone(),
+        options: source.options.clone(),
         backend: context.backend.clone(),
         netns,
     })

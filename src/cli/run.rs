@@ -21,6 +21,7 @@ pub(crate) fn run(screen: &Screen, options: &Options, start: &Start) -> Result<u
     Session::open(screen, options, Mode::Run, Script::Recipe(&recipe, &words), start.safety.stance())?
         .reach(start.reach)
         .gated(permission::gate(screen, &start.rights, start.ask)?)
+        .said_with([start.rights.words(), start.reach.words()].concat())
         .bound(start.stay.bound())?
         .run(|outcome| tell(screen, outcome, true))
 }

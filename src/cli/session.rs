@@ -83,6 +83,8 @@ pub(crate) struct Session<'a> {
     leash: Option<Arc<Leash>>,
     /// What the script may do.
     gate: Gate,
+    /// The words of the command line that say so.
+    said: Vec<String>,
     /// Who is told of faults, if that is not whoever sits before the screen.
     told: Option<&'a Told<'a>>,
 }
@@ -116,6 +118,7 @@ impl<'a> Session<'a> {
             bound: None,
             leash: None,
             gate: Gate::open(),
+            said: Vec::new(),
             told: None,
         })
     }
@@ -144,6 +147,12 @@ impl<'a> Session<'a> {
     /// Sets what the script may do.
     pub(crate) fn gated(mut self, gate: Gate) -> Self {
         self.gate = gate;
+        self
+    }
+
+    /// Remembers with which words that was said, for whoever runs the recipe again.
+    pub(crate) fn said_with(mut self, words: Vec<String>) -> Self {
+        self.said = words;
         self
     }
 
@@ -361,7 +370,7 @@ impl<'a> Session<'a> {
             }
             Script::Prompt(id) => (Recipe::inline("<repl>", id).owner(""), Source::default()),
         };
-        self.place.context(owner, source)
+        self.place.context(owner, Source { options: self.said.clone(), ..source })
     }
 }
 

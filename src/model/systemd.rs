@@ -19,6 +19,8 @@ pub struct Unit {
     pub recipe: String,
     /// The parameters of the recipe.
     pub words: Vec<String>,
+    /// What the recipe may do, as words before its name.
+    pub options: Vec<String>,
     /// The backend of iptables, where one was written to.
     pub backend: String,
     /// The network namespace, where it is not the host's.
@@ -42,7 +44,8 @@ impl Unit {
         let netns = self.netns.iter().flat_map(|name| ["--netns", name]);
         let backend = Some(self.backend.as_str()).filter(|name| !name.is_empty()).into_iter().flat_map(|name| ["--backend", name]);
         let words = self.words.iter().map(String::as_str);
-        let start = self.command(netns.clone().chain(backend).chain(["run", recipe]).chain(words))?;
+        let options = self.options.iter().map(String::as_str);
+        let start = self.command(netns.clone().chain(backend).chain(["run"]).chain(options).chain([recipe]).chain(words))?;
         let stop = self.command(netns.chain(["undo", "--recipe", &owner]))?;
         let mark = format!("{}# It does at boot what run {} did, and lifts it when it is stopped.\n", self.mark(), self.run);
         let head = format!("[Unit]\nDescription=fyke: {owner}\nDocumentation=man:fyke-persist(1)\n");
@@ -112,6 +115,7 @@ mod tests {
             program: "/usr/bin/fyke".into(),
             recipe: "ssh-rate-limit".into(),
             words: vec!["--port".into(), "22".into()],
+            options: Vec::new(),
             backend: "nft".into(),
             netns: None,
         }
@@ -157,6 +161,14 @@ WantedBy=multi-user.target
         ] {
             assert!(text.lines().any(|have| have == line), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_recipe_may_do_at_boot_what_it_might_before() {
+        let options = ["--allow", "iptables: filter/INPUT", "--deny", "exec"].map(String::from).into();
+        let text = Unit { options, ..unit() }.text().unwrap();
+        let start = "run --allow \"iptables: filter/INPUT\" --deny exec ssh-rate-limit --port 22\n";
+        assert!(text.contains(start), "{text}");
     }
 
     #[test]

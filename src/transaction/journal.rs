@@ -15,12 +15,12 @@ use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, parent TEXT, kind TEXT NOT NULL, state TEXT NOT NULL,
-    recipe TEXT NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL, hash TEXT NOT NULL, words TEXT NOT NULL,
+    recipe TEXT NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL, hash TEXT NOT NULL, words TEXT NOT NULL, options TEXT NOT NULL,
     user TEXT NOT NULL, command TEXT NOT NULL, pid INTEGER NOT NULL,
     boot TEXT NOT NULL, namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, started INTEGER NOT NULL,
     term TEXT, deadline INTEGER, term_state TEXT, modules TEXT NOT NULL
@@ -112,6 +112,7 @@ impl Journal {
             context.source.file.as_str().into(),
             context.source.hash.as_str().into(),
             json(&context.source.words)?.into(),
+            json(&context.source.options)?.into(),
             context.user.as_str().into(),
             context.command.as_str().into(),
             i64::from(context.pid).into(),
@@ -125,7 +126,7 @@ impl Journal {
             until.map_or(Value::Null, |until| until.state.name().into()),
             json(&context.source.modules)?.into(),
         ];
-        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
+        self.store.write([("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)])
     }
 
     /// Ends a run well, and writes down what it has imported: a script may import something after its first change. One that is still armed
@@ -436,6 +437,7 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
         file,
         hash,
         words,
+        options,
         user,
         command,
         pid,
@@ -456,6 +458,7 @@ fn record(row: &[Value]) -> Result<RunRecord, Fault> {
         file: text(file),
         hash: text(hash),
         words: serde_json::from_str(words.text()).map_err(unread)?,
+        options: serde_json::from_str(options.text()).map_err(unread)?,
         modules: serde_json::from_str(modules.text()).map_err(unread)?,
     };
     Ok(RunRecord {

@@ -132,6 +132,9 @@ pub struct Source {
     pub hash: String,
     /// The words after the name of the recipe: its parameters.
     pub words: Vec<String>,
+    /// The words before the name of the recipe that say what it may do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
     /// The files that were imported; known when the run has ended well.
     pub modules: Vec<Module>,
 }

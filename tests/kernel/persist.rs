@@ -53,13 +53,13 @@ fn a_unit_runs_the_same_recipe(world: &World) {
     let _name = settle(world);
     let before = world.state();
     let odd = "it's 100% $HOME \"; \\";
-    let said = fyke(world, &["run", "/run/recipes/one.rhai", "--port", "22", "--words", odd]);
+    let said = fyke(world, &["run", "--deny", "exec: curl", "--allow-public", "/run/recipes/one.rhai", "--port", "22", "--words", odd]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let after = world.rules("iptables", "INPUT");
     let printed = fyke(world, &["persist", "last"]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
     let start = format!(
-        "ExecStart=/run/program --netns server --backend {} run /run/recipes/one.rhai --port 22 --words \"it's 100%% $$HOME \\\"; \\\\\"",
+        "ExecStart=/run/program --netns server --backend {} run --deny \"exec: curl\" --allow-public /run/recipes/one.rhai --port 22 --words \"it's 100%% $$HOME \\\"; \\\\\"",
         world.backend.name()
     );
     for line in [&*start, "ExecStop=/run/program --netns server undo --recipe one/22", "RequiresMountsFor=/run/recipes/one.rhai"] {

@@ -26,6 +26,12 @@ impl Rights {
     pub(crate) fn grants(&self) -> Grants {
         Grants { allow: self.allow.clone(), deny: self.deny.clone() }
     }
+
+    /// Gives the words that say the same.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let said = [("--allow", &self.allow), ("--deny", &self.deny)];
+        said.into_iter().flat_map(|(flag, of)| of.iter().flat_map(move |one| [flag.to_owned(), one.to_string()])).collect()
+    }
 }
 
 fn permission(text: &str) -> Result<Permission, String> {

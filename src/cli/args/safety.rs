@@ -35,6 +35,13 @@ pub(crate) struct Reach {
     pub(crate) allow_public: bool,
 }
 
+impl Reach {
+    /// Gives the words that say the same.
+    pub(crate) fn words(self) -> Vec<String> {
+        if self.allow_public { vec!["--allow-public".to_owned()] } else { Vec::new() }
+    }
+}
+
 impl Safety {
     /// Tells what to do about a change that could cut the login.
     pub(crate) fn stance(self) -> Stance {
