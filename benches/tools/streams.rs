@@ -52,6 +52,12 @@ int main(int argc, char **argv) {
         ip[0] = 0x45; ip[3] = 46; ip[8] = 64; ip[9] = 17; ip[12] = 10; ip[15] = 1;
         memcpy(ip + 16, &to.sin_addr, 4);
         ip[20] = 4; ip[23] = 9; ip[25] = 26;
+        // Without its checksum the other end would drop it before all others have to look at it.
+        unsigned sum = 0;
+        for (int at = 0; at < 20; at += 2) sum += ip[at] << 8 | ip[at + 1];
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = ~((sum & 0xffff) + (sum >> 16));
+        ip[10] = sum >> 8; ip[11] = sum;
         parts[i] = (struct iovec){packets[i], length};
         heads[i].msg_hdr.msg_iov = &parts[i];
         heads[i].msg_hdr.msg_iovlen = 1;
@@ -152,7 +158,12 @@ fn sending(scratch: &Path) -> Outcome<String> {
 
 /// Gives the time in which hping3 sends as many packets: it says nothing of that itself, so the link is asked how many it has sent in a second.
 fn hping() -> Outcome<f64> {
-    let sent = || -> Outcome<f64> { Ok(fs::read_to_string("/sys/class/net/wire0/statistics/tx_packets")?.trim().parse()?) };
+    // /sys is that of another namespace. The tenth number is that of the packets that were sent, proc_net(5).
+    let sent = || -> Outcome<f64> {
+        let links = fs::read_to_string("/proc/thread-self/net/dev")?;
+        let numbers = links.lines().find_map(|line| line.trim().strip_prefix("wire0:")).ok_or("wire0 is gone")?;
+        Ok(numbers.split_whitespace().nth(9).ok_or("it has no counters")?.parse()?)
+    };
     let mut flood = Command::new("hping3");
     flood.args(["--udp", "--flood", "-n", "-q", "-p", "9", "-d", "18", "-I", "wire0", "10.99.0.2"]);
     // It forks: the group is ended as a whole.

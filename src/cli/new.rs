@@ -51,11 +51,12 @@ fn manifest(name: &Name, module: Option<&String>) -> String {
     let list = |name: Option<&str>| name.map_or_else(String::new, |name| format!("\"{name}\""));
     format!(
         "name = \"{name}\"\nversion = \"0.1.0\"\ndescription = \"\"\nlicense = \"\"\nauthors = []\nfyke = \"{}\"\n\n# What others may import and run, \
-         by file names without .rhai.\nmodules = [{}]\nrecipes = [{}]\n\n# What it may touch, for example \"iptables: filter/INPUT\".\n[permissions]\nallow = []\n\n\
+         by file names without .rhai.\nmodules = [{}]\nrecipes = [{}]\n\n# What it may touch, for example \"iptables: filter/INPUT\".\n[permissions]\nallow = [{}]\n\n\
          # What it needs: `fyke add` writes it here.\n[dependencies]\n",
         Version::of_fyke(),
         list(module.map(String::as_str)),
         list(module.map(|_| "show")),
+        list(module.map(|_| "iptables: filter/INPUT")),
     )
 }
 

@@ -134,7 +134,7 @@ impl Host {
         let owner = Owner::new(&recipe.name, &case.name);
         *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), ..Call::default() };
         self.session.door().set_owner(owner);
-        self.session.door().gate().declare(self.library.bound(recipe, &ast)?);
+        self.session.door().gate().declare(self.library.bound_as_tested(recipe, &ast)?);
         let (mut scope, tried) = (Scope::new(), format!("run {}", case.name));
         if case.is_example {
             let value = self.evaluate(&mut scope, &ast, &tried)?;

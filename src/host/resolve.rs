@@ -272,6 +272,14 @@ impl Library {
         }
     }
 
+    /// Gives what binds a test: what binds a recipe, and of a package what it has where others use it.
+    pub(super) fn bound_as_tested(&self, recipe: &Recipe, ast: &AST) -> Result<Option<(Grants, Place)>, Fault> {
+        match self.bound(recipe, ast)? {
+            None if recipe.path.is_some() => self.state().packages.given_to_others(),
+            bound => Ok(bound),
+        }
+    }
+
     pub(super) fn load(
         &self,
         engine: &Engine,

@@ -7,8 +7,9 @@ use super::named::{Here, Source as _};
 use super::netlink::nftables::Nftables;
 use super::netns::{NAMED, Netns};
 use super::xtables::live::Reader;
-use super::xtables::{Backend, Source as _};
+use super::xtables::{Backend, Source as _, socket_fault};
 use super::{files, netns};
+use crate::model::iptables::Ruleset;
 use crate::model::named::Scope;
 use crate::model::picture::{Picture, Scene};
 use crate::model::{Family, Fault, Inventory, Kind, Object, link, sysctl, tc};
@@ -36,14 +37,18 @@ fn scene() -> Result<Scene, Fault> {
     for backend in [Backend::Nft, Backend::Legacy] {
         for family in Family::BOTH {
             let read = Reader::open(Some(backend)).and_then(|mut tables| tables.read(family));
-            rules.extend(match read {
+            let read = match read {
                 // In a user namespace whose /proc is another's nobody can have legacy tables.
                 Err(fault) if fault.kind == Kind::Permission && backend == Backend::Legacy => None,
                 read => where_there_is(read)?,
-            });
+            };
+            // What is compared stands in the same place in each picture.
+            rules.push(read.unwrap_or_else(|| Ruleset::empty(family)));
         }
     }
-    Ok(Scene { objects: objects()?, rules, others: others() })
+    let others = Nftables::open().and_then(|mut socket| socket.others()).map_err(|error| socket_fault("list what is in nf_tables", &error));
+    let others = where_there_is(others)?.unwrap_or_default();
+    Ok(Scene { objects: objects()?, rules, others })
 }
 
 fn objects() -> Result<Inventory, Fault> {
@@ -62,11 +67,6 @@ fn objects() -> Result<Inventory, Fault> {
     }));
     found.append(&mut here.read_all(&more)?);
     Ok(found)
-}
-
-/// Names what is in nf_tables and not of iptables; nothing where the kernel has no nf_tables.
-fn others() -> BTreeSet<String> {
-    Nftables::open().and_then(|mut socket| socket.others()).unwrap_or_default()
 }
 
 /// Takes what this kernel, or this host, does not have for nothing.

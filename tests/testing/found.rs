@@ -95,7 +95,7 @@ fn a_hostile_name_is_a_name() {
     if !no_sandbox() {
         let said = test(&yard, &["--junit", "report.xml"]);
         assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.out.starts_with("FAIL  \\u{1b}[2J<&\"'>\n\\u{202e}_test.rhai::test_a\n"), "{:?}", said.out);
+        assert!(said.out.starts_with("FAIL  \\u{1b}[2J<&\"'>\\n\\u{202e}_test.rhai::test_a\n"), "{:?}", said.out);
         assert!(!said.out.contains(['\u{1b}', '\u{202e}']), "{:?}", said.out);
         let report = yard.read("project/report.xml");
         assert!(report.contains("name=\"\\u{1b}[2J&lt;&amp;&quot;'&gt;&#10;\u{202e}_test.rhai\""), "{report}");

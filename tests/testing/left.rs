@@ -100,3 +100,14 @@ fn nothing_reaches_the_machine() {
     let loopback = |text: &str| text.lines().find(|line| line.contains(" lo:")).map(str::to_owned);
     assert_eq!(loopback(&after), loopback(&before));
 }
+
+#[test]
+fn a_program_that_still_runs_is_named_and_ended() {
+    if no_sandbox() {
+        return;
+    }
+    let yard = with_tests("fn test_a() { sys::run([\"sh\", \"-c\", \"sleep 4711 >/dev/null 2>&1 &\"]); }\n");
+    let said = test(&yard, &[]);
+    assert!(said.code == Some(1) && said.out.contains("a program that still ran: sleep"), "{said:?}");
+    assert_eq!(shell("pgrep -f 'sleep 471[1]'").out, "");
+}

@@ -1,5 +1,6 @@
 //! `fyke check` over a whole package.
 
+use super::no_sandbox;
 use crate::packages::yard::{NUMBER, Yard, flat, number};
 
 const MANIFEST: &str = "name = \"team\"\nversion = \"0.1.0\"\ndescription = \"Things.\"\nlicense = \"MIT\"\n";
@@ -96,4 +97,25 @@ fn what_a_package_needs_has_to_be_what_the_lock_says() {
     assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.out.contains("fyke.toml: not good\n"), "{}", said.out);
     assert!(flat(&said.err).contains("vendor/teamlib has the content sha256:"), "{}", said.err);
+}
+
+#[test]
+fn a_package_is_tested_with_what_it_declares_and_no_other_with_it() {
+    if no_sandbox() {
+        return;
+    }
+    let yard = Yard::new();
+    let head = "version = \"0.1.0\"\n";
+    yard.write("team/fyke.toml", &format!("name = \"team\"\n{head}modules = [\"close\"]\n[permissions]\nallow = []\n"));
+    yard.write(
+        "team/close.rhai",
+        "//! Closes.\n\n/// Closes.\nfn all() { iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); }\n",
+    );
+    yard.write("team/close_test.rhai", "import \"close\" as close;\nfn test_a() { close::all(); }\n");
+    yard.write("team/other/fyke.toml", &format!("name = \"other\"\n{head}[permissions]\nallow = [\"exec: *\"]\n"));
+    yard.write("team/other/other_test.rhai", "fn test_b() { throw 1; }\n");
+    let said = yard.fyke("team", &["test"]);
+    assert!(said.code == Some(1) && said.out.contains("no permission `iptables: filter/INPUT`"), "{said:?}");
+    assert!(!said.out.contains("test_b"), "{said:?}");
+    assert!(yard.fyke("team", &["test", "other"]).out.contains("test_b"));
 }

@@ -78,3 +78,14 @@ fn one_document_tells_all() {
     assert_eq!(tests[3]["reason"], "no \"card\"");
     assert_eq!(tests[4]["left"]["changes"].as_array().unwrap().len(), 1, "{}", tests[4]);
 }
+
+#[test]
+fn a_report_takes_the_place_of_no_script_and_none_is_left_of_a_former_run() {
+    let yard = project();
+    let said = test(&yard, &["--junit", "other_test.rhai"]);
+    assert!(said.code == Some(2) && said.err.contains("a report would replace"), "{said:?}");
+    yard.write("project/report.xml", "of yesterday");
+    assert_eq!(test(&yard, &["--junit", "report.xml", "--filter", "nothing_of_the_kind"]).code, Some(2));
+    let report = std::fs::read_to_string(yard.path("project/report.xml")).unwrap();
+    assert!(report.contains("<testsuites") && !report.contains("<testcase"), "{report}");
+}

@@ -18,7 +18,7 @@ pub(crate) fn line(outcome: &Outcome, verbose: bool, paint: Paint) -> String {
         Verdict::Skipped(reason) => (paint.yellow("skip"), format!(": {}", escaped(&reason.replace('\n', " ")))),
     };
     let time = if verbose { format!(" ({})", seconds(outcome.time)) } else { String::new() };
-    format!("{verdict}  {}{reason}{time}\n", escaped(&outcome.title))
+    format!("{verdict}  {}{reason}{time}\n", escaped(&outcome.title.replace('\n', "\\n")))
 }
 
 /// Writes why tests failed, and what they printed. What is wrong with a whole file is written at the first of its tests.

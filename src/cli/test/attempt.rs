@@ -45,8 +45,11 @@ fn in_sandbox(screen: &Screen, options: &Options, rights: &Rights, case: &Case, 
         tell(slip, &Note::Done { exit: outcome.exit });
         Ok(0)
     })?;
+    // A program that still runs could go on to change things when all has been looked at.
+    let running: Vec<String> = process::fell_the_rest().into_iter().map(|name| format!("a program that still ran: {name}")).collect();
     let code = lift(options, session.place(), told)?.max(code);
-    let left = left(&before)?;
+    let mut left = left(&before)?;
+    left.others.extend(running);
     if left.is_empty() {
         return Ok(code);
     }

@@ -11,7 +11,7 @@ use crate::host::package::{Project, shown};
 use crate::host::{Case, Recipe};
 use crate::kernel::files;
 use crate::kernel::package::folder;
-use crate::model::package::{DIST, VENDOR};
+use crate::model::package::{DIST, MANIFEST, VENDOR};
 use crate::model::{Fault, Kind};
 
 /// How the names of all scripts end.
@@ -115,6 +115,12 @@ fn files_of(words: &Test) -> Result<Vec<String>, Fault> {
 fn in_folder(folder: &Path, is_doc: bool) -> Result<Vec<PathBuf>, Fault> {
     let is_left_out = |name: &str| name.starts_with('.') || [VENDOR, DIST, "target"].contains(&name);
     let mut found = files::below(folder, &is_left_out)?;
+    // A package within the project is another one, with rights of its own: whoever wants its tests names its folder.
+    let is_of_another = |path: &Path| {
+        let folders = path.ancestors().skip(1).take_while(|above| *above != folder);
+        folders.into_iter().any(|above| files::exists(&above.join(MANIFEST)))
+    };
+    found.retain(|path| !is_of_another(path));
     found.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if is_doc { name.ends_with(SCRIPTS) && !name.ends_with(TESTS) } else { name.ends_with(TESTS) }

@@ -33,6 +33,8 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Test) -> Result<u8
     if options.netns.is_some() {
         return Err(Fault::input("run tests in a network namespace", "each has a sandbox of its own").hint("leave --netns out"));
     }
+    // A report that cannot be written is told before, and not after the tests; and that of a former run is not taken for one of this.
+    words.junit.as_deref().filter(|_| !words.list).map_or(Ok(()), |file| write(file, &[]))?;
     let mut found = find::find(words)?;
     found.odd.iter().for_each(|odd| screen.finding(&odd.fault, false, &|at| odd.line(at)));
     if let Some(text) = &words.filter {
@@ -41,8 +43,6 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Test) -> Result<u8
     if words.list {
         return list(screen, &found);
     }
-    // A report that cannot be written is told before, and not after the tests.
-    words.junit.as_deref().map_or(Ok(()), |file| files::put(file, b""))?;
     run_all(screen, options, words, &found)
 }
 
@@ -71,14 +71,21 @@ fn run_all(screen: &Screen, options: &Options, words: &Test, found: &Found) -> R
     };
     let goes_on = !words.fail_fast || found.broken.is_empty();
     let stop = if goes_on { side_by_side(jobs, found.cases.len(), &work, &mut ended)? } else { None };
-    let outcomes = tally.end(stop.is_some())?;
+    let (outcomes, lost) = tally.end(stop.is_some());
     let failed = outcomes.iter().any(Outcome::is_failed);
     let code = stop.map_or(u8::from(failed), |stop| stop.exit_code());
     words.junit.as_deref().map_or(Ok(()), |file| write(file, &outcomes))?;
+    lost.map_or(Ok(()), Err)?;
     tell(screen, &outcomes, found.cases.len() + found.broken.len(), begun.elapsed(), code).map(|()| code)
 }
 
 fn write(file: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
+    if file.extension().is_some_and(|end| end == "rhai" || end == "toml") {
+        let why = "it is called like a script or a manifest, which a report would replace";
+        return Err(
+            Fault::input(format!("write the report {}", file.display()), why).hint("--junit FILE: the name of the report stands behind it")
+        );
+    }
     files::put(file, junit::report(outcomes).as_bytes())
 }
 
@@ -144,14 +151,14 @@ impl<'a> Tally<'a> {
         self.progress();
     }
 
-    /// Tells the rest, and gives all but those that were not run to their end because somebody did not want it.
-    fn end(mut self, is_interrupted: bool) -> Result<Vec<Outcome>, Fault> {
+    /// Tells the rest, and gives all but those that were not run to their end because somebody did not want it; and what kept one from being told.
+    fn end(mut self, is_interrupted: bool) -> (Vec<Outcome>, Option<Fault>) {
         let counts = |outcome: &Outcome| !(is_interrupted && outcome.is_interrupted());
         let rest: Vec<Outcome> = self.outcomes.iter().skip(self.told).flatten().filter(|outcome| counts(outcome)).cloned().collect();
         rest.iter().for_each(|outcome| self.line(outcome));
         self.screen.progress("");
         let all = self.broken.into_iter().chain(self.outcomes.into_iter().flatten()).filter(counts).collect();
-        self.lost.map_or(Ok(all), Err)
+        (all, self.lost)
     }
 }
 

@@ -49,6 +49,12 @@ impl Imports {
         party
     }
 
+    /// Gives what the project declares, if others may import or run something of it: that is all that they can grant, and no declaration is one, too.
+    pub(in crate::host) fn given_to_others(&mut self) -> Result<Option<(Grants, Place)>, Fault> {
+        let project = self.project()?.filter(|project| !project.manifest.modules.is_empty() || !project.manifest.recipes.is_empty());
+        Ok(project.map(|project| (project.manifest.permissions.clone(), Place::new("permissions", shown(&project.manifest_file())))))
+    }
+
     /// Gives what the project declares of its own recipes, if it declares anything.
     pub(in crate::host) fn own(&mut self) -> Result<Option<(Grants, Place)>, Fault> {
         let project = self.project()?;

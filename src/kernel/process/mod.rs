@@ -32,7 +32,7 @@ pub use memory::{Capped, share_one_heap};
 pub use page::{Page, Phase, RUN_ID_MAX};
 pub use runner::with_big_stack;
 pub use signals::{Stop, sleep};
-pub use tree::ancestry;
+pub use tree::{ancestry, fell_the_rest};
 
 use super::errno;
 use crate::model::{Fault, Kind};

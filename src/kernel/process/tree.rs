@@ -23,6 +23,18 @@ pub(super) fn fell() {
     }
 }
 
+/// Ends what still runs below this process, which has to be a child subreaper, and names it.
+pub fn fell_the_rest() -> Vec<String> {
+    if !reap() {
+        return Vec::new();
+    }
+    let name =
+        |pid: Pid| fs::read_to_string(format!("/proc/{pid}/comm")).map_or_else(|_| pid.to_string(), |name| name.trim_end().to_owned());
+    let names = children().into_iter().map(name).collect();
+    fell();
+    names
+}
+
 /// Reaps what is dead, and tells whether there are children left.
 fn reap() -> bool {
     loop {

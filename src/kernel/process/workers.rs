@@ -30,8 +30,10 @@ use super::signals::{Stop, is_ignored};
 use crate::kernel::errno;
 use crate::model::Fault;
 
-/// The most bytes that are kept of what a worker prints, and of what it notes.
-const MOST: u64 = 4 << 20;
+/// The most bytes that are kept of what a worker notes.
+const NOTES: u64 = 4 << 20;
+/// The most bytes that are kept of what it prints: there may be hundreds of them.
+const PRINTED: u64 = 64 << 10;
 
 /// Where a worker notes what its starter is to know; all processes of the worker may add to it.
 #[derive(Debug)]
@@ -73,7 +75,12 @@ pub fn side_by_side(
     let (mut at_work, mut next, mut goes_on, mut stop): (Vec<Worker>, _, _, Option<Stop>) = (Vec::new(), 0, true, None);
     loop {
         while goes_on && stop.is_none() && next < count && at_work.len() < jobs {
-            at_work.push(desk.begin(next, work).map_err(|error| errno::fault(tried, error))?);
+            match desk.begin(next, work) {
+                Ok(worker) => at_work.push(worker),
+                Err(error) if at_work.is_empty() => return Err(errno::fault(tried, error)),
+                // There is room for another one when one of these has ended.
+                Err(_) => break,
+            }
             next += 1;
         }
         if at_work.is_empty() {
@@ -173,7 +180,7 @@ struct Worker {
 
 impl Worker {
     fn end(self, status: Result<i32, i32>) -> Ended {
-        Ended { at: self.at, status, time: self.begun.elapsed(), notes: text(self.slip), printed: text(self.printed) }
+        Ended { at: self.at, status, time: self.begun.elapsed(), notes: text(self.slip, NOTES), printed: text(self.printed, PRINTED) }
     }
 }
 
@@ -194,11 +201,16 @@ fn memory(name: &std::ffi::CStr) -> nix::Result<File> {
     memfd_create(name, MFdFlags::MFD_CLOEXEC).map(File::from)
 }
 
-/// Reads what is in a file in memory, up to the most that is kept.
-fn text(mut file: File) -> String {
+/// Reads what is in a file in memory, up to the most that is kept, and says how much is not.
+fn text(mut file: File, most: u64) -> String {
     let mut bytes = Vec::new();
-    let _ = file.rewind().and_then(|()| file.take(MOST).read_to_end(&mut bytes));
-    String::from_utf8_lossy(&bytes).into_owned()
+    let length = file.metadata().map_or(0, |about| about.len());
+    let _ = file.rewind().and_then(|()| file.take(most).read_to_end(&mut bytes));
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if length > most {
+        text.push_str(&format!("\n({} bytes more)\n", length - most));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod tests;
 mod view;
 mod write;
 
+pub(in crate::kernel) use nft::socket_fault;
+
 use std::collections::HashSet;
 
 use crate::model::iptables::{ChainRef, Patch, Ruleset, RunId, Table, Words};

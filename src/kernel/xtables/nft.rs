@@ -37,7 +37,7 @@ pub(super) fn names() -> [&'static str; 5] {
 }
 
 /// Makes a fault of an error of the socket.
-pub(super) fn socket_fault(tried: impl Into<String>, error: &std::io::Error) -> Fault {
+pub(in crate::kernel) fn socket_fault(tried: impl Into<String>, error: &std::io::Error) -> Fault {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EPERM | Errno::EACCES) => Fault::new(Kind::Permission, tried, "the kernel asks for CAP_NET_ADMIN")
             .hint("run as root, or with `--sandbox` in a throw-away namespace"),
