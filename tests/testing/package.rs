@@ -106,13 +106,13 @@ fn a_package_is_tested_with_what_it_declares_and_no_other_with_it() {
     }
     let yard = Yard::new();
     let head = "version = \"0.1.0\"\n";
-    yard.write("team/fyke.toml", &format!("name = \"team\"\n{head}modules = [\"close\"]\n[permissions]\nallow = []\n"));
+    yard.write("team/fyke.toml", format!("name = \"team\"\n{head}modules = [\"close\"]\n[permissions]\nallow = []\n"));
     yard.write(
         "team/close.rhai",
         "//! Closes.\n\n/// Closes.\nfn all() { iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\"); }\n",
     );
     yard.write("team/close_test.rhai", "import \"close\" as close;\nfn test_a() { close::all(); }\n");
-    yard.write("team/other/fyke.toml", &format!("name = \"other\"\n{head}[permissions]\nallow = [\"exec: *\"]\n"));
+    yard.write("team/other/fyke.toml", format!("name = \"other\"\n{head}[permissions]\nallow = [\"exec: *\"]\n"));
     yard.write("team/other/other_test.rhai", "fn test_b() { throw 1; }\n");
     let said = yard.fyke("team", &["test"]);
     assert!(said.code == Some(1) && said.out.contains("no permission `iptables: filter/INPUT`"), "{said:?}");
