@@ -55,7 +55,8 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// test::assert(link::find("lo") != (), "every network has a loopback");
+    /// let port = 22;
+    /// test::assert(port > 0 && port < 65536, "there is such a port");
     /// ```
     ///
     /// # Source
@@ -154,9 +155,8 @@ pub mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// let chain = iptables::table("filter").chain("INPUT");
-    /// let fault = test::assert_fails(|| chain.append("-p tcp --dprot 22"), "--dprot");
-    /// test::assert_eq(fault.kind, "refused");
+    /// let fault = test::assert_fails(|| iptables::table("fliter"), "fliter");
+    /// test::assert_eq(fault.kind, "input");
     /// ```
     ///
     /// # Source
