@@ -148,7 +148,7 @@ pub mod functions {
     /// has changed before it failed stays until the end of the test.
     ///
     /// # Changes
-    /// What the function changes.
+    /// Nothing. What the function changes, it changes.
     ///
     /// # Fails
     /// `script`: it does not fail, or with another message.
@@ -181,7 +181,7 @@ pub mod functions {
     /// - `reason`: what is missing
     ///
     /// # Changes
-    /// Nothing; what was changed before is lifted.
+    /// Nothing. What was changed before is lifted.
     ///
     /// # Fails
     /// `skipped`, always; a script cannot catch it.
