@@ -225,7 +225,7 @@ fn a_pipe_shows_what_a_plan_would_change() {
 fn the_help_of_the_prompt_is_true() {
     let help = fyke(["repl", "--help"]).out;
     let one_line = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for promise in ["at the prompt one a statement, each on a line", "or a statement of the prompt, after this time"] {
+    for promise in ["at the prompt one a statement, each on a line", "a statement of the prompt or a test after this time"] {
         assert!(one_line.contains(promise), "{help}");
     }
     let said = command(["--sandbox", "--timeout", "300ms", "eval", "1"]).output().unwrap();
