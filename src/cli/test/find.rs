@@ -116,10 +116,8 @@ fn in_folder(folder: &Path, is_doc: bool) -> Result<Vec<PathBuf>, Fault> {
     let is_left_out = |name: &str| name.starts_with('.') || [VENDOR, DIST, "target"].contains(&name);
     let mut found = files::below(folder, &is_left_out)?;
     // A package within the project is another one, with rights of its own: whoever wants its tests names its folder.
-    let is_of_another = |path: &Path| {
-        let folders = path.ancestors().skip(1).take_while(|above| *above != folder);
-        folders.into_iter().any(|above| files::exists(&above.join(MANIFEST)))
-    };
+    let is_of_another =
+        |path: &Path| path.ancestors().skip(1).take_while(|above| *above != folder).any(|above| files::exists(&above.join(MANIFEST)));
     found.retain(|path| !is_of_another(path));
     found.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

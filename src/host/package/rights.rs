@@ -52,15 +52,19 @@ impl Imports {
     /// Gives what the project declares, if others may import or run something of it: that is all that they can grant, and no declaration is one, too.
     pub(in crate::host) fn given_to_others(&mut self) -> Result<Option<(Grants, Place)>, Fault> {
         let project = self.project()?.filter(|project| !project.manifest.modules.is_empty() || !project.manifest.recipes.is_empty());
-        Ok(project.map(|project| (project.manifest.permissions.clone(), Place::new("permissions", shown(&project.manifest_file())))))
+        Ok(project.map(|project| declared(&project)))
     }
 
     /// Gives what the project declares of its own recipes, if it declares anything.
     pub(in crate::host) fn own(&mut self) -> Result<Option<(Grants, Place)>, Fault> {
         let project = self.project()?;
-        let declared = project.filter(|project| project.manifest.permissions != Grants::default());
-        Ok(declared.map(|project| (project.manifest.permissions.clone(), Place::new("permissions", shown(&project.manifest_file())))))
+        Ok(project.filter(|project| project.manifest.permissions != Grants::default()).map(|project| declared(&project)))
     }
+}
+
+/// Gives what a project declares, and where.
+fn declared(project: &Project) -> (Grants, Place) {
+    (project.manifest.permissions.clone(), Place::new("permissions", shown(&project.manifest_file())))
 }
 
 fn party(name: &Name, declared: Grants, place: String, project: Option<&Project>) -> Party {
