@@ -224,7 +224,7 @@ impl<'a> Origins<'a> {
                 rule.words = (*words).clone();
             }
             let follows = last.as_ref().is_some_and(|(chain, leader)| chain == at && std::ptr::eq(*leader, *origin));
-            *place = match follows {
+            **place = match follows {
                 true => Place { number: place.number, follows, ..Place::default() },
                 false => Place { number: place.number, follows, ..(*origin).clone() },
             };

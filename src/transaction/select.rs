@@ -175,7 +175,7 @@ fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
 /// Gives the links that a batch has put into other namespaces.
 fn put_there(batch: &Batch) -> impl Iterator<Item = &Far> {
     batch.changes.iter().filter(|change| change.after.is_some() && !change.is_claim()).filter_map(|change| match &change.object {
-        Object::Link(link::Object::Far(far)) => Some(far),
+        Object::Link(link::Object::Far(far)) => Some(&**far),
         _ => None,
     })
 }
