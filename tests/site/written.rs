@@ -1,9 +1,12 @@
 //! What `fyke doc` writes and where: the same bytes each time, nothing of anybody else's.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use super::Docs;
 use crate::packages::yard::Yard;
+use crate::program::command;
 
 #[test]
 fn the_same_gives_the_same_bytes() {
@@ -111,4 +114,21 @@ fn a_project_shows_what_it_gives_itself() {
     docs.yard.write("teamlib/limits.rhai", "/// Closes.\nfn close( {\n");
     let said = docs.yard.refused("teamlib", &["doc", "--out", "../own"], 2, "");
     assert!(said.err.contains("teamlib/limits:2:"), "{said:?}");
+}
+
+#[test]
+fn several_write_one_new_folder_at_the_same_moment() {
+    let yard = Yard::new();
+    yard.project("project");
+    for round in 0..4 {
+        let folder = format!("site-{round}");
+        let start = || yard.settle(command(["doc", "--out", &folder]), "project").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let started = [start(), start(), start()];
+        for child in started {
+            let said = child.wait_with_output().unwrap();
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        }
+        let names: Vec<_> = std::fs::read_dir(yard.path("project").join(&folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().any(|name| name == "index.html") && !names.iter().any(|name| name == ".fyke-doc.new"), "{names:?}");
+    }
 }
