@@ -52,6 +52,7 @@ pub fn tests(recipe: &Recipe) -> Result<Tests, Fault> {
         let at = fault::in_file(&recipe.file, function.body.start_position());
         let odd = |why: &str| Fault::input(format!("run {name} as a test"), why).at(at.clone());
         match (access, arity) {
+            _ if function.this_type.is_some() => found.odd.push(odd("it is called on a value, its `this`, and a test is called on none")),
             (FnAccess::Public, 0) => found.cases.push(Case {
                 file: recipe.file.clone(),
                 name: name.to_owned(),
@@ -162,14 +163,19 @@ mod tests {
 
     #[test]
     fn tests_are_the_functions_without_parameters_that_are_called_so() {
-        let text = "fn test_b() {}\nfn helper() {}\n\nfn test_a() { 1 }\nfn test_with(x) { x }\nprivate fn test_own() {}\n";
+        let text = "fn test_b() {}\nfn helper() {}\n\nfn test_a() { 1 }\nfn test_with(x) { x }\nprivate fn test_own() {}\nfn \"T\".test_of() {}\nfn int.test_this() { this }\n";
         let found = tests(&Recipe::at("x_test.rhai", text)).unwrap();
         let told: Vec<_> = found.cases.iter().map(|case| (case.title(), case.line)).collect();
         assert_eq!(told, [("x_test.rhai::test_b".to_owned(), 1), ("x_test.rhai::test_a".to_owned(), 4)]);
         let odd: Vec<_> = found.odd.iter().map(ToString::to_string).collect();
         assert_eq!(
             odd,
-            ["cannot run test_with as a test: it has parameters, and a test has none", "cannot run test_own as a test: it is private"]
+            [
+                "cannot run test_with as a test: it has parameters, and a test has none",
+                "cannot run test_own as a test: it is private",
+                "cannot run test_of as a test: it is called on a value, its `this`, and a test is called on none",
+                "cannot run test_this as a test: it is called on a value, its `this`, and a test is called on none",
+            ]
         );
         let fault = tests(&Recipe::at("x_test.rhai", "fn test_a() {\n  let = 1;\n}\n")).unwrap_err();
         assert_eq!(fault.origin.unwrap().at.to_string(), "x_test.rhai:2:7");

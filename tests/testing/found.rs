@@ -59,7 +59,7 @@ fn where_there_is_no_test_that_is_said() {
 
 #[test]
 fn what_looks_like_a_test_and_is_none_is_told() {
-    let yard = with_tests("fn test_a() {}\nfn test_b(x) { x }\nprivate fn test_c() {}\n");
+    let yard = with_tests("fn test_a() {}\nfn test_b(x) { x }\nprivate fn test_c() {}\nfn int.test_d() { this }\n");
     let said = yard.well("project", &["test", "--list"]);
     assert_eq!(said.out, "some_test.rhai::test_a\n");
     assert!(
@@ -67,6 +67,11 @@ fn what_looks_like_a_test_and_is_none_is_told() {
         "{said:?}"
     );
     assert!(flat(&said.err).contains("cannot run test_c as a test: it is private"), "{said:?}");
+    assert!(flat(&said.err).contains("cannot run test_d as a test: it is called on a value, its `this`"), "{said:?}");
+    if !no_sandbox() {
+        let said = test(&yard, &[]);
+        assert_eq!((said.code, said.out.as_str()), (Some(0), "pass  some_test.rhai::test_a\n\n1 passed\n"), "{said:?}");
+    }
 }
 
 #[test]
