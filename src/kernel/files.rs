@@ -48,11 +48,20 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     create(path)?.write_all(bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
 }
 
+/// Writes a file that others read, too, as far as the user's umask lets them where it is new. It follows no link, and writes nothing but a regular file.
+pub fn report(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    create_with(path, 0o644)?.write_all(bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
 /// Opens a file for a script to write, for its user alone to read where it is new; what it held is gone. It follows no link, and opens nothing but a regular file.
 pub fn create(path: &Path) -> Result<File, Fault> {
+    create_with(path, 0o600)
+}
+
+fn create_with(path: &Path, mode: u32) -> Result<File, Fault> {
     let tried = || format!("write {}", path.display());
     let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.write(true).create(true).mode(mode).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|e| match e.raw_os_error() {
         Some(libc::ELOOP) => Fault::input(tried(), "it is a symbolic link"),
         _ => io_fault(tried(), &e),
@@ -265,6 +274,7 @@ mod tests {
         let link = path.with_extension("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert_eq!(put(&link, b"x").unwrap_err().why, "it is a symbolic link");
+        assert_eq!(report(&link, b"x").unwrap_err().why, "it is a symbolic link");
         assert_eq!(put(Path::new("/dev/null"), b"x").unwrap_err().why, "it is no regular file");
         [path, link].iter().for_each(|path| std::fs::remove_file(path).unwrap());
     }
