@@ -78,7 +78,10 @@ pub fn functions() -> Vec<FunctionDoc> {
     let mut engine = Engine::new_raw();
     engine::register(&mut engine, Functions::Sought);
     let mut all = own(&engine);
-    all.extend(STDLIB.iter().flat_map(|(name, text)| of_script(&format!("std:{name}"), text).unwrap_or_default()));
+    all.extend(STDLIB.iter().flat_map(|(name, text)| {
+        let room = format!("std:{name}");
+        of_script(&room, &room, text).unwrap_or_default()
+    }));
     // How a value prints is no function that anybody looks up.
     all.retain(|f| f.name != "to_string" && f.name != "to_debug");
     all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len(), f.params.clone()));
@@ -169,9 +172,9 @@ fn parameter(info: &str) -> (String, String) {
     }
 }
 
-/// Lists the functions that a module gives, in the order of their names; `room` is what is imported.
-pub(super) fn of_script(room: &str, text: &str) -> Result<Vec<FunctionDoc>, Fault> {
-    let ast = declare::parser().compile(text).map_err(|error| fault::of_parsing(room, text, &error))?;
+/// Lists the functions that a module gives, in the order of their names; `room` is what is imported, and `file` what its file is called.
+pub(super) fn of_script(room: &str, file: &str, text: &str) -> Result<Vec<FunctionDoc>, Fault> {
+    let ast = declare::parser().compile(text).map_err(|error| fault::of_parsing(file, text, &error))?;
     let public = ast.iter_functions().filter(|f| f.access == FnAccess::Public && !f.name.starts_with("anon$"));
     let function = |f: rhai::ScriptFnMetadata| FunctionDoc {
         room: room.to_owned(),
