@@ -134,24 +134,42 @@ pub fn names(folder: &Path, start: &str) -> Vec<String> {
     names
 }
 
-/// Finds the files below a folder, in the order of their paths, without folders whose names are left out. No link to a folder is followed.
-pub fn below(folder: &Path, is_left_out: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, Fault> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+/// What lies below a folder.
+#[derive(Debug, Default)]
+pub struct Below {
+    /// The files, in the order of their paths, and all that is neither that nor a folder.
+    pub files: Vec<PathBuf>,
+    /// The folders, and the links to folders.
+    pub folders: Vec<PathBuf>,
+    /// The folders that cannot be looked into, and why.
+    pub shut: Vec<(PathBuf, Fault)>,
+}
+
+/// Finds what lies below a folder, without folders whose names are left out. No link to a folder is followed.
+pub fn below(folder: &Path, is_left_out: &dyn Fn(&str) -> bool) -> Below {
+    let (mut found, mut folders) = (Below::default(), vec![folder.to_path_buf()]);
     while let Some(folder) = folders.pop() {
-        let failed = |error: io::Error| io_fault(format!("list {}", folder.display()), &error);
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-            match kind.is_dir() {
-                true if is_left_out(&entry.file_name().to_string_lossy()) => {}
-                true => folders.push(path),
-                false if path.is_dir() => {}
-                false => found.push(path),
+        match std::fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(entries) => {
+                let is_in = |entry: &std::fs::DirEntry| !is_left_out(&entry.file_name().to_string_lossy());
+                for entry in entries {
+                    let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+                    match is_folder {
+                        true if is_in(&entry) => folders.push(path),
+                        true => {}
+                        false if path.is_dir() => found.folders.push(path),
+                        false => found.files.push(path),
+                    }
+                }
             }
+            Err(error) => found.shut.push((folder.clone(), io_fault(format!("list {}", folder.display()), &error))),
         }
+        found.folders.push(folder);
     }
-    found.sort();
-    Ok(found)
+    found.files.sort();
+    found.folders.sort();
+    found.shut.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found
 }
 
 /// Finds the real path of a file: absolute, without links and dots.

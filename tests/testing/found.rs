@@ -1,11 +1,17 @@
 //! Which tests are found, and which are run.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
 
-use super::{no_sandbox, test, with_tests};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::{for_everybody, no_sandbox, test, with_tests};
 use crate::packages::yard::{Yard, flat};
+use crate::program::{Folder, Said, is_root};
 
 /// Makes a project in which tests lie in several places.
 fn scattered() -> Yard {
@@ -105,8 +111,62 @@ fn a_hostile_name_is_a_name() {
         let report = yard.read("project/report.xml");
         assert!(report.contains("name=\"\\u{1b}[2J&lt;&amp;&quot;'&gt;&#10;\u{202e}_test.rhai\""), "{report}");
     }
-    std::fs::write(yard.path("project").join(OsStr::from_bytes(b"\xff_test.rhai")), "fn test_a() {}").unwrap();
-    yard.refused("project", &["test"], 2, "its name is not UTF-8");
+}
+
+#[test]
+fn what_cannot_be_read_is_a_failure_and_the_rest_goes_on() {
+    let yard = with_tests("fn test_a() {}\n");
+    std::fs::write(yard.path("project").join(OsStr::from_bytes(b"\xff_test.rhai")), "fn test_x() {}").unwrap();
+    yard.write("project/folder_test.rhai/b_test.rhai", "fn test_b() {}\n");
+    symlink("nowhere", yard.path("project/broken_test.rhai")).unwrap();
+    symlink(".", yard.path("project/loop_test.rhai")).unwrap();
+    mkfifo(&yard.path("project/pipe_test.rhai"), Mode::S_IRWXU).unwrap();
+    let said = test(&yard, &["--list"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), "folder_test.rhai/b_test.rhai::test_b\nsome_test.rhai::test_a\n"), "{said:?}");
+    let told = flat(&said.err);
+    for fault in [
+        "cannot read broken_test.rhai: there is no such file",
+        "folder_test.rhai: it is a directory",
+        "loop_test.rhai: it is a directory",
+        "cannot read pipe_test.rhai: it is a pipe",
+        "\u{fffd}_test.rhai: its name is not UTF-8",
+    ] {
+        assert!(told.contains(fault), "{fault}: {told}");
+    }
+    let listed = test(&yard, &["--json", "--list"]).out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&listed).unwrap()["faults"].as_array().unwrap().len(), 5, "{listed}");
+    if !no_sandbox() {
+        let said = test(&yard, &["--filter", "test_a"]);
+        assert!(said.code == Some(1) && said.out.ends_with("\n1 passed, 5 failed\n"), "what cannot be read has no names to choose by: {said:?}");
+    }
+    // The same is told of a whole package.
+    yard.write("project/fyke.toml", "name = \"project\"\nversion = \"0.1.0\"\n");
+    let said = yard.fyke("project", &["check"]);
+    let told = flat(&said.err);
+    for fault in ["its name is not UTF-8", "folder_test.rhai: it is a directory", "cannot read broken_test.rhai: there is no such file"] {
+        assert!(said.code == Some(2) && told.contains(fault), "{fault}: {said:?}");
+    }
+    assert!(said.out.contains("\nsome_test.rhai: good\n") && said.out.ends_with("project 0.1.0: 5 of 8 files are not good\n"), "{said:?}");
+}
+
+#[test]
+fn a_folder_that_is_shut_is_a_failure_and_the_rest_goes_on() {
+    if !is_root() {
+        return println!("skipped: without root nobody else can be asked to look");
+    }
+    let folder = Folder::new();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(folder.path().join("shut")).unwrap();
+    std::fs::set_permissions(folder.path().join("shut"), Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(folder.path().join("own_test.rhai"), "fn test_own() {}\n").unwrap();
+    std::fs::set_permissions(folder.path().join("own_test.rhai"), Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(folder.path().join("some_test.rhai"), "fn test_a() {}\n").unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(for_everybody(&folder)).args(["test", "--list"]);
+    let said: Said = command.current_dir(folder.path()).env("HOME", folder.path()).stdin(Stdio::null()).output().unwrap().into();
+    assert_eq!((said.code, said.out.as_str()), (Some(1), "some_test.rhai::test_a\n"), "{said:?}");
+    let told = flat(&said.err);
+    assert!(told.contains("cannot read own_test.rhai: permission denied") && told.contains("shut: permission denied"), "{told}");
 }
 
 #[test]

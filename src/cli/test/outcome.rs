@@ -58,7 +58,8 @@ pub(crate) struct Complaint {
 }
 
 impl Complaint {
-    fn new(fault: Fault) -> Self {
+    /// Makes one without a source.
+    pub(super) fn new(fault: Fault) -> Self {
         Self { fault, lines: Vec::new(), left: None }
     }
 

@@ -1,6 +1,7 @@
 //! Checks a whole package: what it says of itself, what it needs, and all files in it. Nothing is run.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use rhai::FnAccess;
 
@@ -28,24 +29,41 @@ pub fn check(project: &Project) -> Result<Vec<Checked>, Fault> {
     let manifest = shown(&project.manifest_file());
     let mut all = vec![Checked { file: manifest.clone(), findings: of_manifest(project, &manifest), library: Library::default() }];
     let mut told = HashSet::new();
-    for path in scripts(project)? {
-        let file = shown(&path);
-        let mut checked = match Recipe::read(&file) {
+    let found = files::below(&project.folder, &is_left_out);
+    for path in found.files.iter().filter(|path| is_script(path)) {
+        let file = shown(path);
+        let read = if path.to_str().is_some() { Recipe::read(&file) } else { Err(unread(&file, "its name is not UTF-8")) };
+        let mut checked = match read {
             Ok(recipe) => of_file(project, recipe),
-            Err(fault) => Checked { file, findings: vec![error(fault)], library: Library::default() },
+            Err(fault) => Checked::unread(file, fault),
         };
         checked.findings.retain(|finding| told.insert(format!("{:?} {}", finding.fault.origin, finding.fault)));
         all.push(checked);
     }
+    for path in found.folders.iter().filter(|path| **path != project.folder && is_script(path)) {
+        all.push(Checked::unread(shown(path), unread(&shown(path), "it is a directory")));
+    }
+    all.extend(found.shut.into_iter().map(|(path, fault)| Checked::unread(shown(&path), fault)));
     Ok(all)
 }
 
-/// Finds the scripts of a package: all but what is hidden, fetched or made.
-fn scripts(project: &Project) -> Result<Vec<std::path::PathBuf>, Fault> {
-    let is_left_out = |name: &str| name.starts_with('.') || [VENDOR, DIST, "target"].contains(&name);
-    let mut found = files::below(&project.folder, &is_left_out)?;
-    found.retain(|path| path.extension().is_some_and(|end| end == "rhai"));
-    Ok(found)
+impl Checked {
+    fn unread(file: String, fault: Fault) -> Self {
+        Self { file, findings: vec![error(fault)], library: Library::default() }
+    }
+}
+
+/// Tells whether a folder is left out of a package: what is hidden, fetched or made.
+fn is_left_out(name: &str) -> bool {
+    name.starts_with('.') || [VENDOR, DIST, "target"].contains(&name)
+}
+
+fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "rhai")
+}
+
+fn unread(file: &str, why: &str) -> Fault {
+    Fault::input(format!("read {file}"), why)
 }
 
 fn error(fault: Fault) -> Finding {
