@@ -2,10 +2,13 @@
 
 use rhai::{Dynamic, EvalAltResult, FnAccess, Scope};
 
+use super::check::{Role, Severity, check_as};
 use super::value::Value;
 use super::{Host, Recipe, declare, fault};
 use crate::bind::session::Call;
+use crate::model::fence::{Fences, Info, Line};
 use crate::model::iptables::Owner;
+use crate::model::near::did_you_mean;
 use crate::model::{Fault, Kind, Origin};
 
 /// How the names of files with tests end.
@@ -26,6 +29,46 @@ pub struct Case {
     pub recipe: Recipe,
     /// Whether it is an example: a script of its own, and no function.
     pub is_example: bool,
+    /// What is done with it.
+    pub way: Way,
+}
+
+/// What is done with a case, and what has to come of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// It is run, and has to end well.
+    #[default]
+    Run,
+    /// It is run, and has to fail.
+    Fail,
+    /// It is checked, and not run.
+    Check,
+    /// It is left out.
+    LeaveOut,
+}
+
+impl Way {
+    /// The words behind the language of a block: those of rustdoc, where a script can be meant.
+    const WORDS: [(&str, Way); 3] = [("ignore", Way::LeaveOut), ("no_run", Way::Check), ("should_fail", Way::Fail)];
+
+    /// Reads the words. Of several, the one counts that does the least.
+    fn read(info: Info<'_>) -> Result<Self, Fault> {
+        let mut ways = Vec::new();
+        for word in info.words() {
+            let known = Self::WORDS.iter().find(|(name, _)| *name == word);
+            ways.push(known.ok_or_else(|| unknown_word(word))?.1);
+        }
+        Ok([Way::LeaveOut, Way::Check, Way::Fail].into_iter().find(|way| ways.contains(way)).unwrap_or_default())
+    }
+}
+
+fn unknown_word(word: &str) -> Fault {
+    let names = Way::WORDS.map(|(name, _)| name);
+    let hint = match word {
+        "should_panic" => "for a script the word is `should_fail`".to_owned(),
+        _ => did_you_mean(word, names.into_iter()).unwrap_or_else(|| format!("there are `{}`", names.join("`, `"))),
+    };
+    Fault::input(format!("heed {word:?} behind `rhai`"), "it is no word that says what to do with an example").hint(hint)
 }
 
 impl Case {
@@ -59,6 +102,7 @@ pub fn tests(recipe: &Recipe) -> Result<Tests, Fault> {
                 line: at.at.line,
                 recipe: recipe.clone(),
                 is_example: false,
+                way: Way::Run,
             }),
             (FnAccess::Private, _) => found.odd.push(odd("it is private")),
             _ => found.odd.push(odd("it has parameters, and a test has none")),
@@ -69,30 +113,36 @@ pub fn tests(recipe: &Recipe) -> Result<Tests, Fault> {
     Ok(found)
 }
 
-/// The lines of an example, with their places in the file.
-type Block = Vec<(usize, String)>;
+/// An example: what its block says of itself, and its lines with their places in the file.
+struct Block<'a> {
+    info: Info<'a>,
+    begin: usize,
+    lines: Vec<(usize, String)>,
+}
 
 /// Finds the examples in the doc comments of a module. Each keeps its place, so that a fault shows the line of the module.
-pub fn examples(recipe: &Recipe) -> Vec<Case> {
+pub fn examples(recipe: &Recipe) -> Tests {
     let lines: Vec<&str> = recipe.text.lines().collect();
-    let (mut found, mut block, mut waiting): (Vec<Case>, Option<Block>, Vec<Block>) = Default::default();
+    let (mut found, mut fences, mut waiting) = (Tests::default(), Fences::default(), Vec::new());
+    let mut block: Option<Block> = None;
     for (at, line) in lines.iter().enumerate() {
-        let Some(doc) = line.trim_start().strip_prefix("///") else {
-            block = None;
+        let Some(doc) = line.trim_start().strip_prefix("///").filter(|doc| !doc.starts_with('/')) else {
+            // A block that nothing ends goes to the end of its comment.
+            (fences, waiting) = (Fences::default(), waiting.into_iter().chain(block.take()).collect());
             // What stands between a comment and its function is blank.
             if let Some(name) = function(line) {
-                found.extend(numbered(name, &waiting).into_iter().map(|(name, block)| example(recipe, &lines, &name, block)));
+                numbered(name, &waiting).into_iter().for_each(|(name, block)| found.example(recipe, &lines, &name, block));
             }
             if !line.trim().is_empty() {
                 waiting.clear();
             }
             continue;
         };
-        match (&mut block, doc.trim()) {
-            (None, "```rhai") => block = Some(Vec::new()),
-            (Some(_), "```") => waiting.extend(block.take()),
-            (Some(block), _) => block.push((at, line.replacen("///", "   ", 1))),
-            (None, _) => {}
+        match (fences.line(doc.strip_prefix(' ').unwrap_or(doc)), &mut block) {
+            (Line::Opens(info), _) if info.is("rhai") => block = Some(Block { info, begin: at, lines: Vec::new() }),
+            (Line::Code(_), Some(block)) => block.lines.push((at, line.replacen("///", "   ", 1))),
+            (Line::Closes, _) => waiting.extend(block.take()),
+            _ => {}
         }
     }
     found
@@ -111,18 +161,31 @@ fn numbered<'a, T>(name: &str, blocks: &'a [T]) -> Vec<(String, &'a T)> {
     (1..).map(name).zip(blocks).collect()
 }
 
-fn example(recipe: &Recipe, lines: &[&str], name: &str, block: &[(usize, String)]) -> Case {
-    let text = |at: usize| block.iter().find(|(of, _)| *of == at).map_or("", |(_, text)| text.as_str());
-    let last = block.last().map_or(0, |(at, _)| at + 1).min(lines.len());
-    let text: Vec<&str> = (0..last).map(text).collect();
-    Case {
-        file: recipe.file.clone(),
-        name: name.to_owned(),
-        line: block.first().map_or(1, |(at, _)| u32::try_from(at + 1).unwrap_or(1)),
+impl Tests {
+    /// Adds an example. One whose words are not understood is run: it may be good, and what is wrong with it is told.
+    fn example(&mut self, recipe: &Recipe, lines: &[&str], name: &str, block: &Block) {
+        let text = |at: usize| block.lines.iter().find(|(of, _)| *of == at).map_or("", |(_, text)| text.as_str());
+        let last = block.lines.last().map_or(0, |(at, _)| at + 1).min(lines.len());
+        let text: Vec<&str> = (0..last).map(text).collect();
         // It is no module that it could import itself, and so it has another name.
-        recipe: Recipe::at(&format!("{} (example)", recipe.file), &text.join("\n")),
-        is_example: true,
+        let script = Recipe::at(&format!("{} (example)", recipe.file), &text.join("\n"));
+        let number = |at: usize| u32::try_from(at + 1).unwrap_or(1);
+        let place = |at: usize| Origin::at(&recipe.file, number(at), column_of_text(lines[at]));
+        let way = Way::read(block.info).unwrap_or_else(|fault| {
+            self.odd.push(fault.at(place(block.begin)));
+            Way::Run
+        });
+        // One that cannot even be read does not fail as it should: run like any other, it says what is wrong.
+        let way = if way == Way::Fail && judged(&script).is_err() { Way::Run } else { way };
+        let line = block.lines.first().map_or(1, |(at, _)| number(*at));
+        self.cases.push(Case { file: recipe.file.clone(), name: name.to_owned(), line, recipe: script, is_example: true, way });
     }
+}
+
+/// Gives the first fault of an example that is found without running it.
+fn judged(script: &Recipe) -> Result<(), Fault> {
+    let first = check_as(script, Role::Test).0.into_iter().find(|finding| finding.severity == Severity::Error);
+    first.map_or(Ok(()), |finding| Err(finding.fault))
 }
 
 impl Host {
@@ -130,17 +193,23 @@ impl Host {
     /// finishes or rolls back the door.
     pub fn case(&mut self, case: &Case) -> Result<(), Fault> {
         let recipe = &case.recipe;
+        if case.way == Way::LeaveOut {
+            return Err(Fault::new(Kind::Skipped, format!("run {}", case.name), "its block says `ignore`"));
+        }
         self.library.begin_in_project(recipe)?;
         let ast = self.library.compile(&self.engine, &Scope::new(), &recipe.file, &recipe.text)?;
         let owner = Owner::new(&recipe.name, &case.name);
         *self.session.call() = Call { recipe: owner.recipe.to_string(), instance: owner.instance.to_string(), ..Call::default() };
         self.session.door().set_owner(owner);
         self.session.door().gate().declare(self.library.bound_as_tested(recipe, &ast)?);
+        if case.way == Way::Check {
+            return judged(recipe);
+        }
         let (mut scope, tried) = (Scope::new(), format!("run {}", case.name));
         if case.is_example {
             let value = self.evaluate(&mut scope, &ast, &tried)?;
             // One that ends with a comparison states what is so.
-            return if value == Value::Bool(false) { Err(is_not_so(case)) } else { Ok(()) };
+            return if value == Value::Bool(false) && case.way == Way::Run { Err(is_not_so(case)) } else { Ok(()) };
         }
         let called = self.engine.call_fn::<Dynamic>(&mut scope, &ast, &case.name, ());
         match called.map_err(|error| *error) {
@@ -152,9 +221,13 @@ impl Host {
 
 fn is_not_so(case: &Case) -> Fault {
     let why = "it ends with a comparison that is false";
-    let begin = case.recipe.text.lines().nth((case.line as usize).saturating_sub(1)).map_or(0, |line| line.len() - line.trim_start().len());
-    let column = u32::try_from(begin + 1).unwrap_or(1);
+    let column = case.recipe.text.lines().nth((case.line as usize).saturating_sub(1)).map_or(1, column_of_text);
     Fault::new(Kind::Script, "confirm the example", why).at(Origin::at(&case.recipe.file, case.line, column))
+}
+
+/// Gives the column in which a line begins that is indented.
+fn column_of_text(line: &str) -> u32 {
+    u32::try_from(line.len() - line.trim_start().len() + 1).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -185,7 +258,7 @@ mod tests {
     fn examples_keep_their_places() {
         let text = "//! A module.\n/// Doubles.\n///\n/// ```rhai\n/// import \"m\" as m;\n/// m::two(1) == 2\n/// ```\n/// ```text\n/// not this\n/// ```\nfn two(x) { \
                     2 * x }\n\n/// ```rhai\n/// 1\n/// ```\n/// ```rhai\n/// 2\n/// ```\nfn three() {}\n/// ```rhai\n/// 3\n/// ```\nlet x = 1;\n";
-        let found = examples(&Recipe::at("m.rhai", text));
+        let found = examples(&Recipe::at("m.rhai", text)).cases;
         let told: Vec<_> = found.iter().map(|case| (case.title(), case.line, case.recipe.text.trim_start_matches('\n'))).collect();
         assert_eq!(
             told,
@@ -196,5 +269,34 @@ mod tests {
             ]
         );
         assert_eq!(found[0].recipe.text.lines().position(|line| line.contains("two")), Some(5));
+    }
+
+    #[test]
+    fn examples_are_all_blocks_that_markdown_knows() {
+        let text = "/// ~~~rhai\n/// 1\n/// ```\n/// ~~~\n///\n/// - so:\n///   ````rhai\n///   2\n///   ```\n///   ````\n/// ````text\n/// ```rhai\n/// 3\n\
+                    /// ```\n/// ````\n///     ```rhai\n///     4\n/// ``` rhai , ignore\n/// 5\nfn f() {}\n//// ```rhai\n//// 6\n//// ```\nfn g() {}\n";
+        let found = examples(&Recipe::at("m.rhai", text));
+        let told: Vec<_> = found.cases.iter().map(|case| (case.line, case.recipe.text.trim_start(), case.way)).collect();
+        assert_eq!(told, [(2, "1\n    ```", Way::Run), (8, "2\n      ```", Way::Run), (19, "5", Way::LeaveOut)]);
+        assert!(found.odd.is_empty(), "{:?}", found.odd);
+    }
+
+    #[test]
+    fn a_block_says_what_is_done_with_it() {
+        let of = |info: &str| examples(&Recipe::at("m.rhai", &format!("/// ```{info}\n/// throw 1\n/// ```\nfn f() {{}}\n")));
+        let ways = ["rhai", "rhai,ignore", "rhai no_run", "rhai,should_fail", "rhai,should_fail,no_run"].map(|info| of(info).cases[0].way);
+        assert_eq!(ways, [Way::Run, Way::LeaveOut, Way::Check, Way::Fail, Way::Check]);
+        let told = |info: &str| of(info).odd.iter().map(crate::host::tests::told).collect::<Vec<_>>();
+        let why = "m.rhai:1:1: cannot heed WORD behind `rhai`: it is no word that says what to do with an example (HINT)";
+        for (word, hint) in [
+            ("no-run", "did you mean `no_run`?"),
+            ("should_panic", "for a script the word is `should_fail`"),
+            ("x", "there are `ignore`, `no_run`, `should_fail`"),
+        ] {
+            assert_eq!(told(&format!("rhai,{word}")), [why.replace("WORD", &format!("{word:?}")).replace("HINT", hint)]);
+        }
+        // What cannot be read does not fail as it should.
+        let broken = examples(&Recipe::at("m.rhai", "/// ```rhai,should_fail\n/// let = 1\n/// ```\nfn f() {}\n"));
+        assert_eq!(broken.cases[0].way, Way::Run);
     }
 }

@@ -13,6 +13,7 @@ use super::engine::{self, Functions};
 use super::fault;
 use crate::bind::ROOMS;
 use crate::model::Fault;
+use crate::model::fence::{Fences, Line};
 
 /// What the functions without a room are.
 pub(super) const EVERYWHERE: &str = "What every script can call.";
@@ -62,9 +63,11 @@ impl FunctionDoc {
     }
 
     /// Gives the example: the first block of rhai in the doc.
-    pub fn example(&self) -> Option<&str> {
-        let (_, rest) = self.doc.split_once("```rhai\n")?;
-        rest.split_once("```").map(|(example, _)| example)
+    pub fn example(&self) -> Option<String> {
+        let mut fences = Fences::default();
+        let mut lines = self.doc.lines().map(|line| fences.line(line)).skip_while(|line| !matches!(line, Line::Opens(info) if info.is("rhai")));
+        lines.next()?;
+        Some(lines.map_while(|line| if let Line::Code(code) = line { Some(format!("{code}\n")) } else { None }).collect())
     }
 }
 

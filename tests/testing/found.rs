@@ -207,3 +207,48 @@ error[not-found]: cannot import "team/own/base": there is no such file
     yard.write("project/recipe.rhai", "//! X.\n//! risk: reads\nimport \"team/numbers\" as numbers;\n");
     yard.refused("project", &["check", "recipe.rhai"], 2, "cannot import \"team/numbers\"");
 }
+
+#[test]
+fn a_block_says_whether_its_example_is_run() {
+    if no_sandbox() {
+        return;
+    }
+    let yard = Yard::new();
+    yard.write("project/fyke.toml", "name = \"team\"\nversion = \"0.1.0\"\nmodules = [\"m\"]\n");
+    let drop = "iptables::table(\"filter\").chain(\"INPUT\").append(\"-j DROP\");";
+    let blocks = [
+        ("left_out", "~~~rhai,ignore", "throw 1;", "~~~"),
+        ("only_read", "```rhai no_run", "import \"team/m\" as m; m::fails(); sleep(3600);", "```"),
+        ("read_wrong", "```rhai,no_run", "import \"team/m\" as m; m::nothing();", "```"),
+        ("throws", "````rhai,should_fail", &format!("{drop} import \"team/m\" as m; m::fails();"), "`````"),
+        ("refused", "```rhai,should_fail", "iptables::table(\"filter\").chain(\"NONE\").append(\"-j DROP\");", "```"),
+        ("ends_well", "```rhai,should_fail", drop, "```"),
+        ("is_none", "```rhai,should_fail", "let = 1;", "```"),
+        ("typed_wrong", "```rhai,norun", "1", "```"),
+    ];
+    let text = blocks.map(|(name, begin, code, end)| format!("/// X.\n///\n/// {begin}\n/// {code}\n/// {end}\nfn {name}() {{ 1 }}\n")).concat();
+    yard.write("project/m.rhai", format!("//! M.\n{text}\n/// X.\nfn fails() {{ throw \"as it should\" }}\n"));
+    let said = test(&yard, &["--doc", "--allow", "iptables"]);
+    let lines: Vec<&str> = said.out.lines().take(8).collect();
+    assert_eq!(
+        lines,
+        [
+            "skip  m.rhai::left_out (example): its block says `ignore`",
+            "pass  m.rhai::only_read (example)",
+            "FAIL  m.rhai::read_wrong (example)",
+            "pass  m.rhai::throws (example)",
+            "pass  m.rhai::refused (example)",
+            "FAIL  m.rhai::ends_well (example)",
+            "FAIL  m.rhai::is_none (example)",
+            "pass  m.rhai::typed_wrong (example)",
+        ],
+        "{said:?}"
+    );
+    for told in ["there is no such function", "it ended well, and its block says `should_fail`", "m.rhai (example):40:9"] {
+        assert!(flat(&said.out).contains(told), "{told}: {}", said.out);
+    }
+    assert!(flat(&said.err).contains("cannot heed \"norun\" behind `rhai`") && said.err.contains("did you mean `no_run`?"), "{said:?}");
+    assert!(yard.fyke("project", &["check"]).err.contains("cannot heed \"norun\""));
+    yard.well("project", &["doc"]);
+    assert!(yard.read("project/dist/doc/package.team.m.html").contains("<span class=\"k\">throw</span>"));
+}

@@ -40,6 +40,9 @@ pub(crate) struct Test {
     #[arg(long)]
     pub(crate) list: bool,
     /// Run the examples of the doc comments of modules, and not the tests
+    ///
+    /// An example is a block of code that begins with ```rhai or ~~~rhai. Words behind that say what is done with it: `rhai,ignore` leaves it out, `rhai,no_run`
+    /// checks it and does not run it, `rhai,should_fail` has to fail when it is run. One that ends with a comparison has to be true.
     #[arg(long)]
     pub(crate) doc: bool,
     /// Write a report for CI systems, as JUnit does

@@ -76,11 +76,7 @@ pub(super) fn find(words: &Test) -> Result<Found, Fault> {
 
 fn add(file: &str, is_doc: bool, all: &mut Found) -> Result<(), Fault> {
     let recipe = Recipe::read(file)?;
-    if is_doc {
-        all.cases.extend(cases::examples(&recipe));
-        return Ok(());
-    }
-    let tests = cases::tests(&recipe)?;
+    let tests = if is_doc { cases::examples(&recipe) } else { cases::tests(&recipe)? };
     all.cases.extend(tests.cases);
     all.odd.extend(tests.odd.into_iter().map(|fault| Complaint::in_file(fault, file)));
     Ok(())

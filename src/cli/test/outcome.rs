@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cli::show::{Lines, changes};
-use crate::host::Case;
+use crate::host::{Case, Way};
 use crate::kernel::files;
 use crate::kernel::process::Stop;
 use crate::kernel::process::workers::Ended;
@@ -134,6 +134,14 @@ impl Outcome {
         if complaints.is_empty() && skipped.is_none() && ended.status != Ok(0) {
             complaints.push(failed("its process ended without a word".to_owned()));
         }
+        if case.way == Way::Fail && skipped.is_none() {
+            let wanted = complaints.iter().position(|complaint| complaint.left.is_none() && is_of_script(&complaint.fault));
+            match wanted {
+                Some(at) => drop(complaints.remove(at)),
+                None if complaints.is_empty() => complaints.push(failed("it ended well, and its block says `should_fail`".to_owned())),
+                None => {}
+            }
+        }
         let verdict = match (complaints.is_empty(), skipped) {
             (true, Some(reason)) => Verdict::Skipped(reason),
             (true, None) => Verdict::Passed,
@@ -181,4 +189,10 @@ impl Outcome {
         }
         about
     }
+}
+
+/// Tells whether a fault is one that a script can be meant to end with: not what came from outside, nor what is left behind.
+fn is_of_script(fault: &Fault) -> bool {
+    let is_from_outside = [Kind::Incomplete, Kind::Limit, Kind::Interrupted, Kind::System].contains(&fault.kind);
+    !is_from_outside && fault.after.is_empty()
 }

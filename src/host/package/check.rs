@@ -116,6 +116,9 @@ fn of_file(project: &Project, recipe: Recipe) -> Checked {
     if is_given(&project.manifest.modules) {
         findings.extend(undocumented(&recipe).into_iter().map(warning));
     }
+    if role == Role::Module {
+        findings.extend(cases::examples(&recipe).odd.into_iter().map(warning));
+    }
     if role == Role::Test {
         findings.extend(cases::tests(&recipe).into_iter().flat_map(|tests| tests.odd).map(warning));
     }
