@@ -63,6 +63,14 @@ fn manifest(name: &Name, module: Option<&String>) -> String {
 const MODULE: &str = r#"//! What NAME offers to others: import "NAME/MODULE" as MODULE;
 
 /// Gives the number of rules in a chain of the filter table.
+///
+/// - `chain`: the name of the chain
+///
+/// # Example
+/// ```rhai
+/// import "NAME/MODULE" as MODULE;
+/// MODULE::rules("INPUT") == 0
+/// ```
 fn rules(chain) {
     iptables::table("filter").chain(chain).list().len()
 }
