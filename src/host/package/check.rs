@@ -101,6 +101,18 @@ fn of_manifest(project: &Project, file: &str) -> Vec<Finding> {
     found
 }
 
+/// Checks one file, as the package would in which it lies, if it lies in one.
+pub fn of_one(recipe: Recipe) -> Checked {
+    let folder = recipe.path.as_deref().and_then(|path| files::canonical(path).ok()).and_then(|path| Some(path.parent()?.to_owned()));
+    match folder.and_then(|folder| Project::around(&folder).ok().flatten()) {
+        Some(project) => of_file(&project, recipe),
+        None => {
+            let role = if recipe.file.ends_with(TESTS) { Role::Test } else { Role::Recipe };
+            in_role(recipe, role)
+        }
+    }
+}
+
 fn of_file(project: &Project, recipe: Recipe) -> Checked {
     let own = recipe.path.as_deref().and_then(|path| files::canonical(path).ok());
     let own =
@@ -112,16 +124,20 @@ fn of_file(project: &Project, recipe: Recipe) -> Checked {
         () if is_given(&project.manifest.recipes) || !is_given(&project.manifest.modules) && says_so() => Role::Recipe,
         () => Role::Module,
     };
+    let undocumented = if is_given(&project.manifest.modules) { undocumented(&recipe) } else { Vec::new() };
+    let mut checked = in_role(recipe, role);
+    checked.findings.extend(undocumented.into_iter().map(warning));
+    checked
+}
+
+fn in_role(recipe: Recipe, role: Role) -> Checked {
     let (mut findings, library) = check_as(&recipe, role);
-    if is_given(&project.manifest.modules) {
-        findings.extend(undocumented(&recipe).into_iter().map(warning));
-    }
-    if role == Role::Module {
-        findings.extend(cases::examples(&recipe).odd.into_iter().map(warning));
-    }
-    if role == Role::Test {
-        findings.extend(cases::tests(&recipe).into_iter().flat_map(|tests| tests.odd).map(warning));
-    }
+    let odd = match role {
+        Role::Module => cases::examples(&recipe).odd,
+        Role::Test => cases::tests(&recipe).map(|tests| tests.odd).unwrap_or_default(),
+        Role::Recipe => Vec::new(),
+    };
+    findings.extend(odd.into_iter().map(warning));
     Checked { file: recipe.file, findings, library }
 }
 
