@@ -8,7 +8,7 @@ use crate::host::Recipe;
 use crate::host::book::{Given, Unread, functions_of_packages};
 use crate::host::lex::KEYWORDS;
 use crate::host::reflect::{self, FunctionDoc};
-use crate::model::{Fault, nearest};
+use crate::model::{Fault, Position, nearest};
 
 /// Prints what there is to know about a topic; without one, the help of the whole program.
 pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
@@ -74,7 +74,8 @@ fn of_package(screen: &Screen, topic: &str) -> Result<u8, Fault> {
 /// Says which modules could not be looked into.
 fn tell_unread(screen: &Screen, unread: &[Unread]) {
     for Unread { fault, text } in unread {
-        screen.finding(fault, false, &|at| text.lines().nth((at.line as usize).saturating_sub(1)).map(str::to_owned));
+        let line = |at: &Position| text.lines().nth((at.line as usize).saturating_sub(1)).map(str::to_owned);
+        screen.finding(fault, false, &|at| line(at).or_else(|| show::line_of_file(at)));
     }
 }
 

@@ -76,6 +76,17 @@ impl Case {
     pub fn title(&self) -> String {
         format!("{}::{}{}", self.file, self.name, if self.is_example { " (example)" } else { "" })
     }
+
+    /// Gives the place where it begins.
+    pub fn origin(&self) -> Origin {
+        let column = self.text_of_line().map_or(1, column_of_text);
+        Origin::at(&self.recipe.file, self.line, column)
+    }
+
+    /// Gives the line in which it begins.
+    pub fn text_of_line(&self) -> Option<&str> {
+        self.recipe.text.lines().nth((self.line as usize).saturating_sub(1))
+    }
 }
 
 /// The tests of a file.
@@ -220,9 +231,7 @@ impl Host {
 }
 
 fn is_not_so(case: &Case) -> Fault {
-    let why = "it ends with a comparison that is false";
-    let column = case.recipe.text.lines().nth((case.line as usize).saturating_sub(1)).map_or(1, column_of_text);
-    Fault::new(Kind::Script, "confirm the example", why).at(Origin::at(&case.recipe.file, case.line, column))
+    Fault::new(Kind::Script, "confirm the example", "it ends with a comparison that is false").at(case.origin())
 }
 
 /// Gives the column in which a line begins that is indented.

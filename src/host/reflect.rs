@@ -65,7 +65,8 @@ impl FunctionDoc {
     /// Gives the example: the first block of rhai in the doc.
     pub fn example(&self) -> Option<String> {
         let mut fences = Fences::default();
-        let mut lines = self.doc.lines().map(|line| fences.line(line)).skip_while(|line| !matches!(line, Line::Opens(info) if info.is("rhai")));
+        let mut lines =
+            self.doc.lines().map(|line| fences.line(line)).skip_while(|line| !matches!(line, Line::Opens(info) if info.is("rhai")));
         lines.next()?;
         Some(lines.map_while(|line| if let Line::Code(code) = line { Some(format!("{code}\n")) } else { None }).collect())
     }

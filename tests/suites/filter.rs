@@ -156,7 +156,8 @@ fn filters_mean_what_tcpdump_means() {
         }
     }
     println!("{compared} filters over {looked_at} files, {verdicts} verdicts, {meant} packets let through");
-    let figures = [("files", looked_at), ("filters", filters().len()), ("filters over files", compared), ("those with another count", wrong.len())];
+    let figures =
+        [("files", looked_at), ("filters", filters().len()), ("filters over files", compared), ("those with another count", wrong.len())];
     let more = [("verdicts over packets", verdicts), ("packets that are let through", meant)];
     packets::keep("filter", &figures.into_iter().chain(more).collect(), &version());
     assert!(compared > 100 && meant > 100, "{compared} {meant}");

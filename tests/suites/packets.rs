@@ -102,7 +102,11 @@ pub(super) fn section(before: &str) -> String {
         }
     }
     let rows: String = [("packet", "packets"), ("capture", "files"), ("draft", "wishes for a packet")].iter().filter_map(fuzzed).collect();
-    text + &if rows.is_empty() { fuzzed_before(before).to_owned() } else { format!("{FUZZED}| inputs | tried | crashes |\n|---|--:|--:|\n{rows}") }
+    text + &if rows.is_empty() {
+        fuzzed_before(before).to_owned()
+    } else {
+        format!("{FUZZED}| inputs | tried | crashes |\n|---|--:|--:|\n{rows}")
+    }
 }
 
 /// Finds in a page what it says of the fuzzers: the last part of its section.

@@ -137,7 +137,10 @@ fn what_cannot_be_read_is_a_failure_and_the_rest_goes_on() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&listed).unwrap()["faults"].as_array().unwrap().len(), 5, "{listed}");
     if !no_sandbox() {
         let said = test(&yard, &["--filter", "test_a"]);
-        assert!(said.code == Some(1) && said.out.ends_with("\n1 passed, 5 failed\n"), "what cannot be read has no names to choose by: {said:?}");
+        assert!(
+            said.code == Some(1) && said.out.ends_with("\n1 passed, 5 failed\n"),
+            "what cannot be read has no names to choose by: {said:?}"
+        );
     }
     // The same is told of a whole package.
     yard.write("project/fyke.toml", "name = \"project\"\nversion = \"0.1.0\"\n");
@@ -226,7 +229,8 @@ fn a_block_says_whether_its_example_is_run() {
         ("is_none", "```rhai,should_fail", "let = 1;", "```"),
         ("typed_wrong", "```rhai,norun", "1", "```"),
     ];
-    let text = blocks.map(|(name, begin, code, end)| format!("/// X.\n///\n/// {begin}\n/// {code}\n/// {end}\nfn {name}() {{ 1 }}\n")).concat();
+    let text =
+        blocks.map(|(name, begin, code, end)| format!("/// X.\n///\n/// {begin}\n/// {code}\n/// {end}\nfn {name}() {{ 1 }}\n")).concat();
     yard.write("project/m.rhai", format!("//! M.\n{text}\n/// X.\nfn fails() {{ throw \"as it should\" }}\n"));
     let said = test(&yard, &["--doc", "--allow", "iptables"]);
     let lines: Vec<&str> = said.out.lines().take(8).collect();
@@ -244,7 +248,9 @@ fn a_block_says_whether_its_example_is_run() {
         ],
         "{said:?}"
     );
-    for told in ["there is no such function", "it ended well, and its block says `should_fail`", "m.rhai (example):40:9"] {
+    for told in
+        ["there is no such function", "it ended well, and its block says `should_fail`", "m.rhai (example):35:5", "m.rhai (example):41:9"]
+    {
         assert!(flat(&said.out).contains(told), "{told}: {}", said.out);
     }
     assert!(flat(&said.err).contains("cannot heed \"norun\" behind `rhai`") && said.err.contains("did you mean `no_run`?"), "{said:?}");

@@ -53,7 +53,7 @@ pub(super) fn find(words: &Test) -> Result<Found, Fault> {
     }
     for file in &good {
         if let Err(fault) = add(file, words.doc, &mut all) {
-            all.broken.push((file.clone(), Complaint::in_file(fault, file)));
+            all.broken.push((file.clone(), Complaint::in_file(fault)));
         }
     }
     all.broken.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -78,7 +78,7 @@ fn add(file: &str, is_doc: bool, all: &mut Found) -> Result<(), Fault> {
     let recipe = Recipe::read(file)?;
     let tests = if is_doc { cases::examples(&recipe) } else { cases::tests(&recipe)? };
     all.cases.extend(tests.cases);
-    all.odd.extend(tests.odd.into_iter().map(|fault| Complaint::in_file(fault, file)));
+    all.odd.extend(tests.odd.into_iter().map(Complaint::in_file));
     Ok(())
 }
 

@@ -5,12 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::cli::show::{Lines, changes};
+use crate::cli::show::{Lines, changes, line_of_file};
 use crate::host::{Case, Way};
-use crate::kernel::files;
 use crate::kernel::process::Stop;
 use crate::kernel::process::workers::Ended;
-use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Change, Fault, Kind, Position};
 
 /// What a worker notes.
@@ -63,12 +61,17 @@ impl Complaint {
         Self { fault, lines: Vec::new(), left: None }
     }
 
-    /// Makes one of a file that is no script.
-    pub(super) fn in_file(fault: Fault, file: &str) -> Self {
-        let text = files::read_bounded(file.as_ref(), MAX_BYTES).and_then(|bytes| decode(file, &bytes)).unwrap_or_default();
-        let line = |at: &Position| text.lines().nth((at.line as usize).saturating_sub(1)).map(str::to_owned);
-        let lines = fault.origin.iter().filter_map(|origin| Some((origin.at.clone(), line(&origin.at)?))).collect();
+    /// Makes one of a file, with the line that it is about.
+    pub(super) fn in_file(fault: Fault) -> Self {
+        let lines = fault.origin.iter().filter_map(|origin| Some((origin.at.clone(), line_of_file(&origin.at)?))).collect();
         Self { fault, lines, left: None }
+    }
+
+    /// Says where a case begins.
+    fn at(self, case: &Case) -> Self {
+        let origin = case.origin();
+        let lines = case.text_of_line().map(|text| (origin.at.clone(), text.to_owned())).into_iter().collect();
+        Self { fault: self.fault.at(origin), lines, ..self }
     }
 
     /// Gives the text of a source line, where it is known.
@@ -138,7 +141,10 @@ impl Outcome {
             let wanted = complaints.iter().position(|complaint| complaint.left.is_none() && is_of_script(&complaint.fault));
             match wanted {
                 Some(at) => drop(complaints.remove(at)),
-                None if complaints.is_empty() => complaints.push(failed("it ended well, and its block says `should_fail`".to_owned())),
+                None if complaints.is_empty() => {
+                    let ended_well = failed("it ended well, and its block says `should_fail`".to_owned());
+                    complaints.push(ended_well.at(case));
+                }
                 None => {}
             }
         }

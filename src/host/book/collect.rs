@@ -34,31 +34,44 @@ pub struct Given {
     pub unread: Vec<Unread>,
 }
 
-/// A module that cannot be read.
+/// A module, or a whole package, that cannot be read.
 #[derive(Debug)]
 pub struct Unread {
     /// Why.
     pub fault: Fault,
-    /// Its text, as far as it has one.
+    /// The text of a module, as far as it has one.
     pub text: String,
 }
 
-/// Lists the functions of the project around, and of the packages that it needs. What cannot be read leaves the others as they are. What is the matter
-/// with a package as a whole is told when it is used.
+/// Lists the functions of the project around, and of the packages that it needs. What cannot be read leaves the others as they are.
 pub fn functions_of_packages() -> Given {
-    let project = folder::present().and_then(|folder| Project::around(&folder));
     let mut given = Given::default();
-    let Ok(Some(project)) = project else { return given };
+    let project = match folder::present().and_then(|folder| Project::around(&folder)) {
+        Ok(Some(project)) => project,
+        Ok(None) => return given,
+        Err(fault) => {
+            given.lacks(fault);
+            return given;
+        }
+    };
     given.add(&project.manifest, &|file| own(&project, file));
     for name in project.manifest.dependencies.keys() {
-        if let Ok(package) = project.load(name) {
-            given.add(&package.manifest, &|file| of_package(&package, file));
+        match project.load(name) {
+            Ok(package) => given.add(&package.manifest, &|file| of_package(&package, file)),
+            Err(fault) => given.lacks(fault),
         }
     }
     given
 }
 
 impl Given {
+    /// Notes what is the matter with a package as a whole, once: all may lack the same lock.
+    fn lacks(&mut self, fault: Fault) {
+        if !self.unread.iter().any(|other| other.fault == fault) {
+            self.unread.push(Unread { fault, text: String::new() });
+        }
+    }
+
     fn add(&mut self, manifest: &Manifest, read: Read) {
         for module in &manifest.modules {
             match read(&format!("{module}.rhai")) {
