@@ -3,6 +3,7 @@
 use rhai::{Dynamic, EvalAltResult, FnAccess, Scope};
 
 use super::check::{Role, Severity, check_as};
+use super::comments::Comments;
 use super::value::Value;
 use super::{Host, Recipe, declare, fault};
 use crate::bind::session::Call;
@@ -66,7 +67,7 @@ fn unknown_word(word: &str) -> Fault {
     let names = Way::WORDS.map(|(name, _)| name);
     let hint = match word {
         "should_panic" => "for a script the word is `should_fail`".to_owned(),
-        _ => did_you_mean(word, names.into_iter()).unwrap_or_else(|| format!("there are `{}`", names.join("`, `"))),
+        _ => did_you_mean(word, names).unwrap_or_else(|| format!("there are `{}`", names.join("`, `"))),
     };
     Fault::input(format!("heed {word:?} behind `rhai`"), "it is no word that says what to do with an example").hint(hint)
 }
@@ -134,10 +135,11 @@ struct Block<'a> {
 /// Finds the examples in the doc comments of a module. Each keeps its place, so that a fault shows the line of the module.
 pub fn examples(recipe: &Recipe) -> Tests {
     let lines: Vec<&str> = recipe.text.lines().collect();
-    let (mut found, mut fences, mut waiting) = (Tests::default(), Fences::default(), Vec::new());
+    let (mut found, mut waiting) = (Tests::default(), Vec::new());
+    let (mut comments, mut fences) = (Comments::default(), Fences::default());
     let mut block: Option<Block> = None;
     for (at, line) in lines.iter().enumerate() {
-        let Some(doc) = line.trim_start().strip_prefix("///").filter(|doc| !doc.starts_with('/')) else {
+        let Some((from, text)) = comments.text(line) else {
             // A block that nothing ends goes to the end of its comment.
             (fences, waiting) = (Fences::default(), waiting.into_iter().chain(block.take()).collect());
             // What stands between a comment and its function is blank.
@@ -149,9 +151,9 @@ pub fn examples(recipe: &Recipe) -> Tests {
             }
             continue;
         };
-        match (fences.line(doc.strip_prefix(' ').unwrap_or(doc)), &mut block) {
+        match (fences.line(text), &mut block) {
             (Line::Opens(info), _) if info.is("rhai") => block = Some(Block { info, begin: at, lines: Vec::new() }),
-            (Line::Code(_), Some(block)) => block.lines.push((at, line.replacen("///", "   ", 1))),
+            (Line::Code(_), Some(block)) => block.lines.push((at, " ".repeat(line[..from].chars().count()) + text)),
             (Line::Closes, _) => waiting.extend(block.take()),
             _ => {}
         }
@@ -288,6 +290,14 @@ mod tests {
         let told: Vec<_> = found.cases.iter().map(|case| (case.line, case.recipe.text.trim_start(), case.way)).collect();
         assert_eq!(told, [(2, "1\n    ```", Way::Run), (8, "2\n      ```", Way::Run), (19, "5", Way::LeaveOut)]);
         assert!(found.odd.is_empty(), "{:?}", found.odd);
+    }
+
+    #[test]
+    fn a_comment_may_have_several_lines() {
+        let text = "/**\n * Adds one.\n *\n * ```rhai\n * one(1) == 2\n * ```\n */\nfn one(x) { x + 1 }\n\n/**\n    ~~~rhai\n    1;\n      2\n    ~~~\n*/\nfn two() {}\n";
+        let found = examples(&Recipe::at("m.rhai", text)).cases;
+        let told: Vec<_> = found.iter().map(|case| (case.name.as_str(), case.line, case.recipe.text.trim_start_matches('\n'))).collect();
+        assert_eq!(told, [("one", 5, "   one(1) == 2"), ("two", 12, "    1;\n      2")]);
     }
 
     #[test]

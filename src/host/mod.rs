@@ -3,6 +3,7 @@
 pub mod book;
 pub mod cases;
 pub mod check;
+mod comments;
 mod complete;
 mod confine;
 pub mod declare;

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Engine, FnAccess, FnNamespace, FuncInfo, is_valid_identifier};
 
+use super::comments::Comments;
 use super::declare;
 use super::embedded::STDLIB;
 use super::engine::{self, Functions};
@@ -195,12 +196,10 @@ pub(super) fn of_script(room: &str, file: &str, text: &str) -> Result<Vec<Functi
     Ok(all)
 }
 
-/// Takes the slashes off doc comments.
-fn markdown<'a>(comments: impl Iterator<Item = &'a str>) -> String {
-    let lines = comments.flat_map(str::lines).map(|line| {
-        let line = line.trim_start().trim_start_matches("///");
-        line.strip_prefix(' ').unwrap_or(line).trim_end()
-    });
+/// Takes the marks off doc comments.
+pub(super) fn markdown<'a>(comments: impl Iterator<Item = &'a str>) -> String {
+    let mut marks = Comments::default();
+    let lines = comments.flat_map(str::lines).map(|line| marks.text(line).map_or(line, |(_, text)| text).trim_end());
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 

@@ -8,6 +8,7 @@ use rhai::FnAccess;
 use super::{Project, shown};
 use crate::host::cases::{self, TESTS};
 use crate::host::check::{Role, check_as};
+use crate::host::reflect::markdown;
 use crate::host::{Finding, Library, Recipe, Severity, declare, fault};
 use crate::kernel::files;
 use crate::model::package::{DIST, VENDOR};
@@ -144,10 +145,9 @@ fn in_role(recipe: Recipe, role: Role) -> Checked {
 /// Finds the functions of a module that nothing explains to those who import it.
 fn undocumented(recipe: &Recipe) -> Vec<Fault> {
     let Ok(ast) = declare::parser().compile(&recipe.text) else { return Vec::new() };
-    let is_blank = |comment: &str| comment.lines().all(|line| line.trim().trim_start_matches('/').trim().is_empty());
     let lacks = |(_, access, name, _, function): (_, FnAccess, &str, _, &rhai::Shared<rhai::ScriptFuncDef>)| {
         let is_open = access == FnAccess::Public && !name.starts_with("anon$");
-        let is_lacking = is_open && function.comments.iter().all(|comment| is_blank(comment));
+        let is_lacking = is_open && markdown(function.comments.iter().map(AsRef::as_ref)).is_empty();
         let fault = Fault::input(format!("explain {name} to others"), "it has no description");
         is_lacking.then(|| fault.hint("begin the line above it with ///").at(fault::in_file(&recipe.file, function.body.start_position())))
     };
