@@ -172,6 +172,9 @@ fn a_new_package_is_good_from_its_first_line() {
     assert_eq!(said.out, "INPUT has 0 rules\n");
     yard.refused(".", &["new", "first-lib"], 1, "there is a fyke.toml already");
     yard.refused(".", &["new", "Bad Name"], 2, "`--name` gives it another name");
+    assert!(!yard.path("Bad Name").exists());
+    yard.well(".", &["new", "deep/below/../lib"]);
+    assert!(yard.read("deep/lib/fyke.toml").starts_with("name = \"lib\"\n"));
     yard.refused("first-lib", &["publish"], 2, "its manifest has no `description`");
     yard.project("project");
     let said = yard.well("project", &["add", "../first-lib"]);
