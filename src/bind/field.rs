@@ -16,6 +16,8 @@ pub enum Field {
     Word(&'static str),
     /// A text.
     Text(String),
+    /// Processes.
+    Holders(Vec<Holder>),
     /// Anything else.
     Value(Dynamic),
 }
@@ -26,6 +28,7 @@ impl Field {
         match self {
             Field::Word(word) => word.into(),
             Field::Text(text) => text.into(),
+            Field::Holders(holders) => Dynamic::from_array(holders.into_iter().map(Dynamic::from).collect()),
             Field::Value(value) => value,
         }
     }

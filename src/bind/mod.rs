@@ -29,7 +29,7 @@ pub mod types;
 use rhai::Module;
 use rhai::plugin::exported_manifest;
 
-pub use field::{Field, fields};
+pub use field::fields;
 pub use session::Session;
 
 /// A room: a name that scripts put before `::`, and its functions.

@@ -7,7 +7,8 @@ use rhai::{Array, Blob, Dynamic, Engine, Map, NativeCallContext, Position};
 use serde::{Serialize, Serializer};
 
 use super::spelling;
-use crate::bind::{self, Field};
+use crate::bind;
+use crate::bind::field::{Field, Fields};
 use crate::model::{Fault, Kind};
 
 /// How deep a result may nest: deeper ones are the work of a mistake, and walking them could exhaust the stack.
@@ -59,20 +60,29 @@ impl Value {
             return Ok(Value::List(bytes.iter().map(|b| Value::Int(i64::from(*b))).collect()));
         }
         if let Some(fields) = bind::fields(value) {
-            let field = |(name, field): (&'static str, Field)| {
-                let value = match field {
-                    Field::Word(word) => Value::Text(word.into()),
-                    Field::Text(text) => Value::Text(text.into()),
-                    Field::Value(value) => Self::take_at(engine, &value, depth + 1)?,
-                };
-                Ok((name.into(), value))
-            };
-            return fields.into_iter().map(field).collect::<Result<_, Fault>>().map(Value::Map);
+            return Self::told(engine, fields, depth);
         }
         match method(engine, value, "to_map") {
             Some(fields) if fields.is_map() => Self::take_at(engine, &fields, depth + 1),
             _ => Ok(Value::text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string()))),
         }
+    }
+
+    /// Takes the fields of a thing over.
+    fn told(engine: &Engine, fields: Fields, depth: usize) -> Result<Self, Fault> {
+        let field = |(name, field): (&'static str, Field)| {
+            let value = match field {
+                Field::Word(word) => Value::Text(word.into()),
+                Field::Text(text) => Value::Text(text.into()),
+                Field::Holders(holders) => {
+                    let each = holders.iter().map(|holder| Self::told(engine, holder.fields(), depth + 2));
+                    Value::List(each.collect::<Result<_, _>>()?)
+                }
+                Field::Value(value) => Self::take_at(engine, &value, depth + 1)?,
+            };
+            Ok((name.into(), value))
+        };
+        fields.into_iter().map(field).collect::<Result<_, Fault>>().map(Value::Map)
     }
 
     /// Makes a value of a text.

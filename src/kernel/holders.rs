@@ -26,7 +26,13 @@ pub fn all() -> Holders {
         }
         let (name, cgroup): (Arc<str>, Arc<str>) = (name(pid).into(), cgroup(pid).into());
         for (fd, inode) in held {
-            found.entry(inode).or_default().push(Holder { pid, fd, name: name.clone(), cgroup: cgroup.clone() });
+            // Most are held once.
+            found.entry(inode).or_insert_with(|| Vec::with_capacity(1)).push(Holder {
+                pid,
+                fd,
+                name: name.clone(),
+                cgroup: cgroup.clone(),
+            });
         }
     }
     found

@@ -151,6 +151,7 @@ ports::absent_reserved([7001, 9000]);
 const NAMESPACES: &str = r#"
 let blue = netns::add("blue");
 blue.run(|| {
+    link::add("one type veth peer name two");
     sysctl::set("net.ipv4.ip_forward", 1);
     iptables::table("filter").chain("INPUT").append("-p tcp --dport 7 -j DROP");
 });

@@ -7,7 +7,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
-use crate::bind::field::Fields;
+use crate::bind::field::{Field, Fields};
 use crate::bind::types::address::or_unit;
 use crate::model::duration::Span;
 use crate::model::sockets::{Details, End, Holder as Process, Holders, Side, Socket as Found};
@@ -71,7 +71,7 @@ impl Socket {
             ("inode", (socket.inode as i64).into()),
         ]);
         if self.list.holders.get().is_some() {
-            fields.push(("processes", Dynamic::from_array(self.known_holders().map(Dynamic::from).collect()).into()));
+            fields.push(("processes", Field::Holders(self.known_holders().collect())));
         }
         if let Some(details) = &socket.details {
             let mark = socket.mark.filter(|mark| *mark != 0).map(|mark| ("mark", format!("{mark:#x}").into()));
@@ -108,7 +108,7 @@ impl Socket {
 
 impl Holder {
     /// Gives what there is to say of the process.
-    pub(in crate::bind) fn fields(&self) -> Fields {
+    pub fn fields(&self) -> Fields {
         let Self(holder) = self;
         vec![("name", holder.name.to_string().into()), ("pid", i64::from(holder.pid).into()), ("fd", i64::from(holder.fd).into())]
     }

@@ -35,7 +35,8 @@ impl<'a> Table<'a> {
     pub(crate) fn text(&self, paint: Paint, bound: Option<usize>) -> String {
         let Some(widths) = self.widths(bound) else { return self.records(paint, bound) };
         let columns: Vec<(usize, bool)> = widths.into_iter().zip(self.numbers()).collect();
-        let mut text = String::new();
+        let width: usize = columns.iter().map(|(width, _)| width + GAP).sum();
+        let mut text = String::with_capacity(width * (self.rows.len() + 1));
         line(&mut text, &self.heading, &columns, |text, cell| text.push_str(&paint.bold(cell)));
         self.rows.iter().for_each(|row| line(&mut text, row, &columns, String::push_str));
         text

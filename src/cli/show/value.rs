@@ -96,11 +96,30 @@ fn inline(value: &Value) -> Cow<'_, str> {
         Value::Text(text) => Cow::Borrowed(text),
         Value::List(items) if items.is_empty() => Cow::Borrowed("[]"),
         Value::Map(fields) if fields.is_empty() => Cow::Borrowed("#{}"),
-        Value::List(items) => items.iter().map(inline).collect::<Vec<_>>().join(", ").into(),
-        Value::Map(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", inline(value))).collect::<Vec<_>>().join(", ").into(),
+        Value::List(_) | Value::Map(_) => {
+            let mut text = String::new();
+            nested(value, &mut text);
+            text.into()
+        }
         Value::Float(number) if !number.is_finite() => Cow::Borrowed(""),
         Value::Int(number) => number.to_string().into(),
         scalar => scalar.to_string().into(),
+    }
+}
+
+/// Adds what is nested to a line, without its brackets.
+fn nested(value: &Value, text: &mut String) {
+    let mut separator = "";
+    match value {
+        Value::List(items) if !items.is_empty() => items.iter().for_each(|item| {
+            text.push_str(std::mem::replace(&mut separator, ", "));
+            nested(item, text);
+        }),
+        Value::Map(fields) if !fields.is_empty() => fields.iter().for_each(|(name, value)| {
+            text.extend([std::mem::replace(&mut separator, ", "), name, ": "]);
+            nested(value, text);
+        }),
+        scalar => text.push_str(&inline(scalar)),
     }
 }
 
