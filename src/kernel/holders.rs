@@ -13,7 +13,7 @@ use crate::model::sockets::{Holder, Holders};
 const SOCKET: &[u8] = b"socket:[";
 /// From so many descriptors on, several threads look at them.
 const CROWD: i32 = 2048;
-/// As many numbers are tried beyond those of the descriptors that there are, before the folder is listed.
+/// As many numbers are tried beyond those of the descriptors that there are, before the folder is listed; where there are fewer, it is listed at once.
 const HOLES: i32 = 64;
 
 /// Finds who holds which socket, as far as the descriptors of a process may be looked at.
@@ -44,9 +44,11 @@ pub fn of_process(pid: i32) -> Vec<(i32, u64)> {
     let Ok(folder) = File::open(&path) else { return Vec::new() };
     // Since Linux 6.2 the folder has the number of its entries for a size; descriptors are given from 0 on, so most are found without a list.
     let many = folder.metadata().map_or(0, |about| i32::try_from(about.len()).unwrap_or(0));
-    let (found, seen) = shared_out(&folder, many);
-    if many > 0 && seen == many {
-        return found;
+    if many > HOLES {
+        let (found, seen) = shared_out(&folder, many);
+        if seen == many {
+            return found;
+        }
     }
     let Ok(entries) = fs::read_dir(&path) else { return Vec::new() };
     let named = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -181,6 +181,11 @@ impl Change {
 }
 
 impl Object {
+    /// Tells whether it is ever asked who has made it: nobody takes these for his own that others have made, or for those of others that he may let go.
+    pub fn is_asked_for_its_maker(&self) -> bool {
+        matches!(self, Object::Table(..) | Object::BaseChain(_) | Object::Chain(_) | Object::Set(_) | Object::Cgroup(_))
+    }
+
     /// Gives the chain that the object is, or is in.
     pub fn chain(&self) -> Option<&ChainRef> {
         match self {

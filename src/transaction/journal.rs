@@ -168,7 +168,7 @@ impl Journal {
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
             ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
         ];
-        for change in changes.iter().filter(|change| change.makes()) {
+        for change in changes.iter().filter(|change| change.makes() && change.object.is_asked_for_its_maker()) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
             statements.push(("INSERT INTO made VALUES (?, ?, ?)", values));
         }
