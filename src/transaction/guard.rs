@@ -168,6 +168,11 @@ impl Guard {
         if self.stance == Stance::Allow {
             return Ok(());
         }
+        let (Task::Lift(run) | Task::Redo(run)) = task;
+        // A run that was nowhere else does nothing to a login that is not here.
+        if run.context.namespace == here.namespace && run.elsewhere.is_empty() && !self.wake() {
+            return Ok(());
+        }
         let (tried, runs) = match task {
             Task::Lift(run) => (format!("undo run {}", run.id), vec![run.id.clone()]),
             Task::Redo(run) => (format!("set run {} again", run.id), here.journal.liftings(&run.id)?),
