@@ -7,8 +7,9 @@ use super::{Door, Transaction};
 use crate::kernel::raw::Desk;
 use crate::model::link::Name;
 use crate::model::packet::Packet;
+use crate::model::packet::exchange::Outcome;
 use crate::model::raw::exchange::Sockets;
-use crate::model::raw::reach;
+use crate::model::raw::{Query, reach};
 use crate::model::{Fault, Kind, Origin};
 
 impl Door {
@@ -17,6 +18,14 @@ impl Door {
         self.lock().there(|it| {
             it.permit_raw(Some(origin))?;
             it.exchange(requests, link, origin)
+        })
+    }
+
+    /// Asks a server over a connection, after everything that is queued is written. It is an act: what was asked cannot be taken back.
+    pub fn query(&self, query: &mut Query, origin: &Origin) -> Result<Outcome, Fault> {
+        self.lock().there(|it| {
+            it.permit_raw(Some(origin))?;
+            it.query(query, origin)
         })
     }
 
@@ -39,6 +48,15 @@ impl Transaction {
         self.ledger.act(&what, origin)?;
         self.acts.push(what);
         Ok(desk)
+    }
+
+    fn query(&mut self, query: &mut Query, origin: &Origin) -> Result<Outcome, Fault> {
+        self.flush()?;
+        self.guard.reach(query.server, origin)?;
+        let what = self.named_here(format!("asked {} by TCP: {}", query.server, query.line()));
+        self.ledger.act(&what, origin)?;
+        self.acts.push(what);
+        self.kernel.query(query)
     }
 
     /// Opens raw sockets, or where that takes a capability that is missing, others.

@@ -172,14 +172,19 @@ impl AsFd for Socket {
 
 /// Waits until there is something to receive from one of some sockets; false when the time is over. A request to stop ends the wait.
 pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
+    wait_for(sockets, PollFlags::POLLIN, patience, tried)
+}
+
+/// The same for whatever may be waited for.
+pub(super) fn wait_for(sockets: &[BorrowedFd<'_>], events: PollFlags, patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
     let begun = Instant::now();
     loop {
         signals::check(&tried())?;
         let left = patience.saturating_sub(begun.elapsed());
         let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-        let sources = sockets.iter().copied().chain(signals::wake());
-        let mut fds: Vec<PollFd<'_>> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let sources = sockets.iter().map(|fd| PollFd::new(*fd, events));
+        let mut fds: Vec<PollFd<'_>> = sources.chain(signals::wake().map(|fd| PollFd::new(fd, PollFlags::POLLIN))).collect();
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(errno::fault(tried(), error)),

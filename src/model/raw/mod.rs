@@ -3,6 +3,7 @@
 pub mod exchange;
 pub mod limits;
 pub mod option;
+pub mod query;
 pub mod reach;
 pub mod tally;
 pub mod template;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use limits::Limits;
 pub use option::{Opt, Setting};
+pub use query::Query;
 pub use tally::{Sent, Talk, Tally};
 pub use template::Template;
 
