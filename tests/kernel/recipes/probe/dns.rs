@@ -163,7 +163,7 @@ fn an_answer_that_was_cut_comes_by_tcp(world: &World) {
         assert!(is_there(&format!(";; SERVER: {server}#53 (TCP)")), "{said:?}");
         assert!(is_there(";; flags: qr aa rd ra; QUERY: 1, ANSWER: 200, AUTHORITY: 0, ADDITIONAL: 0"), "{said:?}");
         assert_eq!(said.out.matches("10.1.1.").count(), usize::from(MANY));
-        assert!(!said.err.contains("cut"), "{said:?}");
+        assert!(!said.err.contains("the answer was cut"), "{said:?}");
         let acts = [format!("! exchanged a packet of dns with {server}"), format!("! asked {server} by TCP: dns query cut.test.")];
         assert!(acts.iter().all(|act| said.err.contains(act)), "{said:?}");
         let short = asked("www.test", &["--tcp", "--short"]);
