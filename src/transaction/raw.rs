@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Door, Transaction};
+use crate::kernel::process::enough;
 use crate::kernel::raw::Wire;
 use crate::model::link::Scope;
 use crate::model::named::Scope as Named;
@@ -159,6 +160,7 @@ impl Transaction {
 
     /// Writes down that packets are sent: the first of a kind in the journal, all of them among the acts.
     fn enter_sent(&mut self, id: Id, what: &str, count: u64, origin: &Origin) -> Result<(), Fault> {
+        enough::over("send anything more")?;
         let here = self.named_here(String::new());
         let Self { wires, ledger, acts, .. } = self;
         let Open { way, sent, .. } = wires.get(id)?;

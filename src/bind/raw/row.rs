@@ -44,7 +44,9 @@ impl Row {
             Outcome::Answered(answered) => answered.reply.kind,
             Outcome::Unsent(_) => "unsent",
             Outcome::Broken(_) => "broken",
-            Outcome::Open | Outcome::Silent => "silent",
+            Outcome::Silent => "silent",
+            // Only an exchange that somebody has ended leaves one open.
+            Outcome::Open => "interrupted",
         }
     }
 
@@ -92,7 +94,7 @@ pub mod functions {
         row.answer()
     }
 
-    /// Gives what came of the request: `"reply"`, `"syn-ack"`, `"reset"`, `"ack"`, `"silent"`, `"unsent"`, `"broken"`, or what an ICMP error says.
+    /// Gives what came of the request: `"reply"`, `"syn-ack"`, `"reset"`, `"ack"`, `"silent"`, `"unsent"`, `"broken"`, `"interrupted"`, or what an ICMP error says.
     #[rhai_fn(get = "kind", global, pure)]
     pub fn kind(row: &mut Row) -> ImmutableString {
         row.kind().into()

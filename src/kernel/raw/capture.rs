@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::ring::Frame;
 use super::socket::tagged;
 use super::{Socket, refusal};
-use crate::kernel::process::signals;
+use crate::kernel::process::enough;
 use crate::kernel::{errno, files};
 use crate::model::Fault;
 use crate::model::packet::First;
@@ -39,8 +39,10 @@ pub struct Step {
     pub packets: Vec<Received>,
     /// All that was counted so far.
     pub tally: Tally,
-    /// Whether a limit is reached.
+    /// Whether it is over: a limit is reached, or a Ctrl-C says that it is enough.
     pub over: bool,
+    /// Whether that was a Ctrl-C.
+    pub interrupted: bool,
 }
 
 impl Capture {
@@ -55,7 +57,7 @@ impl Capture {
         Ok(Self { limits, begun: Instant::now(), tally: Tally::default(), file, second: (0, 0) })
     }
 
-    /// Gives what was counted, where nothing more comes.
+    /// Takes the time, and tells whether a limit is reached.
     fn ended(&mut self) -> bool {
         self.tally.time = self.begun.elapsed().min(self.limits.time);
         self.tally.packets >= self.limits.count || self.tally.time >= self.limits.time
@@ -109,7 +111,12 @@ impl Socket {
         let mut step = Step::default();
         while begun.elapsed() < STEP && !step.over {
             // Where frames never cease, nothing is waited for.
-            signals::check("capture on")?;
+            step.interrupted = enough::take("capture on")?;
+            if step.interrupted {
+                capture.ended();
+                step.over = true;
+                break;
+            }
             // The clock is asked once for some frames.
             let mut some = 256;
             while let Some(frame) = self.ring.as_mut().filter(|_| some > 0).and_then(super::ring::Ring::next) {

@@ -17,7 +17,7 @@ use super::options::{self, SO_MEMINFO};
 use super::ring::Ring;
 use super::{Step, Wire, refusal, stream};
 use crate::kernel::errno;
-use crate::kernel::process::signals;
+use crate::kernel::process::{enough, signals};
 use crate::model::packet::checksum;
 use crate::model::raw::{Batch, Direction, Limits, MOST, Opt, Outgoing, Received, Report, Seen, Sent, Setting, Spec, Template, Way};
 use crate::model::{Family, Fault};
@@ -175,10 +175,13 @@ pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn F
     wait_for(sockets, PollFlags::POLLIN, patience, tried)
 }
 
-/// The same for whatever may be waited for.
+/// The same for whatever may be waited for. A Ctrl-C that ends a call ends the wait as if the time were over; the call asks for it then.
 pub(super) fn wait_for(sockets: &[BorrowedFd<'_>], events: PollFlags, patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
     let begun = Instant::now();
     loop {
+        if enough::is_awaited() {
+            return Ok(false);
+        }
         signals::check(&tried())?;
         let left = patience.saturating_sub(begun.elapsed());
         let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
@@ -212,6 +215,7 @@ impl Wire for Socket {
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
+                Err(Errno::EINTR) if enough::is_awaited() => {}
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
                 // What earlier packets have brought about is told at the next call, whatever that is about, and is then forgotten; the queue of
                 // errors has it in full.

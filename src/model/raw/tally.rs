@@ -24,6 +24,8 @@ pub struct Sent {
     pub refused: u64,
     /// How long it took.
     pub time: Duration,
+    /// Whether a Ctrl-C ended it.
+    pub interrupted: bool,
 }
 
 /// Who talks to whom, in what.
