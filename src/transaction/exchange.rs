@@ -21,6 +21,14 @@ impl Door {
         })
     }
 
+    /// Tells an exchange by what was sent of it, where it has ended early.
+    pub fn sent_less(&self, requests: &[Packet], sent: usize) {
+        let mut it = self.lock();
+        let (all, less) = (told(requests, None), told(requests, Some(sent)));
+        let (all, less) = (it.named_here(all), it.named_here(less));
+        it.acts.iter_mut().rev().find(|act| **act == all).into_iter().for_each(|act| act.clone_from(&less));
+    }
+
     /// Asks a server over a connection, after everything that is queued is written. It is an act: what was asked cannot be taken back.
     pub fn query(&self, query: &mut Query, origin: &Origin) -> Result<Outcome, Fault> {
         self.lock().there(|it| {
@@ -44,7 +52,7 @@ impl Transaction {
         let destinations: BTreeSet<IpAddr> = requests.iter().flat_map(reach::stops).collect();
         destinations.into_iter().try_for_each(|to| self.guard.reach(to, origin))?;
         let desk = self.desk(requests, link)?;
-        let what = self.named_here(told(requests));
+        let what = self.named_here(told(requests, None));
         self.ledger.act(&what, origin)?;
         self.acts.push(what);
         Ok(desk)
@@ -77,7 +85,8 @@ impl Transaction {
     }
 }
 
-fn told(requests: &[Packet]) -> String {
+/// Tells an exchange: which packets with whom, and how many of them were sent if not all.
+fn told(requests: &[Packet], sent: Option<usize>) -> String {
     let (mut kinds, mut hosts) = (BTreeSet::new(), Vec::new());
     for request in requests {
         let found = request.layers();
@@ -92,6 +101,7 @@ fn told(requests: &[Packet]) -> String {
         2 => " and another host".to_owned(),
         hosts => format!(" and {} other hosts", hosts - 1),
     };
+    let many = sent.map_or(many.clone(), |sent| format!("{sent} of {many}"));
     format!("exchanged {many} of {}{with}{others}", kinds.into_iter().collect::<Vec<_>>().join(" and "))
 }
 
@@ -114,9 +124,11 @@ mod tests {
     #[test]
     fn an_exchange_is_told_in_a_line() {
         let arp = |last: u8| packet("ethernet", "arp", &format!("10.0.0.{last}"));
+        let told = |requests: &[Packet]| super::told(requests, None);
         assert_eq!(told(&[arp(1)]), "exchanged a packet of arp with 10.0.0.1");
         assert_eq!(told(&[arp(1), arp(2)]), "exchanged 2 packets of arp with 10.0.0.1 and another host");
         assert_eq!(told(&(1..=9).map(arp).collect::<Vec<_>>()), "exchanged 9 packets of arp with 10.0.0.1 and 8 other hosts");
+        assert_eq!(super::told(&[arp(1), arp(1)], Some(1)), "exchanged 1 of 2 packets of arp with 10.0.0.1");
         let both = [packet("ipv4", "tcp", "10.0.0.1"), packet("ipv4", "icmp", "10.0.0.1")];
         assert_eq!(told(&both), "exchanged 2 packets of icmp and tcp with 10.0.0.1");
     }

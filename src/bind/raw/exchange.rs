@@ -13,7 +13,7 @@ use crate::bind::{options, types};
 use crate::model::Fault;
 use crate::model::address::Address;
 use crate::model::link::Name;
-use crate::model::packet::exchange::{Counts, Exchange, Terms, fill};
+use crate::model::packet::exchange::{Counts, Exchange, Outcome, Terms, fill};
 use crate::transaction::Door;
 
 const OPTIONS: [&str; 5] = ["timeout", "rate", "interval", "retries", "interface"];
@@ -96,6 +96,9 @@ fn exchange(ctx: &NativeCallContext, packets: &Array, options: &Map, each: Optio
             let row = row::Row::of(requests[at].clone(), &exchange.rows[at]);
             let _: Dynamic = each.call_within_context(ctx, (row,))?;
         }
+    }
+    if exchange.rows.iter().any(|row| row.outcome == Outcome::Open) {
+        door.sent_less(&whole, exchange.rows.iter().filter(|row| row.tries > 0).count());
     }
     if let Some(line) = told(&exchange.counts) {
         call::session(ctx)?.log(&line);
