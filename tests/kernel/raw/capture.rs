@@ -129,17 +129,17 @@ fn all_links_are_captured_at_once(world: &World) {
     );
     assert_eq!(value(world, &capturing), json!([true, 20, 1, 5, 1, 1, 0, 21, 1, true]), "the one with a tag is of the same talk");
     assert!(sender.wait().unwrap().success());
-    let fields = ["-e", "sll.ifindex", "-e", "vlan.id", "-e", "udp.dstport", "-e", "arp.dst.proto_ipv4", "-e", "_ws.malformed"];
+    let fields = ["-e", "sll.ifindex", "-e", "vlan.id", "-e", "udp.dstport", "-e", "arp.dst.proto_ipv4", "-e", "icmp.type", "-e", "_ws.malformed"];
     let read = tool("tshark", &[&["-r", &path, "-T", "fields"][..], &fields].concat(), "");
+    // An error quotes the datagram that it is about.
     let is = |wanted: &str| read.lines().filter(|line| *line == wanted).count();
-    let index = |name: &str| std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).unwrap().trim().to_owned();
-    let [eth0, eth1, lo] = ["eth0", "eth1", "lo"].map(index);
+    let [eth0, eth1, lo] = ["eth0", "eth1", "lo"].map(|name| value(world, &format!("link::get(\"{name}\").index")));
     let counts = [
-        is(&format!("{eth0}\t\t9\t\t")),
-        is(&format!("{eth1}\t\t9\t\t")),
-        is(&format!("{lo}\t\t9\t\t")),
-        is(&format!("{eth0}\t42\t9\t\t")),
-        is(&format!("{eth0}\t\t\t192.0.2.99\t")),
+        is(&format!("{eth0}\t\t9\t\t\t")),
+        is(&format!("{eth1}\t\t9\t\t\t")),
+        is(&format!("{lo}\t\t9\t\t\t")),
+        is(&format!("{eth0}\t42\t9\t\t\t")),
+        is(&format!("{eth0}\t\t\t192.0.2.99\t\t")),
     ];
     assert_eq!(counts, [20, 1, 5, 1, 1], "{read}");
     assert!(read.lines().all(|line| line.ends_with('\t')), "nothing is malformed: {read}");
