@@ -199,7 +199,16 @@ impl<'a> Session<'a> {
             remember(self.screen, &self.place, &report);
         }
         let (bound, until, passing) = (self.bound, door.until(), self.options.sandbox);
-        let outcome = Outcome { value, data: ended.data, report, unknown, exit: if enough::is_heard() { Some(Stop::Interrupt.exit_code()) } else { ended.exit }, bound, until, passing };
+        let outcome = Outcome {
+            value,
+            data: ended.data,
+            report,
+            unknown,
+            exit: if enough::is_heard() { Some(Stop::Interrupt.exit_code()) } else { ended.exit },
+            bound,
+            until,
+            passing,
+        };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,

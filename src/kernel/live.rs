@@ -132,4 +132,8 @@ impl Below for Present {
     fn sockets(&mut self) -> &mut dyn Sockets {
         &mut self.sockets
     }
+
+    fn refuses(&mut self, way: &crate::model::raw::Way) -> Option<Fault> {
+        raw::may_open(way).err()
+    }
 }

@@ -157,6 +157,10 @@ impl Kernel for Machine {
         self.here().raw(spec)
     }
 
+    fn would_refuse(&mut self, way: &crate::model::raw::Way) -> Option<Fault> {
+        self.here().would_refuse(way)
+    }
+
     fn desk(&mut self, chosen: &exchange::Sockets) -> Result<Box<dyn Desk>, Fault> {
         self.here().desk(chosen)
     }

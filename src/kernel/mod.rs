@@ -87,6 +87,11 @@ pub trait Kernel: Send {
         Ok(Box::new(raw::Paper::new(spec)))
     }
 
+    /// Tells why a run could not open a socket of this kind, as far as who plans can know. A kernel that opens sockets says so when it does.
+    fn would_refuse(&mut self, _: &crate::model::raw::Way) -> Option<Fault> {
+        None
+    }
+
     /// Opens the sockets of an exchange. Those of a kernel in memory send nothing.
     fn desk(&mut self, _: &exchange::Sockets) -> Result<Box<dyn raw::Desk>, Fault> {
         Ok(Box::new(raw::Blank))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use super::raw::foretold;
 use super::{Door, Transaction};
 use crate::kernel::raw::Desk;
 use crate::model::link::Name;
@@ -69,20 +70,39 @@ impl Transaction {
 
     /// Opens raw sockets, or where that takes a capability that is missing, others.
     fn desk(&mut self, requests: &[Packet], link: Option<&Name>) -> Result<Box<dyn Desk>, Fault> {
-        let refused = match self.kernel.desk(&Sockets::choose(requests, link)?) {
+        let chosen = Sockets::choose(requests, link)?;
+        let unprivileged = || Sockets::unprivileged(requests, link);
+        let refused = match self.kernel.desk(&chosen) {
             Err(fault) if fault.kind == Kind::Permission => fault,
-            opened => return opened,
-        };
-        let Some(unprivileged) = Sockets::unprivileged(requests, link) else { return Err(refused) };
-        self.kernel.desk(&unprivileged).map_err(|other| match other.kind {
-            Kind::Permission => {
-                let hints: Vec<String> = [&refused.hint, &other.hint].into_iter().flatten().cloned().collect();
-                let why = format!("{}, or a ping socket, and {}", refused.why, other.why);
-                Fault::new(Kind::Permission, refused.tried, why).hint(hints.join("; "))
+            Err(fault) => return Err(fault),
+            Ok(desk) => {
+                self.foretell(&chosen, unprivileged());
+                return Ok(desk);
             }
+        };
+        let Some(unprivileged) = unprivileged() else { return Err(refused) };
+        self.kernel.desk(&unprivileged).map_err(|other| match other.kind {
+            Kind::Permission => neither(refused, &other),
             _ => other,
         })
     }
+
+    /// Tells beside a plan what is in the way of the sockets of a run, and of the others as well, if there are others.
+    fn foretell(&mut self, chosen: &Sockets, unprivileged: Option<Sockets>) {
+        let mut refused = |chosen: &Sockets| chosen.specs.iter().find_map(|spec| self.kernel.would_refuse(&spec.way));
+        let fault = match (refused(chosen), unprivileged) {
+            (Some(fault), Some(other)) => refused(&other).map(|other| neither(fault, &other)),
+            (fault, _) => fault,
+        };
+        fault.into_iter().for_each(|fault| self.guard.tell(foretold(fault)));
+    }
+}
+
+/// Makes one fault of two kinds of sockets that may not be opened.
+fn neither(refused: Fault, other: &Fault) -> Fault {
+    let hints: Vec<String> = [&refused.hint, &other.hint].into_iter().flatten().cloned().collect();
+    let why = format!("{}, or a ping socket, and {}", refused.why, other.why);
+    Fault::new(Kind::Permission, refused.tried, why).hint(hints.join("; "))
 }
 
 /// Tells an exchange: which packets with whom, and how many of them were sent if not all.

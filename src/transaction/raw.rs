@@ -125,6 +125,11 @@ impl Wires {
     }
 }
 
+/// Says of a refusal what it is of, where that is told beside a plan.
+pub(super) fn foretold(refused: Fault) -> Fault {
+    Fault { why: format!("cannot {}: {}", refused.tried, refused.why), ..refused }
+}
+
 impl Transaction {
     fn open_raw(&mut self, spec: &Spec) -> Result<Id, Fault> {
         self.flush()?;
@@ -137,6 +142,9 @@ impl Transaction {
             if !links.keys().any(is_it) {
                 return Err(Fault::new(Kind::NotFound, format!("open a {way}"), format!("there is no link {name} here")));
             }
+        }
+        if let Some(refused) = self.kernel.would_refuse(way) {
+            self.guard.tell(foretold(refused));
         }
         let wire = self.kernel.raw(spec)?;
         self.wires.last += 1;

@@ -119,10 +119,7 @@ mod tests {
 
     #[test]
     fn the_first_ends_a_call_and_the_second_the_script() {
-        assert_eq!(
-            aside(told),
-            "(false, false) (true, None, true, true, None, false) cannot send: interrupted (Some(Interrupt), false)"
-        );
+        assert_eq!(aside(told), "(false, false) (true, None, true, true, None, false) cannot send: interrupted (Some(Interrupt), false)");
         assert_eq!(aside(|| urgent(300, Signal::SIGINT)), "Some(Interrupt) None", "a second one, before the call has looked up");
         assert_eq!(aside(|| urgent(0, Signal::SIGTERM)), "Some(Interrupt) None", "whatever else comes is no second Ctrl-C");
         assert_eq!(aside(|| urgent(0, Signal::SIGINT)), "None Some(true)", "one key, told by the terminal and by the guardian");

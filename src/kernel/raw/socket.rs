@@ -151,8 +151,12 @@ impl Socket {
             Way::Ping { family: Family::V4 } => (with_header(bytes, heard, 1), 20),
         };
         let at = heard.beside.at.unwrap_or_else(now);
-        let seen =
-            Seen { at, length: heard.length + added, link: link.and_then(|link| name(&mut self.names, link)), direction: kind.map(Direction::of) };
+        let seen = Seen {
+            at,
+            length: heard.length + added,
+            link: link.and_then(|link| name(&mut self.names, link)),
+            direction: kind.map(Direction::of),
+        };
         Received { bytes, seen }
     }
 
@@ -182,7 +186,12 @@ pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn F
 }
 
 /// The same for whatever may be waited for. A Ctrl-C that ends a call ends the wait as if the time were over; the call asks for it then.
-pub(super) fn wait_for(sockets: &[BorrowedFd<'_>], events: PollFlags, patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
+pub(super) fn wait_for(
+    sockets: &[BorrowedFd<'_>],
+    events: PollFlags,
+    patience: Duration,
+    tried: &dyn Fn() -> String,
+) -> Result<bool, Fault> {
     let begun = Instant::now();
     loop {
         if enough::is_awaited() {

@@ -129,7 +129,8 @@ fn all_links_are_captured_at_once(world: &World) {
     );
     assert_eq!(value(world, &capturing), json!([true, 20, 1, 5, 1, 1, 0, 21, 1, true]), "the one with a tag is of the same talk");
     assert!(sender.wait().unwrap().success());
-    let fields = ["-e", "sll.ifindex", "-e", "vlan.id", "-e", "udp.dstport", "-e", "arp.dst.proto_ipv4", "-e", "icmp.type", "-e", "_ws.malformed"];
+    let fields =
+        ["-e", "sll.ifindex", "-e", "vlan.id", "-e", "udp.dstport", "-e", "arp.dst.proto_ipv4", "-e", "icmp.type", "-e", "_ws.malformed"];
     let read = tool("tshark", &[&["-r", &path, "-T", "fields"][..], &fields].concat(), "");
     // An error quotes the datagram that it is about.
     let is = |wanted: &str| read.lines().filter(|line| *line == wanted).count();
@@ -147,7 +148,8 @@ fn all_links_are_captured_at_once(world: &World) {
     let mut sender = start();
     let said = world.fyke_well(&["run", "capture", "--interface", "any", "--port", "9", "--proto", "udp", "--time", "2500ms"]);
     assert!(sender.wait().unwrap().success());
-    let told = |name: &str| said.out.lines().filter(|line| line.contains(&format!(" {name} < ")) && line.ends_with("udp 40 > 9, 1 bytes")).count();
+    let told =
+        |name: &str| said.out.lines().filter(|line| line.contains(&format!(" {name} < ")) && line.ends_with("udp 40 > 9, 1 bytes")).count();
     assert_eq!([told("eth0"), told("eth1"), told("lo")], [21, 1, 5], "the tag is not asked for, so it does not matter: {said:?}");
     let refused = eval(world, "raw::capture(\"any\", #{ promiscuous: true })");
     assert!(refused.err.contains("a link has to be asked for them, and no link is named"), "{refused:?}");

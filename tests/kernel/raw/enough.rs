@@ -92,8 +92,7 @@ fn a_capture_sums_up_and_its_file_is_whole(world: &World) {
 }
 
 fn a_generator_sums_up(world: &World) {
-    let words =
-        ["run", "--allow-public", "packet-generator", "--to", "192.0.2.2", "--count", "1000000", "--rate", "2000", "--time", "60s"];
+    let words = ["run", "--allow-public", "packet-generator", "--to", "192.0.2.2", "--count", "1000000", "--rate", "2000", "--time", "60s"];
     let said = interrupted(Running::of(world.command(&words)), 1000);
     let sent = number(&said.out, " packets, ");
     assert!(said.code == Some(130) && sent > 10 && sent < 10_000, "{said:?}");

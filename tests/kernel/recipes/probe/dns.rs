@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use fyke::model::packet::{Draft, First, Packet, Stack, Value, named};
 
 use super::{ENDS, Place, Way, data, run};
-use crate::program::Said;
 use crate::kernel::world::{World, in_a_world, tool};
+use crate::program::Said;
 
 in_a_world! {
     a_name_is_looked_up
@@ -103,7 +103,8 @@ fn answer(question: &[u8], by_tcp: bool) -> Option<Vec<u8>> {
         }
     };
     let is_long = CUT.iter().any(|cut| name == format!("{cut}.test."));
-    let address = |last: u8| Value::map([("name", Value::text(&name)), ("type", Value::text("A")), ("data", Value::text(format!("10.1.1.{last}")))]);
+    let address =
+        |last: u8| Value::map([("name", Value::text(&name)), ("type", Value::text("A")), ("data", Value::text(format!("10.1.1.{last}")))]);
     let records = if is_long && by_tcp { (0..MANY).map(address).collect() } else { records };
     let flags = if is_long && !by_tcp { "tc,rd,ra" } else { "aa,rd,ra" };
     let fields = [
@@ -173,7 +174,10 @@ fn an_answer_that_was_cut_comes_by_tcp(world: &World) {
         assert!(!said.out.contains("Truncated") && said.out.contains("#53 (TCP)"), "{said:?}");
     }
     let value = data(world, 0, &["dns-query", "--name", "cut.test", "--server", ENDS[0]]);
-    assert_eq!((&value["tcp"], &value["cut"], value["answers"].as_array().unwrap().len()), (&true.into(), &false.into(), usize::from(MANY)));
+    assert_eq!(
+        (&value["tcp"], &value["cut"], value["answers"].as_array().unwrap().len()),
+        (&true.into(), &false.into(), usize::from(MANY))
+    );
     // A host whose name has more addresses than UDP takes.
     of_etc(world, "resolv.conf", "nameserver 10.9.2.2\n");
     let said = world.fyke(&["eval", "import \"std:probe\" as probe; probe::address_of(\"cut.test\", \"ipv4\")"]);
@@ -208,7 +212,10 @@ fn what_a_server_says_by_tcp_is_not_believed(world: &World) {
         let said = asked(name, 0, &[]);
         let why = why.replace("it was silent", "the server was silent");
         assert!(said.out.contains("flags: qr tc rd ra") && said.out.contains("(UDP)"), "{name}: {said:?}");
-        assert!(said.err.contains("the answer was cut, and TCP does not give the whole of it: ") && said.err.contains(&why), "{name}: {said:?}");
+        assert!(
+            said.err.contains("the answer was cut, and TCP does not give the whole of it: ") && said.err.contains(&why),
+            "{name}: {said:?}"
+        );
     }
     let nobody = run(world, 64, &["dns-query", "--name", "www.test", "--server", "10.9.1.2", "--tcp"]);
     assert!(nobody.err.contains("no answer of 10.9.1.2: nobody listens there by TCP (ECONNREFUSED)"), "{nobody:?}");
