@@ -1,7 +1,5 @@
 //! The one place where a native function learns who calls it, and where its faults become errors of the script.
 
-use std::sync::Arc;
-
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext};
 
 use super::Session;
@@ -32,7 +30,7 @@ pub fn door(ctx: &NativeCallContext) -> Answer<Door> {
 /// The host adds them when the fault leaves the script.
 pub fn origin(ctx: &NativeCallContext) -> Origin {
     let position = session(ctx).ok().and_then(|s| s.position(ctx.call_position()));
-    position.map_or_else(|| Origin::at("(native)", 1, 1), |at| Origin { at, frames: Arc::new([]) })
+    position.map_or_else(|| Origin::at("(native)", 1, 1), Origin::of)
 }
 
 /// Turns a fault into an error that scripts can catch as a map with `kind`, `message`, `hint`, `file`, `line` and so on.

@@ -110,7 +110,11 @@ fn json(value: &Dynamic, depth: usize) -> Result<Value, Fault> {
         return Ok(bytes.iter().map(|byte| Value::from(*byte)).collect());
     }
     if let Some(fields) = fields(value) {
-        return fields.iter().map(|(key, value)| Ok(((*key).to_owned(), below(value)?))).collect::<Result<_, _>>().map(Value::Object);
+        return fields
+            .into_iter()
+            .map(|(key, field)| Ok((key.to_owned(), below(&field.value())?)))
+            .collect::<Result<_, _>>()
+            .map(Value::Object);
     }
     Ok(match value {
         v if v.is_unit() => Value::Null,

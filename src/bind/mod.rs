@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod cgroup;
+pub mod field;
 pub mod ipset;
 pub mod iptables;
 pub mod json;
@@ -25,9 +26,10 @@ pub mod tc;
 pub mod test;
 pub mod types;
 
+use rhai::Module;
 use rhai::plugin::exported_manifest;
-use rhai::{Dynamic, Module};
 
+pub use field::{Field, fields};
 pub use session::Session;
 
 /// A room: a name that scripts put before `::`, and its functions.
@@ -75,13 +77,4 @@ pub fn globals() -> [Module; 3] {
         Module::from_manifest(exported_manifest!(script::functions)),
         Module::from_manifest(exported_manifest!(json::functions)),
     ]
-}
-
-/// Gives the fields of a value of fyke's own in the order in which people want to read them; nothing for other values.
-pub fn fields(value: &Dynamic) -> Option<Vec<(&'static str, Dynamic)>> {
-    (value.read_lock::<iptables::rule::Rule>().map(|rule| rule.fields()))
-        .or_else(|| value.read_lock::<sockets::socket::Socket>().map(|socket| socket.fields()))
-        .or_else(|| value.read_lock::<sockets::socket::Holder>().map(|holder| holder.fields()))
-        .or_else(|| value.read_lock::<raw::talk::Talk>().map(|talk| talk.fields()))
-        .or_else(|| value.read_lock::<raw::row::Row>().map(|row| row.fields()))
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rhai::{Dynamic, Module, NativeCallContext};
 
 use crate::model::source::Sources;
-use crate::model::{Fault, Position};
-use crate::transaction::{Callers, Door, Party};
+use crate::model::{Fault, Origin, Position};
+use crate::transaction::{Caller, Callers, Door, Party};
 
 /// Waits for a duration, or ends earlier with a fault.
 pub type Pause = dyn Fn(Duration) -> Result<(), Fault> + Send + Sync;
@@ -100,9 +100,10 @@ impl Session {
     /// The engine keeps the functions of every module that it is inside of as a stack, each with the name of its source (`iter_namespaces`). A closure that is
     /// called back adds nothing, and takes nothing away: it runs inside of whoever called it. The source in which the call stands counts as well.
     pub fn door_of(&self, ctx: &NativeCallContext) -> Door {
-        let place = self.position(ctx.call_position()).map(|at| at.file);
-        let sources = ctx.iter_namespaces().map(Module::id).chain(place.as_deref().map(Some));
-        self.door().called_by(self.0.parties.find(sources))
+        let place = self.position(ctx.call_position());
+        let sources = ctx.iter_namespaces().map(Module::id).chain(place.iter().map(|at| Some(&*at.file)));
+        let packages = self.0.parties.find(sources);
+        self.door().called_by(Caller { packages, at: place.map(Origin::of) })
     }
 
     /// Gives the door with the rights of the recipe: for the host alone.

@@ -131,8 +131,8 @@ pub(crate) enum Verb {
     /// Find the faults of a recipe, or of a whole package, without running anything
     ///
     /// Parses a recipe, resolves its imports, and looks for unknown functions, wrong numbers of arguments and undeclared needs. Of a package, which a
-    /// folder stands for, it checks the manifest, the lock, all that is in it, and that what it gives to others is there and documented. Without
-    /// arguments it checks the project that you are in.
+    /// folder stands for, it checks the manifest, the lock, all that is in it, and that what it gives to others is there and documented. A
+    /// file of a package is checked as what it is there: a recipe, a module or tests. Without arguments it checks the project that you are in.
     #[command(after_help = "Examples:
   fyke check ./my.rhai
   fyke check

@@ -5,9 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::Recipes;
-use super::show::Screen;
+use super::show::{Screen, line_of_file};
 use super::word;
-use crate::host::check::check;
 use crate::host::package::{self, Project};
 use crate::host::{Finding, Library, Recipe, Severity};
 use crate::kernel::files;
@@ -38,9 +37,8 @@ pub(crate) fn run(screen: &Screen, options: &Recipes) -> Result<u8, Fault> {
         if files::exists(&Path::new(name).join(MANIFEST)) {
             of_package(screen, &Project::open(Path::new(name))?, &mut tell)?;
         } else {
-            let recipe = Recipe::find(name)?;
-            let (findings, library) = check(&recipe);
-            tell(&recipe.file, &findings, &library)?;
+            let one = package::check::of_one(Recipe::find(name)?);
+            tell(&one.file, &one.findings, &one.library)?;
         }
     }
     if screen.json {
@@ -76,7 +74,9 @@ fn document(file: &str, findings: &[Finding]) -> Value {
 fn show(screen: &Screen, file: &str, findings: &[Finding], library: &Library) -> Result<(), Fault> {
     let sources = library.sources();
     for finding in findings.iter().take(MOST) {
-        screen.finding(&finding.fault, finding.severity == Severity::Error, &|at| sources.line(at).map(str::to_owned));
+        screen.finding(&finding.fault, finding.severity == Severity::Error, &|at| {
+            sources.line(at).map(str::to_owned).or_else(|| line_of_file(at))
+        });
     }
     if findings.len() > MOST {
         screen.note(&format!("{} more are not shown", findings.len() - MOST));

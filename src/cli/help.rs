@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::args::{self, Topic};
 use super::show::{self, Screen};
 use crate::host::Recipe;
-use crate::host::book::functions_of_packages;
+use crate::host::book::{Given, Unread, functions_of_packages};
 use crate::host::lex::KEYWORDS;
 use crate::host::reflect::{self, FunctionDoc};
-use crate::model::{Fault, nearest};
+use crate::model::{Fault, Position, nearest};
 
 /// Prints what there is to know about a topic; without one, the help of the whole program.
 pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
@@ -25,12 +25,18 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
         return recipe(screen, &found);
     }
     let mut functions = reflect::functions();
-    functions.extend(functions_of_packages());
+    let (own, given) = (functions.len(), functions_of_packages());
+    functions.extend(given.functions);
     let mut named: Vec<&FunctionDoc> =
         functions.iter().filter(|function| function.name == topic || function.qualified() == topic).collect();
     let is_below = |room: &str| room.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let of_room: Vec<&FunctionDoc> = functions.iter().filter(|function| is_below(&function.room)).collect();
+    let is_of_fyke = |function: &&FunctionDoc| functions[..own].iter().any(|other| std::ptr::eq(other, *function));
     let verb = args::command().find_subcommand(topic).map(|verb| verb.clone().bin_name(format!("fyke {topic}")).render_long_help());
+    // What fyke itself explains needs none of the project's files.
+    if verb.is_none() && !named.iter().chain(&of_room).any(is_of_fyke) {
+        tell_unread(screen, &given.unread);
+    }
     // A verb can have the name of a method: then both are meant.
     if let Some(verb) = verb.as_ref().filter(|_| !screen.json) {
         screen.print(&format!("{verb}{}", if named.is_empty() { "" } else { "\n" }))?;
@@ -53,7 +59,8 @@ pub(crate) fn run(screen: &Screen, options: &Topic) -> Result<u8, Fault> {
 
 /// Explains a module of a package, `teamlib/limits`, one of its functions, `teamlib/limits::close`, or a recipe, `teamlib/close-port`.
 fn of_package(screen: &Screen, topic: &str) -> Result<u8, Fault> {
-    let functions = functions_of_packages();
+    let Given { functions, unread } = functions_of_packages();
+    tell_unread(screen, &unread);
     let named: Vec<&FunctionDoc> =
         functions.iter().filter(|function| topic.strip_prefix(&function.room) == Some(&format!("::{}", function.name))).collect();
     let of_module: Vec<&FunctionDoc> = functions.iter().filter(|function| function.room == topic).collect();
@@ -61,6 +68,14 @@ fn of_package(screen: &Screen, topic: &str) -> Result<u8, Fault> {
         () if !named.is_empty() => explain(screen, &named, show::function),
         () if !of_module.is_empty() => explain(screen, &of_module, line),
         () => recipe(screen, &Recipe::find(topic)?),
+    }
+}
+
+/// Says which modules could not be looked into.
+fn tell_unread(screen: &Screen, unread: &[Unread]) {
+    for Unread { fault, text } in unread {
+        let line = |at: &Position| text.lines().nth((at.line as usize).saturating_sub(1)).map(str::to_owned);
+        screen.finding(fault, false, &|at| line(at).or_else(|| show::line_of_file(at)));
     }
 }
 

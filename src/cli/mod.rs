@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     let screen = Screen::new(&line.options);
     let code = dispatch(&screen, &line).unwrap_or_else(|fault| {
         let code = exit_code(&fault, false);
-        screen.fault(&fault, code, &|_| None);
+        screen.fault(&fault, code, &show::line_of_file);
         code
     });
     code.into()

@@ -20,15 +20,16 @@ pub(crate) fn run(screen: &Screen, words: &New) -> Result<u8, Fault> {
     if files::exists(&path.join(MANIFEST)) {
         return Err(Fault::new(Kind::Exists, tried(), format!("there is a {MANIFEST} already")));
     }
+    let real = files::real(path);
+    let given = words.name.clone().or_else(|| Some(real.file_name()?.to_str()?.to_owned())).unwrap_or_default();
+    let name = given
+        .parse::<Name>()
+        .map_err(|fault| if words.name.is_none() { fault.hint("`--name` gives it another name than its folder has") } else { fault })?;
     let is_new = !files::exists(path);
     if is_new {
         folder::make(path)?;
     }
     let real = files::canonical(path)?;
-    let given = words.name.clone().or_else(|| Some(real.file_name()?.to_str()?.to_owned())).unwrap_or_default();
-    let name = given
-        .parse::<Name>()
-        .map_err(|fault| if words.name.is_none() { fault.hint("`--name` gives it another name than its folder has") } else { fault })?;
     let module = name.as_str().replace('-', "_");
     let mut made = vec![(MANIFEST.to_owned(), manifest(&name, is_new.then_some(&module)))];
     if is_new {
@@ -63,6 +64,14 @@ fn manifest(name: &Name, module: Option<&String>) -> String {
 const MODULE: &str = r#"//! What NAME offers to others: import "NAME/MODULE" as MODULE;
 
 /// Gives the number of rules in a chain of the filter table.
+///
+/// - `chain`: the name of the chain
+///
+/// # Example
+/// ```rhai
+/// import "NAME/MODULE" as MODULE;
+/// MODULE::rules("INPUT") == 0
+/// ```
 fn rules(chain) {
     iptables::table("filter").chain(chain).list().len()
 }

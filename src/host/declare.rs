@@ -138,9 +138,9 @@ fn declaration(call: &FnCallExpr, at: &Origin) -> Result<Param, Fault> {
         return Err(refuse("its text is no literal string".to_owned()));
     };
     let mut param = Param {
-        name: name.clone(),
+        name: name.clone().into_owned(),
         default,
-        doc,
+        doc: doc.into_owned(),
         key: false,
         required: false,
         rest: false,

@@ -127,9 +127,9 @@ fn thrown(value: &Dynamic, tried: &str, engine: &Engine) -> Fault {
     if let Some(fault) = call::fault_in(value) {
         return fault;
     }
-    let value = Value::take(engine, value).unwrap_or_else(|f| Value::Text(f.to_string()));
+    let value = Value::take(engine, value).unwrap_or_else(|f| Value::text(f.to_string()));
     match &value {
-        Value::Text(text) => Fault::new(Kind::Script, tried, text.clone()),
+        Value::Text(text) => Fault::new(Kind::Script, tried, text.clone().into_owned()),
         Value::Map(map) if map.iter().any(|(key, _)| key == "message") => {
             let text = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string()).filter(|t| !t.is_empty());
             let told = text("kind");

@@ -3,6 +3,7 @@
 pub mod book;
 pub mod cases;
 pub mod check;
+mod comments;
 mod complete;
 mod confine;
 pub mod declare;
@@ -36,7 +37,7 @@ use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin};
 use crate::transaction::Door;
 
-pub use cases::Case;
+pub use cases::{Case, Way};
 pub use check::{Finding, Severity};
 pub use complete::{Candidate, Completion};
 pub use declare::Param;

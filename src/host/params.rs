@@ -25,7 +25,7 @@ pub fn parse(recipe: &str, interface: &Interface, words: &[String]) -> Result<Ar
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if word == "--" {
-            store(&mut arguments.given, rest(recipe, interface)?, Value::List(words.by_ref().cloned().map(Value::Text).collect()));
+            store(&mut arguments.given, rest(recipe, interface)?, Value::List(words.by_ref().cloned().map(Value::text).collect()));
             break;
         }
         let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty()) else {
@@ -111,7 +111,7 @@ fn scalar_or_list(param: &Param, text: &str) -> Result<Value, Fault> {
         return scalar(param, &param.default, text);
     };
     // An empty default says nothing about its elements: they are strings, as on a command line.
-    let like = defaults.first().cloned().unwrap_or(Value::Text(String::new()));
+    let like = defaults.first().cloned().unwrap_or(Value::text(""));
     let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
     words.map(|w| scalar(param, &like, w)).collect::<Result<_, _>>().map(Value::List)
 }
@@ -127,7 +127,7 @@ fn scalar(param: &Param, like: &Value, text: &str) -> Result<Value, Fault> {
             _ => return Err(wrong("it is neither true nor false")),
         },
         _ if text.contains(|c: char| c.is_control()) => return Err(wrong("it has control characters")),
-        _ => Value::Text(text.to_owned()),
+        _ => Value::text(text),
     })
 }
 
@@ -171,7 +171,7 @@ mod tests {
             given("--port=2222 --interface eth0 --log_prefix= --no-log --except 10.0.0.0/8,::1 --except a --rate 2 --ports 5").unwrap();
         assert_eq!(it.instance, "2222.eth0");
         assert_eq!(it.given["port"], Value::Int(2222));
-        assert_eq!(it.given["log_prefix"], Value::Text(String::new()));
+        assert_eq!(it.given["log_prefix"], Value::text(""));
         assert_eq!(it.given["log"], Value::Bool(false));
         assert_eq!(it.given["rate"], Value::Float(2.0));
         assert_eq!(it.given["except"].quoted(), "[\"10.0.0.0/8\", \"::1\", \"a\"]");

@@ -7,12 +7,14 @@ use std::fmt::Write;
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Engine, FnAccess, FnNamespace, FuncInfo, is_valid_identifier};
 
+use super::comments::Comments;
 use super::declare;
 use super::embedded::STDLIB;
 use super::engine::{self, Functions};
 use super::fault;
 use crate::bind::ROOMS;
 use crate::model::Fault;
+use crate::model::fence::{Fences, Line};
 
 /// What the functions without a room are.
 pub(super) const EVERYWHERE: &str = "What every script can call.";
@@ -62,9 +64,12 @@ impl FunctionDoc {
     }
 
     /// Gives the example: the first block of rhai in the doc.
-    pub fn example(&self) -> Option<&str> {
-        let (_, rest) = self.doc.split_once("```rhai\n")?;
-        rest.split_once("```").map(|(example, _)| example)
+    pub fn example(&self) -> Option<String> {
+        let mut fences = Fences::default();
+        let mut lines =
+            self.doc.lines().map(|line| fences.line(line)).skip_while(|line| !matches!(line, Line::Opens(info) if info.is("rhai")));
+        lines.next()?;
+        Some(lines.map_while(|line| if let Line::Code(code) = line { Some(format!("{code}\n")) } else { None }).collect())
     }
 }
 
@@ -78,7 +83,10 @@ pub fn functions() -> Vec<FunctionDoc> {
     let mut engine = Engine::new_raw();
     engine::register(&mut engine, Functions::Sought);
     let mut all = own(&engine);
-    all.extend(STDLIB.iter().flat_map(|(name, text)| of_script(&format!("std:{name}"), text).unwrap_or_default()));
+    all.extend(STDLIB.iter().flat_map(|(name, text)| {
+        let room = format!("std:{name}");
+        of_script(&room, &room, text).unwrap_or_default()
+    }));
     // How a value prints is no function that anybody looks up.
     all.retain(|f| f.name != "to_string" && f.name != "to_debug");
     all.sort_by_key(|f| (f.room.clone(), f.method, f.name.clone(), f.params.len(), f.params.clone()));
@@ -169,9 +177,9 @@ fn parameter(info: &str) -> (String, String) {
     }
 }
 
-/// Lists the functions that a module gives, in the order of their names; `room` is what is imported.
-pub(super) fn of_script(room: &str, text: &str) -> Result<Vec<FunctionDoc>, Fault> {
-    let ast = declare::parser().compile(text).map_err(|error| fault::of_parsing(room, text, &error))?;
+/// Lists the functions that a module gives, in the order of their names; `room` is what is imported, and `file` what its file is called.
+pub(super) fn of_script(room: &str, file: &str, text: &str) -> Result<Vec<FunctionDoc>, Fault> {
+    let ast = declare::parser().compile(text).map_err(|error| fault::of_parsing(file, text, &error))?;
     let public = ast.iter_functions().filter(|f| f.access == FnAccess::Public && !f.name.starts_with("anon$"));
     let function = |f: rhai::ScriptFnMetadata| FunctionDoc {
         room: room.to_owned(),
@@ -188,12 +196,10 @@ pub(super) fn of_script(room: &str, text: &str) -> Result<Vec<FunctionDoc>, Faul
     Ok(all)
 }
 
-/// Takes the slashes off doc comments.
-fn markdown<'a>(comments: impl Iterator<Item = &'a str>) -> String {
-    let lines = comments.flat_map(str::lines).map(|line| {
-        let line = line.trim_start().trim_start_matches("///");
-        line.strip_prefix(' ').unwrap_or(line).trim_end()
-    });
+/// Takes the marks off doc comments.
+pub(super) fn markdown<'a>(comments: impl Iterator<Item = &'a str>) -> String {
+    let mut marks = Comments::default();
+    let lines = comments.flat_map(str::lines).map(|line| marks.text(line).map_or(line, |(_, text)| text).trim_end());
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 

@@ -219,7 +219,7 @@ fn no_name_of_ours_is_reserved() {
 fn examples_of_the_reference_run() {
     for function in reflect::functions() {
         let example = function.example().unwrap_or_default();
-        match host().eval(example) {
+        match host().eval(&example) {
             // Counters, lists and canonical rules are a real kernel's.
             Err(f) if matches!(f.kind, Kind::Unknown | Kind::NotFound | Kind::Unsupported | Kind::Skipped) => {
                 eprintln!("needs a kernel: {}: {}", function.signature(), told(&f))

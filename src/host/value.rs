@@ -7,7 +7,7 @@ use rhai::{Array, Blob, Dynamic, Engine, Map, NativeCallContext, Position};
 use serde::{Serialize, Serializer};
 
 use super::spelling;
-use crate::bind;
+use crate::bind::{self, Field};
 use crate::model::{Fault, Kind};
 
 /// How deep a result may nest: deeper ones are the work of a mistake, and walking them could exhaust the stack.
@@ -26,7 +26,7 @@ pub enum Value {
     /// A number with a fraction; `null` in JSON when it is not finite.
     Float(f64),
     /// A string or a character.
-    Text(String),
+    Text(Cow<'static, str>),
     /// An array, or the bytes of a blob.
     List(Vec<Value>),
     /// A map; its entries keep their order.
@@ -45,6 +45,9 @@ impl Value {
         if depth > DEEPEST {
             return Err(Fault::new(Kind::Limit, "show the result", format!("it nests deeper than {DEEPEST}")));
         }
+        if let Some(scalar) = Self::scalar(value) {
+            return Ok(scalar);
+        }
         if let Some(list) = value.read_lock::<Array>() {
             return list.iter().map(|v| Self::take_at(engine, v, depth + 1)).collect::<Result<_, _>>().map(Value::List);
         }
@@ -55,17 +58,26 @@ impl Value {
         if let Some(bytes) = value.read_lock::<Blob>() {
             return Ok(Value::List(bytes.iter().map(|b| Value::Int(i64::from(*b))).collect()));
         }
-        Ok(match Self::scalar(value) {
-            Some(scalar) => scalar,
-            None => match (bind::fields(value), method(engine, value, "to_map")) {
-                (Some(fields), _) => {
-                    let field = |(name, value): (&'static str, Dynamic)| Ok((name.into(), Self::take_at(engine, &value, depth + 1)?));
-                    Value::Map(fields.into_iter().map(field).collect::<Result<_, Fault>>()?)
-                }
-                (None, Some(fields)) if fields.is_map() => Self::take_at(engine, &fields, depth + 1)?,
-                _ => Value::Text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string())),
-            },
-        })
+        if let Some(fields) = bind::fields(value) {
+            let field = |(name, field): (&'static str, Field)| {
+                let value = match field {
+                    Field::Word(word) => Value::Text(word.into()),
+                    Field::Text(text) => Value::Text(text.into()),
+                    Field::Value(value) => Self::take_at(engine, &value, depth + 1)?,
+                };
+                Ok((name.into(), value))
+            };
+            return fields.into_iter().map(field).collect::<Result<_, Fault>>().map(Value::Map);
+        }
+        match method(engine, value, "to_map") {
+            Some(fields) if fields.is_map() => Self::take_at(engine, &fields, depth + 1),
+            _ => Ok(Value::text(method(engine, value, "to_string").map_or_else(|| value.type_name().to_owned(), |s| s.to_string()))),
+        }
+    }
+
+    /// Makes a value of a text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Value::Text(Cow::Owned(text.into()))
     }
 
     fn scalar(value: &Dynamic) -> Option<Self> {
@@ -74,8 +86,8 @@ impl Value {
             v if v.is_bool() => Value::Bool(v.as_bool().ok()?),
             v if v.is_int() => Value::Int(v.as_int().ok()?),
             v if v.is_float() => Value::Float(v.as_float().ok()?),
-            v if v.is_string() => Value::Text(v.as_immutable_string_ref().ok()?.to_string()),
-            v if v.is_char() => Value::Text(v.as_char().ok()?.to_string()),
+            v if v.is_string() => Value::text(v.as_immutable_string_ref().ok()?.as_str()),
+            v if v.is_char() => Value::text(v.as_char().ok()?),
             _ => return None,
         })
     }
@@ -98,7 +110,7 @@ impl Value {
             Value::Bool(b) => (*b).into(),
             Value::Int(i) => (*i).into(),
             Value::Float(f) => (*f).into(),
-            Value::Text(s) => s.as_str().into(),
+            Value::Text(s) => (&**s).into(),
             Value::List(list) => Dynamic::from_array(list.iter().map(Self::to_dynamic).collect()),
             Value::Map(map) => Dynamic::from_map(map.iter().map(|(k, v)| ((&**k).into(), v.to_dynamic())).collect()),
         }

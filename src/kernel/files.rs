@@ -48,11 +48,20 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     create(path)?.write_all(bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
 }
 
+/// Writes a file that others read, too, as far as the user's umask lets them where it is new. It follows no link, and writes nothing but a regular file.
+pub fn report(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    create_with(path, 0o644)?.write_all(bytes).map_err(|e| io_fault(format!("write {}", path.display()), &e))
+}
+
 /// Opens a file for a script to write, for its user alone to read where it is new; what it held is gone. It follows no link, and opens nothing but a regular file.
 pub fn create(path: &Path) -> Result<File, Fault> {
+    create_with(path, 0o600)
+}
+
+fn create_with(path: &Path, mode: u32) -> Result<File, Fault> {
     let tried = || format!("write {}", path.display());
     let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.write(true).create(true).mode(mode).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|e| match e.raw_os_error() {
         Some(libc::ELOOP) => Fault::input(tried(), "it is a symbolic link"),
         _ => io_fault(tried(), &e),
@@ -125,24 +134,42 @@ pub fn names(folder: &Path, start: &str) -> Vec<String> {
     names
 }
 
-/// Finds the files below a folder, in the order of their paths, without folders whose names are left out. No link to a folder is followed.
-pub fn below(folder: &Path, is_left_out: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, Fault> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+/// What lies below a folder.
+#[derive(Debug, Default)]
+pub struct Below {
+    /// The files, in the order of their paths, and all that is neither that nor a folder.
+    pub files: Vec<PathBuf>,
+    /// The folders, and the links to folders.
+    pub folders: Vec<PathBuf>,
+    /// The folders that cannot be looked into, and why.
+    pub shut: Vec<(PathBuf, Fault)>,
+}
+
+/// Finds what lies below a folder, without folders whose names are left out. No link to a folder is followed.
+pub fn below(folder: &Path, is_left_out: &dyn Fn(&str) -> bool) -> Below {
+    let (mut found, mut folders) = (Below::default(), vec![folder.to_path_buf()]);
     while let Some(folder) = folders.pop() {
-        let failed = |error: io::Error| io_fault(format!("list {}", folder.display()), &error);
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-            match kind.is_dir() {
-                true if is_left_out(&entry.file_name().to_string_lossy()) => {}
-                true => folders.push(path),
-                false if path.is_dir() => {}
-                false => found.push(path),
+        match std::fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(entries) => {
+                let is_in = |entry: &std::fs::DirEntry| !is_left_out(&entry.file_name().to_string_lossy());
+                for entry in entries {
+                    let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+                    match is_folder {
+                        true if is_in(&entry) => folders.push(path),
+                        true => {}
+                        false if path.is_dir() => found.folders.push(path),
+                        false => found.files.push(path),
+                    }
+                }
             }
+            Err(error) => found.shut.push((folder.clone(), io_fault(format!("list {}", folder.display()), &error))),
         }
+        found.folders.push(folder);
     }
-    found.sort();
-    Ok(found)
+    found.files.sort();
+    found.folders.sort();
+    found.shut.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found
 }
 
 /// Finds the real path of a file: absolute, without links and dots.
@@ -265,6 +292,7 @@ mod tests {
         let link = path.with_extension("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert_eq!(put(&link, b"x").unwrap_err().why, "it is a symbolic link");
+        assert_eq!(report(&link, b"x").unwrap_err().why, "it is a symbolic link");
         assert_eq!(put(Path::new("/dev/null"), b"x").unwrap_err().why, "it is no regular file");
         [path, link].iter().for_each(|path| std::fs::remove_file(path).unwrap());
     }

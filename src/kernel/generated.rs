@@ -1,13 +1,15 @@
 //! Folders of files that fyke has made and may make anew: a site, definitions for editors.
 //!
 //! Such a folder is known by a file that lists what fyke has put into it. Nothing else in it is ever replaced or removed, and no link in it is followed.
+//! Who writes into it holds flock(2) on the folder itself: no file is needed for that, and nothing of it outlives the process.
 
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
@@ -25,11 +27,18 @@ const HEAD: &str = "Made by `fyke doc`, which replaces and removes these files w
 const NEW: &str = ".fyke-doc.new";
 /// The most bytes that a marker can have.
 const MOST: u64 = 1 << 20;
+/// How long others may write into the folder: far longer than the largest site takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Writes files into a folder: a new one, an empty one, or one that this has written before. What it has written before and is no longer meant is gone.
 ///
 /// The names are those of files, without slashes.
 pub fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
+    write_within(folder, files, PATIENCE)
+}
+
+fn write_within(folder: &Path, files: &[(String, Vec<u8>)], patience: Duration) -> Result<(), Fault> {
     let tried = || format!("write into {}", folder.display());
     let failed = |error: io::Error| errno::fault(tried(), error);
     let there = Held::open(folder).map_err(|error| match error.raw_os_error() {
@@ -39,6 +48,11 @@ pub fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
     let new: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     if let Some(odd) = new.iter().find(|name| !is_name(name)) {
         return Err(Fault::input(tried(), format!("{odd:?} is no name of a file")));
+    }
+    let is_mine = there.lock(patience).map_err(failed)?;
+    if !is_mine {
+        let why = "another program holds it, most likely another `fyke doc` that has not ended";
+        return Err(Fault::new(Kind::Busy, tried(), why).hint("try again when that has ended, or name another folder"));
     }
     let before = there.made_before(&new, &tried)?;
     // Known by the marker before it is there: whatever interrupts this, it can be done again.
@@ -76,6 +90,23 @@ impl Held {
         // With a slash at the end, the link would be followed all the same.
         let folder: PathBuf = folder.components().collect();
         OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(folder).map(Self)
+    }
+
+    /// Keeps others out until the folder is closed; gives up where they stay too long.
+    fn lock(&self, patience: Duration) -> io::Result<bool> {
+        let begun = Instant::now();
+        loop {
+            match self.0.try_lock() {
+                Ok(()) => return Ok(true),
+                Err(TryLockError::WouldBlock) if begun.elapsed() >= patience => return Ok(false),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                // NFS has locks for what can be opened to write alone, and others have none: there, one at a time is the user's business.
+                Err(TryLockError::Error(error)) => match error.raw_os_error() {
+                    Some(libc::EBADF | libc::EOPNOTSUPP | libc::ENOLCK | libc::ENOSYS) => return Ok(true),
+                    _ => return Err(error),
+                },
+            }
+        }
     }
 
     /// Gives the names of the files that an earlier writing has left, unless the folder, or a file of one of the new names in it, is somebody else's.
@@ -209,6 +240,34 @@ mod tests {
         fs::write(place.0.join("file"), "").unwrap();
         assert_eq!(place.write("file", &[("x", "1")]).unwrap_err().kind, Kind::Exists);
         assert_eq!(place.write("new", &[("../x", "1")]).unwrap_err().why, "\"../x\" is no name of a file");
+    }
+
+    #[test]
+    fn several_write_at_the_same_moment_and_none_fails() {
+        let place = Place::new("several");
+        let names: Vec<String> = (0..40).map(|number| format!("page-{number}")).collect();
+        let files: Vec<_> = names.iter().map(|name| (name.as_str(), "text")).collect();
+        for round in ["new", "new", "a/b"] {
+            std::thread::scope(|scope| {
+                let writers: Vec<_> = (0..6).map(|_| scope.spawn(|| place.write(round, &files))).collect();
+                writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+            });
+            assert_eq!(place.names(round).len(), files.len() + 1);
+        }
+    }
+
+    #[test]
+    fn who_does_not_let_go_is_told_and_who_is_gone_blocks_nobody() {
+        let place = Place::new("held");
+        place.write("out", &[("x", "1")]).unwrap();
+        let held = File::open(place.0.join("out")).unwrap();
+        held.lock().unwrap();
+        let fault = write_within(&place.0.join("out"), &[("x".to_owned(), Vec::new())], Duration::from_millis(20)).unwrap_err();
+        assert_eq!((fault.kind, fault.why.split(',').next()), (Kind::Busy, Some("another program holds it")));
+        assert_eq!(fs::read_to_string(place.0.join("out/x")).unwrap(), "1");
+        drop(held);
+        place.write("out", &[("x", "2")]).unwrap();
+        assert_eq!(place.names("out"), [MARKER, "x"]);
     }
 
     #[test]

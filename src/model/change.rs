@@ -59,7 +59,7 @@ pub enum State {
     /// The name.
     Name(ChainName),
     /// The rule, and where it stands.
-    Rule(Rule, Place),
+    Rule(Rule, Box<Place>),
     /// The value of a kernel parameter.
     Value(sysctl::Value),
     /// How a set was made.

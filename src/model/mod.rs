@@ -8,6 +8,7 @@ pub mod date;
 pub mod duration;
 pub mod family;
 pub mod fault;
+pub mod fence;
 pub mod flow;
 pub mod grant;
 pub mod hex;

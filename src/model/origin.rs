@@ -48,6 +48,11 @@ fn no_frames(frames: &Arc<[Frame]>) -> bool {
 impl Origin {
     /// Makes an origin at the top level of a source.
     pub fn at(file: &str, line: u32, column: u32) -> Self {
-        Self { at: Position { file: file.into(), line, column }, frames: Arc::new([]) }
+        Self::of(Position { file: file.into(), line, column })
+    }
+
+    /// Makes an origin of a position, without the calls around it.
+    pub fn of(at: Position) -> Self {
+        Self { at, frames: Arc::new([]) }
     }
 }

@@ -136,7 +136,7 @@ fn of_chain(at: &ChainRef, was: &[Arc<Rule>], is: &[Arc<Rule>], changes: &mut Ve
             None => new.push((place, rule)),
         }
     }
-    let state = |(number, rule): (usize, &Arc<Rule>)| Some(State::Rule((**rule).clone(), Place { number, ..Place::default() }));
+    let state = |(number, rule): (usize, &Arc<Rule>)| Some(State::Rule((**rule).clone(), Place { number, ..Place::default() }.into()));
     let moved = gone.is_empty() && new.is_empty() && was.iter().zip(is).any(|(was, is)| was.line() != is.line());
     changes.extend(gone.into_iter().map(|one| Change::new(Object::Rule(at.clone()), state(one), None)));
     changes.extend(new.into_iter().map(|one| Change::new(Object::Rule(at.clone()), None, state(one))));

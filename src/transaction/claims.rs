@@ -3,6 +3,7 @@
 //! A run that finds a kernel parameter as it wants it, because another run has set it so, notes a claim. When the other one is lifted first, the
 //! state stays, and the claim becomes the change: it now knows what was before.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::journal::Journal;
@@ -95,9 +96,9 @@ impl<'a> Company<'a> {
     }
 
     /// Splits what a batch of the run did into what is to be put back, and what others have claims on.
-    pub(super) fn split(&mut self, journal: &Journal, batch: &Batch) -> Result<(Vec<Change>, Vec<Inheritance>), Fault> {
+    pub(super) fn split<'b>(&mut self, journal: &Journal, batch: &'b Batch) -> Result<(Cow<'b, [Change]>, Vec<Inheritance>), Fault> {
         if !is_shared(batch) {
-            return Ok((batch.changes.clone(), Vec::new()));
+            return Ok((Cow::Borrowed(&batch.changes), Vec::new()));
         }
         let others = match &mut self.others {
             Some(others) => others,
@@ -119,9 +120,12 @@ impl<'a> Company<'a> {
 /// Gives the changes of a run batch by batch, the latest first, without what stays when it is lifted; the others take that over.
 pub(super) fn lifted(own: &Holder, others: &mut [Holder]) -> Vec<Vec<Change>> {
     let batch = |batch: &Batch| {
-        let (mine, inherited) = if is_shared(batch) { split(own, batch, others) } else { (batch.changes.clone(), Vec::new()) };
+        if !is_shared(batch) {
+            return batch.changes.clone();
+        }
+        let (mine, inherited) = split(own, batch, others);
         take_over(others, &inherited);
-        mine
+        mine.into_owned()
     };
     own.batches.iter().rev().map(batch).collect()
 }
@@ -137,8 +141,8 @@ fn take_over(others: &mut [Holder], inherited: &[Inheritance]) {
     }
 }
 
-fn split(own: &Holder, batch: &Batch, others: &[Holder]) -> (Vec<Change>, Vec<Inheritance>) {
-    let (mut mine, mut inherited) = (batch.changes.clone(), Vec::new());
+fn split<'a>(own: &Holder, batch: &'a Batch, others: &[Holder]) -> (Cow<'a, [Change]>, Vec<Inheritance>) {
+    let (mut mine, mut inherited) = (Cow::Borrowed(&batch.changes[..]), Vec::new());
     // What the run itself had changed before is put back from there, and others rely on what was there then.
     let is_here = |other: &&Batch| batch.meets(other);
     let earlier = own.batches.iter().filter(is_here).filter(|earlier| earlier.number < batch.number).flat_map(|earlier| &earlier.changes);
@@ -164,8 +168,8 @@ fn split(own: &Holder, batch: &Batch, others: &[Holder]) -> (Vec<Change>, Vec<In
             }
             let leaders: Vec<&Change> = leads.iter().filter(|lead| lead.object.leads()).collect();
             let is_taken = |change: &Change| claimed(change) || leaders.iter().any(|lead| follows(change, lead));
-            let (taken, rest): (Vec<Change>, _) = mine.into_iter().partition(is_taken);
-            mine = rest;
+            let (taken, rest): (Vec<Change>, Vec<Change>) = mine.into_owned().into_iter().partition(is_taken);
+            mine = Cow::Owned(rest);
             let objects: HashSet<&Object> = taken.iter().map(|change| &change.object).collect();
             let mut theirs = (*theirs).clone();
             theirs.changes.retain(|change| !objects.contains(&change.object));

@@ -107,6 +107,15 @@ impl Party {
 /// The packages whose code is at work in a call, the outermost first.
 pub type Callers = Arc<[Arc<Party>]>;
 
+/// Who comes to the door.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The packages whose code is at work.
+    pub packages: Callers,
+    /// Where the call stands, if it is one of a script.
+    pub at: Option<Origin>,
+}
+
 /// What somebody who is asked for a permission says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {

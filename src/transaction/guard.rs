@@ -183,10 +183,10 @@ impl Guard {
         for run in &runs {
             open.extend(here.journal.standing(run)?.into_iter().rev());
         }
-        while let Some(first) = open.first().cloned() {
-            let (mine, others): (Vec<Batch>, Vec<Batch>) = open.into_iter().partition(|batch| batch.site == first.site);
+        while let Some(site) = open.first().map(|first| first.site.clone()) {
+            let (mine, others): (Vec<Batch>, Vec<Batch>) = open.into_iter().partition(|batch| batch.site == site);
             open = others;
-            let first = mine.iter().find(|batch| !batch.is_named()).unwrap_or(&first);
+            let Some(first) = mine.iter().find(|batch| !batch.is_named()).or(mine.first()) else { break };
             // What is gone with its namespace cuts nothing any more.
             sites::at(kernel, here, first, |kernel| self.elsewhere().put_back_here(kernel, &tried, &mine))?;
         }

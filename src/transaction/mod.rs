@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::around::{Around, Seen};
-pub use self::gate::{Ask, Audit, Bound as Limit, Callers, Gate, Party, Place, Reply};
+pub use self::gate::{Ask, Audit, Bound as Limit, Caller, Callers, Gate, Party, Place, Reply};
 pub use self::guard::{Guard, Stance};
 pub use self::journal::{Journal, Shelf};
 use self::ledger::Ledger;
@@ -171,12 +171,12 @@ pub struct Setup {
 
 /// The one way to the kernel, shared by everything in a script that holds a handle.
 #[derive(Clone)]
-pub struct Door(Arc<Mutex<Transaction>>, Callers);
+pub struct Door(Arc<Mutex<Transaction>>, Caller);
 
 impl Door {
     /// Opens the door.
     pub fn open(setup: Setup) -> Self {
-        Self(Arc::new(Mutex::new(Transaction::new(setup))), Callers::default())
+        Self(Arc::new(Mutex::new(Transaction::new(setup))), Caller::default())
     }
 
     /// Opens a door to a fresh namespace that is in memory only, with its journal.
@@ -191,7 +191,7 @@ impl Door {
     fn lock(&self) -> MutexGuard<'_, Transaction> {
         // A panic in a native function ends the run, and the rollback still has to come through here.
         let mut transaction = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        transaction.callers.clone_from(&self.1);
+        transaction.caller.clone_from(&self.1);
         transaction
     }
 
@@ -265,7 +265,7 @@ struct Transaction {
     guard: Guard,
     gate: Gate,
     /// Who calls just now.
-    callers: Callers,
+    caller: Caller,
     /// Whether the kernel has been told which tags count.
     ready: bool,
     /// What belongs to the namespaces in which the run is not at work now.
@@ -288,7 +288,7 @@ impl Transaction {
             ledger: Ledger::new(run, setup.context, setup.now, (setup.journal, setup.past), setup.begun),
             guard: setup.guard,
             gate: setup.gate,
-            callers: Callers::default(),
+            caller: Caller::default(),
             ready: false,
             away: Vec::new(),
             path: Vec::new(),

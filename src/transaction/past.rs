@@ -93,7 +93,7 @@ mod tests {
 
     fn change(words: &str) -> Change {
         let at = ChainRef::new(Family::V4, Table::Filter, ChainName::listed("INPUT"));
-        Change::new(Object::Rule(at), None, Some(State::Rule(Rule::new(Words::listed(words)), Place::default())))
+        Change::new(Object::Rule(at), None, Some(State::Rule(Rule::new(Words::listed(words)), Place::default().into())))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Act, Callers, Door, Gate, Query, Text, Transaction};
+use super::{Act, Caller, Door, Gate, Query, Text, Transaction};
 use crate::kernel::program;
 use crate::model::command::Command;
 use crate::model::grant::{OtherEnd, Pattern, Permission, Power, Present, Scope, Uses};
@@ -19,9 +19,9 @@ impl Door {
         self.lock().gate.clone()
     }
 
-    /// Gives the same door to packages whose code is at work.
-    pub fn called_by(self, callers: Callers) -> Self {
-        Self(self.0, callers)
+    /// Gives the same door to whoever calls.
+    pub fn called_by(self, caller: Caller) -> Self {
+        Self(self.0, caller)
     }
 
     /// Gives this door as whoever has come through the other one may use it.
@@ -63,12 +63,12 @@ impl Present for Transaction {
 impl Transaction {
     /// Tells whether nothing has to be asked.
     pub(super) fn is_open(&self) -> bool {
-        self.gate.is_open(&self.callers)
+        self.gate.is_open(&self.caller.packages)
     }
 
-    /// Refuses what is not permitted to all code that takes part.
+    /// Refuses what is not permitted to all code that takes part. What keeps no place of its own, as a read, is asked for where the call stands.
     pub(super) fn pass(&self, uses: &Uses, origin: Option<&Origin>) -> Result<(), Fault> {
-        self.gate.pass(&self.callers, uses, origin)
+        self.gate.pass(&self.caller.packages, uses, origin.or(self.caller.at.as_ref()))
     }
 
     /// Refuses what is not permitted, if anything has to be asked at all.
@@ -148,7 +148,7 @@ impl Transaction {
                 _ => None,
             })
             .collect();
-        let open = all.iter().position(|name| self.gate.would_pass(&self.callers, name)).unwrap_or(0);
+        let open = all.iter().position(|name| self.gate.would_pass(&self.caller.packages, name)).unwrap_or(0);
         let first = if all.is_empty() { Permission::all(Power::Netns) } else { all.remove(open) };
         Ok(Uses { needs: vec![first], touches: all })
     }

@@ -33,12 +33,14 @@ pub(super) struct Job<'a> {
     pub(super) untouched: bool,
     /// The network namespace in which this is done, where that is not home.
     pub(super) netns: Option<Arc<str>>,
+    /// Whether that namespace goes for good: the kernel takes away what is in it.
+    pub(super) is_doomed: bool,
 }
 
 impl<'a> Job<'a> {
     /// Makes a job of changes that somebody else may have changed since.
     pub(super) fn of(changes: &'a [Change]) -> Self {
-        Self { changes, origin: &[], empty: &[], force: false, untouched: false, netns: None }
+        Self { changes, origin: &[], empty: &[], force: false, untouched: false, netns: None, is_doomed: false }
     }
 
     /// Tells whether it is about objects that are known by a name of their own.
@@ -107,8 +109,10 @@ pub(super) fn revert(
     let (mut made, drift) = named::revert(&present, job.changes, job.force);
     made.iter_mut().for_each(|change| change.netns.clone_from(&job.netns));
     journal(&made)?;
-    kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
-    kernel.echo(&made);
+    if !job.is_doomed {
+        kernel.named().write(&made).map_err(|refusal| refusal.fault)?;
+        kernel.echo(&made);
+    }
     Ok(Reverted { made, drift })
 }
 
@@ -224,7 +228,7 @@ impl<'a> Origins<'a> {
                 rule.words = (*words).clone();
             }
             let follows = last.as_ref().is_some_and(|(chain, leader)| chain == at && std::ptr::eq(*leader, *origin));
-            *place = match follows {
+            **place = match follows {
                 true => Place { number: place.number, follows, ..Place::default() },
                 false => Place { number: place.number, follows, ..(*origin).clone() },
             };

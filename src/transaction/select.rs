@@ -165,17 +165,22 @@ impl Here<'_> {
 }
 
 /// Gives the namespaces that a batch has made, by their cookies.
-fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
-    batch.changes.iter().filter(|change| change.makes()).filter_map(|change| match &change.after {
+pub(super) fn made_here(batch: &Batch) -> impl Iterator<Item = u64> {
+    made(&batch.changes)
+}
+
+/// Gives the namespaces that some changes have made, by their cookies.
+pub(super) fn made(changes: &[Change]) -> impl Iterator<Item = u64> {
+    changes.iter().filter(|change| change.makes()).filter_map(|change| match &change.after {
         Some(State::Netns(state)) => state.cookie(),
         _ => None,
     })
 }
 
 /// Gives the links that a batch has put into other namespaces.
-fn put_there(batch: &Batch) -> impl Iterator<Item = &Far> {
+pub(super) fn put_there(batch: &Batch) -> impl Iterator<Item = &Far> {
     batch.changes.iter().filter(|change| change.after.is_some() && !change.is_claim()).filter_map(|change| match &change.object {
-        Object::Link(link::Object::Far(far)) => Some(far),
+        Object::Link(link::Object::Far(far)) => Some(&**far),
         _ => None,
     })
 }

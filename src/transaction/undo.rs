@@ -6,14 +6,15 @@ use std::hash::{BuildHasher, RandomState};
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
+use crate::model::named::Scope;
 use crate::model::netns::{self, Site};
-use crate::model::{Change, Drift, Fault, Kind, Object, Report, State};
+use crate::model::{Change, Drift, Fault, Kind, Object, Report, State, link};
 
 use super::claims::{Company, Holder, Inheritance};
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
 use super::revert::{Job, Reverted, is_untouched, revert};
-use super::select::Here;
+use super::select::{self, Here, made_here};
 use super::sites;
 
 /// What undo and redo work with.
@@ -48,10 +49,26 @@ impl Desk<'_> {
         let unwritten = state == RunState::RolledBack;
         let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &own.run, report)? };
         let mut company = Company::new(&own);
+        let doomed = self.doomed(&own, &mut company)?;
+        // What goes with its namespace is lifted when that is gone.
+        let mut waiting: Vec<&Batch> = Vec::new();
         for batch in own.batches.iter().rev() {
             // What is left of a batch can be lifted once it is in nobody's way any more.
             let (changes, inherited) = company.split(self.journal, batch)?;
-            if self.put_back(batch, &changes, &[], &mut work)? {
+            if doomed.contains(&batch.site.namespace) && inherited.is_empty() && goes_with_its_namespace(batch) {
+                if self.put_back(batch, &changes, &[], true, &mut work)? {
+                    waiting.push(batch);
+                }
+                continue;
+            }
+            let is_back = self.put_back(batch, &changes, &[], false, &mut work)?;
+            for inside in waiting.extract_if(.., |inside| made_here(batch).any(|namespace| namespace == inside.site.namespace)) {
+                // One that has stayed after all keeps nothing of what the run did in it.
+                if is_back || self.put_back(inside, &inside.changes, &[], false, &mut work)? {
+                    work.note(|_| self.journal.lifted(run, inside.number, &[]))?;
+                }
+            }
+            if is_back {
                 work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
                 company.take_over(&inherited);
@@ -70,6 +87,30 @@ impl Desk<'_> {
             Ok(report) => closed.map(|()| report),
             Err(fault) => Err(fault.followed_by(closed.err())),
         }
+    }
+
+    /// Gives the namespaces that go for good with a run, by their cookies: those that it has made, in which nobody is and on which nobody relies.
+    fn doomed(&mut self, own: &Holder, company: &mut Company<'_>) -> Result<BTreeSet<u64>, Fault> {
+        let mut made = BTreeSet::new();
+        for batch in own.batches.iter().filter(|batch| made_here(batch).next().is_some()) {
+            made.extend(select::made(&company.split(self.journal, batch)?.0));
+        }
+        made.remove(&self.context.namespace);
+        // What is on a link that was put there by another batch is looked at when that one is lifted.
+        let far: BTreeSet<u64> = own.batches.iter().flat_map(select::put_there).map(|far| far.site.namespace).collect();
+        made.retain(|cookie| !far.contains(cookie));
+        if made.is_empty() {
+            return Ok(made);
+        }
+        let present = self.kernel.named().read(&Scope::Netns(netns::Scope::Names))?;
+        let of = |cookie: u64| {
+            present.values().filter_map(move |state| match state {
+                State::Netns(state) if state.cookie() == Some(cookie) => Some(state),
+                _ => None,
+            })
+        };
+        made.retain(|cookie| of(*cookie).count() == 1 && of(*cookie).all(|state| state.held().is_none()));
+        Ok(made)
     }
 
     /// Sets again what was lifted of a run, with the tags that it had, by putting back its liftings, the latest first.
@@ -131,7 +172,7 @@ impl Desk<'_> {
                 // What a later lifting of the same batch has taken out is set again by now.
                 work.again = !begun.insert(batch.of);
                 batch.of.map_or(Ok(()), |of| self.journal.intend_again(run, of))?;
-                let whole = self.put_back(batch, &batch.changes, origin, work)?;
+                let whole = self.put_back(batch, &batch.changes, origin, false, work)?;
                 if !work.faults.is_empty() {
                     return Ok(());
                 }
@@ -206,11 +247,11 @@ impl Desk<'_> {
         })
     }
 
-    /// Puts changes of a batch back; tells whether all of them are back.
-    fn put_back(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+    /// Puts changes of a batch back; tells whether all of them are back. Those of a namespace that goes for good are only journaled.
+    fn put_back(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], is_doomed: bool, work: &mut Work) -> Result<bool, Fault> {
         match sites::go_to(self.kernel, &here(self.journal, self.context), batch) {
             Ok(true) => {
-                let done = self.put_back_here(batch, changes, origin, work);
+                let done = self.put_back_here(batch, changes, origin, is_doomed, work);
                 self.kernel.come_back();
                 done
             }
@@ -227,14 +268,21 @@ impl Desk<'_> {
     }
 
     /// Does that where the batch was made.
-    fn put_back_here(&mut self, batch: &Batch, changes: &[Change], origin: &[Change], work: &mut Work) -> Result<bool, Fault> {
+    fn put_back_here(
+        &mut self,
+        batch: &Batch,
+        changes: &[Change],
+        origin: &[Change],
+        is_doomed: bool,
+        work: &mut Work,
+    ) -> Result<bool, Fault> {
         let namespace = batch.site.namespace;
         let empty = match work.empty.remove(&namespace) {
             Some(empty) => empty,
             None => self.journal.registrations(&self.context.boot, namespace)?,
         };
         let netns = (namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
-        let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns };
+        let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns, is_doomed };
         // A tool may have been killed, or somebody in the way for a moment.
         let outcome = self.attempt(batch, &job, work).or_else(|_| self.attempt(batch, &job, work));
         work.empty.insert(namespace, empty);
@@ -280,6 +328,12 @@ impl Desk<'_> {
         let state = if work.faults.is_empty() { RunState::Done } else { RunState::Stuck };
         if work.begun { self.journal.set_state(&work.id, state) } else { Ok(()) }
     }
+}
+
+/// Tells whether a batch is about nothing that outlives the namespace in which it was made.
+fn goes_with_its_namespace(batch: &Batch) -> bool {
+    let stays = |change: &Change| change.object.is_of_the_machine() || matches!(change.object, Object::Link(link::Object::Far(_)));
+    batch.is_named() && !batch.changes.iter().any(stays)
 }
 
 /// Gives the namespace that a change has taken away, if it has taken away one; what a killed program had left of its name may be back in its place.

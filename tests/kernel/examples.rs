@@ -20,7 +20,7 @@ fn examples_of_the_reference_run(world: &World) {
             continue;
         };
         // Each is a recipe of its own, so that what it leaves is lifted before the next.
-        let said = world.fyke(&["--timeout", "5s", "run", &world.recipe("example", example)]);
+        let said = world.fyke(&["--timeout", "5s", "run", &world.recipe("example", &example)]);
         // A script may end with a code of its own.
         let lists_of_root = !world.is_root && said.err.contains("the recent list");
         // Who has no part of the tree of control groups of their own may not change it.

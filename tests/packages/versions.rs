@@ -163,10 +163,18 @@ fn a_new_package_is_good_from_its_first_line() {
     yard.well(".", &["new", "first-lib"]);
     assert!(yard.well("first-lib", &["check"]).out.ends_with("first-lib 0.1.0: 4 files, all good\n"));
     assert!(yard.well("first-lib", &["test"]).out.starts_with("pass  first_lib_test.rhai::test_a_rule_is_counted\n"));
+    assert!(yard.well("first-lib", &["test", "--doc"]).out.starts_with("pass  first_lib.rhai::rules (example)\n"));
+    for file in ["first_lib.rhai", "first_lib_test.rhai", "show.rhai"] {
+        let said = yard.well(".", &["check", &format!("first-lib/{file}")]);
+        assert_eq!((said.out, said.err), (format!("first-lib/{file}: good\n"), String::new()));
+    }
     let said = yard.well("first-lib", &["--sandbox", "run", "show.rhai"]);
     assert_eq!(said.out, "INPUT has 0 rules\n");
     yard.refused(".", &["new", "first-lib"], 1, "there is a fyke.toml already");
     yard.refused(".", &["new", "Bad Name"], 2, "`--name` gives it another name");
+    assert!(!yard.path("Bad Name").exists());
+    yard.well(".", &["new", "deep/below/../lib"]);
+    assert!(yard.read("deep/lib/fyke.toml").starts_with("name = \"lib\"\n"));
     yard.refused("first-lib", &["publish"], 2, "its manifest has no `description`");
     yard.project("project");
     let said = yard.well("project", &["add", "../first-lib"]);

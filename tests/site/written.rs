@@ -1,9 +1,12 @@
 //! What `fyke doc` writes and where: the same bytes each time, nothing of anybody else's.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use super::Docs;
-use crate::packages::yard::Yard;
+use crate::packages::yard::{Yard, flat};
+use crate::program::command;
 
 #[test]
 fn the_same_gives_the_same_bytes() {
@@ -110,5 +113,47 @@ fn a_project_shows_what_it_gives_itself() {
     assert!(page.contains("This is the project itself.") && page.contains("package.teamlib.limits.html"), "{page}");
     docs.yard.write("teamlib/limits.rhai", "/// Closes.\nfn close( {\n");
     let said = docs.yard.refused("teamlib", &["doc", "--out", "../own"], 2, "");
-    assert!(said.err.contains("teamlib/limits:2:"), "{said:?}");
+    assert!(said.err.contains(" --> limits.rhai:2:11\n  |\n2 | fn close( {"), "{said:?}");
+}
+
+#[test]
+fn several_write_one_new_folder_at_the_same_moment() {
+    let yard = Yard::new();
+    yard.project("project");
+    for round in 0..4 {
+        let folder = format!("site-{round}");
+        let start =
+            || yard.settle(command(["doc", "--out", &folder]), "project").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let started = [start(), start(), start()];
+        for child in started {
+            let said = child.wait_with_output().unwrap();
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        }
+        let names: Vec<_> =
+            std::fs::read_dir(yard.path("project").join(&folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().any(|name| name == "index.html") && !names.iter().any(|name| name == ".fyke-doc.new"), "{names:?}");
+    }
+}
+
+#[test]
+fn help_goes_on_without_the_module_that_cannot_be_read() {
+    let yard = Yard::new();
+    yard.write("project/fyke.toml", "name = \"team\"\nversion = \"0.1.0\"\nmodules = [\"bad\", \"gone\", \"good\"]\n");
+    yard.write("project/bad.rhai", "/// Gives one.\nfn one() {\n    let = 1;\n}\n");
+    yard.write("project/good.rhai", "/// Gives two.\nfn two() { 2 }\n");
+    for topic in ["team/good::two", "good::two", "two", "team/good", "team"] {
+        let said = yard.well("project", &["help", topic]);
+        assert!(said.out.contains("good::two()") && said.out.contains("Gives two."), "{topic}: {said:?}");
+        assert!(said.err.contains(" --> bad.rhai:3:9\n  |\n3 |     let = 1;"), "{topic}: {said:?}");
+        assert!(flat(&said.err).contains("gone.rhai: there is no such file"), "{topic}: {said:?}");
+    }
+    let said = yard.refused("project", &["help", "team/bad::one"], 2, "bad.rhai:3:9");
+    assert!(said.out.is_empty(), "{said:?}");
+    yard.write("project/fyke.toml", "nam = \"team\"\n");
+    let said = yard.refused("project", &["help", "two"], 2, "cannot read fyke.toml: it has no `name`");
+    assert!(said.err.contains("1 | nam = "), "{said:?}");
+    // What fyke itself has is explained as everywhere.
+    for topic in ["iptables::table", "run", "tc"] {
+        assert_eq!(yard.well("project", &["help", topic]).err, "", "{topic}");
+    }
 }

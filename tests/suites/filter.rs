@@ -7,6 +7,7 @@ use std::process::Command;
 use fyke::model::packet::filter::{Begin, Filter, Ins};
 use fyke::model::packet::{First, Value, capture};
 
+use super::packets;
 use crate::bad_inputs::shared;
 
 /// As many files are looked at where not all cases are wanted.
@@ -111,6 +112,13 @@ fn by_tcpdump(file: &Path, expression: &str) -> Option<usize> {
     count.filter(|_| said.status.success())
 }
 
+/// What tcpdump says of its version.
+fn version() -> String {
+    let said = Command::new("tcpdump").arg("--version").output().unwrap();
+    let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    text.lines().take(2).collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn filters_mean_what_tcpdump_means() {
     let Some(folder) = shared("suites/tcpdump") else { return };
@@ -121,7 +129,7 @@ fn filters_mean_what_tcpdump_means() {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "pcap"));
     files.sort();
-    let (mut compared, mut packets, mut meant, mut looked_at, mut wrong) = (0, 0, 0, 0, Vec::new());
+    let (mut compared, mut verdicts, mut meant, mut looked_at, mut wrong) = (0, 0, 0, 0, Vec::new());
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
         // Where the type of the link already says which version of IP it is, tcpdump does not look at it.
@@ -140,14 +148,18 @@ fn filters_mean_what_tcpdump_means() {
             let expression = filter.to_string();
             let Some(theirs) = by_tcpdump(&file, &expression) else { continue };
             compared += 1;
-            packets += read.packets.len();
+            verdicts += read.packets.len();
             meant += through;
             if through != theirs {
                 wrong.push(format!("{}: {expression}: {through} here, {theirs} by tcpdump", file.display()));
             }
         }
     }
-    println!("{compared} filters over {looked_at} files, {packets} verdicts, {meant} packets let through");
+    println!("{compared} filters over {looked_at} files, {verdicts} verdicts, {meant} packets let through");
+    let figures =
+        [("files", looked_at), ("filters", filters().len()), ("filters over files", compared), ("those with another count", wrong.len())];
+    let more = [("verdicts over packets", verdicts), ("packets that are let through", meant)];
+    packets::keep("filter", &figures.into_iter().chain(more).collect(), &version());
     assert!(compared > 100 && meant > 100, "{compared} {meant}");
     assert!(wrong.is_empty(), "{} of {compared} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -80,10 +80,10 @@ fn the_page_is_written_from_the_run() {
         return;
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
+    let before = fs::read_to_string(&file).unwrap_or_default();
     if Findings::of_last_run("rules", Backend::Nft).is_none() {
         // Packets need neither root nor the other suites: their section can be written alone.
-        let page = fs::read_to_string(&file).unwrap();
-        return fs::write(&file, with_packets(&page, &packets::section())).unwrap();
+        return fs::write(&file, with_packets(&before, &packets::section(&before))).unwrap();
     }
     let mut page = format!("{HEAD}The last run compared {}.\n", machine_of_last_run());
     let mut differences = BTreeMap::new();
@@ -105,7 +105,7 @@ fn the_page_is_written_from_the_run() {
         }
     }
     page += &traffic::Findings::of_last_run().map(|findings| traffic::section(&findings)).unwrap_or_default();
-    page += &packets::section();
+    page += &packets::section(&before);
     page += "\n## Differences, one by one\n";
     for (how, title) in KINDS {
         page += &list(title, differences.remove(how).unwrap_or_default());

@@ -1,5 +1,6 @@
 //! What is written for other programs.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -88,4 +89,19 @@ fn a_report_takes_the_place_of_no_script_and_none_is_left_of_a_former_run() {
     assert_eq!(test(&yard, &["--junit", "report.xml", "--filter", "nothing_of_the_kind"]).code, Some(2));
     let report = std::fs::read_to_string(yard.path("project/report.xml")).unwrap();
     assert!(report.contains("<testsuites") && !report.contains("<testcase"), "{report}");
+}
+
+#[test]
+fn others_read_a_report_as_the_umask_has_it() {
+    let yard = with_tests("fn test_a() {}\n");
+    let mode = |umask: &str, file: &str| {
+        let script = format!("umask {umask}; exec \"$0\" test --filter zzz --junit {file}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).arg(crate::program::binary());
+        assert_eq!(yard.settle(command, "project").output().unwrap().status.code(), Some(2));
+        yard.path("project").join(file).metadata().unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!([mode("022", "a.xml"), mode("027", "b.xml"), mode("0", "c.xml")], [0o644, 0o640, 0o644]);
+    std::os::unix::fs::symlink("a.xml", yard.path("project/link.xml")).unwrap();
+    yard.refused("project", &["test", "--junit", "link.xml"], 2, "cannot write link.xml: it is a symbolic link");
 }

@@ -6,6 +6,7 @@ use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
+use crate::bind::field::Fields;
 use crate::model::iptables::{ChainRef, Counters, Rule as RuleState};
 use crate::model::{Fault, Kind};
 use crate::transaction::{Query, Reading};
@@ -20,8 +21,9 @@ pub struct Rule {
 
 impl Rule {
     /// Gives what there is to say of the rule; the counters are nothing where only packets could tell them.
-    pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
-        let number = |of: fn(Counters) -> u64| self.rule.counters.map_or(Dynamic::UNIT, |counters| Dynamic::from(count(of(counters))));
+    pub(in crate::bind) fn fields(&self) -> Fields {
+        let number =
+            |of: fn(Counters) -> u64| self.rule.counters.map_or(Dynamic::UNIT, |counters| Dynamic::from(count(of(counters)))).into();
         vec![
             ("family", self.at.family.name().into()),
             ("chain", self.at.chain.to_string().into()),
@@ -29,7 +31,7 @@ impl Rule {
             ("packets", number(|counters| counters.packets)),
             ("bytes", number(|counters| counters.bytes)),
             ("rule", self.rule.words.to_string().into()),
-            ("recipe", self.rule.tag.as_ref().map_or(Dynamic::UNIT, |tag| tag.owner.to_string().into())),
+            ("recipe", self.rule.tag.as_ref().map_or(Dynamic::UNIT.into(), |tag| tag.owner.to_string().into())),
         ]
     }
 
@@ -168,7 +170,7 @@ pub mod functions {
     /// iptables(8), `--list-rules`
     #[rhai_fn(global, pure)]
     pub fn to_map(rule: &mut Rule) -> Map {
-        rule.fields().into_iter().map(|(name, value)| (name.into(), value)).collect()
+        rule.fields().into_iter().map(|(name, value)| (name.into(), value.value())).collect()
     }
 
     /// Prints the rule as one line of iptables-save(8).

@@ -40,7 +40,7 @@ fn make(ctx: &NativeCallContext, given: &Dynamic, strict: bool) -> Answer<Link> 
         *peer = links.find(&peer.name).filter(|_| is_there).unwrap_or_else(|| links.fresh(&peer.name));
     }
     let edit = if strict { Edit::Add } else { Edit::Ensure };
-    let mut edits = vec![edit(Any::Link(Object::Link(dev.clone())), AnyState::Link(State::Link(link)))];
+    let mut edits = vec![edit(Any::Link(Object::Link(dev.clone())), AnyState::Link(State::Link(Box::new(link))))];
     edits.extend(set(ctx, &dev, settings, &links)?);
     handle::change(ctx, edits)?;
     Ok(Link { dev })

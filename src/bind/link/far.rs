@@ -22,7 +22,7 @@ pub(super) fn elsewhere(ctx: &NativeCallContext, word: &str) -> Answer<Option<Si
 
 /// Lists the links of another namespace.
 pub(super) fn all(ctx: &NativeCallContext, scope: Scope) -> Answer<Vec<Far>> {
-    let far = |(object, _)| if let Object::Far(far) = object { Some(far) } else { None };
+    let far = |(object, _)| if let Object::Far(far) = object { Some(*far) } else { None };
     Ok(handle::read(ctx, scope)?.into_iter().filter_map(far).collect())
 }
 
@@ -64,5 +64,5 @@ pub(super) fn leave(ctx: &NativeCallContext, link: &Link, site: &Site, named: Op
     let is_taken = there.iter().any(|far| far.dev.index == link.dev.index);
     let dev = if is_taken { fresh(&name, &there) } else { Dev::new(link.dev.index, name.clone()) };
     let far = Far { site: site.clone(), dev, tie: Tie::Moved(link.dev.clone()) };
-    handle::change(ctx, vec![Edit::Add(Any::Link(Object::Far(far)), AnyState::Link(State::Far(There::bare(name))))])
+    handle::change(ctx, vec![Edit::Add(Any::Link(Object::Far(Box::new(far))), AnyState::Link(State::Far(There::bare(name))))])
 }

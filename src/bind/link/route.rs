@@ -1,5 +1,7 @@
 //! Routes.
 
+use std::sync::Arc;
+
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, NativeCallContext};
 
@@ -49,7 +51,7 @@ impl List for Routes {
 
     fn wanted(&self, line: &Line, all: &All<'_>) -> Result<(Object, State), Fault> {
         let Route { key, way, .. } = Route::parse(&line.words, line.family).and_then(|route| self.complete(route, all))?;
-        Ok((Object::Route(key), State::Route(way)))
+        Ok((Object::Route(key), State::Route(Arc::new(way))))
     }
 
     fn meant(&self, line: &Line, all: &All<'_>) -> Result<Vec<Object>, Fault> {

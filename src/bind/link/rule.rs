@@ -17,7 +17,7 @@ use crate::model::named::Edit;
 pub struct Rules;
 
 fn rules<'a>(all: &'a All<'_>) -> impl Iterator<Item = &'a Rule> {
-    let of = |object: &'a Object| if let Object::Rule(rule) = object { Some(rule) } else { None };
+    let of = |object: &'a Object| if let Object::Rule(rule) = object { Some(&**rule) } else { None };
     all.iter().map(|(object, _)| object).chain(all.earlier).filter_map(of)
 }
 
@@ -47,12 +47,15 @@ impl List for Rules {
                 wanted.rule
             }
         };
-        Ok((Object::Rule(rule), State::Rule))
+        Ok((Object::Rule(Box::new(rule)), State::Rule))
     }
 
     fn meant(&self, line: &Line, all: &All<'_>) -> Result<Vec<Object>, Fault> {
         let wanted = Wanted::parse(&line.words, line.family)?;
-        Ok(rules(all).filter(|rule| rule.family == wanted.rule.family && wanted.means(rule)).cloned().map(Object::Rule).collect())
+        Ok(rules(all)
+            .filter(|rule| rule.family == wanted.rule.family && wanted.means(rule))
+            .map(|rule| Object::Rule(Box::new(rule.clone())))
+            .collect())
     }
 
     fn shown(&self, object: &Object, _: &State) -> Dynamic {

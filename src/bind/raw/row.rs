@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString};
 
+use crate::bind::field::Fields;
 use crate::bind::packet::handle::Packet;
 use crate::bind::types::address::or_unit;
 use crate::model::duration::Span;
@@ -63,13 +64,13 @@ impl Row {
     }
 
     /// Gives what there is to say of the row.
-    pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
+    pub(in crate::bind) fn fields(&self) -> Fields {
         vec![
-            ("from", self.from()),
+            ("from", self.from().into()),
             ("kind", self.kind().into()),
-            ("rtt", self.rtt()),
-            ("request", Dynamic::from(self.0.request.clone())),
-            ("answer", self.answer()),
+            ("rtt", self.rtt().into()),
+            ("request", Dynamic::from(self.0.request.clone()).into()),
+            ("answer", self.answer().into()),
             ("tries", i64::from(self.0.row.tries).into()),
             ("duplicates", (self.0.row.duplicates as i64).into()),
         ]

@@ -3,6 +3,7 @@
 use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString};
 
+use crate::bind::field::Fields;
 use crate::bind::types::address::or_unit;
 use crate::model::raw;
 
@@ -20,11 +21,11 @@ fn number(number: u64) -> i64 {
 
 impl Talk {
     /// Gives what there is to say of the talk.
-    pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
+    pub(in crate::bind) fn fields(&self) -> Fields {
         vec![
             ("proto", self.talk.protocol().into()),
-            ("src", or_unit(self.talk.src)),
-            ("dst", or_unit(self.talk.dst)),
+            ("src", or_unit(self.talk.src).into()),
+            ("dst", or_unit(self.talk.dst).into()),
             ("packets", number(self.packets).into()),
             ("bytes", number(self.bytes).into()),
         ]
@@ -70,6 +71,6 @@ pub mod functions {
     /// Tells the talk in one line.
     #[rhai_fn(name = "to_string", name = "to_debug", global, pure)]
     pub fn line(talk: &mut Talk) -> ImmutableString {
-        talk.fields().iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" ").into()
+        talk.fields().into_iter().map(|(name, value)| format!("{name} {}", value.value())).collect::<Vec<_>>().join(" ").into()
     }
 }

@@ -1,12 +1,12 @@
 //! Lists of sockets, and their end.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
 use super::given::Given;
-use super::socket::{Socket, holders};
+use super::socket::{List, Socket, holders};
 use crate::bind::call::{self, Answer};
 use crate::model::ports::PortSet;
 use crate::model::sockets::{Expr, Filter, Proto, Side, Socket as Found, State};
@@ -14,19 +14,18 @@ use crate::model::{Fault, Kind};
 use crate::transaction::{Query, Reading};
 
 /// Lists what is asked for.
-fn read(ctx: &NativeCallContext, given: &Given) -> Answer<Vec<Socket>> {
+fn read(ctx: &NativeCallContext, given: &Given) -> Answer<List> {
     let reading = call::door(ctx)?.read(Query::Sockets(given.filter.clone())).map_err(|f| call::fault(ctx, f))?;
-    let Reading::Sockets(mut found) = reading else { return Ok(Vec::new()) };
-    let known = Arc::new(OnceLock::new());
+    let mut list = List { sockets: if let Reading::Sockets(found) = reading { found } else { Vec::new() }, holders: OnceLock::new() };
     if given.processes || given.process.is_some() {
-        let holders = known.get_or_init(|| holders(ctx).unwrap_or_default());
+        let holders = list.holders.get_or_init(|| holders(ctx).unwrap_or_default());
         let is_held =
             |socket: &Found, name: &str| holders.get(&socket.inode).is_some_and(|all| all.iter().any(|holder| &*holder.name == name));
         if let Some(name) = &given.process {
-            found.retain(|socket| is_held(socket, name));
+            list.sockets.retain(|socket| is_held(socket, name));
         }
     }
-    Ok(found.into_iter().map(|socket| Socket { socket: Arc::new(socket), holders: known.clone() }).collect())
+    Ok(list)
 }
 
 fn given(ctx: &NativeCallContext, value: &Dynamic) -> Answer<Given> {
@@ -34,7 +33,7 @@ fn given(ctx: &NativeCallContext, value: &Dynamic) -> Answer<Given> {
 }
 
 /// Lists the sockets of TCP and UDP that have one of these ports as their own, with who holds them.
-fn of_ports(ctx: &NativeCallContext, ports: &PortSet) -> Answer<Vec<Socket>> {
+fn of_ports(ctx: &NativeCallContext, ports: &PortSet) -> Answer<List> {
     let own = ports.ranges().into_iter().map(|range| Expr::Port(Side::Local, range)).collect();
     let filter = Filter { protos: vec![Proto::Tcp, Proto::Udp], all: vec![Expr::Or(own)], ..Filter::default() };
     read(ctx, &Given { filter, processes: true, process: None })
@@ -42,23 +41,23 @@ fn of_ports(ctx: &NativeCallContext, ports: &PortSet) -> Answer<Vec<Socket>> {
 
 /// Lists who has ports, as values.
 pub(in crate::bind) fn with_ports(ctx: &NativeCallContext, ports: &PortSet) -> Answer<Array> {
-    Ok(of_ports(ctx, ports)?.into_iter().map(Dynamic::from).collect())
+    Ok(of_ports(ctx, ports)?.values().map(Dynamic::from).collect())
 }
 
 /// Tells who has ports: each socket in a few words. What waits for late packets only is in nobody's way.
 pub(in crate::bind) fn on_ports(ctx: &NativeCallContext, ports: &PortSet) -> Answer<Vec<String>> {
-    let held = of_ports(ctx, ports)?.into_iter().filter(|socket| socket.socket.state != State::TimeWait);
+    let held = of_ports(ctx, ports)?.values().filter(|socket| socket.found().state != State::TimeWait);
     Ok(held.map(|socket| socket.told()).collect())
 }
 
 /// Finds the sockets that are to be destroyed.
 fn doomed(ctx: &NativeCallContext, what: &Dynamic) -> Answer<Vec<Found>> {
     if let Some(one) = what.read_lock::<Socket>() {
-        return Ok(vec![(*one.socket).clone()]);
+        return Ok(vec![one.found().clone()]);
     }
     if let Some(list) = what.read_lock::<Array>() {
         let each = list.iter().map(|one| match one.read_lock::<Socket>() {
-            Some(socket) => Ok((*socket.socket).clone()),
+            Some(socket) => Ok(socket.found().clone()),
             None => Err(call::fault(ctx, Fault::input("destroy sockets", format!("one of them is of type {}", one.type_name())))),
         });
         return each.collect();
@@ -71,7 +70,7 @@ fn doomed(ctx: &NativeCallContext, what: &Dynamic) -> Answer<Vec<Found>> {
     if given.filter.protos.is_empty() {
         given.filter.protos = Proto::ALL.into_iter().filter(|proto| proto.is_inet()).collect();
     }
-    Ok(read(ctx, &given)?.into_iter().map(|socket| (*socket.socket).clone()).collect())
+    Ok(read(ctx, &given)?.sockets)
 }
 
 #[allow(missing_docs, unreachable_pub)]
@@ -124,7 +123,7 @@ pub mod functions {
     /// ss(8), sock_diag(7)
     #[rhai_fn(name = "list", return_raw, volatile)]
     pub fn list_of(ctx: NativeCallContext, filter: Dynamic) -> Answer<Array> {
-        Ok(read(&ctx, &given(&ctx, &filter)?)?.into_iter().map(Dynamic::from).collect())
+        Ok(read(&ctx, &given(&ctx, &filter)?)?.values().map(Dynamic::from).collect())
     }
 
     /// Finds the first socket that a filter means; `()` where there is none.
@@ -146,7 +145,7 @@ pub mod functions {
     /// ss(8), sock_diag(7)
     #[rhai_fn(return_raw, volatile)]
     pub fn find(ctx: NativeCallContext, filter: Dynamic) -> Answer<Dynamic> {
-        Ok(read(&ctx, &given(&ctx, &filter)?)?.into_iter().next().map_or(Dynamic::UNIT, Dynamic::from))
+        Ok(read(&ctx, &given(&ctx, &filter)?)?.values().next().map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     /// Gives the first socket that a filter means.
@@ -173,7 +172,7 @@ pub mod functions {
     #[rhai_fn(return_raw, volatile)]
     pub fn get(ctx: NativeCallContext, filter: Dynamic) -> Answer<Socket> {
         let missing = || call::fault(&ctx, Fault::new(Kind::NotFound, format!("get a socket of {filter}"), "there is none"));
-        read(&ctx, &given(&ctx, &filter)?)?.into_iter().next().ok_or_else(missing)
+        read(&ctx, &given(&ctx, &filter)?)?.values().next().ok_or_else(missing)
     }
 
     /// Destroys sockets, and tells how many there were: their programs get an error (ECONNABORTED), the other sides of TCP connections a reset.

@@ -7,18 +7,26 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::bind::call::{self, Answer};
+use crate::bind::field::Fields;
 use crate::bind::types::address::or_unit;
 use crate::model::duration::Span;
 use crate::model::sockets::{Details, End, Holder as Process, Holders, Side, Socket as Found};
 use crate::model::{Fault, Kind};
 use crate::transaction::{Query, Reading};
 
+/// What was listed together.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) sockets: Vec<Found>,
+    /// Who holds which, once somebody has asked.
+    pub(super) holders: OnceLock<Holders>,
+}
+
 /// A socket as it was when it was listed.
 #[derive(Clone, Debug)]
 pub struct Socket {
-    pub(super) socket: Arc<Found>,
-    /// Who holds which, once somebody has asked: all sockets of one list share it.
-    pub(super) holders: Arc<OnceLock<Holders>>,
+    list: Arc<List>,
+    at: usize,
 }
 
 /// A process that has a socket open.
@@ -33,11 +41,24 @@ pub(super) fn holders(ctx: &NativeCallContext) -> Answer<Holders> {
     }
 }
 
+impl List {
+    /// Gives its sockets as values.
+    pub(super) fn values(self) -> impl Iterator<Item = Socket> {
+        let list = Arc::new(self);
+        (0..list.sockets.len()).map(move |at| Socket { list: list.clone(), at })
+    }
+}
+
 impl Socket {
+    /// Gives what was found.
+    pub(super) fn found(&self) -> &Found {
+        &self.list.sockets[self.at]
+    }
+
     /// Gives what there is to say of the socket: as ss(8) does, and more where more was asked for.
-    pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
-        let socket = &self.socket;
-        let mut fields: Vec<(&'static str, Dynamic)> = Vec::with_capacity(16);
+    pub(in crate::bind) fn fields(&self) -> Fields {
+        let socket = self.found();
+        let mut fields = Fields::with_capacity(16);
         fields.push(("proto", socket.proto.name().into()));
         fields.extend(socket.kind.map(|kind| ("kind", kind.into())));
         fields.extend([
@@ -49,15 +70,15 @@ impl Socket {
             ("uid", i64::from(socket.uid).into()),
             ("inode", (socket.inode as i64).into()),
         ]);
-        if self.holders.get().is_some() {
-            fields.push(("processes", self.known_holders().map(Dynamic::from).collect::<Array>().into()));
+        if self.list.holders.get().is_some() {
+            fields.push(("processes", Dynamic::from_array(self.known_holders().map(Dynamic::from).collect()).into()));
         }
         if let Some(details) = &socket.details {
             let mark = socket.mark.filter(|mark| *mark != 0).map(|mark| ("mark", format!("{mark:#x}").into()));
-            fields.extend(mark.into_iter().chain(socket.timer.map(|_| ("timer", timer(socket)))));
-            fields.extend(details.congestion.as_ref().map(|name| ("congestion", name.as_str().into())));
-            fields.push(("memory", map(&details.memory)));
-            fields.extend((!details.info.is_empty()).then(|| ("info", map(&details.info))));
+            fields.extend(mark.into_iter().chain(socket.timer.map(|_| ("timer", timer(socket).into()))));
+            fields.extend(details.congestion.as_ref().map(|name| ("congestion", name.clone().into())));
+            fields.push(("memory", map(&details.memory).into()));
+            fields.extend((!details.info.is_empty()).then(|| ("info", map(&details.info).into())));
         }
         fields
     }
@@ -65,31 +86,31 @@ impl Socket {
     /// Tells the socket in a few words, with who holds it.
     pub(super) fn told(&self) -> String {
         let holders: Vec<String> = self.known_holders().map(|holder| holder.0.to_string()).collect();
-        if holders.is_empty() { self.socket.to_string() } else { format!("{} by {}", self.socket, holders.join(", ")) }
+        if holders.is_empty() { self.found().to_string() } else { format!("{} by {}", self.found(), holders.join(", ")) }
     }
 
     fn known_holders(&self) -> impl Iterator<Item = Holder> {
-        self.holders.get().and_then(|all| all.get(&self.socket.inode)).into_iter().flatten().cloned().map(Holder)
+        self.list.holders.get().and_then(|all| all.get(&self.found().inode)).into_iter().flatten().cloned().map(Holder)
     }
 
     /// Gives what the protocol keeps about the socket: as it was listed, or as it is now.
     fn details(&self, ctx: &NativeCallContext) -> Answer<Details> {
-        if let Some(details) = &self.socket.details {
+        if let Some(details) = &self.found().details {
             return Ok((**details).clone());
         }
-        let query = Query::Socket(Box::new((*self.socket).clone()));
+        let query = Query::Socket(Box::new(self.found().clone()));
         match call::door(ctx)?.read(query).map_err(|f| call::fault(ctx, f))? {
             Reading::Socket(Some(found)) => Ok(found.details.map(|details| *details).unwrap_or_default()),
-            _ => Err(call::fault(ctx, Fault::new(Kind::NotFound, format!("read the socket {}", self.socket), "it is gone"))),
+            _ => Err(call::fault(ctx, Fault::new(Kind::NotFound, format!("read the socket {}", self.found()), "it is gone"))),
         }
     }
 }
 
 impl Holder {
     /// Gives what there is to say of the process.
-    pub(in crate::bind) fn fields(&self) -> Vec<(&'static str, Dynamic)> {
+    pub(in crate::bind) fn fields(&self) -> Fields {
         let Self(holder) = self;
-        vec![("name", text(&holder.name)), ("pid", i64::from(holder.pid).into()), ("fd", i64::from(holder.fd).into())]
+        vec![("name", holder.name.to_string().into()), ("pid", i64::from(holder.pid).into()), ("fd", i64::from(holder.fd).into())]
     }
 }
 
@@ -129,103 +150,103 @@ pub mod functions {
     /// Gives the protocol: `"tcp"`, `"udp"`, `"raw"`, `"unix"` or `"packet"`.
     #[rhai_fn(get = "proto", global, pure)]
     pub fn proto(socket: &mut Socket) -> ImmutableString {
-        socket.socket.proto.name().into()
+        socket.found().proto.name().into()
     }
 
     /// Gives the type of a unix or packet socket: `"stream"`, `"dgram"`, `"seqpacket"`, `"raw"`; `()` of others.
     #[rhai_fn(get = "kind", global, pure)]
     pub fn kind(socket: &mut Socket) -> Dynamic {
-        socket.socket.kind.map_or(Dynamic::UNIT, Dynamic::from)
+        socket.found().kind.map_or(Dynamic::UNIT, Dynamic::from)
     }
 
     /// Gives the state in the words of filters of ss(8): `"established"`, `"listening"`, `"time-wait"`, `"unconnected"`.
     #[rhai_fn(get = "state", global, pure)]
     pub fn state(socket: &mut Socket) -> ImmutableString {
-        socket.socket.state.name().into()
+        socket.found().state.name().into()
     }
 
     /// Gives the own end as ss(8) prints it: `"192.0.2.1:22"`, `"*:22"` for both families.
     #[rhai_fn(get = "local", global, pure)]
     pub fn local(socket: &mut Socket) -> ImmutableString {
-        socket.socket.end(Side::Local).into()
+        socket.found().end(Side::Local).into()
     }
 
     /// Gives the far end as ss(8) prints it; `"0.0.0.0:*"` where nobody is there.
     #[rhai_fn(get = "peer", global, pure)]
     pub fn peer(socket: &mut Socket) -> ImmutableString {
-        socket.socket.end(Side::Peer).into()
+        socket.found().end(Side::Peer).into()
     }
 
     /// Gives the own address; `()` of a socket without addresses.
     #[rhai_fn(get = "address", global, pure)]
     pub fn own_address(socket: &mut Socket) -> Dynamic {
-        address(&socket.socket.local)
+        address(&socket.found().local)
     }
 
     /// Gives the own port, of a raw socket its protocol; `()` where it has none.
     #[rhai_fn(get = "port", global, pure)]
     pub fn own_port(socket: &mut Socket) -> Dynamic {
-        port(&socket.socket.local)
+        port(&socket.found().local)
     }
 
     /// Gives the far address; `()` of a socket without addresses.
     #[rhai_fn(get = "peer_address", global, pure)]
     pub fn peer_address(socket: &mut Socket) -> Dynamic {
-        address(&socket.socket.peer)
+        address(&socket.found().peer)
     }
 
     /// Gives the far port; `()` where there is none.
     #[rhai_fn(get = "peer_port", global, pure)]
     pub fn peer_port(socket: &mut Socket) -> Dynamic {
-        port(&socket.socket.peer)
+        port(&socket.found().peer)
     }
 
     /// Gives the interface that the socket is bound to; `()` for any.
     #[rhai_fn(get = "interface", global, pure)]
     pub fn interface(socket: &mut Socket) -> Dynamic {
-        socket.socket.interface.as_deref().map_or(Dynamic::UNIT, text)
+        socket.found().interface.as_deref().map_or(Dynamic::UNIT, text)
     }
 
     /// Gives the bytes that came and were not read; of a socket that listens, the connections that wait to be accepted.
     #[rhai_fn(get = "recv_q", global, pure)]
     pub fn recv_q(socket: &mut Socket) -> i64 {
-        socket.socket.recv_q.into()
+        socket.found().recv_q.into()
     }
 
     /// Gives the bytes that were sent and are not acknowledged; of a socket that listens, the most connections that may wait.
     #[rhai_fn(get = "send_q", global, pure)]
     pub fn send_q(socket: &mut Socket) -> i64 {
-        socket.socket.send_q.into()
+        socket.found().send_q.into()
     }
 
     /// Gives the user id of whose socket it is.
     #[rhai_fn(get = "uid", global, pure)]
     pub fn uid(socket: &mut Socket) -> i64 {
-        socket.socket.uid.into()
+        socket.found().uid.into()
     }
 
     /// Gives the inode of its file (`struct socket`), as in `/proc/PID/fd`; 0 where no program has it any more.
     #[rhai_fn(get = "inode", global, pure)]
     pub fn inode(socket: &mut Socket) -> i64 {
-        socket.socket.inode as i64
+        socket.found().inode as i64
     }
 
     /// Gives the mark of its packets; `()` without CAP_NET_ADMIN.
     #[rhai_fn(get = "mark", global, pure)]
     pub fn mark(socket: &mut Socket) -> Dynamic {
-        socket.socket.mark.map_or(Dynamic::UNIT, |mark| i64::from(mark).into())
+        socket.found().mark.map_or(Dynamic::UNIT, |mark| i64::from(mark).into())
     }
 
     /// Gives the id of the cgroup that it was made in: the inode of the folder, for version 2; `()` where the kernel does not tell.
     #[rhai_fn(get = "cgroup_id", global, pure)]
     pub fn cgroup_id(socket: &mut Socket) -> Dynamic {
-        socket.socket.cgroup.map_or(Dynamic::UNIT, |id| (id as i64).into())
+        socket.found().cgroup.map_or(Dynamic::UNIT, |id| (id as i64).into())
     }
 
     /// Gives the timer that runs, as a map: `name` (`"on"`: to send again, `"keepalive"`, `"timewait"`, `"persist"`), `left`, `tries`; `()` without one.
     #[rhai_fn(get = "timer", global, pure)]
     pub fn timer(socket: &mut Socket) -> Dynamic {
-        super::timer(&socket.socket)
+        super::timer(socket.found())
     }
 
     /// Gives the memory of the socket in bytes, as a map by the names of `struct sock`: `rmem_alloc`, `rcvbuf`, `wmem_alloc`, `sndbuf` and so on.
@@ -249,9 +270,9 @@ pub mod functions {
     /// Lists the processes that have the socket open. The first question of all sockets of one list walks through the descriptors of all processes.
     #[rhai_fn(get = "processes", global, return_raw, volatile)]
     pub fn processes(ctx: NativeCallContext, socket: &mut Socket) -> Answer<Array> {
-        if socket.holders.get().is_none() {
+        if socket.list.holders.get().is_none() {
             let found = holders(&ctx)?;
-            socket.holders.get_or_init(|| found);
+            socket.list.holders.get_or_init(|| found);
         }
         Ok(socket.known_holders().map(Dynamic::from).collect())
     }
@@ -270,13 +291,13 @@ pub mod functions {
     /// ss(8)
     #[rhai_fn(global, pure)]
     pub fn to_map(socket: &mut Socket) -> Map {
-        socket.fields().into_iter().map(|(name, value)| (name.into(), value)).collect()
+        socket.fields().into_iter().map(|(name, value)| (name.into(), value.value())).collect()
     }
 
     /// Prints the socket as one line.
     #[rhai_fn(name = "to_string", name = "to_debug", global, pure)]
     pub fn to_string(socket: &mut Socket) -> ImmutableString {
-        socket.socket.to_string().into()
+        socket.found().to_string().into()
     }
 
     /// Gives the number of the process.

@@ -20,6 +20,8 @@ use super::Rights;
 /// does, when it takes too long, and when an undo afterwards does not leave the network as it was: what is left is named. Code of the project has the
 /// permissions that its fyke.toml declares. No root is needed, and nothing reaches the machine but what a program does that a test runs.
 ///
+/// A file that cannot be read as a script fails, whatever `--filter` says: which tests it has is not known. So does a folder that cannot be listed.
+///
 /// Exit status: 0 all passed or were skipped, 1 a test failed, 2 no test was found, 130 interrupted.
 pub(crate) struct Test {
     /// Files with tests, or folders; without any, the project that you are in, or this folder
@@ -38,6 +40,9 @@ pub(crate) struct Test {
     #[arg(long)]
     pub(crate) list: bool,
     /// Run the examples of the doc comments of modules, and not the tests
+    ///
+    /// An example is a block of code that begins with ```rhai or ~~~rhai. Words behind that say what is done with it: `rhai,ignore` leaves it out, `rhai,no_run`
+    /// checks it and does not run it, `rhai,should_fail` has to fail when it is run. One that ends with a comparison has to be true.
     #[arg(long)]
     pub(crate) doc: bool,
     /// Write a report for CI systems, as JUnit does

@@ -6,6 +6,7 @@ use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagE
 
 use super::code;
 use super::html::Html;
+use crate::model::fence::Info;
 
 /// What a text can link to.
 #[derive(Debug, Default)]
@@ -72,7 +73,7 @@ impl State<'_> {
                 }
             }
             Event::Start(Tag::CodeBlock(kind)) => {
-                let is_rhai = matches!(&kind, CodeBlockKind::Fenced(language) if language.as_ref() == "rhai");
+                let is_rhai = matches!(&kind, CodeBlockKind::Fenced(info) if Info::of(info).is("rhai"));
                 self.code = Some((String::new(), is_rhai));
                 return Vec::new();
             }
@@ -130,6 +131,7 @@ mod tests {
         assert_eq!(shown("One *two*\n\n- `a`: b\n"), "<p>One <em>two</em></p>\n<ul>\n<li><code>a</code>: b</li>\n</ul>\n");
         assert_eq!(shown("`nat::share(..)`"), "<p><a href=\"std.nat.html#share\"><code>nat::share(..)</code></a></p>\n");
         assert_eq!(shown("```rhai\n1 < 2\n```"), "<pre><code><span class=\"n\">1</span> &lt; <span class=\"n\">2</span></code></pre>\n");
+        assert_eq!(shown("~~~ rhai,no_run\n1\n~~~"), "<pre><code><span class=\"n\">1</span></code></pre>\n");
         assert_eq!(shown("```\n<b>\n```"), "<pre><code>&lt;b&gt;\n</code></pre>\n");
         assert!(shown("|a|b|\n|-:|-|\n|1|<i>|").contains("<td>1</td><td>&lt;i&gt;</td>"));
         assert_eq!(

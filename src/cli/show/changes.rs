@@ -366,7 +366,7 @@ mod tests {
     }
 
     fn rule(number: usize, words: &str) -> Option<State> {
-        Some(State::Rule(Rule::new(Words::listed(words)), Place { number, ..Place::default() }))
+        Some(State::Rule(Rule::new(Words::listed(words)), Place { number, ..Place::default() }.into()))
     }
 
     fn changes(family: Family) -> Vec<Change> {

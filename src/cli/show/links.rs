@@ -137,7 +137,7 @@ pub(super) fn command(change: &Change, told: &mut Told) -> Option<String> {
                 return None;
             }
             let peer_netns = link.far.as_ref().map(netns_of);
-            let wanted = device::Wanted { name: dev.name.clone(), link: link.clone(), settings: Vec::new(), peer_netns };
+            let wanted = device::Wanted { name: dev.name.clone(), link: (**link).clone(), settings: Vec::new(), peer_netns };
             format!("link add {wanted}")
         }
         (Object::Link(dev), Some(State::Link(link)), None) => {

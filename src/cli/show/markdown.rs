@@ -1,23 +1,24 @@
 //! Documentation on a terminal: the little of Markdown that doc comments use.
 
 use super::Paint;
+use crate::model::fence::{Fences, Line};
 
 /// Writes headings bold, code cyan, and wraps paragraphs at `width`.
 pub(crate) fn markdown(text: &str, paint: Paint, width: usize) -> String {
     let mut out = String::new();
     let mut paragraph = String::new();
-    let mut code = false;
+    let mut fences = Fences::default();
     for line in text.lines() {
-        let fence = line.trim_start().starts_with("```");
-        let apart = fence || code || line.trim().is_empty() || line.starts_with('#') || line.starts_with('|') || item(line);
+        let kind = fences.line(line);
+        let apart = kind != Line::Text || line.trim().is_empty() || line.starts_with('#') || line.starts_with('|') || item(line);
         if apart && !paragraph.is_empty() {
             out.push_str(&wrapped(&paragraph, paint, width));
             paragraph.clear();
         }
-        if fence {
-            code = !code;
-        } else if code {
-            out.push_str(&format!("    {}\n", paint.cyan(line)));
+        if let Line::Code(code) = kind {
+            out.push_str(&format!("    {}\n", paint.cyan(code)));
+        } else if kind != Line::Text {
+            // What stands around a block is seen by its indentation.
         } else if line.starts_with('#') {
             out.push_str(&format!("{}\n", paint.bold(line.trim_start_matches('#').trim_start())));
         } else if line.trim().is_empty() || line.starts_with('|') {
@@ -81,5 +82,6 @@ mod tests {
         let text = "Appends a rule\nto the end of it.\n\n# Fails\n- when `x` is a word that is too long\n\n```rhai\nlet a = 1;   // a line that is far too long\n```";
         let wanted = "Appends a rule to\nthe end of it.\n\nFails\n- when `x` is a\n  word that is too\n  long\n\n    let a = 1;   // a line that is far too long\n";
         assert_eq!(markdown(text, Paint::none(), 18), wanted);
+        assert_eq!(markdown("a\n~~~~rhai,no_run\n```\n~~~\n~~~~\nb", Paint::none(), 18), "a\n    ```\n    ~~~\nb\n");
     }
 }

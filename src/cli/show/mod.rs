@@ -25,7 +25,8 @@ use serde_json::json;
 use crate::cli::args::{self, Options, When};
 use crate::host;
 use crate::host::value::escaped;
-use crate::kernel::stdio;
+use crate::kernel::{files, stdio};
+use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Fault, Kind, Position};
 
 pub(crate) use changes::shell;
@@ -37,6 +38,12 @@ pub(crate) use value::{shown, value};
 
 /// Gives the text of a source line, where it is known.
 pub(crate) type Lines<'a> = &'a dyn Fn(&Position) -> Option<String>;
+
+/// Reads the text of a source line from its file, as that is now: for faults of what was not run.
+pub(crate) fn line_of_file(at: &Position) -> Option<String> {
+    let bytes = files::read_bounded(at.file.as_ref().as_ref(), MAX_BYTES).ok()?;
+    decode(&at.file, &bytes).ok()?.lines().nth((at.line as usize).checked_sub(1)?).map(str::to_owned)
+}
 
 /// The columns that help and faults are fitted to where there is no terminal.
 const WIDTH: usize = 100;

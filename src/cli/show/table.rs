@@ -13,20 +13,21 @@ const NARROW: usize = 8;
 
 /// A table of text with a heading.
 #[derive(Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct Table<'a> {
     heading: Vec<String>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cow<'a, str>>>,
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// Makes a table with these columns.
     pub(crate) fn new<S: Into<String>>(heading: impl IntoIterator<Item = S>) -> Self {
         Self { heading: heading.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; each cell is shown on one line.
-    pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        let flat = |cell: String| if cell.contains(['\n', '\t']) { cell.replace(['\n', '\t'], " ") } else { cell };
+    pub(crate) fn row<S: Into<Cow<'a, str>>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        let breaks = |byte: u8| byte == b'\n' || byte == b'\t';
+        let flat = |cell: Cow<'a, str>| if cell.bytes().any(breaks) { cell.replace(['\n', '\t'], " ").into() } else { cell };
         self.rows.push(cells.into_iter().map(|cell| flat(cell.into())).collect());
     }
 
@@ -42,8 +43,8 @@ impl Table {
 
     /// Writes each row as fields, a blank line between two of them.
     fn records(&self, paint: Paint, bound: Option<usize>) -> String {
-        let record = |row: &Vec<String>| {
-            fields(self.heading.iter().map(String::as_str).zip(row.iter().map(String::as_str)), |name| paint.bold(name), bound)
+        let record = |row: &Vec<Cow<'a, str>>| {
+            fields(self.heading.iter().map(String::as_str).zip(row.iter().map(|cell| &**cell)), |name| paint.bold(name), bound)
         };
         self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
     }
@@ -75,6 +76,9 @@ impl Table {
 
 /// Tells a number, with a unit or without: `12`, `-1.5`, `10ms`.
 fn is_number(cell: &str) -> bool {
+    if cell.bytes().all(|byte| byte.is_ascii_digit()) {
+        return !cell.is_empty();
+    }
     let number = cell.trim_end_matches(|c: char| c.is_alphabetic() || c == '%');
     cell.len() - number.len() < 8 && number.trim_end().parse::<f64>().is_ok()
 }
@@ -133,22 +137,33 @@ fn prefix(text: &str, width: usize) -> usize {
 }
 
 /// Writes one line; a column is a width, and whether it lines up on the right.
-fn line(text: &mut String, cells: &[String], columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
+fn line<S: AsRef<str>>(text: &mut String, cells: &[S], columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
     let mut padded = String::new();
     for (at, (cell, (column, right))) in cells.iter().zip(columns).enumerate() {
-        let shown = if width(cell) <= *column { Cow::Borrowed(&**cell) } else { cut(cell, *column).into() };
-        let blanks = column.saturating_sub(width(&shown));
-        let (before, after) = if *right { (blanks, 0) } else { (0, blanks) };
+        let cell = cell.as_ref();
+        let shown = if width(cell) <= *column { Cow::Borrowed(cell) } else { cut(cell, *column).into() };
+        let room = column.saturating_sub(width(&shown));
+        let (before, after) = if *right { (room, 0) } else { (0, room) };
         padded.clear();
-        padded.extend(std::iter::repeat_n(' ', before));
+        blanks(&mut padded, before);
         padded.push_str(&shown);
         if at + 1 < cells.len() {
-            padded.extend(std::iter::repeat_n(' ', after + GAP));
+            blanks(&mut padded, after + GAP);
         }
         paint(text, &padded);
     }
     text.truncate(text.trim_end_matches(' ').len());
     text.push('\n');
+}
+
+/// Adds blanks to a text.
+fn blanks(text: &mut String, mut count: usize) {
+    const BLANKS: &str = "                                                                ";
+    while count > 0 {
+        let some = count.min(BLANKS.len());
+        text.push_str(&BLANKS[..some]);
+        count -= some;
+    }
 }
 
 /// Measures a text in columns of a terminal.
@@ -180,7 +195,7 @@ fn cut(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
+    fn table() -> Table<'static> {
         let mut table = Table::new(["name", "what it does"]);
         table.row(["日本", "a rather long sentence about it"]);
         table.row(["b", "x\ny"]);
@@ -202,7 +217,7 @@ mod tests {
     }
 
     /// A table of rules, as a listing gives them.
-    fn rules() -> Table {
+    fn rules() -> Table<'static> {
         let mut table = Table::new(["family", "chain", "place", "packets", "bytes", "rule", "recipe"]);
         table.row([
             "ipv4",

@@ -55,18 +55,18 @@ fn table(items: &[Value], names: &[&str], paint: Paint, bound: Option<usize>) ->
             let same = fields.get(at).filter(|(other, _)| other == name);
             same.or_else(|| fields.iter().find(|(other, _)| other == name)).map(|(_, value)| value)
         };
-        table.row(names.iter().enumerate().map(|name| field(name).map_or_else(String::new, |value| cell(value, paint))));
+        table.row(names.iter().enumerate().map(|name| field(name).map_or(Cow::Borrowed(""), |value| cell(value, paint))));
     }
     table.text(paint, bound)
 }
 
-fn cell(value: &Value, paint: Paint) -> String {
+fn cell(value: &Value, paint: Paint) -> Cow<'_, str> {
     let text = inline(value);
     let escaped = match paint.text(&text) {
         Cow::Owned(escaped) => Some(escaped),
         Cow::Borrowed(_) => None,
     };
-    escaped.unwrap_or_else(|| text.into_owned())
+    escaped.map_or(text, Cow::Owned)
 }
 
 /// Writes the fields of a thing; those that have fields of their own as a tree.
@@ -99,6 +99,7 @@ fn inline(value: &Value) -> Cow<'_, str> {
         Value::List(items) => items.iter().map(inline).collect::<Vec<_>>().join(", ").into(),
         Value::Map(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", inline(value))).collect::<Vec<_>>().join(", ").into(),
         Value::Float(number) if !number.is_finite() => Cow::Borrowed(""),
+        Value::Int(number) => number.to_string().into(),
         scalar => scalar.to_string().into(),
     }
 }
@@ -115,7 +116,7 @@ mod tests {
             serde_json::Value::Null => Value::Unit,
             serde_json::Value::Bool(truth) => Value::Bool(truth),
             serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Value::Float(number.as_f64().unwrap()), Value::Int),
-            serde_json::Value::String(text) => Value::Text(text),
+            serde_json::Value::String(text) => Value::text(text),
             serde_json::Value::Array(items) => Value::List(items.into_iter().map(of).collect()),
             serde_json::Value::Object(fields) => Value::Map(fields.into_iter().map(|(name, value)| (name.into(), of(value))).collect()),
         }

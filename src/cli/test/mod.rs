@@ -86,7 +86,7 @@ fn write(file: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
             Fault::input(format!("write the report {}", file.display()), why).hint("--junit FILE: the name of the report stands behind it")
         );
     }
-    files::put(file, junit::report(outcomes).as_bytes())
+    files::report(file, junit::report(outcomes).as_bytes())
 }
 
 fn tell(screen: &Screen, outcomes: &[Outcome], count: usize, time: Duration, code: u8) -> Result<(), Fault> {

@@ -5,12 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::cli::show::{Lines, changes};
-use crate::host::Case;
-use crate::kernel::files;
+use crate::cli::show::{Lines, changes, line_of_file};
+use crate::host::{Case, Way};
 use crate::kernel::process::Stop;
 use crate::kernel::process::workers::Ended;
-use crate::model::source::{MAX_BYTES, decode};
 use crate::model::{Change, Fault, Kind, Position};
 
 /// What a worker notes.
@@ -58,16 +56,22 @@ pub(crate) struct Complaint {
 }
 
 impl Complaint {
-    fn new(fault: Fault) -> Self {
+    /// Makes one without a source.
+    pub(super) fn new(fault: Fault) -> Self {
         Self { fault, lines: Vec::new(), left: None }
     }
 
-    /// Makes one of a file that is no script.
-    pub(super) fn in_file(fault: Fault, file: &str) -> Self {
-        let text = files::read_bounded(file.as_ref(), MAX_BYTES).and_then(|bytes| decode(file, &bytes)).unwrap_or_default();
-        let line = |at: &Position| text.lines().nth((at.line as usize).saturating_sub(1)).map(str::to_owned);
-        let lines = fault.origin.iter().filter_map(|origin| Some((origin.at.clone(), line(&origin.at)?))).collect();
+    /// Makes one of a file, with the line that it is about.
+    pub(super) fn in_file(fault: Fault) -> Self {
+        let lines = fault.origin.iter().filter_map(|origin| Some((origin.at.clone(), line_of_file(&origin.at)?))).collect();
         Self { fault, lines, left: None }
+    }
+
+    /// Says where a case begins.
+    fn at(self, case: &Case) -> Self {
+        let origin = case.origin();
+        let lines = case.text_of_line().map(|text| (origin.at.clone(), text.to_owned())).into_iter().collect();
+        Self { fault: self.fault.at(origin), lines, ..self }
     }
 
     /// Gives the text of a source line, where it is known.
@@ -133,6 +137,17 @@ impl Outcome {
         if complaints.is_empty() && skipped.is_none() && ended.status != Ok(0) {
             complaints.push(failed("its process ended without a word".to_owned()));
         }
+        if case.way == Way::Fail && skipped.is_none() {
+            let wanted = complaints.iter().position(|complaint| complaint.left.is_none() && is_of_script(&complaint.fault));
+            match wanted {
+                Some(at) => drop(complaints.remove(at)),
+                None if complaints.is_empty() => {
+                    let ended_well = failed("it ended well, and its block says `should_fail`".to_owned());
+                    complaints.push(ended_well.at(case));
+                }
+                None => {}
+            }
+        }
         let verdict = match (complaints.is_empty(), skipped) {
             (true, Some(reason)) => Verdict::Skipped(reason),
             (true, None) => Verdict::Passed,
@@ -180,4 +195,10 @@ impl Outcome {
         }
         about
     }
+}
+
+/// Tells whether a fault is one that a script can be meant to end with: not what came from outside, nor what is left behind.
+fn is_of_script(fault: &Fault) -> bool {
+    let is_from_outside = [Kind::Incomplete, Kind::Limit, Kind::Interrupted, Kind::System].contains(&fault.kind);
+    !is_from_outside && fault.after.is_empty()
 }

@@ -3,7 +3,7 @@
 use super::{Book, Chapter, PackageDoc, RecipeDoc, Shelf};
 use crate::bind::ROOMS;
 use crate::host::embedded::{RECIPES, STDLIB};
-use crate::host::package::{Project, shown};
+use crate::host::package::{Package, Project, shown};
 use crate::host::reflect::{self, FunctionDoc};
 use crate::host::{Header, Recipe};
 use crate::kernel::package::folder;
@@ -25,15 +25,100 @@ pub fn open() -> Result<Book, Fault> {
     Ok(book)
 }
 
-/// Lists the functions of the packages that the project around needs. What is the matter with one of them is told when it is used.
-pub fn functions_of_packages() -> Vec<FunctionDoc> {
-    let project = folder::present().and_then(|folder| Project::around(&folder));
-    let (Ok(Some(project)), mut book) = (project, Book::default()) else { return Vec::new() };
-    let _ = book.own(&project);
+/// What the packages of a project give, as far as it can be read.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// The functions.
+    pub functions: Vec<FunctionDoc>,
+    /// What cannot be read.
+    pub unread: Vec<Unread>,
+}
+
+/// A module, or a whole package, that cannot be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// Why.
+    pub fault: Fault,
+    /// The text of a module, as far as it has one.
+    pub text: String,
+}
+
+/// Lists the functions of the project around, and of the packages that it needs. What cannot be read leaves the others as they are.
+pub fn functions_of_packages() -> Given {
+    let mut given = Given::default();
+    let project = match folder::present().and_then(|folder| Project::around(&folder)) {
+        Ok(Some(project)) => project,
+        Ok(None) => return given,
+        Err(fault) => {
+            given.lacks(fault);
+            return given;
+        }
+    };
+    given.add(&project.manifest, &|file| own(&project, file));
     for name in project.manifest.dependencies.keys() {
-        let _ = book.package(&project, name);
+        match project.load(name) {
+            Ok(package) => given.add(&package.manifest, &|file| of_package(&package, file)),
+            Err(fault) => given.lacks(fault),
+        }
     }
-    book.chapters.into_iter().flat_map(|chapter| chapter.functions).collect()
+    given
+}
+
+impl Given {
+    /// Notes what is the matter with a package as a whole, once: all may lack the same lock.
+    fn lacks(&mut self, fault: Fault) {
+        if !self.unread.iter().any(|other| other.fault == fault) {
+            self.unread.push(Unread { fault, text: String::new() });
+        }
+    }
+
+    fn add(&mut self, manifest: &Manifest, read: Read) {
+        for module in &manifest.modules {
+            match read(&format!("{module}.rhai")) {
+                Ok(source) => match chapter(manifest, module, &source) {
+                    Ok(chapter) => self.functions.extend(chapter.functions),
+                    Err(fault) => self.unread.push(Unread { fault, text: source.text }),
+                },
+                Err(fault) => self.unread.push(Unread { fault, text: String::new() }),
+            }
+        }
+    }
+}
+
+/// A file of a package: what it is called, and what is in it.
+struct Source {
+    name: String,
+    text: String,
+}
+
+/// Reads a file of a package.
+type Read<'a> = &'a dyn Fn(&str) -> Result<Source, Fault>;
+
+/// Reads a file of the project itself.
+fn own(project: &Project, file: &str) -> Result<Source, Fault> {
+    let path = project.folder.join(file);
+    let name = shown(&path);
+    let text = decode(&name, &folder::read_file(&path)?)?;
+    Ok(Source { name, text })
+}
+
+/// Reads a file of a package that the project needs.
+fn of_package(package: &Package, file: &str) -> Result<Source, Fault> {
+    let (manifest, version) = (&package.manifest, &package.entry.version);
+    let name = format!("{}@{version}/{file}", manifest.name);
+    let missing = || Fault::input(format!("document {}", manifest.title()), format!("it says that it gives {file}, and has none"));
+    let text = decode(&name, package.content.file(file).ok_or_else(missing)?)?;
+    Ok(Source { name, text })
+}
+
+/// Makes the chapter of a module of a package.
+fn chapter(manifest: &Manifest, module: &str, source: &Source) -> Result<Chapter, Fault> {
+    let room = format!("{}/{module}", manifest.name);
+    let functions = reflect::of_script(&room, &source.name, &source.text)?;
+    let head = source.text.parse().map_err(|fault: Fault| Fault { tried: format!("read the head of {room}"), ..fault });
+    let Header { summary, details, .. } = head?;
+    let (shelf, text) = (Shelf::Package(manifest.name.clone()), Some(source.text.clone()));
+    Ok(Chapter { shelf, name: module.to_owned(), summary, details, functions, text })
 }
 
 /// Makes the chapters of fyke itself.
@@ -65,11 +150,7 @@ impl Book {
         if manifest.modules.is_empty() && manifest.recipes.is_empty() {
             return Ok(());
         }
-        let text = |file: &str| {
-            let path = project.folder.join(file);
-            decode(&shown(&path), &folder::read_file(&path)?)
-        };
-        self.exports(manifest, &text)?;
+        self.exports(manifest, &|file| own(project, file))?;
         self.packages.push(PackageDoc { manifest: manifest.clone(), entry: None, is_direct: true });
         Ok(())
     }
@@ -99,31 +180,19 @@ impl Book {
     /// Adds one package.
     fn package(&mut self, project: &Project, name: &Name) -> Result<(), Fault> {
         let package = project.load(name)?;
-        let text = |file: &str| {
-            let shown = format!("{name}@{}/{file}", package.entry.version);
-            let missing =
-                || Fault::input(format!("document {}", package.manifest.title()), format!("it says that it gives {file}, and has none"));
-            decode(&shown, package.content.file(file).ok_or_else(missing)?)
-        };
-        self.exports(&package.manifest, &text)?;
+        self.exports(&package.manifest, &|file| of_package(&package, file))?;
         let is_direct = project.manifest.dependencies.contains_key(name);
         self.packages.push(PackageDoc { manifest: package.manifest.clone(), entry: Some(package.entry.clone()), is_direct });
         Ok(())
     }
 
-    /// Adds the modules and recipes that a manifest names; `text` reads a file of its package.
-    fn exports(&mut self, manifest: &Manifest, text: &dyn Fn(&str) -> Result<String, Fault>) -> Result<(), Fault> {
+    /// Adds the modules and recipes that a manifest names.
+    fn exports(&mut self, manifest: &Manifest, read: Read) -> Result<(), Fault> {
         for module in &manifest.modules {
-            let text = text(&format!("{module}.rhai"))?;
-            let room = format!("{}/{module}", manifest.name);
-            let functions = reflect::of_script(&room, &text)?;
-            let Header { summary, details, .. } =
-                text.parse().map_err(|fault: Fault| Fault { tried: format!("read the head of {room}"), ..fault })?;
-            let shelf = Shelf::Package(manifest.name.clone());
-            self.chapters.push(Chapter { shelf, name: module.clone(), summary, details, functions, text: Some(text) });
+            self.chapters.push(chapter(manifest, module, &read(&format!("{module}.rhai"))?)?);
         }
         for recipe in &manifest.recipes {
-            self.recipe(format!("{}/{recipe}", manifest.name), Some(manifest.name.clone()), text(&format!("{recipe}.rhai"))?)?;
+            self.recipe(format!("{}/{recipe}", manifest.name), Some(manifest.name.clone()), read(&format!("{recipe}.rhai"))?.text)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A doc comment, taken apart into what the house rules put into it: description, parameters, and sections with headings.
 
 use crate::host::reflect::FunctionDoc;
+use crate::model::fence::{Fences, Line};
 
 /// A parameter of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +46,10 @@ impl Comment {
 /// Splits a comment at its headings of the first level; a `#` in a block of code is none.
 fn sections(doc: &str) -> (String, Vec<(String, String)>) {
     let (mut head, mut sections): (String, Vec<(String, String)>) = (String::new(), Vec::new());
-    let mut is_code = false;
+    let mut fences = Fences::default();
     for line in doc.lines() {
-        is_code ^= line.trim_start().starts_with("```");
-        if let Some(heading) = line.strip_prefix("# ").filter(|_| !is_code) {
+        let is_text = fences.line(line) == Line::Text;
+        if let Some(heading) = line.strip_prefix("# ").filter(|_| is_text) {
             sections.push((heading.trim().to_owned(), String::new()));
             continue;
         }
@@ -112,6 +113,10 @@ mod tests {
         assert_eq!(comment.params, [parameter("port", "int", "the port, 1 to\n65535"), parameter("how", "", "")]);
         assert_eq!(comment.section("Changes"), Some("A rule."));
         assert_eq!(comment.section("Example"), Some("```rhai\n# x\nclose(1);\n```"));
+        let doc = "A.\n\n# Example\n~~~~rhai\n```\n# x\n~~~\n# y\n~~~~\n# Source\nB.";
+        let comment = Comment::of(&FunctionDoc { doc: doc.to_owned(), ..function });
+        assert_eq!(comment.section("Example"), Some("~~~~rhai\n```\n# x\n~~~\n# y\n~~~~"));
+        assert_eq!(comment.section("Source"), Some("B."));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::reflect::FunctionDoc;
 use super::{Interface, Param};
 use crate::model::package::{Entry, Manifest, Name};
 
-pub use collect::{functions_of_packages, open};
+pub use collect::{Given, Unread, functions_of_packages, open};
 pub use comment::{Comment, Parameter};
 
 /// Everything that there is to document here.

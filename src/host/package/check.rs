@@ -1,12 +1,14 @@
 //! Checks a whole package: what it says of itself, what it needs, and all files in it. Nothing is run.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use rhai::FnAccess;
 
 use super::{Project, shown};
 use crate::host::cases::{self, TESTS};
 use crate::host::check::{Role, check_as};
+use crate::host::reflect::markdown;
 use crate::host::{Finding, Library, Recipe, Severity, declare, fault};
 use crate::kernel::files;
 use crate::model::package::{DIST, VENDOR};
@@ -28,24 +30,41 @@ pub fn check(project: &Project) -> Result<Vec<Checked>, Fault> {
     let manifest = shown(&project.manifest_file());
     let mut all = vec![Checked { file: manifest.clone(), findings: of_manifest(project, &manifest), library: Library::default() }];
     let mut told = HashSet::new();
-    for path in scripts(project)? {
-        let file = shown(&path);
-        let mut checked = match Recipe::read(&file) {
+    let found = files::below(&project.folder, &is_left_out);
+    for path in found.files.iter().filter(|path| is_script(path)) {
+        let file = shown(path);
+        let read = if path.to_str().is_some() { Recipe::read(&file) } else { Err(unread(&file, "its name is not UTF-8")) };
+        let mut checked = match read {
             Ok(recipe) => of_file(project, recipe),
-            Err(fault) => Checked { file, findings: vec![error(fault)], library: Library::default() },
+            Err(fault) => Checked::unread(file, fault),
         };
         checked.findings.retain(|finding| told.insert(format!("{:?} {}", finding.fault.origin, finding.fault)));
         all.push(checked);
     }
+    for path in found.folders.iter().filter(|path| **path != project.folder && is_script(path)) {
+        all.push(Checked::unread(shown(path), unread(&shown(path), "it is a directory")));
+    }
+    all.extend(found.shut.into_iter().map(|(path, fault)| Checked::unread(shown(&path), fault)));
     Ok(all)
 }
 
-/// Finds the scripts of a package: all but what is hidden, fetched or made.
-fn scripts(project: &Project) -> Result<Vec<std::path::PathBuf>, Fault> {
-    let is_left_out = |name: &str| name.starts_with('.') || [VENDOR, DIST, "target"].contains(&name);
-    let mut found = files::below(&project.folder, &is_left_out)?;
-    found.retain(|path| path.extension().is_some_and(|end| end == "rhai"));
-    Ok(found)
+impl Checked {
+    fn unread(file: String, fault: Fault) -> Self {
+        Self { file, findings: vec![error(fault)], library: Library::default() }
+    }
+}
+
+/// Tells whether a folder is left out of a package: what is hidden, fetched or made.
+fn is_left_out(name: &str) -> bool {
+    name.starts_with('.') || [VENDOR, DIST, "target"].contains(&name)
+}
+
+fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "rhai")
+}
+
+fn unread(file: &str, why: &str) -> Fault {
+    Fault::input(format!("read {file}"), why)
 }
 
 fn error(fault: Fault) -> Finding {
@@ -83,6 +102,18 @@ fn of_manifest(project: &Project, file: &str) -> Vec<Finding> {
     found
 }
 
+/// Checks one file, as the package would in which it lies, if it lies in one.
+pub fn of_one(recipe: Recipe) -> Checked {
+    let folder = recipe.path.as_deref().and_then(|path| files::canonical(path).ok()).and_then(|path| Some(path.parent()?.to_owned()));
+    match folder.and_then(|folder| Project::around(&folder).ok().flatten()) {
+        Some(project) => of_file(&project, recipe),
+        None => {
+            let role = if recipe.file.ends_with(TESTS) { Role::Test } else { Role::Recipe };
+            in_role(recipe, role)
+        }
+    }
+}
+
 fn of_file(project: &Project, recipe: Recipe) -> Checked {
     let own = recipe.path.as_deref().and_then(|path| files::canonical(path).ok());
     let own =
@@ -94,23 +125,29 @@ fn of_file(project: &Project, recipe: Recipe) -> Checked {
         () if is_given(&project.manifest.recipes) || !is_given(&project.manifest.modules) && says_so() => Role::Recipe,
         () => Role::Module,
     };
+    let undocumented = if is_given(&project.manifest.modules) { undocumented(&recipe) } else { Vec::new() };
+    let mut checked = in_role(recipe, role);
+    checked.findings.extend(undocumented.into_iter().map(warning));
+    checked
+}
+
+fn in_role(recipe: Recipe, role: Role) -> Checked {
     let (mut findings, library) = check_as(&recipe, role);
-    if is_given(&project.manifest.modules) {
-        findings.extend(undocumented(&recipe).into_iter().map(warning));
-    }
-    if role == Role::Test {
-        findings.extend(cases::tests(&recipe).into_iter().flat_map(|tests| tests.odd).map(warning));
-    }
+    let odd = match role {
+        Role::Module => cases::examples(&recipe).odd,
+        Role::Test => cases::tests(&recipe).map(|tests| tests.odd).unwrap_or_default(),
+        Role::Recipe => Vec::new(),
+    };
+    findings.extend(odd.into_iter().map(warning));
     Checked { file: recipe.file, findings, library }
 }
 
 /// Finds the functions of a module that nothing explains to those who import it.
 fn undocumented(recipe: &Recipe) -> Vec<Fault> {
     let Ok(ast) = declare::parser().compile(&recipe.text) else { return Vec::new() };
-    let is_blank = |comment: &str| comment.lines().all(|line| line.trim().trim_start_matches('/').trim().is_empty());
     let lacks = |(_, access, name, _, function): (_, FnAccess, &str, _, &rhai::Shared<rhai::ScriptFuncDef>)| {
         let is_open = access == FnAccess::Public && !name.starts_with("anon$");
-        let is_lacking = is_open && function.comments.iter().all(|comment| is_blank(comment));
+        let is_lacking = is_open && markdown(function.comments.iter().map(AsRef::as_ref)).is_empty();
         let fault = Fault::input(format!("explain {name} to others"), "it has no description");
         is_lacking.then(|| fault.hint("begin the line above it with ///").at(fault::in_file(&recipe.file, function.body.start_position())))
     };

@@ -46,7 +46,7 @@ pub(super) fn read(site: &Site) -> Result<Inventory, Fault> {
 }
 
 fn entry(far: Far, there: There) -> (Any, AnyState) {
-    (Any::Link(Object::Far(far)), AnyState::Link(State::Far(there)))
+    (Any::Link(Object::Far(Box::new(far))), AnyState::Link(State::Far(there)))
 }
 
 /// Counts what somebody has set on each link. Where none is up, there are no neighbours and routes.

@@ -9,6 +9,7 @@ mod tun;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use names::names;
@@ -73,7 +74,7 @@ impl Live {
         }
         let rtnl = self.rtnl()?;
         if *scope == Scope::Rules {
-            let rule = |rule| (Any::Link(Object::Rule(rule)), AnyState::Link(State::Rule));
+            let rule = |rule| (Any::Link(Object::Rule(Box::new(rule))), AnyState::Link(State::Rule));
             return Ok(rtnl.rules().map_err(fail("rules"))?.into_iter().map(rule).collect());
         }
         let Links { found: links, devs } = match links {
@@ -174,7 +175,7 @@ fn of_links(links: &[link::Found]) -> Inventory {
         for (setting, value) in settings {
             found.insert(Any::Link(Object::Setting(dev.clone(), *setting)), AnyState::Link(State::Setting(value.clone())));
         }
-        found.insert(Any::Link(Object::Link(dev.clone())), AnyState::Link(State::Link(link.clone())));
+        found.insert(Any::Link(Object::Link(dev.clone())), AnyState::Link(State::Link(Box::new(link.clone()))));
     }
     found
 }
@@ -205,7 +206,7 @@ fn of_routes(routes: Vec<(crate::model::link::route::Key, crate::model::link::ro
         while found.contains_key(&Any::Link(Object::Route(key.clone()))) && key.twin < u8::MAX {
             key.twin += 1;
         }
-        found.insert(Any::Link(Object::Route(key)), AnyState::Link(State::Route(way)));
+        found.insert(Any::Link(Object::Route(key)), AnyState::Link(State::Route(Arc::new(way))));
     }
     found
 }
@@ -227,7 +228,7 @@ struct Made<'a> {
 impl<'a> Made<'a> {
     fn by(changes: &'a [Change]) -> Self {
         let far_mac = |change: &'a Change| match (&change.object, &change.after) {
-            (Any::Link(Object::Far(far)), Some(AnyState::Link(State::Far(there)))) => Some((far, there.mac.as_ref()?)),
+            (Any::Link(Object::Far(far)), Some(AnyState::Link(State::Far(there)))) => Some((&**far, there.mac.as_ref()?)),
             _ => None,
         };
         Self {

@@ -23,7 +23,7 @@ pub(super) fn tried(change: &Change) -> String {
             format!("set the {} of the link {dev} to {value}", setting.word())
         }
         (Object::Route(key), Some(AnyState::Link(State::Route(way)))) => {
-            format!("{} the route {}", if change.before.is_some() { "change" } else { "add" }, Route::of(key.clone(), way.clone()))
+            format!("{} the route {}", if change.before.is_some() { "change" } else { "add" }, Route::of(key.clone(), (**way).clone()))
         }
         (object, Some(_)) => format!("{} the {object}", if change.before.is_some() { "change" } else { "add" }),
         (object, None) => format!("take away the {object}"),

@@ -82,7 +82,7 @@ impl TablePatch {
         for (chain, rules) in &self.gone_chains {
             for (number, rule) in rules.iter().enumerate() {
                 let place = Place { number: number + 1, follows: number > 0, ..Place::default() };
-                push(Object::Rule(at(chain)), Some(State::Rule((**rule).clone(), place)), None, None);
+                push(Object::Rule(at(chain)), Some(State::Rule((**rule).clone(), place.into())), None, None);
             }
             push(Object::Chain(at(chain)), Some(State::Present), None, None);
         }
@@ -103,7 +103,7 @@ impl ChainPatch {
                 taken += 1;
             }
             let place = Place { number: added.at + 1, ..gap.place(added.at - before - taken) };
-            push(Object::Rule(at.clone()), None, Some(State::Rule((*added.rule).clone(), place)), Some(added.id));
+            push(Object::Rule(at.clone()), None, Some(State::Rule((*added.rule).clone(), place.into())), Some(added.id));
         }
         let mut twins: HashMap<u64, usize> = HashMap::new();
         if !self.removed.is_empty() {
@@ -114,7 +114,7 @@ impl ChainPatch {
             let above = staying.partition_point(|(at, _)| *at < removed.was);
             let twins = twins.get(&removed.rule.fingerprint()).copied().unwrap_or(0);
             let place = Place { number: removed.was + 1, twins, ..gap.place(above) };
-            push(Object::Rule(at.clone()), Some(State::Rule((*removed.rule).clone(), place)), None, Some(removed.id));
+            push(Object::Rule(at.clone()), Some(State::Rule((*removed.rule).clone(), place.into())), None, Some(removed.id));
         }
     }
 }

@@ -154,7 +154,7 @@ impl<'a> Revert<'a> {
         let removed: Vec<(&Change, &ChainRef, &Rule, &Place)> = changes
             .iter()
             .filter_map(|change| match (&change.object, &change.before, &change.after) {
-                (Object::Rule(at), Some(State::Rule(rule, place)), None) => Some((*change, at, rule, place)),
+                (Object::Rule(at), Some(State::Rule(rule, place)), None) => Some((*change, at, rule, &**place)),
                 _ => None,
             })
             .collect();
@@ -294,7 +294,7 @@ fn gone(rule: &Rule) -> String {
 /// Lists the rules that changes put in, with their places.
 fn put_in<'a>(changes: &[&'a Change]) -> impl Iterator<Item = (&'a ChainRef, &'a Rule, &'a Place)> {
     changes.iter().filter_map(|change| match (&change.object, &change.before, &change.after) {
-        (Object::Rule(at), None, Some(State::Rule(rule, place))) => Some((at, rule, place)),
+        (Object::Rule(at), None, Some(State::Rule(rule, place))) => Some((at, rule, &**place)),
         _ => None,
     })
 }

@@ -3,6 +3,7 @@
 //! What it makes by itself (connected routes, link-local addresses, what it has learned) comes and goes without us, and is left out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::address::About;
 use super::route::{Hop, Key as RouteKey, Way};
@@ -51,11 +52,11 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
 fn other_end(dev: &Dev, link: &super::Link) -> Vec<Fate> {
     if let Some(far) = &link.far {
         let there = There::bare(far.dev.name.clone());
-        return vec![(Any::Link(Object::Far(far.clone())), Some(AnyState::Link(State::Far(there))))];
+        return vec![(Any::Link(Object::Far(Box::new(far.clone()))), Some(AnyState::Link(State::Far(there))))];
     }
     let Some(peer) = &link.peer else { return Vec::new() };
     let state = super::Link { peer: Some(dev.clone()), ..link.clone() };
-    vec![(Any::Link(Object::Link(peer.clone())), Some(AnyState::Link(State::Link(state))))]
+    vec![(Any::Link(Object::Link(peer.clone())), Some(AnyState::Link(State::Link(Box::new(state)))))]
 }
 
 fn up(dev: Dev, up: bool) -> Fate {
@@ -101,7 +102,7 @@ impl<'a> Here<'a> {
 
     fn links(&self) -> impl Iterator<Item = (&'a Dev, &'a super::Link)> {
         self.all().filter_map(|(object, state)| match (object, state) {
-            (Object::Link(dev), State::Link(link)) => Some((dev, link)),
+            (Object::Link(dev), State::Link(link)) => Some((dev, &**link)),
             _ => None,
         })
     }
@@ -158,7 +159,7 @@ impl<'a> Here<'a> {
     fn routes(&self, fate: impl Fn(&RouteKey, &Way) -> Option<Option<Way>>) -> Vec<Fate> {
         let changed = self.all().filter_map(|(object, state)| match (object, state) {
             (Object::Route(key), State::Route(way)) if !way.is_automatic() => {
-                Some((Any::Link(object.clone()), fate(key, way)?.map(|way| AnyState::Link(State::Route(way)))))
+                Some((Any::Link(object.clone()), fate(key, way)?.map(|way| AnyState::Link(State::Route(Arc::new(way))))))
             }
             _ => None,
         });

@@ -150,9 +150,9 @@ pub fn echo(changes: &[Change]) -> Vec<(Site, Change)> {
             found.push((far.site.clone(), made));
         };
         let of = far.moved().map(|dev| known(dev, changes)).unwrap_or_default();
-        let link = of.iter().find_map(|state| if let (_, State::Link(link)) = state { Some(link.clone()) } else { None });
+        let link = of.iter().find_map(|state| if let (_, State::Link(link)) = state { Some((**link).clone()) } else { None });
         let end = || Link { kind: "veth".into(), reaches_out: true, ..Link::default() };
-        add(Object::Link(far.dev.clone()), State::Link(link.map_or_else(end, |link| Link { peer: None, parent: None, ..link })));
+        add(Object::Link(far.dev.clone()), State::Link(Box::new(link.map_or_else(end, |link| Link { peer: None, parent: None, ..link }))));
         for setting in Setting::ALL {
             let value = of.iter().find_map(|state| match state {
                 (Object::Setting(_, of), State::Setting(value)) if *of == setting => Some(value.clone()),

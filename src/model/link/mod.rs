@@ -18,6 +18,7 @@ mod tests;
 mod words;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,9 +52,9 @@ pub enum Object {
     /// A route.
     Route(route::Key),
     /// A rule.
-    Rule(Rule),
+    Rule(Box<Rule>),
     /// A link in another network namespace that belongs to one here.
-    Far(Far),
+    Far(Box<Far>),
 }
 
 /// The state of what can be changed.
@@ -61,7 +62,7 @@ pub enum Object {
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// What a link is.
-    Link(Link),
+    Link(Box<Link>),
     /// What it is set to.
     Setting(Value),
     /// What an address has besides.
@@ -69,7 +70,7 @@ pub enum State {
     /// What is known of a neighbour.
     Neighbour(neighbour::About),
     /// What a route says.
-    Route(route::Way),
+    Route(Arc<route::Way>),
     /// A rule is there.
     Rule,
     /// What is known of a link in another namespace.

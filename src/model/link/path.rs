@@ -17,7 +17,7 @@ pub fn ends(inventory: &Inventory, from: IpAddr, to: IpAddr) -> Ends {
     let host = Host(inventory);
     let mut found = Ends::new();
     let mut rules: Vec<&Rule> =
-        host.all().filter_map(|(object, _)| if let Object::Rule(rule) = object { Some(rule) } else { None }).collect();
+        host.all().filter_map(|(object, _)| if let Object::Rule(rule) = object { Some(&**rule) } else { None }).collect();
     rules.retain(|rule| (rule.family == crate::model::Family::V4) == to.is_ipv4());
     rules.sort_by_key(|rule| rule.priority);
     for rule in rules {
@@ -62,7 +62,7 @@ impl<'a> Host<'a> {
     fn lookup(&self, table: u32, to: IpAddr, suppress: Option<u32>) -> Option<&'a Way> {
         let is_alive = |way: &Way| way.hops.is_empty() || way.devs().next().is_none() || way.devs().any(|dev| self.is_up(dev));
         let routes = self.all().filter_map(|(object, state)| match (object, state) {
-            (Object::Route(key), State::Route(way)) => Some((key, way)),
+            (Object::Route(key), State::Route(way)) => Some((key, &**way)),
             _ => None,
         });
         let fits = |(key, way): &(&Key, &Way)| key.table == table && key.tos == 0 && key.to.contains(to) && is_alive(way);

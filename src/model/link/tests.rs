@@ -39,8 +39,8 @@ fn a_link_elsewhere_is_known_by_its_namespace_and_index() {
     let mut again = one.clone();
     again.renew(1, 9);
     assert_eq!((again.site.namespace, again.moved()), (9, Some(&here)));
-    let text = serde_json::to_string(&Object::Far(one.clone())).unwrap();
-    assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), Object::Far(one));
+    let text = serde_json::to_string(&Object::Far(one.clone().into())).unwrap();
+    assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), Object::Far(one.into()));
     assert_eq!(There::bare("b0".parse().unwrap()).held(), None);
 }
 
@@ -282,7 +282,7 @@ fn put(inventory: &mut Inventory, object: Object, state: State) {
 fn host() -> Inventory {
     let mut host = Inventory::new();
     let link = |kind: &str, parent: Option<u32>, peer: Option<u32>| {
-        State::Link(Link { kind: kind.into(), parent: parent.map(eth), peer: peer.map(eth), ..Link::default() })
+        State::Link(Link { kind: kind.into(), parent: parent.map(eth), peer: peer.map(eth), ..Link::default() }.into())
     };
     for (index, state) in [
         (1, link("veth", None, Some(2))),
@@ -321,7 +321,7 @@ fn host() -> Inventory {
     ] {
         let mut route: Route = words.parse().unwrap();
         route.resolve(&|name| (1..=5).map(eth).find(|dev| dev.name == *name)).unwrap();
-        put(&mut host, Object::Route(route.key), State::Route(route.way));
+        put(&mut host, Object::Route(route.key), State::Route(route.way.into()));
     }
     let neighbour: neighbour::Wanted = "192.0.2.9 lladdr 02:00:5e:10:00:09".parse().unwrap();
     put(&mut host, Object::Neighbour(neighbour::Key { dev: eth(1), address: neighbour.address }), State::Neighbour(neighbour.about));
@@ -336,7 +336,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         .prop_map(|words| {
             let mut route: Route = words.parse().unwrap();
             route.resolve(&|name| (1..=5).map(eth).find(|dev| dev.name == *name)).unwrap();
-            (Object::Route(route.key), State::Route(route.way))
+            (Object::Route(route.key), State::Route(route.way.into()))
         });
     let put = prop_oneof![up, mtu, route].prop_map(|(object, state)| Edit::Ensure(Any::Link(object), AnyState::Link(state)));
     let gone = select(host().into_keys().filter(|object| !matches!(object, Any::Link(Object::Setting(..)))).collect::<Vec<_>>());
@@ -437,7 +437,7 @@ fn a_packet_goes_where_rules_and_routes_lead_it() {
     let mut host = host();
     let rule = |host: &mut Inventory, words: &str| {
         let wanted: rule::Wanted = words.parse().unwrap();
-        put(host, Object::Rule(wanted.rule), State::Rule);
+        put(host, Object::Rule(wanted.rule.into()), State::Rule);
     };
     rule(&mut host, "priority 32766 lookup main");
     let ends = |host: &Inventory, to: &str| {

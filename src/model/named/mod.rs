@@ -179,6 +179,14 @@ impl Object {
         matches!(self, Object::Tc(_))
     }
 
+    /// Tells whether links are a part of its name: one that is equal may tell them by other names.
+    fn names_links(&self) -> bool {
+        match self {
+            Object::Link(object) => !matches!(object, link::Object::Route(_) | link::Object::Rule(_)),
+            _ => false,
+        }
+    }
+
     /// Names what is in it: one, and several.
     fn inside(&self) -> (&'static str, &'static str) {
         match self {

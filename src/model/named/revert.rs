@@ -10,13 +10,14 @@ use crate::model::{link, netns};
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
     let mut then = present.clone();
-    for Change { object, .. } in changes {
+    for Change { object, .. } in changes.iter().filter(|change| change.object.names_links()) {
         // What was read over there does not know to what here it belongs.
         if let Some((_, state)) = then.remove_entry(object) {
             then.insert(object.clone(), state);
         }
     }
-    let mut way = Way { present, changes, force, then, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
+    let moved = changes.iter().filter(|change| change.after.is_some() && moved(change).is_some()).collect();
+    let mut way = Way { present, changes, moved, force, then, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
     // A link that was moved comes back before all that was on it.
     let (moves, rest): (Vec<&Change>, Vec<&Change>) = changes.iter().rev().partition(|change| change.object.goes_first());
     moves.into_iter().chain(rest).for_each(|change| way.back(change));
@@ -27,6 +28,8 @@ pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Chan
 struct Way<'a> {
     present: &'a Inventory,
     changes: &'a [Change],
+    /// Those that have moved a link away.
+    moved: Vec<&'a Change>,
     force: bool,
     /// What there is after `made`.
     then: Inventory,
@@ -119,8 +122,8 @@ impl Way<'_> {
 
     /// Tells whether something belongs to a link that the batch has moved away, and that has not come back.
     fn is_away(&self, object: &Object, state: &State) -> bool {
-        let away = |change: &&Change| change.after.is_some() && !self.touched.contains(&change.object);
-        let mut moved = self.changes.iter().filter(away).filter_map(|change| moved(change)?.moved());
+        let away = |change: &&&Change| !self.touched.contains(&change.object);
+        let mut moved = self.moved.iter().filter(away).filter_map(|change| moved(change)?.moved());
         moved.any(|dev| !self.then.contains_key(&Object::Link(link::Object::Link(dev.clone()))) && is_on(object, state, dev))
     }
 

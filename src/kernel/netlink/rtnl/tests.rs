@@ -292,7 +292,7 @@ fn what_is_written_reads_back() {
     let wanted: model::rule::Wanted =
         "priority 7 not from 192.0.2.0/24 fwmark 0x1/0xff ipproto tcp dport 80-90 lookup 1000 uidrange 1-2".parse().unwrap();
     assert_eq!(super::rule::read(&super::rule::add(&wanted.rule).body), Some(wanted.rule));
-    let object = Object::Rule(super::rule::read(&[2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0]).unwrap());
+    let object = Object::Rule(super::rule::read(&[2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0]).unwrap().into());
     assert!(!State::Rule.is_automatic() && object.to_string() == "rule priority 0 from all lookup main");
 }
 
