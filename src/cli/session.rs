@@ -286,6 +286,8 @@ impl<'a> Session<'a> {
         lifted.iter().for_each(|report| remember(self.screen, &self.place, report));
         let mut code = match signals::pending() {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
+            // What a script makes of a call that was ended early is no failure of its own.
+            _ if enough::is_heard() => Stop::Interrupt.exit_code(),
             _ => exit_code(&fault, begun),
         };
         let later: Vec<Fault> = match lifted {

@@ -97,7 +97,7 @@ fn exchange(ctx: &NativeCallContext, packets: &Array, options: &Map, each: Optio
             let _: Dynamic = each.call_within_context(ctx, (row,))?;
         }
     }
-    if exchange.rows.iter().any(|row| row.outcome == Outcome::Open) {
+    if exchange.rows.iter().any(|row| row.outcome == Outcome::Open && row.tries == 0) {
         door.sent_less(&whole, exchange.rows.iter().filter(|row| row.tries > 0).count());
     }
     if let Some(line) = told(&exchange.counts) {

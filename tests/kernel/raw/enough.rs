@@ -120,6 +120,7 @@ fn what_was_changed_is_lifted(world: &World) {
         ("filter.chain(\"INPUT\").append(\"-p tcp --dport 10 -j DROP\"); commit(); print(\"never\");", "cannot begin anything more"),
         ("sys::run([\"true\"]); print(\"never\");", "cannot begin anything more"),
         ("raw::open(\"ipv4\", \"raw\").send(packet::ipv4(#{ dst: \"127.0.0.1\" })); print(\"never\");", "cannot send anything more"),
+        ("throw \"too little came\";", "too little came"),
         ("exit(70);", "cannot keep what was changed: interrupted"),
     ] {
         let said = interrupted(changed(world, more), 300);
