@@ -14,7 +14,7 @@ use crate::host::{self, Case, Host, Mode, Output, Recipe, Value};
 use crate::kernel::files;
 use crate::kernel::lock::RunLock;
 use crate::kernel::process::watcher::Leash;
-use crate::kernel::process::{self, Ending, Limits, Page, signals};
+use crate::kernel::process::{self, Ending, Limits, Page, Stop, enough, signals};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::source::Sources;
 use crate::model::{Drift, Fault, Kind, Origin, Report};
@@ -180,6 +180,9 @@ impl<'a> Session<'a> {
     fn runner(&self, page: &'static Page, tell: impl FnOnce(&Outcome) -> Result<u8, Fault>) -> u8 {
         let door = self.door(page, self.mode);
         let lost = Arc::new(Mutex::new(None));
+        if matches!(self.script, Script::Recipe(..) | Script::Text(_)) {
+            enough::let_sum_up();
+        }
         let ended = process::with_big_stack(STACK, || self.script(page, door.clone(), &lost));
         let ended = ended.unwrap_or_else(|fault| Ended { result: Err(fault), data: None, exit: None, sources: Sources::default() });
         let (value, unknown) = match ended.result {
@@ -196,7 +199,16 @@ impl<'a> Session<'a> {
             remember(self.screen, &self.place, &report);
         }
         let (bound, until, passing) = (self.bound, door.until(), self.options.sandbox);
-        let outcome = Outcome { value, data: ended.data, report, unknown, exit: ended.exit, bound, until, passing };
+        let outcome = Outcome {
+            value,
+            data: ended.data,
+            report,
+            unknown,
+            exit: if enough::is_heard() { Some(Stop::Interrupt.exit_code()) } else { ended.exit },
+            bound,
+            until,
+            passing,
+        };
         let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tell(&outcome).and_then(|code| lost.map_or(Ok(code), Err)) {
             Ok(code) => code,
@@ -274,6 +286,8 @@ impl<'a> Session<'a> {
         lifted.iter().for_each(|report| remember(self.screen, &self.place, report));
         let mut code = match signals::pending() {
             Some(stop) if fault.kind == Kind::Interrupted => stop.exit_code(),
+            // What a script makes of a call that was ended early is no failure of its own.
+            _ if enough::is_heard() => Stop::Interrupt.exit_code(),
             _ => exit_code(&fault, begun),
         };
         let later: Vec<Fault> = match lifted {

@@ -32,7 +32,7 @@ use rhai::{AST, Dynamic, Engine, Scope};
 
 use crate::bind::Session;
 use crate::bind::session::{Call, Confirm, Hooks, Mark, Pause, Sink};
-use crate::kernel::process::signals;
+use crate::kernel::process::{enough, signals};
 use crate::model::source::Sources;
 use crate::model::{Fault, Kind, Origin};
 use crate::transaction::Door;
@@ -95,7 +95,7 @@ impl Setup {
             mode,
             limits: Limits::default(),
             door,
-            stop: Arc::new(|| signals::pending().map(|stop| stop.fault("run the script"))),
+            stop: Arc::new(|| enough::pending().map(|stop| stop.fault("run the script"))),
             deadline: None,
             mark: Box::new(|_, _| {}),
             output,

@@ -15,7 +15,8 @@ use crate::model::Fault;
 use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
 use crate::model::link::Name;
-use crate::model::raw::{Spec, exchange};
+use crate::model::packet::exchange::Outcome;
+use crate::model::raw::{Query, Spec, exchange};
 
 /// Linux, to read and to write. What it needs of it is opened at the first use.
 pub struct Live {
@@ -83,6 +84,10 @@ impl Kernel for Live {
         raw::Desks::new(chosen).map(|desk| -> Box<dyn raw::Desk> { Box::new(desk) })
     }
 
+    fn query(&mut self, query: &mut Query) -> Result<Outcome, Fault> {
+        raw::query(query)
+    }
+
     fn own_end(&mut self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {
         raw::own_end(to, link)
     }
@@ -126,5 +131,9 @@ impl Below for Present {
 
     fn sockets(&mut self) -> &mut dyn Sockets {
         &mut self.sockets
+    }
+
+    fn refuses(&mut self, way: &crate::model::raw::Way) -> Option<Fault> {
+        raw::may_open(way).err()
     }
 }

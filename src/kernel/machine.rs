@@ -17,7 +17,8 @@ use crate::model::cgroup;
 use crate::model::command::{Command, Ran};
 use crate::model::link::{Name, far};
 use crate::model::netns::{Site, Word};
-use crate::model::raw::{Spec, exchange};
+use crate::model::packet::exchange::Outcome;
+use crate::model::raw::{Query, Spec, exchange};
 use crate::model::{Change, Fault};
 
 /// How a machine gets at its namespaces.
@@ -156,8 +157,16 @@ impl Kernel for Machine {
         self.here().raw(spec)
     }
 
+    fn would_refuse(&mut self, way: &crate::model::raw::Way) -> Option<Fault> {
+        self.here().would_refuse(way)
+    }
+
     fn desk(&mut self, chosen: &exchange::Sockets) -> Result<Box<dyn Desk>, Fault> {
         self.here().desk(chosen)
+    }
+
+    fn query(&mut self, query: &mut Query) -> Result<Outcome, Fault> {
+        self.here().query(query)
     }
 
     fn own_end(&mut self, to: IpAddr, link: Option<&Name>) -> Result<SocketAddr, Fault> {

@@ -52,7 +52,8 @@ use crate::model::cgroup::{Group, Way};
 use crate::model::command::{Command, Ran};
 use crate::model::link::Name;
 use crate::model::netns::{Site, Word};
-use crate::model::raw::{Spec, exchange};
+use crate::model::packet::exchange::Outcome;
+use crate::model::raw::{Query, Spec, exchange};
 use crate::model::{Change, Fault, Kind};
 
 /// One network namespace with all that recipes are about. `live` writes to Linux, `shadow` to memory.
@@ -86,9 +87,19 @@ pub trait Kernel: Send {
         Ok(Box::new(raw::Paper::new(spec)))
     }
 
+    /// Tells why a run could not open a socket of this kind, as far as who plans can know. A kernel that opens sockets says so when it does.
+    fn would_refuse(&mut self, _: &crate::model::raw::Way) -> Option<Fault> {
+        None
+    }
+
     /// Opens the sockets of an exchange. Those of a kernel in memory send nothing.
     fn desk(&mut self, _: &exchange::Sockets) -> Result<Box<dyn raw::Desk>, Fault> {
         Ok(Box::new(raw::Blank))
+    }
+
+    /// Asks a server of DNS over a connection. A kernel in memory has nobody to ask.
+    fn query(&mut self, query: &mut Query) -> Result<Outcome, Fault> {
+        Err(Fault::new(Kind::Unknown, format!("ask {} by TCP", query.server), "a plan sends nothing, and so nothing answers"))
     }
 
     /// Gives the own end of packets to a host: the address that the routes choose, and a port that is free. A kernel in memory leaves both open.

@@ -10,6 +10,7 @@ use super::sockets::Sockets;
 use super::xtables::{Ask, Plan, Refusal, Source, Verdict, Xtables};
 use crate::model::iptables::{ChainRef, Counters, Entry, Rule, Ruleset, RunId};
 use crate::model::named::{Inventory, Scope};
+use crate::model::raw::Way;
 use crate::model::sockets::{Filter, Holders, Socket};
 use crate::model::{Change, Family, Fault, Kind, Object, State, tc};
 
@@ -26,6 +27,9 @@ pub trait Below: Send {
 
     /// The sockets; only its reading half is used.
     fn sockets(&mut self) -> &mut dyn Sockets;
+
+    /// Tells why this user may not open a socket for packets; to open one changes nothing.
+    fn refuses(&mut self, way: &Way) -> Option<Fault>;
 }
 
 /// A kernel in memory.
@@ -92,6 +96,10 @@ impl Kernel for Shadow {
 
     fn sockets(&mut self) -> &mut dyn Sockets {
         self
+    }
+
+    fn would_refuse(&mut self, way: &Way) -> Option<Fault> {
+        self.below.as_mut()?.refuses(way)
     }
 
     fn echo(&mut self, changes: &[Change]) {

@@ -91,6 +91,13 @@ impl Guard {
         self.flows.as_ref().is_some_and(Vec::is_empty)
     }
 
+    /// Tells once what would be refused to a run.
+    pub(super) fn tell(&mut self, fault: Fault) {
+        if self.told.iter().all(|told| told.why != fault.why) {
+            self.told.push(fault);
+        }
+    }
+
     /// Gives what was told instead of refused.
     pub(super) fn told(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.told)

@@ -10,6 +10,7 @@ use super::company::{self, Other};
 use super::journal::{Journal, Shelf};
 use super::record::{Bound, Context, RunKind, RunRecord, Until};
 use crate::kernel::lock::RunLock;
+use crate::kernel::process::enough;
 use crate::kernel::{clock, files, state};
 use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
@@ -79,6 +80,11 @@ impl Ledger {
     /// Gives the id of the run, if it has changed anything.
     pub(super) fn entered(&self) -> Option<&RunId> {
         self.entered.then_some(&self.run)
+    }
+
+    /// Tells whether the run has changed anything, also if it has lifted that itself.
+    pub(super) fn has_changed(&self) -> bool {
+        self.batches > 0
     }
 
     /// Gives the runs whose tags count here, this one among them.
@@ -193,6 +199,7 @@ impl Ledger {
 
     /// Enters the run, and tells the guardian, before anything is touched.
     fn enter(&mut self) -> Result<&mut Journal, Fault> {
+        enough::over("begin anything more")?;
         if self.free.insert(self.site.namespace) {
             self.nothing_is_armed()?;
         }

@@ -50,6 +50,7 @@ use self::undo::Desk;
 use crate::kernel::Kernel;
 use crate::kernel::lock::{self, RunLock};
 use crate::kernel::machine::{Machine, Places};
+use crate::kernel::process::{Stop, enough};
 use crate::kernel::recent::{self, Source as RecentSource};
 use crate::kernel::shadow::Shadow;
 use crate::model::iptables::{Chain, ChainName, ChainRef, Owner, Rule, RunId, Table, Words};
@@ -245,6 +246,11 @@ impl Door {
         self.lock().finish()
     }
 
+    /// Begins a call that a Ctrl-C ends early: the script may still say what came of it.
+    pub fn until_enough(&self) -> enough::Call {
+        enough::Call::begin()
+    }
+
     /// Ends the run by lifting everything that it did.
     pub fn rollback(&self) -> Result<Report, Fault> {
         self.lock().rollback()
@@ -432,8 +438,14 @@ impl Transaction {
     }
 
     fn finish(&mut self) -> Result<Report, Fault> {
+        let is_over = enough::is_heard();
+        if is_over && self.ledger.has_changed() {
+            return Err(Stop::Interrupt.fault("keep what was changed"));
+        }
         self.there(Self::flush)?;
-        self.everywhere(Self::retire)?;
+        if !is_over {
+            self.everywhere(Self::retire)?;
+        }
         self.ledger.close()?;
         let (changes, acts) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.acts));
         Ok(Report { run: self.ledger.entered().cloned(), changes, acts, lockouts: self.told(), ..Report::default() })

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Door, Transaction};
+use crate::kernel::process::enough;
 use crate::kernel::raw::Wire;
 use crate::model::link::Scope;
 use crate::model::named::Scope as Named;
@@ -124,6 +125,11 @@ impl Wires {
     }
 }
 
+/// Says of a refusal what it is of, where that is told beside a plan.
+pub(super) fn foretold(refused: Fault) -> Fault {
+    Fault { why: format!("cannot {}: {}", refused.tried, refused.why), ..refused }
+}
+
 impl Transaction {
     fn open_raw(&mut self, spec: &Spec) -> Result<Id, Fault> {
         self.flush()?;
@@ -136,6 +142,9 @@ impl Transaction {
             if !links.keys().any(is_it) {
                 return Err(Fault::new(Kind::NotFound, format!("open a {way}"), format!("there is no link {name} here")));
             }
+        }
+        if let Some(refused) = self.kernel.would_refuse(way) {
+            self.guard.tell(foretold(refused));
         }
         let wire = self.kernel.raw(spec)?;
         self.wires.last += 1;
@@ -159,6 +168,7 @@ impl Transaction {
 
     /// Writes down that packets are sent: the first of a kind in the journal, all of them among the acts.
     fn enter_sent(&mut self, id: Id, what: &str, count: u64, origin: &Origin) -> Result<(), Fault> {
+        enough::over("send anything more")?;
         let here = self.named_here(String::new());
         let Self { wires, ledger, acts, .. } = self;
         let Open { way, sent, .. } = wires.get(id)?;

@@ -13,7 +13,7 @@ use crate::bind::{options, types};
 use crate::model::Fault;
 use crate::model::address::Address;
 use crate::model::link::Name;
-use crate::model::packet::exchange::{Counts, Exchange, Terms, fill};
+use crate::model::packet::exchange::{Counts, Exchange, Outcome, Terms, fill};
 use crate::transaction::Door;
 
 const OPTIONS: [&str; 5] = ["timeout", "rate", "interval", "retries", "interface"];
@@ -85,6 +85,7 @@ fn exchange(ctx: &NativeCallContext, packets: &Array, options: &Map, each: Optio
     if whole.is_empty() {
         return Ok(Array::new());
     }
+    let _until_enough = door.until_enough();
     let mut desk = door.exchange(&whole, link.as_ref(), &origin).map_err(fault)?;
     loop {
         let ended = desk.step(&mut exchange).map_err(fault)?;
@@ -95,6 +96,9 @@ fn exchange(ctx: &NativeCallContext, packets: &Array, options: &Map, each: Optio
             let row = row::Row::of(requests[at].clone(), &exchange.rows[at]);
             let _: Dynamic = each.call_within_context(ctx, (row,))?;
         }
+    }
+    if exchange.rows.iter().any(|row| row.outcome == Outcome::Open && row.tries == 0) {
+        door.sent_less(&whole, exchange.rows.iter().filter(|row| row.tries > 0).count());
     }
     if let Some(line) = told(&exchange.counts) {
         call::session(ctx)?.log(&line);
@@ -131,12 +135,14 @@ pub mod functions {
     /// and to each of them, as to any IP packet, an ICMP error that quotes it. A row has `request`, `answer` (a packet, or `()`), `kind`, `from`,
     /// `rtt`, `tries`, `duplicates` and `others`.
     ///
-    /// `kind` is `"reply"`, `"syn-ack"`, `"reset"`, `"ack"`, `"silent"` if nothing came in time, `"unsent"` if the kernel refused it (`error` has why), or what
-    /// the ICMP error says, in the words of iptables(8) and ip6tables(8): `"time-exceeded"`, `"port-unreachable"`, `"host-unreachable"`, `"fragmentation-needed"` …
+    /// `kind` is `"reply"`, `"syn-ack"`, `"reset"`, `"ack"`, `"silent"` if nothing came in time, `"unsent"` if the kernel refused it (`error` has why),
+    /// `"interrupted"` if a Ctrl-C ended the exchange before (`tries` says whether it was sent), or what the ICMP error says, in the words of iptables(8) and ip6tables(8): `"time-exceeded"`, `"port-unreachable"`, `"host-unreachable"`, `"fragmentation-needed"` …
     ///
     /// It takes CAP_NET_RAW; but plain echo requests of one id go by ping sockets where that is missing. Then an ICMP error has no `answer`, only `kind`
     /// and `from`. The own ports of datagrams are kept meanwhile. To an answered SYN the kernel says a reset, because it knows of no connection: that closes it at the other
     /// host; `std:probe` has `without_resets` for exchanges that go on. Duplicate and late answers, and packets that the kernel has dropped, are logged.
+    ///
+    /// A Ctrl-C ends the exchange, and the script may sum up: it can change and send nothing any more, and the run ends as an interrupted one.
     ///
     /// # Changes
     /// Nothing here; sending is an act, which cannot be lifted. What is queued is written first. A plan lists the act and ends there.

@@ -69,7 +69,7 @@ pub(super) fn spec(mut way: Way, options: &Map) -> Result<Spec, Fault> {
             spec.settings.push(setting(option, value)?);
         }
     }
-    let of_frames = matches!(way, Way::Packet { .. });
+    let of_frames = way.is_of_links();
     for name in if of_frames { &["header", "interface", "source"][..] } else { &["cooked", "promiscuous"] } {
         if given(name).is_some() {
             return Err(Fault::input(format!("use the option `{name}` of a {way}"), "such sockets do not have it"));
@@ -87,6 +87,10 @@ pub(super) fn spec(mut way: Way, options: &Map) -> Result<Spec, Fault> {
             *cooked = given("cooked").map_or(Ok(false), |value| options::flag("cooked", value))?;
             *promiscuous = given("promiscuous").map_or(Ok(false), |value| options::flag("promiscuous", value))?;
         }
+        Way::Every if given("promiscuous").map_or(Ok(false), |value| options::flag("promiscuous", value))? => {
+            return Err(Fault::input("capture frames to other hosts", "a link has to be asked for them, and no link is named"));
+        }
+        Way::Every => {}
         Way::Ping { .. } if given("header").is_some() => {
             return Err(Fault::input("use the option `header` of a ping socket", "the kernel always writes the header of its packets"));
         }

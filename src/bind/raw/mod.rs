@@ -5,6 +5,7 @@ mod given;
 pub mod handle;
 mod open;
 mod outgoing;
+mod query;
 pub mod row;
 mod socket;
 mod stream;
@@ -18,6 +19,7 @@ pub fn module() -> Module {
     let mut module = Module::from_manifest(exported_manifest!(open::functions));
     module.combine(Module::from_manifest(exported_manifest!(socket::functions)));
     module.combine(Module::from_manifest(exported_manifest!(exchange::functions)));
+    module.combine(Module::from_manifest(exported_manifest!(query::functions)));
     module.combine(Module::from_manifest(exported_manifest!(row::functions)));
     module.combine(Module::from_manifest(exported_manifest!(stream::functions)));
     module.combine(Module::from_manifest(exported_manifest!(talk::functions)));

@@ -41,6 +41,7 @@ pub(super) fn outgoing(socket: &Socket, door: &Door, value: &Dynamic, to: To) ->
         }
     };
     match (socket.way(), to) {
+        (Way::Every, _) => Err(refuse("it receives only".into())),
         (Way::Packet { cooked: false, .. }, To::Itself) => given.frame(socket.way()),
         (Way::Packet { cooked: false, .. }, _) => Err(refuse("a frame says itself where it goes".into()).hint("leave the address out")),
         (Way::Packet { .. }, To::Link(mac)) => given.cooked(socket.way(), mac),
@@ -173,7 +174,7 @@ impl Given {
 fn own_name(way: &Way) -> String {
     match way {
         Way::Raw { protocol, .. } => protocol_name(*protocol),
-        Way::Ping { .. } | Way::Packet { .. } => "bytes".to_owned(),
+        Way::Ping { .. } | Way::Packet { .. } | Way::Every => "bytes".to_owned(),
     }
 }
 

@@ -44,7 +44,10 @@ impl Row {
         match &self.0.row.outcome {
             Outcome::Answered(answered) => answered.reply.kind,
             Outcome::Unsent(_) => "unsent",
-            Outcome::Open | Outcome::Silent => "silent",
+            Outcome::Broken(_) => "broken",
+            Outcome::Silent => "silent",
+            // Only an exchange that somebody has ended leaves one open.
+            Outcome::Open => "interrupted",
         }
     }
 
@@ -92,7 +95,7 @@ pub mod functions {
         row.answer()
     }
 
-    /// Gives what came of the request: `"reply"`, `"syn-ack"`, `"reset"`, `"ack"`, `"silent"`, `"unsent"`, or what an ICMP error says.
+    /// Gives what came of the request: `"reply"`, `"syn-ack"`, `"reset"`, `"ack"`, `"silent"`, `"unsent"`, `"broken"`, `"interrupted"`, or what an ICMP error says.
     #[rhai_fn(get = "kind", global, pure)]
     pub fn kind(row: &mut Row) -> ImmutableString {
         row.kind().into()
@@ -128,10 +131,13 @@ pub mod functions {
         row.0.others.iter().cloned().map(Dynamic::from).collect()
     }
 
-    /// Gives why the kernel did not send the request; `()` if it did.
+    /// Gives why the kernel did not send the request, or what is wrong with what came; `()` where there is nothing to say.
     #[rhai_fn(get = "error", global, pure)]
     pub fn error(row: &mut Row) -> Dynamic {
-        if let Outcome::Unsent(fault) = &row.0.row.outcome { fault.why.to_string().into() } else { Dynamic::UNIT }
+        match &row.0.row.outcome {
+            Outcome::Unsent(fault) | Outcome::Broken(fault) => fault.why.to_string().into(),
+            _ => Dynamic::UNIT,
+        }
     }
 
     /// Tells the row in one line.

@@ -16,7 +16,7 @@ use crate::bind::packet::handle::Packet;
 use crate::bind::types;
 use crate::bind::types::quantity::span;
 use crate::model::duration::Span;
-use crate::model::packet::{First, Packet as Bytes, Value};
+use crate::model::packet::{Packet as Bytes, Value};
 use crate::model::raw::tally::PARTS;
 use crate::model::raw::{Limits, Sent, Spec, Tally, Template, Way};
 use crate::model::{Fault, Kind};
@@ -30,6 +30,9 @@ const KEPT: i64 = 262_144;
 
 const SENDING: [&str; 6] = ["to", "count", "time", "rate", "vary", "seed"];
 const CAPTURING: [&str; 8] = ["filter", "count", "time", "rate", "file", "snaplen", "promiscuous", "mark"];
+
+/// What stands in the place of a name for all links, as in tcpdump(8).
+const EVERY: &str = "any";
 
 fn whole(name: &str, value: &Dynamic) -> Result<i64, Fault> {
     value.as_int().map_err(|found| Fault::input(format!("use `{name}`"), format!("it is of type {found}, and a whole number is wanted")))
@@ -75,6 +78,7 @@ fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, opti
     });
     let (packet, template, limits) = answer(ctx, made)?;
     let session = call::session(ctx)?;
+    let _until_enough = door.until_enough();
     let mut news = |sent: &Sent| session.progress(&told(sent.packets, sent.time, &limits));
     let sent = door.stream_raw(socket.id(), &packet, template, &limits, &mut news, &call::origin(ctx));
     session.progress("");
@@ -87,6 +91,7 @@ fn send(ctx: &NativeCallContext, socket: &handle::Socket, packet: &Dynamic, opti
         ("refused", number(sent.refused)),
         ("time", duration(sent.time)),
         ("rate", Dynamic::from(rate)),
+        ("interrupted", sent.interrupted.into()),
     ]))
 }
 
@@ -110,7 +115,7 @@ fn map<const N: usize>(entries: [(&str, Dynamic); N]) -> Map {
 }
 
 /// Gives what was counted to a script.
-fn counted(tally: &Tally, limits: &Limits) -> Map {
+fn counted(tally: &Tally, limits: &Limits, interrupted: bool) -> Map {
     let seconds = tally.time.as_secs_f64();
     let talks = tally.loudest().into_iter().map(|(talk, (packets, bytes))| Dynamic::from(Talk { talk, packets, bytes }));
     map([
@@ -124,6 +129,7 @@ fn counted(tally: &Tally, limits: &Limits) -> Map {
         ("part", duration(limits.time / PARTS as u32)),
         ("talks", talks.collect::<Array>().into()),
         ("others", number(tally.others.0)),
+        ("interrupted", interrupted.into()),
     ])
 }
 
@@ -135,14 +141,19 @@ fn capture(ctx: &NativeCallContext, interface: &str, options: &Map, each: Option
             .filter(|kept| (14..=KEPT as u32).contains(kept))
             .ok_or_else(|| Fault::input(format!("keep {kept} bytes of each frame"), format!("`snaplen` is a number from 14 to {KEPT}")))?;
         let of_socket = options.iter().filter(|(name, _)| ["filter", "promiscuous", "mark"].contains(&name.as_str()));
-        let way = Way::Packet { link: interface.parse()?, cooked: false, promiscuous: false };
+        let way = match interface {
+            EVERY => Way::Every,
+            name => Way::Packet { link: name.parse()?, cooked: false, promiscuous: false },
+        };
         let spec = spec(way, &of_socket.map(|(name, value)| (name.clone(), value.clone())).collect())?;
         let file = given(options, "file").map(|path| types::text_for("`file`", path)).transpose()?;
         Ok((Spec { ring: Some(kept), ..spec }, limits(options, Limits::CAPTURE)?, file))
     });
     let (spec, limits, file) = answer(ctx, made)?;
     let (door, session) = (call::door(ctx)?, call::session(ctx)?);
+    let _until_enough = door.until_enough();
     let id = answer(ctx, door.capture_raw(&spec, &limits, file.as_deref(), &call::origin(ctx)))?;
+    let first = spec.way.first();
     let (mut told_at, want) = (Instant::now(), if each.is_some() { BATCH } else { 0 });
     let outcome = loop {
         let step = match door.capture_on(id, want) {
@@ -154,28 +165,28 @@ fn capture(ctx: &NativeCallContext, interface: &str, options: &Map, each: Option
             session.progress(&told(step.tally.packets, step.tally.time, &limits));
         }
         if let Some(each) = each.filter(|_| !step.packets.is_empty()) {
-            let packet = |packet: crate::model::raw::Received| Dynamic::from(Packet::received(packet.bytes, First::Ethernet, packet.seen));
+            let packet = |packet: crate::model::raw::Received| Dynamic::from(Packet::received(packet.bytes, first, packet.seen));
             let packets: Array = step.packets.into_iter().map(packet).collect();
             // A function that gives `false` has seen enough.
             match each.call_within_context::<Dynamic>(ctx, (packets,)) {
-                Ok(enough) if enough.as_bool() == Ok(false) => break Ok(step.tally),
+                Ok(enough) if enough.as_bool() == Ok(false) => break Ok((step.tally, false)),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }
         }
         if step.over {
-            break Ok(step.tally);
+            break Ok((step.tally, step.interrupted));
         }
     };
     session.progress("");
     let dropped = door.drops_raw(id).ok();
     door.close_raw(id);
-    let mut tally = outcome?;
+    let (mut tally, interrupted) = outcome?;
     tally.dropped = dropped.unwrap_or(tally.dropped);
     if tally.packets == 0 && tally.time.is_zero() {
         return Err(call::fault(ctx, Fault::new(Kind::System, "capture frames", "the capture ended before it began")));
     }
-    Ok(counted(&tally, &limits))
+    Ok(counted(&tally, &limits, interrupted))
 }
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used)] // what the macro makes of a `&mut` receiver unwraps
@@ -187,7 +198,7 @@ pub mod functions {
     /// Sends packets like one, each with some fields of its own, until a limit is reached.
     ///
     /// Gives a map: `packets`, `bytes`, how many found no room
-    /// in the queue of the link (`refused`), the `time`, and the `rate` in packets a second.
+    /// in the queue of the link (`refused`), the `time`, the `rate` in packets a second, and whether a Ctrl-C ended it (`interrupted`).
     ///
     /// - `packet`: the packet, or a blob with its bytes
     /// - `options`: a map. `to`: the address, where the packet does not say it. The limits, which there are always: `count` (1000), `time` (`"10s"`, at most
@@ -196,7 +207,7 @@ pub mod functions {
     ///   what is random follows
     ///
     /// The bytes are built once; only the fields that vary are written anew, and the checksums that cover them and are right. What is queued is written
-    /// first. Ctrl-C and the deadline end it.
+    /// first. The deadline ends it, and so does Ctrl-C: then the script may sum up, but change and send nothing any more, and the run ends as an interrupted one.
     ///
     /// # Changes
     /// Whatever the packets bring about, which cannot be lifted. The journal has one entry for all of them. A plan lists it, and ends there.
@@ -224,13 +235,16 @@ pub mod functions {
     /// Gives a map: `packets`, `bytes`, how many the kernel has `dropped` because nobody
     /// fetched those before them, how many came beyond the rate (`limited`), the `time`, the `rate` in packets a second, how many came in each of sixty
     /// `parts` of the time, how long such a `part` is, and the `talks`: an array of values with `proto`, `src`, `dst`, `packets` and `bytes`, the one of most packets first
-    /// (beyond ten thousand, their packets are counted as `others`).
+    /// (beyond ten thousand, their packets are counted as `others`), and whether a Ctrl-C ended it (`interrupted`).
     ///
-    /// - `interface`: the name of the link
+    /// - `interface`: the name of the link; or `"any"` for all links, also those that come later. Then each packet has lost the head of its link and begins with the
+    ///   layer `sll2`, which says by which link it came (its name is the property `interface`), and the file is a cooked one (LINKTYPE_LINUX_SLL2)
     /// - `options`: a map. The limits, which there are always: `count` (10000), `time` (`"10s"`), `rate` in packets a second (1000000). `filter`: as for `raw::packet`.
-    ///   `file`: a file of pcap that is written. `snaplen`: how many bytes of each frame are kept (262144). `promiscuous`: true for frames to others, too
+    ///   `file`: a file of pcap that is written. `snaplen`: how many bytes of each frame are kept (262144). `promiscuous`: true for frames to others, too; of one link
     ///
     /// Nothing is missed between the first moment and the last: the frames are in memory that is shared with the kernel, and the filter stands before them.
+    /// A Ctrl-C is the last moment, too: the file is whole, and the script may sum up, but change and send nothing any more; the run ends as an interrupted one.
+    /// What leaves by the loopback link comes in by it again, and is counted once.
     ///
     /// # Changes
     /// The file: an act, which cannot be lifted. A plan lists it, and ends there.

@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 mod ending;
+pub mod enough;
 mod guard;
 pub(in crate::kernel) mod limits;
 mod memory;

@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::{getpid, pipe2};
 
+use super::enough;
 use crate::kernel::errno;
 use crate::model::{Fault, Kind};
 
@@ -71,11 +72,22 @@ impl Stop {
 }
 
 static ASKED: AtomicI32 = AtomicI32::new(0);
+/// When the last Ctrl-C came that counts, in milliseconds of the clock that nobody sets, and 1; 0 if none did.
+static INTERRUPTED: AtomicI64 = AtomicI64::new(0);
+/// Whether something came while a request was noted already.
+static URGENT: AtomicBool = AtomicBool::new(false);
 static WAKE_WRITE: AtomicI32 = AtomicI32::new(-1);
 static WAKE: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
 
+/// One Ctrl-C comes several times where the terminal, the guardian or timeout(1) tell the whole group of it: so soon after one another it is one.
+const ECHO: i64 = 200;
+
 extern "C" fn note(signal: libc::c_int) {
+    if signal == libc::SIGINT && enough::may_sum_up() && is_echo() {
+        return;
+    }
     if ASKED.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        URGENT.store(true, Ordering::Release);
         return;
     }
     // SAFETY: errno of this thread is saved and restored around write(2), which is async-signal-safe; the pipe is never closed.
@@ -84,6 +96,20 @@ extern "C" fn note(signal: libc::c_int) {
         libc::write(WAKE_WRITE.load(Ordering::Acquire), [1u8].as_ptr().cast(), 1);
         *libc::__errno_location() = saved;
     }
+}
+
+/// Tells whether an interrupt repeats one that came a moment ago.
+fn is_echo() -> bool {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime(2) is async-signal-safe, and writes the struct that it is given; with this clock it does not fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let now = now.tv_sec * 1000 + now.tv_nsec / 1_000_000 + 1;
+    let last = INTERRUPTED.load(Ordering::Acquire);
+    if last > 0 && now - last < ECHO {
+        return true;
+    }
+    INTERRUPTED.store(now, Ordering::Release);
+    false
 }
 
 /// Starts to listen for requests to stop. A signal that this process was told to ignore (`nohup`, a background job) stays ignored.
@@ -119,6 +145,11 @@ pub(super) fn is_ignored(signal: Signal) -> bool {
 /// Tells whether, and by what, the run was asked to stop. Cheap enough for every step of a script.
 pub fn pending() -> Option<Stop> {
     Stop::from_number(ASKED.load(Ordering::Relaxed))
+}
+
+/// Tells whether more than one request to stop has come.
+pub(super) fn is_urgent() -> bool {
+    URGENT.load(Ordering::Acquire)
 }
 
 /// Forgets a Ctrl-C that has ended one input of somebody who goes on typing; any other request stays. One that came meanwhile was noted by the

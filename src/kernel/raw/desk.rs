@@ -9,7 +9,7 @@ use nix::net::if_::if_nametoindex;
 
 use super::{Socket, Wire, open, options, refusal, socket};
 use crate::kernel::errno;
-use crate::kernel::process::signals;
+use crate::kernel::process::enough;
 use crate::model::link::Name;
 use crate::model::packet::answer;
 use crate::model::packet::exchange::{Came, Exchange};
@@ -26,8 +26,8 @@ const BATCH: usize = 256;
 
 /// The sockets of an exchange. They belong to the network namespace in which they were opened.
 pub trait Desk: Send {
-    /// Sends what is due and receives what comes, until some requests have come to an end, and tells which; none where all have. A request to stop
-    /// ends it earlier.
+    /// Sends what is due and receives what comes, until some requests have come to an end, and tells which; none where all have, or where a Ctrl-C says that it
+    /// is enough: then some are open. A request to stop makes it fail.
     fn step(&mut self, exchange: &mut Exchange) -> Result<Vec<usize>, Fault>;
 }
 
@@ -52,6 +52,10 @@ impl Desks {
         let numbered = |socket: &mut Socket| !matches!(socket.way(), Way::Ping { .. }) && socket.stamp().is_ok();
         let sent = sockets.iter_mut().map(|socket| numbered(socket).then(Vec::new)).collect();
         Ok(Self { sockets, of: chosen.of.clone(), sent, _ports: ports, begun: None })
+    }
+
+    fn drops(&mut self) -> Result<u64, Fault> {
+        self.sockets.iter_mut().map(Wire::drops).sum()
     }
 
     fn send(&mut self, exchange: &mut Exchange, now: Duration, ended: &mut Vec<usize>) -> Result<(), Fault> {
@@ -106,14 +110,16 @@ impl Desk for Desks {
     fn step(&mut self, exchange: &mut Exchange) -> Result<Vec<usize>, Fault> {
         let begun = *self.begun.get_or_insert_with(Instant::now);
         loop {
-            signals::check("exchange packets")?;
+            if enough::take("exchange packets")? {
+                exchange.counts.dropped = self.drops()?;
+                return Ok(Vec::new());
+            }
             let mut ended = exchange.expire(begun.elapsed());
             self.send(exchange, begun.elapsed(), &mut ended)?;
             self.receive(exchange, begun, &mut ended)?;
             let wake = exchange.wake();
             if !ended.is_empty() || wake.is_none() {
-                let dropped = self.sockets.iter_mut().map(Wire::drops).sum::<Result<u64, _>>()?;
-                exchange.counts.dropped = dropped;
+                exchange.counts.dropped = self.drops()?;
                 return Ok(ended);
             }
             let patience = wake.unwrap_or_default().saturating_sub(begun.elapsed());

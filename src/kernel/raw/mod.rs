@@ -9,6 +9,7 @@ mod message;
 mod open;
 mod options;
 mod paper;
+mod query;
 mod refusal;
 mod ring;
 mod socket;
@@ -21,6 +22,7 @@ pub use capture::Step;
 pub use desk::{Blank, Desk, Desks, own_end};
 pub use open::{may_open, open};
 pub use paper::Paper;
+pub use query::query;
 pub use socket::Socket;
 
 use crate::model::Fault;

@@ -40,10 +40,10 @@ pub fn open(spec: &Spec) -> Result<Socket, Fault> {
     }
     ask(&socket, way).map_err(refused)?;
     match way {
-        Way::Packet { promiscuous, .. } => {
+        Way::Packet { .. } | Way::Every => {
             attach_or_detach(&socket, program.as_deref()).map_err(refused)?;
             bind(&socket, &Sockaddr::link(index, libc::ETH_P_ALL as u16, [0; 6])).map_err(refused)?;
-            if *promiscuous {
+            if let Way::Packet { promiscuous: true, .. } = way {
                 listen_to_all(&socket, index).map_err(refused)?;
             }
         }
@@ -74,7 +74,7 @@ pub fn may_open(way: &Way) -> Result<(), Fault> {
 fn begin(way: &Way) -> Begin {
     match way {
         Way::Packet { cooked: false, .. } => Begin::Frame,
-        Way::Packet { cooked: true, .. } => Begin::Cooked,
+        Way::Packet { cooked: true, .. } | Way::Every => Begin::Cooked,
         Way::Raw { family: Family::V4, .. } => Begin::Ip,
         Way::Raw { family: Family::V6, .. } | Way::Ping { .. } => Begin::Transport,
     }
@@ -85,6 +85,7 @@ fn make(way: &Way) -> nix::Result<OwnedFd> {
     let (domain, kind, protocol) = match way {
         Way::Raw { family, protocol, .. } => (domain(family), libc::SOCK_RAW, libc::c_int::from(*protocol)),
         Way::Packet { cooked, .. } => (libc::AF_PACKET, if *cooked { libc::SOCK_DGRAM } else { libc::SOCK_RAW }, 0),
+        Way::Every => (libc::AF_PACKET, libc::SOCK_DGRAM, 0),
         Way::Ping { family: Family::V4 } => (libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP),
         Way::Ping { family: Family::V6 } => (libc::AF_INET6, libc::SOCK_DGRAM, libc::IPPROTO_ICMPV6),
     };
@@ -140,7 +141,7 @@ fn ask(socket: &OwnedFd, way: &Way) -> nix::Result<()> {
     let on = |level, name| set(socket, level, name, &1 as &libc::c_int);
     on(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
     match way {
-        Way::Packet { .. } => on(libc::SOL_PACKET, libc::PACKET_AUXDATA),
+        Way::Packet { .. } | Way::Every => on(libc::SOL_PACKET, libc::PACKET_AUXDATA),
         Way::Raw { family: Family::V4, header, .. } => {
             set(socket, V4, libc::IP_HDRINCL, &libc::c_int::from(*header))?;
             on(V4, libc::IP_PKTINFO)

@@ -74,6 +74,18 @@ pub(super) fn of_route(to: IpAddr, error: Errno) -> Fault {
     }
 }
 
+/// Makes the fault of a server to which there is no connection.
+pub(super) fn of_connecting(to: IpAddr, error: Errno) -> Fault {
+    let refused = |why: &str| Fault::new(Kind::Refused, format!("connect to {to}"), why.to_owned());
+    match error {
+        Errno::ECONNREFUSED => refused("nobody listens there by TCP (ECONNREFUSED)"),
+        Errno::ENETUNREACH => refused("there is no route to it"),
+        Errno::EHOSTUNREACH => refused("nobody answers for it on its link, or somebody on the way says that it cannot be reached"),
+        Errno::EPERM | Errno::EACCES => refused("a rule or a route of this host forbids it"),
+        _ => errno::fault(format!("connect to {to}"), error),
+    }
+}
+
 /// Makes the fault of a packet of which the kernel took a part only.
 pub(super) fn cut_short(way: &Way, what: &str, sent: usize, bytes: usize) -> Fault {
     Fault::new(Kind::System, format!("send {what} through the {way}"), format!("the kernel took {sent} of its {bytes} bytes"))

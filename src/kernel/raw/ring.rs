@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::options::set;
+use crate::model::packet::protocols::cooked::By;
 
 /// A block is handed over when it is full, or when this time is over, in milliseconds.
 const PATIENCE: u32 = 20;
@@ -35,8 +36,8 @@ pub(super) struct Frame<'a> {
     pub(super) length: usize,
     /// The tag that was taken off: its type, and what it says.
     pub(super) tag: Option<(u16, u16)>,
-    /// How it came by (packet(7), sll_pkttype).
-    pub(super) kind: u8,
+    /// How it came by.
+    pub(super) by: By,
 }
 
 // SAFETY: the mapping belongs to this value alone, wherever that is.
@@ -118,7 +119,14 @@ impl Ring {
             bytes,
             length: head.tp_len as usize,
             tag: has_tag.then_some((kind, head.hv1.tp_vlan_tci as u16)),
-            kind: address.sll_pkttype,
+            by: By {
+                ethertype: u16::from_be(address.sll_protocol),
+                index: address.sll_ifindex.cast_unsigned(),
+                hardware: address.sll_hatype,
+                kind: address.sll_pkttype,
+                length: address.sll_halen,
+                address: address.sll_addr,
+            },
         })
     }
 

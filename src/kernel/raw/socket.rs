@@ -17,7 +17,7 @@ use super::options::{self, SO_MEMINFO};
 use super::ring::Ring;
 use super::{Step, Wire, refusal, stream};
 use crate::kernel::errno;
-use crate::kernel::process::signals;
+use crate::kernel::process::{enough, signals};
 use crate::model::packet::checksum;
 use crate::model::raw::{Batch, Direction, Limits, MOST, Opt, Outgoing, Received, Report, Seen, Sent, Setting, Spec, Template, Way};
 use crate::model::{Family, Fault};
@@ -30,6 +30,15 @@ const PORT: u16 = 9;
 const OLD_ERRORS: u32 = 3;
 /// Where the drops stand in what SO_MEMINFO gives, SK_MEMINFO_DROPS.
 const DROPS: usize = 8;
+
+/// The names of links that were asked for already, by their indexes.
+pub(super) type Names = HashMap<u32, Option<Arc<str>>>;
+
+/// Gives the name of a link.
+pub(super) fn name(names: &mut Names, index: u32) -> Option<Arc<str>> {
+    let name = || if_indextoname(index).ok()?.into_string().ok().map(Arc::from);
+    if index == 0 { None } else { names.entry(index).or_insert_with(name).clone() }
+}
 
 /// A socket, in the network namespace in which it was opened.
 pub struct Socket {
@@ -45,7 +54,7 @@ pub struct Socket {
     /// The memory that is shared with the kernel, where frames are captured.
     pub(super) ring: Option<Ring>,
     pub(super) capture: Option<Capture>,
-    names: HashMap<u32, Option<Arc<str>>>,
+    pub(super) names: Names,
     /// When packets left, by their numbers, once that is asked for.
     stamps: Option<Vec<(u32, Duration)>>,
     /// Reports that came with them.
@@ -84,7 +93,7 @@ impl Socket {
                 Err(Errno::EINTR) => {}
                 // An error that the network has reported is told once beside the queue in which it stands in full.
                 Err(_) if self.take_reports(&mut batch) => {}
-                Err(Errno::ENETDOWN) if matches!(self.way, Way::Packet { .. }) => {
+                Err(Errno::ENETDOWN) if self.way.is_of_links() => {
                     return Err(refusal::gone(&self.way));
                 }
                 Err(error) if batch.is_empty() => return Err(errno::fault(format!("receive from the {}", self.way), error)),
@@ -129,25 +138,25 @@ impl Socket {
         self.stamps.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    fn name(&mut self, index: u32) -> Option<Arc<str>> {
-        let name = || if_indextoname(index).ok()?.into_string().ok().map(Arc::from);
-        if index == 0 { None } else { self.names.entry(index).or_insert_with(name).clone() }
-    }
-
     /// Makes a packet of what was heard, with the header that the kernel does not deliver.
     fn received(&mut self, heard: &Heard) -> Received {
         let (link, kind) = heard.from.to_link().map_or((heard.beside.link, None), |(link, kind)| (Some(link), Some(kind)));
         let bytes = &self.buffer[..heard.kept];
         let (bytes, added) = match &self.way {
             Way::Packet { cooked: false, .. } => (tagged(bytes, heard.beside.tag), heard.beside.tag.map_or(0, |_| 4)),
-            Way::Packet { .. } | Way::Raw { family: Family::V4, .. } => (bytes.to_vec(), 0),
+            // Packets of all links are captured, and received in no other way.
+            Way::Packet { .. } | Way::Every | Way::Raw { family: Family::V4, .. } => (bytes.to_vec(), 0),
             Way::Raw { family: Family::V6, protocol, .. } => (with_header(bytes, heard, *protocol), 40),
             Way::Ping { family: Family::V6 } => (with_header(bytes, heard, 58), 40),
             Way::Ping { family: Family::V4 } => (with_header(bytes, heard, 1), 20),
         };
         let at = heard.beside.at.unwrap_or_else(now);
-        let seen =
-            Seen { at, length: heard.length + added, link: link.and_then(|link| self.name(link)), direction: kind.map(Direction::of) };
+        let seen = Seen {
+            at,
+            length: heard.length + added,
+            link: link.and_then(|link| name(&mut self.names, link)),
+            direction: kind.map(Direction::of),
+        };
         Received { bytes, seen }
     }
 
@@ -159,6 +168,7 @@ impl Socket {
                 let (ethertype, to) = packet.frame?;
                 Some(Sockaddr::link(self.link, ethertype, to))
             }
+            Way::Every => None,
             Way::Raw { .. } | Way::Ping { .. } => packet.to.map(|to| Sockaddr::ip(to, self.link)),
         }
     }
@@ -172,14 +182,27 @@ impl AsFd for Socket {
 
 /// Waits until there is something to receive from one of some sockets; false when the time is over. A request to stop ends the wait.
 pub(super) fn wait(sockets: &[BorrowedFd<'_>], patience: Duration, tried: &dyn Fn() -> String) -> Result<bool, Fault> {
+    wait_for(sockets, PollFlags::POLLIN, patience, tried)
+}
+
+/// The same for whatever may be waited for. A Ctrl-C that ends a call ends the wait as if the time were over; the call asks for it then.
+pub(super) fn wait_for(
+    sockets: &[BorrowedFd<'_>],
+    events: PollFlags,
+    patience: Duration,
+    tried: &dyn Fn() -> String,
+) -> Result<bool, Fault> {
     let begun = Instant::now();
     loop {
+        if enough::is_awaited() {
+            return Ok(false);
+        }
         signals::check(&tried())?;
         let left = patience.saturating_sub(begun.elapsed());
         let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-        let sources = sockets.iter().copied().chain(signals::wake());
-        let mut fds: Vec<PollFd<'_>> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let sources = sockets.iter().map(|fd| PollFd::new(*fd, events));
+        let mut fds: Vec<PollFd<'_>> = sources.chain(signals::wake().map(|fd| PollFd::new(fd, PollFlags::POLLIN))).collect();
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(errno::fault(tried(), error)),
@@ -207,6 +230,7 @@ impl Wire for Socket {
             match message::send(self.fd.as_fd(), bytes, to.as_ref(), ttl) {
                 Ok(sent) if sent == bytes.len() => return Ok(at),
                 Ok(sent) => return Err(refusal::cut_short(&self.way, &packet.what, sent, bytes.len())),
+                Err(Errno::EINTR) if enough::is_awaited() => {}
                 Err(Errno::EINTR) => signals::check(&format!("send {}", packet.what))?,
                 // What earlier packets have brought about is told at the next call, whatever that is about, and is then forgotten; the queue of
                 // errors has it in full.
@@ -258,7 +282,7 @@ impl Wire for Socket {
     }
 
     fn begin_capture(&mut self, limits: &Limits, file: Option<&str>) -> Result<(), Fault> {
-        self.capture = Some(Capture::begin(*limits, file)?);
+        self.capture = Some(Capture::begin(*limits, self.way.first(), file)?);
         Ok(())
     }
 
@@ -279,15 +303,10 @@ impl Wire for Socket {
 }
 
 impl Socket {
-    /// Gives the name of the link that it is bound to.
-    pub(super) fn own_link(&mut self) -> Option<Arc<str>> {
-        self.name(self.link)
-    }
-
     /// Counts what the kernel has dropped for want of room.
     pub(super) fn count_drops(&mut self) -> Result<u64, Fault> {
         let tried = || format!("count the drops of the {}", self.way);
-        if matches!(self.way, Way::Packet { .. }) {
+        if self.way.is_of_links() {
             let counts: [u32; 2] =
                 options::get(&self.fd, libc::SOL_PACKET, libc::PACKET_STATISTICS).map_err(|error| errno::fault(tried(), error))?;
             self.dropped += u64::from(counts[1]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::address::Sockaddr;
-use crate::kernel::process::signals;
+use crate::kernel::process::enough;
 use crate::model::Fault;
 use crate::model::raw::{Limits, Sent, Template};
 
@@ -81,10 +81,10 @@ pub(super) fn stream(
     let length = template.bytes.len() as u64;
     let begun = Instant::now();
     loop {
-        signals::check("send on")?;
+        sent.interrupted = enough::take("send on")?;
         sent.time = begun.elapsed();
         let done = sent.packets + sent.refused;
-        if done >= limits.count || sent.time >= limits.time {
+        if sent.interrupted || done >= limits.count || sent.time >= limits.time {
             return Ok(sent);
         }
         if sent.time - told >= NEWS {

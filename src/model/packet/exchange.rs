@@ -49,6 +49,8 @@ pub enum Outcome {
     Silent,
     /// It could not be sent.
     Unsent(Fault),
+    /// What came is no answer, or not the whole of it.
+    Broken(Fault),
 }
 
 /// A request, and what came of it.
@@ -69,6 +71,15 @@ pub struct Row {
     sent: Duration,
     /// The same by the clock of the day, since 1970.
     left: Duration,
+}
+
+impl Row {
+    /// Makes one of a request that is not on the way with others, and was sent once.
+    pub fn lone(packet: Packet, outcome: Outcome) -> Self {
+        let tries = u32::from(!matches!(outcome, Outcome::Open | Outcome::Unsent(_)));
+        let request = Request { keys: Vec::new(), local: None };
+        Self { packet, outcome, tries, duplicates: 0, others: Vec::new(), request, sent: Duration::ZERO, left: Duration::ZERO }
+    }
 }
 
 /// How many packets there were of a kind.
@@ -212,7 +223,7 @@ impl Exchange {
                 }
                 Came::Duplicate(index)
             }
-            Outcome::Silent | Outcome::Unsent(_) => {
+            Outcome::Silent | Outcome::Unsent(_) | Outcome::Broken(_) => {
                 self.counts.late += 1;
                 Came::Late(index)
             }

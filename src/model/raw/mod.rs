@@ -3,6 +3,7 @@
 pub mod exchange;
 pub mod limits;
 pub mod option;
+pub mod query;
 pub mod reach;
 pub mod tally;
 pub mod template;
@@ -14,11 +15,13 @@ use std::time::Duration;
 
 pub use limits::Limits;
 pub use option::{Opt, Setting};
+pub use query::Query;
 pub use tally::{Sent, Talk, Tally};
 pub use template::Template;
 
 use super::link::Name;
 use super::packet::filter::Filter;
+use super::packet::protocols::cooked::SLL2;
 use super::packet::{First, numbers};
 use super::{Family, Fault};
 
@@ -48,6 +51,8 @@ pub enum Way {
         /// Whether frames for others are received, too.
         promiscuous: bool,
     },
+    /// Packets of all links, each behind a head that says from which (LINKTYPE_LINUX_SLL2). They are received only.
+    Every,
     /// Echo requests, for which no capability is needed.
     Ping {
         /// Their family.
@@ -58,14 +63,23 @@ pub enum Way {
 impl Way {
     /// Tells what a received packet begins with.
     pub fn first(&self) -> First {
-        if matches!(self, Self::Packet { cooked: false, .. }) { First::Ethernet } else { First::Ip }
+        match self {
+            Self::Packet { cooked: false, .. } => First::Ethernet,
+            Self::Every => First::Layer(&SLL2),
+            _ => First::Ip,
+        }
+    }
+
+    /// Tells whether it is a packet socket (packet(7)).
+    pub fn is_of_links(&self) -> bool {
+        matches!(self, Self::Packet { .. } | Self::Every)
     }
 
     /// Gives the family of the packets, if it is always the same.
     pub fn family(&self) -> Option<Family> {
         match self {
             Self::Raw { family, .. } | Self::Ping { family } => Some(*family),
-            Self::Packet { .. } => None,
+            Self::Packet { .. } | Self::Every => None,
         }
     }
 
@@ -87,6 +101,7 @@ impl fmt::Display for Way {
         match self {
             Self::Raw { family, protocol, .. } => write!(f, "raw socket of {} over {family}", protocol_name(*protocol)),
             Self::Packet { link, cooked, .. } => write!(f, "{}packet socket on {link}", if *cooked { "cooked " } else { "" }),
+            Self::Every => f.write_str("cooked packet socket on all links"),
             Self::Ping { family } => write!(f, "ping socket over {family}"),
         }
     }

@@ -87,7 +87,7 @@ impl Opt {
     fn is_of(self, way: &Way) -> bool {
         match self {
             Self::Mark | Self::ReceiveBuffer | Self::SendBuffer => true,
-            Self::Ttl | Self::Tos | Self::Broadcast | Self::MtuDiscover => !matches!(way, Way::Packet { .. }),
+            Self::Ttl | Self::Tos | Self::Broadcast | Self::MtuDiscover => !way.is_of_links(),
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Sent {
     pub refused: u64,
     /// How long it took.
     pub time: Duration,
+    /// Whether a Ctrl-C ended it.
+    pub interrupted: bool,
 }
 
 /// Who talks to whom, in what.
@@ -48,10 +50,13 @@ impl Talk {
             },
             _ => (bytes.first().map(|byte| if byte >> 4 == 6 { 0x86dd } else { 0x0800 }), 0),
         };
-        let rest = bytes.get(network..).unwrap_or_default();
+        Self::over(ethertype.unwrap_or(0), bytes.get(network..).unwrap_or_default())
+    }
+
+    /// Reads the same where the type of Ethernet is known and its header is not there.
+    pub fn over(ethertype: u16, rest: &[u8]) -> Self {
         let v4 = |at: usize| rest.get(at..)?.first_chunk::<4>().map(|octets| IpAddr::from(*octets));
         let v6 = |at: usize| rest.get(at..)?.first_chunk::<16>().map(|octets| IpAddr::from(*octets));
-        let ethertype = ethertype.unwrap_or(0);
         match ethertype {
             0x0800 => Self { protocol: rest.get(9).copied().ok_or(ethertype), src: v4(12), dst: v4(16) },
             0x86dd => Self { protocol: rest.get(6).copied().ok_or(ethertype), src: v6(8), dst: v6(24) },

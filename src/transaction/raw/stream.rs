@@ -2,7 +2,6 @@
 
 use super::Id;
 use crate::kernel::raw::Step;
-use crate::model::packet::First;
 use crate::model::raw::{Limits, Outgoing, Sent, Spec, Template, Way};
 use crate::model::{Fault, Kind, Origin};
 use crate::transaction::{Door, Transaction};
@@ -72,7 +71,7 @@ impl Transaction {
     }
 
     fn capture_raw(&mut self, spec: &Spec, limits: &Limits, file: Option<&str>, origin: &Origin) -> Result<Id, Fault> {
-        if !matches!(spec.way, Way::Packet { cooked: false, .. }) || spec.way.first() != First::Ethernet {
+        if !matches!(spec.way, Way::Packet { cooked: false, .. } | Way::Every) {
             return Err(Fault::new(Kind::Input, format!("capture through a {}", spec.way), "frames are captured through packet sockets"));
         }
         let place = file.map(|path| self.place(path, origin)).transpose()?.flatten();

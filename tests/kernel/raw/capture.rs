@@ -11,6 +11,7 @@ in_a_world! {
     what_comes_is_captured_and_counted
     a_file_is_read_by_others
     tags_are_put_back
+    all_links_are_captured_at_once
     what_is_too_fast_is_counted
     a_function_sees_them_all_and_ends_it
     nothing_is_captured_where_nothing_may_be
@@ -98,6 +99,62 @@ fn tags_are_put_back(world: &World) {
     assert_eq!(value(world, &script), 1);
     assert!(sender.wait().unwrap().success());
     assert_eq!(value(world, &format!("packet::read(\"{path}\")[0].vlan.id")), 42);
+}
+
+fn all_links_are_captured_at_once(world: &World) {
+    let path = world.folder.path().join("any.pcap").display().to_string();
+    let sending = "while sockets::list(#{ proto: \"packet\" }).is_empty() { sleep(\"10ms\"); } sleep(\"500ms\");
+        let datagram = |src, dst| packet::ipv4(#{ src: src, dst: dst }) / packet::udp(#{ sport: 40, dport: 9 }) / \"x\";
+        let head = packet::ethernet(#{ dst: \"ff:ff:ff:ff:ff:ff\" });
+        netns::enter(\"client\", || {
+            let socket = raw::open(\"ipv4\", \"raw\");
+            for turn in 0..20 { socket.send(datagram.call(\"192.0.2.2\", \"192.0.2.1\")); }
+            raw::packet(\"eth1\").send(head / datagram.call(\"198.51.100.2\", \"198.51.100.1\"));
+            raw::packet(\"eth0\").send(head / packet::vlan(#{ id: 42 }) / datagram.call(\"192.0.2.2\", \"192.0.2.1\"));
+            raw::packet(\"eth0\").send(head / packet::arp(#{ op: \"request\", src: \"192.0.2.2\", dst: \"192.0.2.99\" }));
+        });
+        let own = raw::open(\"ipv4\", \"raw\");
+        for turn in 0..5 { own.send(datagram.call(\"127.0.0.1\", \"127.0.0.1\")); }";
+    let start = || world.command(&["run", "--allow-public", &world.recipe("all", sending)]).spawn().unwrap();
+    let mut sender = start();
+    let capturing = format!(
+        "let all = []; let seen = raw::capture(\"any\", #{{ time: \"2500ms\", file: \"{path}\" }}, |packets| {{ all += packets; }});
+         let told = |name, wanted| all.filter(|it| it.interface == name && it.layers == wanted && it.direction != \"outgoing\").len;
+         let udp = [\"sll2\", \"ipv4\", \"udp\"];
+         let odd = all.filter(|it| it.interface != () && it.sll2.interface != link::get(it.interface).index).len;
+         let talk = seen.talks.find(|it| it.proto == \"udp\" && it.src == address(\"192.0.2.2\"));
+         let arp = seen.talks.find(|it| it.proto == \"arp\" && it.dst == address(\"192.0.2.99\"));
+         [seen.packets == all.len, told.call(\"eth0\", udp), told.call(\"eth1\", udp), told.call(\"lo\", udp), told.call(\"eth0\", [\"sll2\", \"vlan\", \"ipv4\", \"udp\"]),
+          all.filter(|it| \"arp\" in it && it.arp.dst == address(\"192.0.2.99\")).len, odd, talk.packets, arp.packets, all.all(|it| it.defects.is_empty())]"
+    );
+    assert_eq!(value(world, &capturing), json!([true, 20, 1, 5, 1, 1, 0, 21, 1, true]), "the one with a tag is of the same talk");
+    assert!(sender.wait().unwrap().success());
+    let fields =
+        ["-e", "sll.ifindex", "-e", "vlan.id", "-e", "udp.dstport", "-e", "arp.dst.proto_ipv4", "-e", "icmp.type", "-e", "_ws.malformed"];
+    let read = tool("tshark", &[&["-r", &path, "-T", "fields"][..], &fields].concat(), "");
+    // An error quotes the datagram that it is about.
+    let is = |wanted: &str| read.lines().filter(|line| *line == wanted).count();
+    let [eth0, eth1, lo] = ["eth0", "eth1", "lo"].map(|name| value(world, &format!("link::get(\"{name}\").index")));
+    let counts = [
+        is(&format!("{eth0}\t\t9\t\t\t")),
+        is(&format!("{eth1}\t\t9\t\t\t")),
+        is(&format!("{lo}\t\t9\t\t\t")),
+        is(&format!("{eth0}\t42\t9\t\t\t")),
+        is(&format!("{eth0}\t\t\t192.0.2.99\t\t")),
+    ];
+    assert_eq!(counts, [20, 1, 5, 1, 1], "{read}");
+    assert!(read.lines().all(|line| line.ends_with('\t')), "nothing is malformed: {read}");
+    // The recipe tells the interface of each, and a filter holds for all of them.
+    let mut sender = start();
+    let said = world.fyke_well(&["run", "capture", "--interface", "any", "--port", "9", "--proto", "udp", "--time", "2500ms"]);
+    assert!(sender.wait().unwrap().success());
+    let told =
+        |name: &str| said.out.lines().filter(|line| line.contains(&format!(" {name} < ")) && line.ends_with("udp 40 > 9, 1 bytes")).count();
+    assert_eq!([told("eth0"), told("eth1"), told("lo")], [21, 1, 5], "the tag is not asked for, so it does not matter: {said:?}");
+    let refused = eval(world, "raw::capture(\"any\", #{ promiscuous: true })");
+    assert!(refused.err.contains("a link has to be asked for them, and no link is named"), "{refused:?}");
+    let refused = eval(world, "raw::packet(\"any\")");
+    assert!(refused.err.contains("there is no link any here"), "{refused:?}");
 }
 
 fn what_is_too_fast_is_counted(world: &World) {

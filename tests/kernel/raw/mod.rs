@@ -1,6 +1,7 @@
 //! The room `raw`: what is sent arrives as it was made, what comes is seen, and nothing is lost in silence.
 
 mod capture;
+mod enough;
 mod recipes;
 mod stream;
 

@@ -1,16 +1,19 @@
 //! `capture`, `packet-generator` and `mtu-probe`.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::capture::BEGUN;
 use super::{at_the_client, listener};
 use crate::kernel::world::{World, in_a_world, ip, tool};
+use crate::program::Said;
 use crate::terminal::Terminal;
 
 in_a_world! {
     capture_shows_and_sums_up
     packet_generator_sends_what_is_said
     mtu_probe_finds_the_narrow_place
+    a_plan_says_which_capability_is_missing
     what_is_not_acceptable_is_refused
 }
 
@@ -56,6 +59,40 @@ fn capture_shows_and_sums_up(world: &World) {
     assert!(said.out.contains("packets   0 in 100ms"), "{said:?}");
     let said = world.fyke_well(&["--json", "run", "capture", "--interface", "eth1", "--time", "50ms", "--vlan", "7", "--without", "22"]);
     assert!(said.out.contains("\"value\": []"), "{said:?}");
+}
+
+fn a_plan_says_which_capability_is_missing(world: &World) {
+    let plan = |words: &[&str], as_whom: &[&str]| -> Said {
+        let fyke = world.command(&[&["plan"], words].concat());
+        let mut command = Command::new("setpriv");
+        command.args(as_whom).arg(fyke.get_program()).args(fyke.get_args());
+        let said: Said = command.envs(fyke.get_envs().filter_map(|(name, value)| Some((name, value?)))).output().unwrap().into();
+        assert_eq!(said.code, Some(0), "a plan is a plan: {said:?}");
+        said
+    };
+    let (without, nobody) = (["--bounding-set=-net_raw", "--inh-caps=-net_raw"], ["--bounding-set=-all", "--inh-caps=-all"]);
+    let path = "/proc/sys/net/ipv4/ping_group_range";
+    let before = std::fs::read_to_string(path).unwrap();
+    std::fs::write(path, "1 0").unwrap();
+    let ping = ["ping", "--host", "127.0.0.1"];
+    for (words, what) in [
+        (&["capture", "--interface", "eth0"][..], "cannot open a packet socket on eth0: it takes CAP_NET_RAW; run fyke as root"),
+        (&["packet-generator", "--to", "127.0.0.1"], "cannot open a raw socket of RAW over IPv4: it takes CAP_NET_RAW; run fyke as root"),
+        (&["traceroute", "--host", "127.0.0.1"], "cannot open a raw socket of icmp over IPv4: it takes CAP_NET_RAW; run fyke as root"),
+        (&["dns-query", "--name", "x", "--server", "127.0.0.1"], "it takes CAP_NET_RAW; run fyke as root"),
+        (&ping, "it takes CAP_NET_RAW, or a ping socket, and no group of this user is in net.ipv4.ping_group_range; run fyke as root"),
+    ] {
+        let said = plan(words, &without);
+        assert!(said.err.contains("a run would be refused: cannot open a") && said.err.contains(what), "{words:?}: {said:?}");
+        assert!(!plan(words, &[]).err.contains("refused"), "{words:?}: root has it");
+    }
+    // Who has nothing at all may plan what only sends and receives.
+    assert!(plan(&ping, &nobody).err.contains("it takes CAP_NET_RAW, or a ping socket"));
+    assert!(!plan(&["dns-query", "--name", "x", "--server", "127.0.0.1", "--tcp"], &nobody).err.contains("refused"));
+    std::fs::write(path, "0 0").unwrap();
+    let said = plan(&ping, &without);
+    assert!(!said.err.contains("refused") && said.out.contains("! exchanged 4 packets of icmp"), "a ping socket does it: {said:?}");
+    std::fs::write(path, before).unwrap();
 }
 
 fn packet_generator_sends_what_is_said(world: &World) {

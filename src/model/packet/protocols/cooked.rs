@@ -31,6 +31,46 @@ const SLL2_FIELDS: &[Field] = &[
     Field::number("unused", 144, 16),
 ];
 
+/// The length of the second version.
+pub const SLL2_HEAD: usize = 20;
+
+/// How a packet came by a link, as the kernel tells it (sockaddr_ll of packet(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The type of Ethernet, or what the kernel has in its place.
+    pub ethertype: u16,
+    /// The index of the link.
+    pub index: u32,
+    /// The kind of the link (ARPHRD_).
+    pub hardware: u16,
+    /// Which way it went.
+    pub kind: u8,
+    /// How long the address of the sender is.
+    pub length: u8,
+    /// That address.
+    pub address: [u8; 8],
+}
+
+impl By {
+    /// Writes the head of the second version.
+    pub fn head(&self) -> [u8; SLL2_HEAD] {
+        let mut head = [0; SLL2_HEAD];
+        head[..2].copy_from_slice(&self.ethertype.to_be_bytes());
+        head[4..8].copy_from_slice(&self.index.to_be_bytes());
+        head[8..10].copy_from_slice(&self.hardware.to_be_bytes());
+        (head[10], head[11]) = (self.kind, self.length.min(8));
+        head[12..].copy_from_slice(&self.address);
+        head
+    }
+
+    /// Tells whether a packet is seen a second time: what leaves by the loopback link comes in by it.
+    pub fn is_echo(&self) -> bool {
+        const LOOPBACK: u16 = 772;
+        const OUTGOING: u8 = 4;
+        (self.hardware, self.kind) == (LOOPBACK, OUTGOING)
+    }
+}
+
 /// What is behind a header that says it by the number of Ethernet, or by a number for frames that say their length (ETH_P_802_2).
 fn above(number: u16) -> Next {
     if number == 4 { Next::Layer(&LLC) } else { numbers::by_ethertype(number) }

@@ -1,4 +1,4 @@
-//! Questions and answers of the domain name system (RFC 1035), as UDP carries them.
+//! Questions and answers of the domain name system (RFC 1035), as UDP carries them, and TCP behind their length.
 
 pub(super) mod name;
 mod record;
