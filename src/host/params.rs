@@ -55,11 +55,9 @@ pub fn parse(recipe: &str, interface: &Interface, words: &[String]) -> Result<Ar
         }
     }
     if let Some(param) = interface.params.iter().find(|p| p.required && is_missing(arguments.given.get(&p.name))) {
-        return Err(Fault::input(format!("run {recipe}"), format!("--{} is missing", param.flag())).hint(format!(
-            "--{}: {}",
-            param.flag(),
-            param.doc
-        )));
+        let word = if param.rest { "--".to_owned() } else { format!("--{}", param.flag()) };
+        let why = if param.rest { "nothing stands behind `--`".to_owned() } else { format!("{word} is missing") };
+        return Err(Fault::input(format!("run {recipe}"), why).hint(format!("{word}: {}", param.doc)));
     }
     arguments.instance = instance(&interface.params, &arguments.given);
     Ok(arguments)
@@ -189,7 +187,7 @@ mod tests {
         let given = |words: &[&str]| parse("x", &interface, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         let it = given(&["--quiet", "--", "a,b", "--help", "--", ""]).unwrap();
         assert_eq!((it.given["command"].quoted(), it.help), (r#"["a,b", "--help", "--", ""]"#.into(), false));
-        assert_eq!(given(&["--"]).unwrap_err().why, "--command is missing");
+        assert_eq!(given(&["--"]).unwrap_err().why, "nothing stands behind `--`");
         let plain = Recipe::inline("x", "param(\"a\", 1, \"a\")").interface().unwrap();
         assert_eq!(parse("x", &plain, &["--".into()]).unwrap_err().why, "x takes no words behind it");
     }

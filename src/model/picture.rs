@@ -8,8 +8,6 @@ use super::iptables::{ChainName, ChainRef, Rule, Ruleset};
 use super::named::Inventory;
 use super::{link, tc};
 
-/// The devices that modules of the kernel put into every network namespace when they are loaded, whoever made that happen.
-const OF_MODULES: [&str; 9] = ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
 /// Who sets routes that come and go with an address: the kernel, and routers by what they advertise (/etc/iproute2/rt_protos).
 const OF_ADDRESSES: [u8; 2] = [2, 9];
 /// Ends of keys of parameters that count, or that the kernel chooses anew.
@@ -88,7 +86,7 @@ fn comes_and_goes(object: &Object) -> bool {
 
 /// Tells whether the kernel makes and changes something by itself.
 fn moves_by_itself(object: &Object, state: &State) -> bool {
-    let of_module = |name: &str| OF_MODULES.contains(&name);
+    let of_module = |name: &str| link::OF_MODULES.contains(&name);
     match (object, state) {
         (Object::Sysctl(key), _) => MOVING.iter().any(|end| key.as_str().ends_with(end)),
         (Object::Link(link::Object::Address(_)), State::Link(link::State::Address(about))) if about.automatic => true,

@@ -29,6 +29,13 @@ impl Key {
         self.0.split('.').map(|part| part.replace('/', "."))
     }
 
+    /// Tells whether it is a parameter of a link.
+    pub fn is_of_link(&self, name: &str) -> bool {
+        let parts: Vec<String> = self.parts().take(4).collect();
+        matches!(&parts[..], [net, family, folder, link] if net == "net" && ["ipv4", "ipv6"].contains(&family.as_str())
+            && ["conf", "neigh"].contains(&folder.as_str()) && link == name)
+    }
+
     /// Gives the key as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -77,6 +84,16 @@ impl Key {
     /// Tells whether a value switches a family off, on all interfaces or on one.
     pub fn switches_off(&self, family: Family, value: &Value) -> bool {
         family == Family::V6 && self.0.starts_with("net.ipv6.conf.") && self.0.ends_with(".disable_ipv6") && !value.is_off()
+    }
+
+    /// Names the link of which this parameter switches IPv6 on and off; `all` is every link.
+    pub fn disables_ipv6_of(&self) -> Option<String> {
+        match &self.parts().collect::<Vec<_>>()[..] {
+            [net, family, conf, link, last] if [net, family, conf, last] == ["net", "ipv6", "conf", "disable_ipv6"] => {
+                Some(link.clone()).filter(|link| link != "default")
+            }
+            _ => None,
+        }
     }
 
     /// Tells whether the kernel changes other parameters when this one is changed: it is written before them.

@@ -290,20 +290,22 @@ impl Journal {
         self.select(&format!("WHERE {CONCERNS} ORDER BY rowid"), values)
     }
 
-    /// Gives the scripts whose changes may be in force, in the order in which they were set, or set again.
+    /// Gives the scripts whose changes may be in force, in the order in which they were set, or set again. One that is over and has changed nothing is
+    /// none of them, whatever it has sent.
     pub fn in_force(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
-        self.last_done("redo", "'running', 'done', 'stuck'", boot, namespace)
+        let has_changed = "EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id)";
+        self.last_done("redo", &format!("(state IN ('running', 'stuck') OR state = 'done' AND {has_changed})"), boot, namespace)
     }
 
     /// Gives the scripts that were lifted, in the order in which that was done.
     pub fn taken_back(&self, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
-        self.last_done("undo", "'lifted'", boot, namespace)
+        self.last_done("undo", "state = 'lifted'", boot, namespace)
     }
 
     /// Gives scripts in some states, in the order in which they ran, or something of this kind was done with them.
-    fn last_done(&self, kind: &str, states: &str, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
+    fn last_done(&self, kind: &str, are_meant: &str, boot: &str, namespace: u64) -> Result<Vec<RunRecord>, Fault> {
         let which = format!(
-            "WHERE kind = 'run' AND state IN ({states}) AND {CONCERNS} ORDER BY max(rowid, (SELECT coalesce(max(other.rowid), 0) \
+            "WHERE kind = 'run' AND {are_meant} AND {CONCERNS} ORDER BY max(rowid, (SELECT coalesce(max(other.rowid), 0) \
              FROM runs AS other WHERE other.parent = runs.id AND other.kind = '{kind}' AND other.state <> 'rolled-back'))"
         );
         self.select(&which, vec![boot.into(), namespace.cast_signed().into()])

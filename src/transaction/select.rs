@@ -150,8 +150,13 @@ impl Here<'_> {
             let theirs = self.journal.standing(&other.id)?;
             if let Some(change) = theirs.iter().find_map(|batch| builds_on(batch, &run.id, &mine)) {
                 let why = format!("run {} ({}) came later and builds on it: {}", other.id, other.context.owner, change.object);
+                let both = match other.concerns(self.namespace) || other.machine && run.machine {
+                    true => format!("undo both: fyke undo {} {}", other.id, run.id),
+                    // Another namespace has its own runs.
+                    false => format!("undo that one first: fyke --netns {} undo {}", other.context.home, other.id),
+                };
                 return Err(Fault::new(Kind::Refused, format!("undo run {}", run.id), why)
-                    .hint(format!("undo both: fyke undo {} {}; or this one alone: fyke undo --force {}", other.id, run.id, run.id)));
+                    .hint(format!("{both}; or this one alone: fyke undo --force {}", run.id)));
             }
         }
         Ok(())

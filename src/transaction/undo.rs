@@ -61,13 +61,22 @@ impl Desk<'_> {
                 }
                 continue;
             }
-            let is_back = self.put_back(batch, &changes, &[], false, &mut work)?;
+            let inhabited = if self.force { BTreeMap::new() } else { self.inhabited(&changes, &waiting)? };
+            let stays = |change: &Change| made(change).is_some_and(|site| inhabited.contains_key(&site.namespace));
+            let (staying, changes): (Vec<Change>, Vec<Change>) = changes.into_owned().into_iter().partition(stays);
+            work.report.drift.extend(staying.into_iter().filter_map(|change| {
+                let why = inhabited.get(&made(&change)?.namespace)?.clone();
+                Some(Drift { object: change.object, why, left: true })
+            }));
+            let others_are_back = self.put_back(batch, &changes, &[], false, &mut work)?;
             for inside in waiting.extract_if(.., |inside| made_here(batch).any(|namespace| namespace == inside.site.namespace)) {
+                let is_gone = others_are_back && !inhabited.contains_key(&inside.site.namespace);
                 // One that has stayed after all keeps nothing of what the run did in it.
-                if is_back || self.put_back(inside, &inside.changes, &[], false, &mut work)? {
+                if is_gone || self.put_back(inside, &inside.changes, &[], false, &mut work)? {
                     work.note(|_| self.journal.lifted(run, inside.number, &[]))?;
                 }
             }
+            let is_back = others_are_back && inhabited.is_empty();
             if is_back {
                 work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
                 work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
@@ -87,6 +96,29 @@ impl Desk<'_> {
             Ok(report) => closed.map(|()| report),
             Err(fault) => Err(fault.followed_by(closed.err())),
         }
+    }
+
+    /// Looks into the namespaces that some changes have made: gives those in which a link is that leads out of it, by their cookies, and says which.
+    /// Somebody else has put it there, or what the run did to it is not all back; with the namespace its other end would go, too.
+    fn inhabited(&mut self, changes: &[Change], waiting: &[&Batch]) -> Result<BTreeMap<u64, String>, Fault> {
+        let mut found = BTreeMap::new();
+        for site in changes.iter().filter_map(made) {
+            let links = match self.kernel.go_to(&site)? {
+                true => self.kernel.named().read(&Scope::Link(link::Scope::Links)),
+                false => Ok(BTreeMap::new()),
+            };
+            self.kernel.come_back();
+            let own = waiting.iter().filter(|batch| batch.site.namespace == site.namespace).flat_map(|batch| &batch.changes);
+            let own: BTreeSet<&Object> = own.map(|change| &change.object).collect();
+            let links = links?;
+            let leads_out = |(object, state): &(&Object, &State)| match (object, state) {
+                (Object::Link(link::Object::Link(dev)), State::Link(link::State::Link(link))) => link.leads_out_from(dev),
+                _ => false,
+            };
+            let strange = links.iter().filter(leads_out).find(|(object, _)| !own.contains(object));
+            found.extend(strange.map(|(link, _)| (site.namespace, format!("the {link}, which leads out of it, would be gone with it"))));
+        }
+        Ok(found)
     }
 
     /// Gives the namespaces that go for good with a run, by their cookies: those that it has made, in which nobody is and on which nobody relies.
@@ -279,18 +311,25 @@ impl Desk<'_> {
         let namespace = batch.site.namespace;
         let empty = match work.empty.remove(&namespace) {
             Some(empty) => empty,
+            // Only where rules are put back it is asked what is empty then.
+            None if batch.is_named() => Vec::new(),
             None => self.journal.registrations(&self.context.boot, namespace)?,
         };
         let netns = (namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
         let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns, is_doomed };
         // A tool may have been killed, or somebody in the way for a moment.
-        let outcome = self.attempt(batch, &job, work).or_else(|_| self.attempt(batch, &job, work));
-        work.empty.insert(namespace, empty);
+        let (outcome, again) = match self.attempt(batch, &job, work) {
+            Err(_) => (self.attempt(batch, &job, work), true),
+            done => (done, work.again),
+        };
+        if !(batch.is_named() && empty.is_empty()) {
+            work.empty.insert(namespace, empty);
+        }
         match outcome {
             Ok(found) => {
                 let clean = !found.drift.iter().any(|drift| drift.left);
-                // What an unfinished batch did not get done, nobody has taken away.
-                work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done && !work.again || drift.left));
+                // What an unfinished batch did not get done, nobody has taken away; nor what an attempt that failed has put back already.
+                work.report.drift.extend(found.drift.into_iter().filter(|drift| batch.done && !again || drift.left));
                 work.report.changes.extend(found.made);
                 Ok(clean)
             }
@@ -327,6 +366,14 @@ impl Desk<'_> {
     fn close(&mut self, work: &Work) -> Result<(), Fault> {
         let state = if work.faults.is_empty() { RunState::Done } else { RunState::Stuck };
         if work.begun { self.journal.set_state(&work.id, state) } else { Ok(()) }
+    }
+}
+
+/// Gives the namespace that a change has made, if it has made one.
+fn made(change: &Change) -> Option<Site> {
+    match (&change.object, &change.after) {
+        (Object::Netns(netns::Object::Name(name)), Some(State::Netns(state))) if change.makes() => Some(Site::named(state.cookie()?, name)),
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ in_a_world! {
     the_order_of_a_script_holds
     a_host_without_iptables_sets_parameters
     each_namespace_has_its_own
+    what_ipv6_takes_along_comes_back_with_it
 }
 
 fn read(key: &str) -> String {
@@ -226,4 +227,35 @@ fn each_namespace_has_its_own(world: &World) {
     assert_eq!(world.fyke_well(&["eval", "8080 in ports::reserved()"]).out, "false\n");
     assert_eq!(world.fyke_well(&["--netns", "client", "eval", "8080 in ports::reserved()"]).out, "true\n");
     world.fyke_well(&["--netns", "client", "undo", "last"]);
+}
+
+fn what_ipv6_takes_along_comes_back_with_it(world: &World) {
+    let ip = |words: &str| tool("ip", &words.split(' ').collect::<Vec<_>>(), "");
+    ip("link add one type veth peer two");
+    ip("link set one up");
+    ip("link set two up");
+    ip("-6 addr add 2001:db8:9::1/64 dev one nodad");
+    ip("-6 route add 2001:db8:a::/48 via 2001:db8:9::2 dev one");
+    let usable = || !ip("-6 addr").contains("tentative");
+    super::world::until("the addresses are usable", usable);
+    let before = world.state();
+    for key in ["one", "all"] {
+        let set = format!("sysctl::set(\"net.ipv6.conf.{key}.disable_ipv6\", 1);");
+        let plan = world.fyke_well(&["plan", &world.recipe("off", &set)]).out;
+        assert!(plan.contains("2001:db8:9::1/64") && plan.contains("2001:db8:a::/48"), "{plan}");
+        let said = world.run("off", &set);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(!ip("-6 addr show dev one").contains("2001:db8"));
+        // Who relies on it keeps it, and what has gone with it then stays away.
+        world.fyke_well(&["run", &world.recipe("relies", &set.replace("set", "ensure"))]);
+        world.fyke_well(&["undo", "--recipe", "off"]);
+        assert_eq!(
+            (read(&format!("ipv6/conf/{key}/disable_ipv6")).as_str(), ip("-6 addr show dev one").contains("2001:db8")),
+            ("1", false)
+        );
+        world.undo();
+        super::world::until("the addresses are usable", usable);
+        assert_eq!(world.state(), before);
+    }
+    ip("link del one");
 }

@@ -160,7 +160,8 @@ pub mod functions {
     /// - `name`: the name of a file in /run/netns
     ///
     /// # Changes
-    /// The namespace is made; undo takes it away with all that is in it, unless processes are in it.
+    /// The namespace is made; undo takes it away with all that is in it, unless processes are in it or a
+    /// link of somebody else leads out of it.
     ///
     /// # Fails
     /// `exists`: it is there already. `input`: no namespace can have this name. `permission`: this user may not make namespaces.
@@ -184,7 +185,8 @@ pub mod functions {
     /// - `name`: the name of a file in /run/netns
     ///
     /// # Changes
-    /// The namespace is made, unless it is there; undo takes it away with all that is in it, unless processes are in it.
+    /// The namespace is made, unless it is there; undo takes it away with all that is in it, unless processes are in it or a
+    /// link of somebody else leads out of it.
     ///
     /// # Fails
     /// `input`: no namespace can have this name. `permission`: this user may not make namespaces.

@@ -27,7 +27,7 @@ const HEEDED: [Signal; 7] =
     [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP, Signal::SIGCONT];
 
 /// A guardian before, during and after the watch: its signals are blocked and read from a descriptor, so that none is lost and none
-/// ends it, until it is dropped.
+/// ends it, until it is dropped, or for good if it is to [`stay`](Guard::stay).
 pub(super) struct Guard {
     before: SigSet,
     inbox: SignalFd,
@@ -101,6 +101,11 @@ impl Guard {
                 watch.pass_on(&info)?;
             }
         }
+    }
+
+    /// Keeps signals away to the end of the process. Somebody has asked it to end, and it does: a second signal would only take the exit code from him.
+    pub(super) fn stay(self) {
+        std::mem::forget(self);
     }
 
     /// Kills what the runner has left, and puts the terminal back as it was (a line editor may have died in raw mode).

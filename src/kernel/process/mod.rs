@@ -60,7 +60,11 @@ pub fn guarded(limits: &Limits, runner: impl FnOnce(&'static Page) -> u8, after:
             if !ending.is_orderly() || page.open_run().is_some() {
                 guard.clean_up();
             }
-            Ok(after(page, &ending))
+            let code = after(page, &ending);
+            if Stop::ALL.iter().any(|stop| stop.exit_code() == code) {
+                guard.stay();
+            }
+            Ok(code)
         }
     }
 }

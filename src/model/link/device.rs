@@ -38,6 +38,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Tells whether somebody outside of its namespace would miss it: its other end or what it stands on is elsewhere, or it is a piece of hardware.
+    pub fn leads_out_from(&self, dev: &Dev) -> bool {
+        self.reaches_out || self.kind.is_empty() && !dev.comes_by_itself()
+    }
+
     /// Tells whether another one is the same, as far as both are known.
     pub fn agrees(&self, other: &Self) -> bool {
         let same = |one: &Option<Dev>, other: &Option<Dev>| one.is_none() || other.is_none() || one == other;

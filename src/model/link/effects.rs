@@ -48,6 +48,13 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
     }
 }
 
+/// Gives what goes when IPv6 is switched off on the link of a name; on all for `all`.
+pub fn lost_with_ipv6(name: &str, inventory: &Inventory) -> Vec<Fate> {
+    let here = Here(inventory);
+    let devs: Vec<Dev> = here.links().map(|(dev, _)| dev.clone()).filter(|dev| name == "all" || dev.name.as_str() == name).collect();
+    here.without_ipv6(&devs)
+}
+
 /// Gives the other end of a veth that is made.
 fn other_end(dev: &Dev, link: &super::Link) -> Vec<Fate> {
     if let Some(far) = &link.far {
@@ -260,7 +267,7 @@ impl<'a> Here<'a> {
 
     /// Gives what a link loses with an MTU, and those that get the MTU along with it.
     fn with_mtu(&self, dev: &Dev, mtu: u32) -> Vec<Fate> {
-        let mut found = if mtu < IPV6_MTU { self.without_ipv6(dev) } else { Vec::new() };
+        let mut found = if mtu < IPV6_MTU { self.without_ipv6(std::slice::from_ref(dev)) } else { Vec::new() };
         for other in self.with_mtu_of(dev, mtu) {
             found.extend(self.with_mtu(&other, mtu));
             found.push((Any::Link(Object::Setting(other, Setting::Mtu)), Some(AnyState::Link(State::Setting(Value::Number(mtu))))));
@@ -268,16 +275,16 @@ impl<'a> Here<'a> {
         found
     }
 
-    /// Gives what goes when IPv6 leaves a link. The kernel by itself would leave routes with a `src` that is not there any more; but addresses are taken
+    /// Gives what goes when IPv6 leaves links. The kernel by itself would leave routes with a `src` that is not there any more; but addresses are taken
     /// away one by one, and then it takes that, too.
-    fn without_ipv6(&self, dev: &Dev) -> Vec<Fate> {
-        let addresses: Vec<_> = self.addresses(dev).into_iter().filter(|(key, _)| key.host.family() == Family::V6).collect();
+    fn without_ipv6(&self, links: &[Dev]) -> Vec<Fate> {
+        let addresses: Vec<_> =
+            links.iter().flat_map(|dev| self.addresses(dev)).filter(|(key, _)| key.host.family() == Family::V6).collect();
         let plain: Vec<IpAddr> = addresses.iter().map(|(key, _)| key.host.address).collect();
-        let here = std::slice::from_ref(dev);
-        let mut found = self.neighbours(dev, Some(Family::V6));
+        let mut found: Vec<Fate> = links.iter().flat_map(|dev| self.neighbours(dev, Some(Family::V6))).collect();
         found.extend(self.routes(|key, way| match key.family() {
             Family::V4 => None,
-            Family::V6 => without(way, here).or_else(|| self.without_source(key, way, &plain, here)),
+            Family::V6 => without(way, links).or_else(|| self.without_source(key, way, &plain, links)),
         }));
         found.extend(self.gone_addresses(addresses));
         found

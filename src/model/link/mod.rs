@@ -29,9 +29,9 @@ use super::{Family, Fault, Kind};
 use super::{sysctl, tc};
 
 pub use device::Link;
-pub use effects::{follow, go_with};
+pub use effects::{follow, go_with, lost_with_ipv6};
 pub use far::{Far, There, Tie};
-pub use name::{Dev, Mac, Name};
+pub use name::{Dev, Mac, Name, OF_MODULES};
 pub use raw::Raw;
 pub use route::Route;
 pub use rule::Rule;
@@ -114,7 +114,22 @@ impl Scope {
     }
 }
 
+/// Gives what has to be read in order to know what links have.
+pub fn scopes_of_links() -> [AnyScope; 4] {
+    [Scope::Links, Scope::Addresses, Scope::Neighbours, Scope::Routes(None)].map(AnyScope::Link)
+}
+
 impl Object {
+    /// Tells whether it is an address, a neighbour or a route of IPv6.
+    pub fn is_of_ipv6(&self) -> bool {
+        match self {
+            Self::Address(key) => key.host.family() == Family::V6,
+            Self::Neighbour(key) => key.address.is_ipv6(),
+            Self::Route(key) => key.family() == Family::V6,
+            _ => false,
+        }
+    }
+
     /// Gives a link as the device on which packets queue.
     pub fn device(&self) -> Option<tc::Device> {
         if let Self::Link(dev) = self { Some(tc::Device::listed(dev.name.as_str())) } else { None }

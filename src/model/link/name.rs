@@ -66,7 +66,15 @@ pub struct Dev {
     pub name: Name,
 }
 
+/// The devices that modules of the kernel put into every network namespace when they are loaded, whoever made that happen.
+pub const OF_MODULES: [&str; 9] = ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
+
 impl Dev {
+    /// Tells whether every network namespace has one of its own: the loopback, and what modules put there.
+    pub fn comes_by_itself(&self) -> bool {
+        self.name.as_str() == "lo" || OF_MODULES.contains(&self.name.as_str())
+    }
+
     /// Makes one of a link that was read.
     pub fn new(index: u32, name: Name) -> Self {
         Self { index, name }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
-use super::{Fault, cgroup, link, netns, sysctl, tc};
+use super::{Family, Fault, cgroup, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
 pub use revert::revert;
@@ -76,7 +76,10 @@ impl Object {
     /// Gives what has to be read in order to know the object, and all that changes with it.
     pub fn scopes(&self) -> Vec<Scope> {
         match self {
-            Object::Sysctl(key) => key.scope().into_iter().map(Scope::Sysctl).collect(),
+            Object::Sysctl(key) => {
+                let links = key.disables_ipv6_of().is_some().then(link::scopes_of_links);
+                key.scope().into_iter().map(Scope::Sysctl).chain(links.into_iter().flatten()).collect()
+            }
             Object::Set(set) | Object::Member(set, _) => vec![Scope::Set(set.clone())],
             Object::SetPair(one, other) => vec![Scope::Set(one.clone()), Scope::Set(other.clone())],
             Object::Cgroup(object) => vec![Scope::Cgroup(object.scope())],
@@ -396,7 +399,10 @@ fn followers(object: &Object, state: &State, inventory: &Inventory) -> Vec<(Obje
                 Object::Sysctl(name) => Some((other.clone(), Some(State::Value(key.makes(value, name)?)))),
                 _ => None,
             };
-            inventory.iter().filter_map(made).collect()
+            // Where IPv6 is switched off, its addresses go and what stands on them.
+            let disabled = key.disables_ipv6_of().filter(|_| key.switches_off(Family::V6, value));
+            let lost = disabled.map(|name| link::lost_with_ipv6(&name, inventory)).unwrap_or_default();
+            lost.into_iter().chain(inventory.iter().filter_map(made)).collect()
         }
         _ if inventory.get(object).is_some_and(|now| now.is_made_anew_for(state)) => going_with(inventory, object),
         _ => Vec::new(),
@@ -410,7 +416,13 @@ fn give(inventory: &mut Inventory, object: Object, state: Option<State>) {
             inventory.extend(object.comes_with(&state).into_iter().filter(|_| !inventory.contains_key(&object)).collect::<Vec<_>>());
             inventory.insert(object, state);
         }
-        None => drop(inventory.remove(&object)),
+        None => {
+            inventory.remove(&object);
+            // The parameters of a link are gone with it.
+            if let Object::Link(link::Object::Link(dev)) = &object {
+                inventory.retain(|other, _| !matches!(other, Object::Sysctl(key) if key.is_of_link(dev.name.as_str())));
+            }
+        }
     }
 }
 
@@ -440,6 +452,9 @@ pub fn apply(inventory: &mut Inventory, changes: &[Change]) {
 pub fn follows(change: &Change, lead: &Change) -> bool {
     match (&change.object, &lead.object, &lead.after) {
         (Object::Sysctl(key), Object::Sysctl(leader), Some(State::Value(value))) => leader.makes(value, key).is_some(),
+        (Object::Link(lost), Object::Sysctl(leader), Some(State::Value(value))) => {
+            change.after.is_none() && lost.is_of_ipv6() && leader.switches_off(Family::V6, value)
+        }
         (Object::Link(link::Object::Link(dev)), _, Some(State::Link(link::State::Link(lead)))) => lead.peer.as_ref() == Some(dev),
         (Object::Link(link::Object::Far(far)), Object::Link(link::Object::Link(dev)), Some(_)) => far.end_of() == Some(dev),
         _ => false,

@@ -61,6 +61,14 @@ impl Way<'_> {
         }
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         match &now {
+            // Another namespace is nothing that somebody has made of this one, and to overwrite its name would end it.
+            Some(State::Netns(now)) if !change.is_claim() && self.is_another(change, now) => {
+                self.report(change, before.is_some(), "another namespace has this name by now");
+            }
+            // What was put aside for a name stays there until it has a name again.
+            Some(State::Netns(_)) if before.is_none() && !self.has_its_name_back(&change.object) => {
+                self.report(change, true, "it has no name that it could go back to");
+            }
             // That it is away is told once, and not of all that was on it.
             None if before.is_some_and(|state| self.is_away(&change.object, state)) => {}
             _ if before.is_none() && after.is_some_and(|state| self.has_left(&change.object, state)) => {}
@@ -141,6 +149,24 @@ impl Way<'_> {
     /// Tells whether something that somebody else has made would be another one.
     fn changes_what_others_made(&self, (object, then): &(Object, Option<State>)) -> bool {
         self.is_of_others(object) && !agree(self.then.get(object), then.as_ref())
+    }
+
+    /// Tells whether a name is that of a namespace of which the change knows nothing.
+    fn is_another(&self, change: &Change, now: &netns::State) -> bool {
+        let known = [&change.before, &change.after].into_iter().flatten();
+        let mut known = known.filter_map(|state| if let State::Netns(state) = state { state.cookie() } else { None });
+        let is_name = matches!(change.object, Object::Netns(netns::Object::Name(_)));
+        is_name && now.cookie().is_some_and(|now| known.all(|known| known != now))
+    }
+
+    /// Tells whether a namespace that is kept aside may go from there; anything else may.
+    fn has_its_name_back(&self, object: &Object) -> bool {
+        let Object::Netns(netns::Object::Aside(cookie)) = object else { return true };
+        let is_it = |(object, state): (&Object, &State)| match (object, state) {
+            (Object::Netns(netns::Object::Name(_)), State::Netns(state)) => state.cookie() == Some(*cookie),
+            _ => false,
+        };
+        self.then.iter().any(is_it)
     }
 
     /// Tells whether the batch has put a namespace aside, and somebody has taken it from there. What is to be kept aside once more is still elsewhere.

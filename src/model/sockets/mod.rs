@@ -194,6 +194,11 @@ impl Socket {
         self.proto == other.proto && cookie(&self.id) == cookie(&other.id)
     }
 
+    /// Gives the address family, by the kernel's number; none of a socket without addresses.
+    pub fn family(&self) -> Option<u8> {
+        if let Id::Inet(family, _) = self.id { Some(family) } else { None }
+    }
+
     /// Gives an end as ss(8) prints it, with the interface where the address needs one.
     pub fn end(&self, side: Side) -> String {
         let end = if side == Side::Local { &self.local } else { &self.peer };

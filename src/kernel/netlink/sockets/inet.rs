@@ -45,6 +45,17 @@ pub(super) fn ask(m: &mut Messages, family: u8, proto: Proto, filter: &Filter) {
     }
 }
 
+/// Writes `struct inet_diag_req`, for the sockets of TCP of both families.
+pub(super) fn ask_of_tcp(m: &mut Messages, filter: &Filter) {
+    m.raw(&[0, 0, 0, if filter.extended { EXTENDED } else { 0 }]);
+    m.raw(&ANY);
+    m.raw(&states(filter).to_ne_bytes());
+    m.raw(&[0; 4]);
+    if let Some(code) = bytecode::of(&filter.all) {
+        m.attribute(BYTECODE, &code);
+    }
+}
+
 /// Gives the states that are asked for. What has a port and does nothing else is closed, and is listed for a bit of its own (`TCP_BOUND_INACTIVE`).
 fn states(filter: &Filter) -> u32 {
     const BOUND_INACTIVE: u32 = 1 << 13;

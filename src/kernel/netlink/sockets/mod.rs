@@ -23,6 +23,8 @@ use crate::model::sockets::{Filter, Id, Proto, Socket};
 
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
+/// `TCPDIAG_GETSOCK`.
+const OF_TCP: u16 = 18;
 /// `SOCK_DESTROY`.
 const DESTROY: u16 = 21;
 
@@ -54,11 +56,20 @@ impl Diag {
     /// Lists the sockets of a protocol that a filter means. Who holds them is not looked at.
     pub fn list(&mut self, proto: Proto, filter: &Filter) -> io::Result<Vec<Socket>> {
         let mut found = match proto {
-            Proto::Tcp | Proto::Udp | Proto::Raw => self.list_inet(proto, filter)?,
+            Proto::Tcp => self.list_tcp(filter)?,
+            Proto::Udp | Proto::Raw => self.list_inet(proto, filter)?,
             Proto::Unix => self.list_unix(filter)?,
             Proto::Packet => self.list_packet(filter)?,
         };
         found.retain(|socket| filter.matches(socket));
+        Ok(found)
+    }
+
+    /// Lists the sockets of TCP by the older question, which is for both families: the kernel walks through its table of connections once, and not twice.
+    fn list_tcp(&mut self, filter: &Filter) -> io::Result<Vec<Socket>> {
+        let (mut found, names) = (Vec::new(), &mut self.names);
+        dump(&mut self.socket, (OF_TCP, |m| inet::ask_of_tcp(m, filter)), |body| found.extend(inet::read(Proto::Tcp, body, names)))?;
+        found.sort_by_key(Socket::family);
         Ok(found)
     }
 
@@ -67,7 +78,7 @@ impl Diag {
         for family in [libc::AF_INET, libc::AF_INET6] {
             let names = &mut self.names;
             let read = |body: &[u8]| found.extend(inet::read(proto, body, names));
-            match dump(&mut self.socket, |m| inet::ask(m, family as u8, proto, filter), read) {
+            match dump(&mut self.socket, (BY_FAMILY, |m| inet::ask(m, family as u8, proto, filter)), read) {
                 // A kernel without IPv6 has no sockets of it.
                 Err(error) if family == libc::AF_INET6 && error.raw_os_error() == Some(Errno::ENOENT as i32) => {}
                 done => done?,
@@ -78,14 +89,14 @@ impl Diag {
 
     fn list_unix(&mut self, filter: &Filter) -> io::Result<Vec<Socket>> {
         let mut found = Vec::new();
-        dump(&mut self.socket, |m| plain::ask_unix(m, filter), |body| found.extend(plain::read_unix(body)))?;
+        dump(&mut self.socket, (BY_FAMILY, |m| plain::ask_unix(m, filter)), |body| found.extend(plain::read_unix(body)))?;
         plain::introduce(&mut found);
         Ok(found)
     }
 
     fn list_packet(&mut self, filter: &Filter) -> io::Result<Vec<Socket>> {
         let (mut found, names) = (Vec::new(), &mut self.names);
-        dump(&mut self.socket, |m| plain::ask_packet(m, filter), |body| found.extend(plain::read_packet(body, names)))?;
+        dump(&mut self.socket, (BY_FAMILY, |m| plain::ask_packet(m, filter)), |body| found.extend(plain::read_packet(body, names)))?;
         Ok(found)
     }
 
@@ -127,9 +138,9 @@ impl Diag {
 }
 
 /// Asks for a list. One that is torn is taken as it is: what there was of sockets is over by the time that somebody reads of it.
-fn dump(socket: &mut Netlink, ask: impl FnOnce(&mut Messages), mut read: impl FnMut(&[u8])) -> io::Result<()> {
+fn dump(socket: &mut Netlink, (kind, ask): (u16, impl FnOnce(&mut Messages)), mut read: impl FnMut(&[u8])) -> io::Result<()> {
     let (sequence, mut messages) = (socket.next_sequence(), Messages::new());
-    messages.message(BY_FAMILY, flag::REQUEST | flag::DUMP, sequence, ask);
+    messages.message(kind, flag::REQUEST | flag::DUMP, sequence, ask);
     socket.dump(messages.bytes(), sequence, &mut |_, body| read(body)).map(drop)
 }
 

@@ -68,6 +68,18 @@ fn a_question_is_what_ss_asks() {
 }
 
 #[test]
+fn the_question_about_tcp_is_for_both_families() {
+    // What iproute2 asks a kernel without sock_diag(7): `struct inet_diag_req` of linux/inet_diag.h.
+    let filter: Filter = "state listening sport = :22".parse().unwrap();
+    let mut messages = Messages::new();
+    messages.message(OF_TCP, flag::REQUEST | flag::DUMP, 1, |m| inet::ask_of_tcp(m, &filter));
+    let bytes = messages.bytes();
+    assert_eq!(bytes[..16], [96, 0, 0, 0, 18, 0, 1, 3, 1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((&bytes[16..68], &bytes[68..76]), (&[0; 52][..], &[0, 4, 0, 0, 0, 0, 0, 0][..]));
+    assert_eq!(bytes[76..], [20, 0, 1, 0, 2, 8, 20, 0, 0, 0, 22, 0, 3, 8, 12, 0, 0, 0, 22, 0]);
+}
+
+#[test]
 fn names_of_files_are_read() {
     let mut body = vec![1, 1, 10, 0]; // AF_UNIX, SOCK_STREAM, LISTEN
     body.extend(33u32.to_ne_bytes()); // inode
