@@ -27,6 +27,7 @@ pub(crate) mod running;
 pub(crate) mod shown;
 mod sockets;
 mod ssh_rate_limit;
+mod strangers;
 mod sys;
 mod sysctl;
 mod tc;
