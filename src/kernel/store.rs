@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
@@ -113,6 +114,8 @@ impl Store {
 
     fn prepare(mut connection: Connection, schema: &str, version: i64) -> rusqlite::Result<Self> {
         connection.busy_timeout(PATIENCE)?;
+        // Without this every statement is planned once more for the first values that it gets.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // The way to WAL is the one thing that does not wait for the busy timeout.
         let begun = Instant::now();
         while let Err(error) = connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;") {

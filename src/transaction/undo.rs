@@ -1,21 +1,23 @@
 //! Lifting what a run did, after an error, later, or after a crash; and setting it again.
 
+mod namespaces;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::kernel::Kernel;
 use crate::kernel::xtables::Backend;
 use crate::model::iptables::RunId;
-use crate::model::named::Scope;
 use crate::model::netns::{self, Site};
-use crate::model::{Change, Drift, Fault, Kind, Object, Report, State, link};
+use crate::model::{Change, Drift, Fault, Kind, Object, Report, State};
 
 use super::claims::{Company, Holder, Inheritance};
 use super::journal::Journal;
 use super::record::{Batch, Context, RunKind, RunRecord, RunState, TermState};
 use super::revert::{Job, Reverted, is_untouched, revert};
-use super::select::{self, Here, made_here};
+use super::select::Here;
 use super::sites;
+use namespaces::Doomed;
 
 /// What undo and redo work with.
 pub struct Desk<'a> {
@@ -48,44 +50,7 @@ impl Desk<'_> {
         // A rollback is never set again, so nobody will look for its own entry: where the journal has no room for it, it is done without.
         let unwritten = state == RunState::RolledBack;
         let mut work = Work { unwritten, again, ..self.prepare(RunKind::Undo, &own.run, report)? };
-        let mut company = Company::new(&own);
-        let doomed = self.doomed(&own, &mut company)?;
-        // What goes with its namespace is lifted when that is gone.
-        let mut waiting: Vec<&Batch> = Vec::new();
-        for batch in own.batches.iter().rev() {
-            // What is left of a batch can be lifted once it is in nobody's way any more.
-            let (changes, inherited) = company.split(self.journal, batch)?;
-            if doomed.contains(&batch.site.namespace) && inherited.is_empty() && goes_with_its_namespace(batch) {
-                if self.put_back(batch, &changes, &[], true, &mut work)? {
-                    waiting.push(batch);
-                }
-                continue;
-            }
-            let inhabited = if self.force { BTreeMap::new() } else { self.inhabited(&changes, &waiting)? };
-            let stays = |change: &Change| made(change).is_some_and(|site| inhabited.contains_key(&site.namespace));
-            let (staying, changes): (Vec<Change>, Vec<Change>) = changes.into_owned().into_iter().partition(stays);
-            work.report.drift.extend(staying.into_iter().filter_map(|change| {
-                let why = inhabited.get(&made(&change)?.namespace)?.clone();
-                Some(Drift { object: change.object, why, left: true })
-            }));
-            let others_are_back = self.put_back(batch, &changes, &[], false, &mut work)?;
-            for inside in waiting.extract_if(.., |inside| made_here(batch).any(|namespace| namespace == inside.site.namespace)) {
-                let is_gone = others_are_back && !inhabited.contains_key(&inside.site.namespace);
-                // One that has stayed after all keeps nothing of what the run did in it.
-                if is_gone || self.put_back(inside, &inside.changes, &[], false, &mut work)? {
-                    work.note(|_| self.journal.lifted(run, inside.number, &[]))?;
-                }
-            }
-            let is_back = others_are_back && inhabited.is_empty();
-            if is_back {
-                work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
-                work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
-                company.take_over(&inherited);
-            } else if !work.faults.is_empty() && batch.takes_out_rules() {
-                // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
-                break;
-            }
-        }
+        self.lift_batches(&own, &mut work)?;
         let closed = self.journal.set_state(run, if work.is_clean() { state } else { RunState::Stuck });
         work.note(|work| self.close(work))?;
         let closed = closed.map_err(|fault| {
@@ -98,51 +63,29 @@ impl Desk<'_> {
         }
     }
 
-    /// Looks into the namespaces that some changes have made: gives those in which a link is that leads out of it, by their cookies, and says which.
-    /// Somebody else has put it there, or what the run did to it is not all back; with the namespace its other end would go, too.
-    fn inhabited(&mut self, changes: &[Change], waiting: &[&Batch]) -> Result<BTreeMap<u64, String>, Fault> {
-        let mut found = BTreeMap::new();
-        for site in changes.iter().filter_map(made) {
-            let links = match self.kernel.go_to(&site)? {
-                true => self.kernel.named().read(&Scope::Link(link::Scope::Links)),
-                false => Ok(BTreeMap::new()),
-            };
-            self.kernel.come_back();
-            let own = waiting.iter().filter(|batch| batch.site.namespace == site.namespace).flat_map(|batch| &batch.changes);
-            let own: BTreeSet<&Object> = own.map(|change| &change.object).collect();
-            let links = links?;
-            let leads_out = |(object, state): &(&Object, &State)| match (object, state) {
-                (Object::Link(link::Object::Link(dev)), State::Link(link::State::Link(link))) => link.leads_out_from(dev),
-                _ => false,
-            };
-            let strange = links.iter().filter(leads_out).find(|(object, _)| !own.contains(object));
-            found.extend(strange.map(|(link, _)| (site.namespace, format!("the {link}, which leads out of it, would be gone with it"))));
+    /// Lifts the batches of a run, as far as it can.
+    fn lift_batches(&mut self, own: &Holder, work: &mut Work) -> Result<(), Fault> {
+        let (run, mut company) = (&own.run.id, Company::new(own));
+        let mut doomed = Doomed::new(self, own, &mut company)?;
+        for batch in own.batches.iter().rev() {
+            // What is left of a batch can be lifted once it is in nobody's way any more.
+            let (changes, inherited) = company.split(self.journal, batch)?;
+            if inherited.is_empty() && doomed.takes(batch) {
+                if self.put_back(batch, &changes, &[], true, work)? {
+                    doomed.wait(batch);
+                }
+                continue;
+            }
+            if self.put_back_with_namespaces(batch, &changes, &mut doomed, work)? {
+                work.report.stays.extend(inherited.iter().flat_map(Inheritance::remarks));
+                work.note(|_| self.journal.lifted(run, batch.number, &inherited))?;
+                company.take_over(&inherited);
+            } else if !work.faults.is_empty() && batch.takes_out_rules() {
+                // What the earlier batches put in may be the neighbours between which the rules of this one are to return.
+                break;
+            }
         }
-        Ok(found)
-    }
-
-    /// Gives the namespaces that go for good with a run, by their cookies: those that it has made, in which nobody is and on which nobody relies.
-    fn doomed(&mut self, own: &Holder, company: &mut Company<'_>) -> Result<BTreeSet<u64>, Fault> {
-        let mut made = BTreeSet::new();
-        for batch in own.batches.iter().filter(|batch| made_here(batch).next().is_some()) {
-            made.extend(select::made(&company.split(self.journal, batch)?.0));
-        }
-        made.remove(&self.context.namespace);
-        // What is on a link that was put there by another batch is looked at when that one is lifted.
-        let far: BTreeSet<u64> = own.batches.iter().flat_map(select::put_there).map(|far| far.site.namespace).collect();
-        made.retain(|cookie| !far.contains(cookie));
-        if made.is_empty() {
-            return Ok(made);
-        }
-        let present = self.kernel.named().read(&Scope::Netns(netns::Scope::Names))?;
-        let of = |cookie: u64| {
-            present.values().filter_map(move |state| match state {
-                State::Netns(state) if state.cookie() == Some(cookie) => Some(state),
-                _ => None,
-            })
-        };
-        made.retain(|cookie| of(*cookie).count() == 1 && of(*cookie).all(|state| state.held().is_none()));
-        Ok(made)
+        Ok(())
     }
 
     /// Sets again what was lifted of a run, with the tags that it had, by putting back its liftings, the latest first.
@@ -367,20 +310,6 @@ impl Desk<'_> {
         let state = if work.faults.is_empty() { RunState::Done } else { RunState::Stuck };
         if work.begun { self.journal.set_state(&work.id, state) } else { Ok(()) }
     }
-}
-
-/// Gives the namespace that a change has made, if it has made one.
-fn made(change: &Change) -> Option<Site> {
-    match (&change.object, &change.after) {
-        (Object::Netns(netns::Object::Name(name)), Some(State::Netns(state))) if change.makes() => Some(Site::named(state.cookie()?, name)),
-        _ => None,
-    }
-}
-
-/// Tells whether a batch is about nothing that outlives the namespace in which it was made.
-fn goes_with_its_namespace(batch: &Batch) -> bool {
-    let stays = |change: &Change| change.object.is_of_the_machine() || matches!(change.object, Object::Link(link::Object::Far(_)));
-    batch.is_named() && !batch.changes.iter().any(stays)
 }
 
 /// Gives the namespace that a change has taken away, if it has taken away one; what a killed program had left of its name may be back in its place.
