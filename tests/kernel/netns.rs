@@ -178,7 +178,7 @@ fn a_namespace_that_lost_its_name_gets_it_back_as_it_was(world: &World) {
             && said.err.contains("! took away the network namespace spare, with all that was in it, which cannot be lifted"),
         "{said:?}"
     );
-    world.undo();
+    assert_eq!(world.fyke(&["undo", "last"]).code, Some(2), "nothing that could be lifted is in force");
     ip("netns exec client iptables-nft -F INPUT");
     assert_eq!(world.state(), before);
 }
@@ -271,8 +271,7 @@ fn a_namespace_of_the_same_name_is_another_one(world: &World) {
     for name in ["blue", "red"] {
         ip(&format!("netns del {name}"));
     }
-    // Who took the foreign one away has taken away ours, too.
-    world.fyke_well(&["undo", "last"]);
+    assert_eq!(world.fyke(&["undo", "last"]).code, Some(2), "both are lifted");
     assert_eq!(world.state(), before);
 }
 

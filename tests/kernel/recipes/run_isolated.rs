@@ -43,8 +43,8 @@ fn a_program_has_no_network_from_the_start(world: &World) {
 }
 
 fn what_is_not_acceptable_is_refused(world: &World) {
-    is_refused(world, &["run-isolated"], "--command is missing");
-    is_refused(world, &["run-isolated", "--"], "--command is missing");
+    is_refused(world, &["run-isolated"], "nothing stands behind `--`");
+    is_refused(world, &["run-isolated", "--"], "nothing stands behind `--`");
     is_refused(world, &["run-isolated", "--", ""], "it names no program");
     is_refused(world, &["run-isolated", "--", "./x"], "its path does not begin at the root");
     is_refused(world, &["block-process", "--", "x"], "block-process takes no words behind it");
