@@ -83,17 +83,17 @@ impl Key {
 
     /// Tells whether a value switches a family off, on all interfaces or on one.
     pub fn switches_off(&self, family: Family, value: &Value) -> bool {
-        family == Family::V6 && self.0.starts_with("net.ipv6.conf.") && self.0.ends_with(".disable_ipv6") && !value.is_off()
+        family == Family::V6 && self.switch_of_ipv6().is_some() && !value.is_off()
     }
 
     /// Names the link of which this parameter switches IPv6 on and off; `all` is every link.
     pub fn disables_ipv6_of(&self) -> Option<String> {
-        match &self.parts().collect::<Vec<_>>()[..] {
-            [net, family, conf, link, last] if [net, family, conf, last] == ["net", "ipv6", "conf", "disable_ipv6"] => {
-                Some(link.clone()).filter(|link| link != "default")
-            }
-            _ => None,
-        }
+        self.switch_of_ipv6().filter(|link| *link != "default").map(|link| link.replace('/', "."))
+    }
+
+    /// Gives the part of a switch of IPv6 that says of what it is.
+    fn switch_of_ipv6(&self) -> Option<&str> {
+        self.0.strip_prefix("net.ipv6.conf.")?.strip_suffix(".disable_ipv6")
     }
 
     /// Tells whether the kernel changes other parameters when this one is changed: it is written before them.
