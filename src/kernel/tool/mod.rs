@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use self::spawn::Program;
-use self::wait::Running;
+use self::wait::{Ears, Running};
 use super::{errno, identity};
 use crate::model::{Fault, Kind};
 
@@ -216,8 +216,9 @@ impl<'a> Request<'a> {
         let cover = |(own, common): &(PathBuf, PathBuf)| Ok([self.word(own.as_os_str())?, self.word(common.as_os_str())?]);
         let covers = self.covers.as_ref().map(|covers| covers.iter().map(cover).collect::<Result<_, Fault>>()).transpose()?;
         let program = Program { path, args, env, stdio: [&stdin, &stdout, &stderr], netns: self.netns.map(|fd| fd.as_raw_fd()), covers };
+        let ears = Ears::new(self, stdout_read.into(), stderr_read.into()).map_err(|error| fail(error.into()))?;
         let child = spawn::spawn(&program).map_err(|error| fail(error.into()))?;
-        Running::new(self, child, stdout_read.into(), stderr_read.into()).map_err(|error| fail(error.into()))
+        Ok(Running::new(self, child, ears))
     }
 
     /// Puts the input into a file in memory: unlike a pipe, nobody has to feed it.

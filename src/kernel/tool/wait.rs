@@ -40,7 +40,7 @@ pub(super) struct Running<'a> {
 }
 
 /// The reading end of a pipe, and what came out of it.
-pub(super) struct Capture {
+struct Capture {
     pipe: Option<File>,
     bytes: Vec<u8>,
     max: usize,
@@ -48,6 +48,19 @@ pub(super) struct Capture {
     roomy: bool,
     /// Whether the tool is in the middle of writing much.
     busy: bool,
+}
+
+/// What a tool says, once it runs.
+pub(super) struct Ears {
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl Ears {
+    /// Prepares to listen. All that can fail is done here, before the tool is started: what runs is waited for.
+    pub(super) fn new(request: &Request<'_>, stdout: OwnedFd, stderr: OwnedFd) -> nix::Result<Self> {
+        Ok(Self { stdout: Capture::new(stdout, request.output)?, stderr: Capture::new(stderr, STDERR_MAX)? })
+    }
 }
 
 impl Capture {
@@ -82,9 +95,8 @@ impl Capture {
 }
 
 impl<'a> Running<'a> {
-    pub(super) fn new(request: &'a Request<'a>, child: Child, stdout: OwnedFd, stderr: OwnedFd) -> nix::Result<Self> {
-        let (stdout, stderr) = (Capture::new(stdout, request.output)?, Capture::new(stderr, STDERR_MAX)?);
-        Ok(Self { request, child, stdout, stderr, started: Instant::now(), given_up: None, end: None })
+    pub(super) fn new(request: &'a Request<'a>, child: Child, Ears { stdout, stderr }: Ears) -> Self {
+        Self { request, child, stdout, stderr, started: Instant::now(), given_up: None, end: None }
     }
 
     fn sources(&self) -> impl Iterator<Item = PollFd<'_>> {
