@@ -106,13 +106,16 @@ impl Named for Here {
             (Some(state), None) => leaving.iter().any(|dev| is_on(&change.object, state, dev)),
             _ => false,
         };
-        let mut done = 0;
-        for part in changes.chunk_by(|one, other| Mechanism::of(one) == Mechanism::of(other)) {
+        let (mut links, mut rest) = (link::Made::by(changes), changes);
+        while let Some(mechanism) = rest.iter().find_map(Mechanism::of) {
+            let end = rest.iter().position(|change| Mechanism::of(change).is_some_and(|other| other != mechanism)).unwrap_or(rest.len());
+            let (part, later) = rest.split_at(end);
             // The queues of a link that is moved away have gone with it.
-            if !(Mechanism::of(&part[0]) == Some(Mechanism::Queues) && part.iter().all(is_left)) {
-                self.write_part(part).map_err(|refusal| Refusal { at: done + refusal.at, ..refusal })?;
+            if mechanism != Mechanism::Queues || !part.iter().all(is_left) {
+                let done = changes.len() - rest.len();
+                self.write_part(mechanism, part, &mut links).map_err(|refusal| Refusal { at: done + refusal.at, ..refusal })?;
             }
-            done += part.len();
+            rest = later;
         }
         Ok(())
     }
@@ -131,9 +134,11 @@ enum Mechanism {
 }
 
 impl Mechanism {
+    /// Gives that of a change, if something has to be done for it.
     fn of(change: &Change) -> Option<Self> {
         match change.object {
-            Object::Sysctl(_) => Some(Self::Sysctl),
+            // Those of a link go with it.
+            Object::Sysctl(_) => change.after.is_some().then_some(Self::Sysctl),
             Object::ReservedPort(_) => Some(Self::ReservedPorts),
             Object::Set(_) | Object::Member(..) | Object::SetPair(..) => Some(Self::Sets),
             Object::Link(_) => Some(Self::Links),
@@ -149,32 +154,31 @@ impl Mechanism {
 
 impl Here {
     /// Makes changes of one mechanism.
-    fn write_part(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        match changes.first().and_then(Mechanism::of) {
-            Some(Mechanism::Sysctl) => {
+    fn write_part<'a>(&mut self, mechanism: Mechanism, changes: &'a [Change], links: &mut link::Made<'a>) -> Result<(), Refusal> {
+        match mechanism {
+            Mechanism::Sysctl => {
                 let mut parameters: Vec<_> = changes.iter().enumerate().filter_map(|(at, change)| Some((at, parameter(change)?))).collect();
                 // What makes others follow would overwrite what was written to them before.
                 parameters.sort_by_key(|(_, (key, _))| !key.leads());
                 parameters.into_iter().try_for_each(|(at, (key, value))| sysctl::write(key, value).map_err(|fault| Refusal { fault, at }))
             }
-            Some(Mechanism::ReservedPorts) => reserved_ports::write(changes.iter()).map_err(|fault| Refusal { fault, at: 0 }),
-            Some(Mechanism::Sets) => {
+            Mechanism::ReservedPorts => reserved_ports::write(changes.iter()).map_err(|fault| Refusal { fault, at: 0 }),
+            Mechanism::Sets => {
                 let (at, steps): (Vec<usize>, Vec<Step>) =
                     changes.iter().enumerate().filter_map(|(at, change)| Some((at, step(change)?))).unzip();
                 let refused = |refusal: ipset::Refusal| Refusal { at: at.get(refusal.done).copied().unwrap_or(0), fault: refusal.fault };
                 if steps.is_empty() { Ok(()) } else { self.sets.write(&steps).map_err(refused) }
             }
-            Some(Mechanism::Links) => self.links.write(changes),
-            Some(Mechanism::Groups) => {
+            Mechanism::Links => self.links.write(changes, links),
+            Mechanism::Groups => {
                 let mut groups = changes.iter().enumerate();
                 groups.try_for_each(|(at, change)| cgroup::write(change, changes).map_err(|fault| Refusal { fault, at }))
             }
-            Some(Mechanism::Queues) => self.queues.write(changes),
-            Some(Mechanism::Namespaces) => {
+            Mechanism::Queues => self.queues.write(changes),
+            Mechanism::Namespaces => {
                 let namespaces = changes.iter().enumerate().filter_map(|(at, change)| Some((at, namespace(change)?)));
                 namespaces.into_iter().try_for_each(|(at, write)| write().map_err(|fault| Refusal { fault, at }))
             }
-            None => Ok(()),
         }
     }
 }

@@ -34,9 +34,13 @@ pub fn names(folder: &Key) -> Vec<String> {
     files::names(&path(folder), "").into_iter().map(part).collect()
 }
 
-/// Writes a parameter, and looks whether the kernel has taken it as it was given.
+/// Writes a parameter that has another value, and looks whether the kernel has taken it as it was given.
 pub fn write(key: &Key, wanted: &Value) -> Result<(), Fault> {
     let (tried, path) = (format!("set the parameter {key} to {wanted}"), path(key));
+    // To write what is there already has effects all the same: a route that goes, an address that is made.
+    if value(&path).is_ok_and(|now| now == *wanted) {
+        return Ok(());
+    }
     let file = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(&path);
     file.and_then(|mut file| file.write_all(format!("{wanted}\n").as_bytes())).map_err(|error| refused(&tried, &error))?;
     match value(&path).map_err(|error| unreadable(key, &error))? {

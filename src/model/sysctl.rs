@@ -29,11 +29,34 @@ impl Key {
         self.0.split('.').map(|part| part.replace('/', "."))
     }
 
-    /// Tells whether it is a parameter of a link.
-    pub fn is_of_link(&self, name: &str) -> bool {
-        let parts: Vec<String> = self.parts().take(4).collect();
-        matches!(&parts[..], [net, family, folder, link] if net == "net" && ["ipv4", "ipv6"].contains(&family.as_str())
-            && ["conf", "neigh"].contains(&folder.as_str()) && link == name)
+    /// Names the link of which it is a parameter; `all` and `default` are none, but stand where links do.
+    pub fn link(&self) -> Option<String> {
+        let mut parts = self.parts();
+        let folder = [parts.next()?, parts.next()?, parts.next()?];
+        let is_of_links = folder[0] == "net" && ["ipv4", "ipv6"].contains(&&*folder[1]) && ["conf", "neigh"].contains(&&*folder[2]);
+        parts.next().filter(|_| is_of_links && parts.next().is_some())
+    }
+
+    /// Gives the folders of the parameters that a link has of its own, for a family.
+    pub fn folders_of_link(name: &str, family: Family) -> [Self; 2] {
+        let family = if family == Family::V4 { "ipv4" } else { "ipv6" };
+        ["conf", "neigh"].map(|folder| Self::of_parts(["net", family, folder, name]))
+    }
+
+    /// Gives the last part.
+    pub fn last(&self) -> &str {
+        self.0.rsplit_once('.').map_or(&*self.0, |(_, last)| last)
+    }
+
+    /// Gives the parameter of another link that is the same as this one of a link.
+    pub fn of_another_link(&self, name: &str) -> Self {
+        let parts: Vec<String> = self.parts().enumerate().map(|(at, part)| if at == 3 { name.to_owned() } else { part }).collect();
+        Self::of_parts(parts.iter().map(String::as_str))
+    }
+
+    /// Tells whether it is about neighbours.
+    pub fn is_of_neighbours(&self) -> bool {
+        self.parts().nth(2).is_some_and(|part| part == "neigh")
     }
 
     /// Gives the key as it is written.
@@ -44,6 +67,11 @@ impl Key {
     /// Tells whether a key is this one, or one below it.
     pub fn covers(&self, key: &Key) -> bool {
         key.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// Gives what stands before all that is below this one, and behind all else that stands before that.
+    pub fn least_inside(&self) -> Self {
+        Self(format!("{self}.").into())
     }
 
     /// Gives the key of which this one is a part.

@@ -15,6 +15,8 @@ pub(super) struct Queue {
     /// What was read, with the edits on top.
     wanted: Inventory,
     read: BTreeSet<Scope>,
+    /// What of that the edits are about.
+    needed: BTreeSet<Scope>,
     /// The sets and groups that were found in the kernel.
     there: BTreeSet<Object>,
     /// Whether something is queued that makes others go with it: they are not made again in the same batch.
@@ -55,7 +57,7 @@ impl Queue {
     pub(super) fn add(&mut self, edits: Vec<Edit>, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         let earlier = self.edits.len();
         for edit in edits {
-            let done = self.load(edit.scopes(), kernel).and_then(|()| edit.apply(&mut self.wanted));
+            let done = self.prepare(&edit, kernel).and_then(|()| edit.apply(&mut self.wanted));
             match done {
                 Ok(touched) => self.others_go |= touched.len() > 1,
                 Err(fault) => {
@@ -65,6 +67,18 @@ impl Queue {
             }
             self.edits.push((edit, origin.clone()));
         }
+        Ok(())
+    }
+
+    /// Reads what an edit is about, and what is lost by it.
+    fn prepare(&mut self, edit: &Edit, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        self.need(edit.scopes(), kernel)?;
+        self.need(edit.scopes_of_what_is_lost(&self.wanted), kernel)
+    }
+
+    fn need(&mut self, scopes: Vec<Scope>, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        self.load(scopes.iter().cloned(), kernel)?;
+        self.needed.extend(scopes);
         Ok(())
     }
 
@@ -134,7 +148,7 @@ impl Transaction {
     pub(super) fn write_named(&mut self) -> Result<Option<Fault>, Fault> {
         let Self { kernel, named, ledger, guard, .. } = self;
         // The queue has read it, too, but not in this turn: others may have written since. Only what is read here counts for the journal.
-        let mut present = all_of(&named.edits.iter().flat_map(|(edit, _)| edit.scopes()).collect(), kernel.named())?;
+        let mut present = all_of(&named.needed, kernel.named())?;
         ledger.recall(&mut present)?;
         let wish = wish(&present, &named.edits)?;
         let mut changes = wish.changes;

@@ -29,6 +29,8 @@ pub(super) struct Job<'a> {
     pub(super) empty: &'a [Change],
     /// Whether what somebody else changed since is put back, too.
     pub(super) force: bool,
+    /// Whether some of it may have been put back already.
+    pub(super) again: bool,
     /// Whether nobody has changed anything since: then rules need not be worded in order to be compared.
     pub(super) untouched: bool,
     /// The network namespace in which this is done, where that is not home.
@@ -40,7 +42,7 @@ pub(super) struct Job<'a> {
 impl<'a> Job<'a> {
     /// Makes a job of changes that somebody else may have changed since.
     pub(super) fn of(changes: &'a [Change]) -> Self {
-        Self { changes, origin: &[], empty: &[], force: false, untouched: false, netns: None, is_doomed: false }
+        Self { changes, origin: &[], empty: &[], force: false, again: false, untouched: false, netns: None, is_doomed: false }
     }
 
     /// Tells whether it is about objects that are known by a name of their own.
@@ -106,7 +108,8 @@ pub(super) fn revert(
         return revert_rules(kernel.xtables()?, job, journal);
     }
     let present = inventory(job.changes.iter().map(|change| change.object.clone()), kernel.named())?;
-    let (mut made, drift) = named::revert(&present, job.changes, job.force);
+    let find = if job.again { named::revert_again } else { named::revert };
+    let (mut made, drift) = find(&present, job.changes, job.force);
     made.iter_mut().for_each(|change| change.netns.clone_from(&job.netns));
     journal(&made)?;
     if !job.is_doomed {

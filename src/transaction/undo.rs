@@ -259,12 +259,15 @@ impl Desk<'_> {
             None => self.journal.registrations(&self.context.boot, namespace)?,
         };
         let netns = (namespace != self.context.namespace).then(|| batch.site.home.as_str().into());
-        let job = Job { changes, origin, empty: &empty, force: self.force, untouched: is_untouched(self.kernel, batch)?, netns, is_doomed };
+        let untouched = is_untouched(self.kernel, batch)?;
+        let mut job = Job { changes, origin, empty: &empty, force: self.force, again: work.again, untouched, netns, is_doomed };
+        let mut outcome = self.attempt(batch, &job, work);
         // A tool may have been killed, or somebody in the way for a moment.
-        let (outcome, again) = match self.attempt(batch, &job, work) {
-            Err(_) => (self.attempt(batch, &job, work), true),
-            done => (done, work.again),
-        };
+        if outcome.is_err() {
+            job.again = true;
+            outcome = self.attempt(batch, &job, work);
+        }
+        let again = job.again;
         if !(batch.is_named() && empty.is_empty()) {
             work.empty.insert(namespace, empty);
         }

@@ -55,6 +55,13 @@ neigh add 203.0.113.2 lladdr 02:00:5e:10:00:02 dev left0
 rule add from 198.18.0.0/24 lookup 100
 ";
 
+/// Parameters of links that other programs have set.
+const OF_LINKS: [(&str, &str); 3] = [
+    ("/proc/sys/net/ipv4/conf/left0/rp_filter", "2"),
+    ("/proc/sys/net/ipv6/conf/spare1/accept_ra", "0"),
+    ("/proc/sys/net/ipv4/neigh/spare0/gc_stale_time", "77"),
+];
+
 /// The links of others and of the recipes, and what is left of these without a link.
 const LINKS_GONE: &str = "\
 link del left0
@@ -189,6 +196,9 @@ impl<'a> Stage<'a> {
         }
         tool("tc", &["-batch", "-"], QUEUED);
         tool("ip", &["-batch", "-"], LINKS);
+        for (path, value) in OF_LINKS {
+            fs::write(path, value).unwrap();
+        }
         for program in ["iptables", "ip6tables"] {
             tool(&format!("{program}-{}-restore", self.world.backend.name()), &[], self.room.before);
         }

@@ -17,6 +17,7 @@ in_a_world! {
     a_host_without_iptables_sets_parameters
     each_namespace_has_its_own
     what_ipv6_takes_along_comes_back_with_it
+    the_parameters_and_names_of_a_link_come_back_with_it
 }
 
 fn read(key: &str) -> String {
@@ -258,4 +259,58 @@ fn what_ipv6_takes_along_comes_back_with_it(world: &World) {
         assert_eq!(world.state(), before);
     }
     ip("link del one");
+}
+
+fn the_parameters_and_names_of_a_link_come_back_with_it(world: &World) {
+    let ip = |words: &str| tool("ip", &words.split(' ').collect::<Vec<_>>(), "");
+    ip("netns add blue");
+    ip("link add one type veth peer two.7");
+    for (key, value) in [
+        ("ipv4/conf/one/rp_filter", "2"),
+        ("ipv4/conf/two.7/arp_ignore", "1"),
+        ("ipv4/neigh/one/gc_stale_time", "77"),
+        ("ipv4/neigh/one/unres_qlen_bytes", "99999"),
+        ("ipv6/neigh/two.7/retrans_time_ms", "1234"),
+        ("ipv6/conf/one/accept_ra", "0"),
+        ("ipv6/conf/one/addr_gen_mode", "1"),
+        ("ipv6/conf/two.7/disable_ipv6", "1"),
+    ] {
+        write(key, value);
+    }
+    ip("link set one up");
+    ip("link set two.7 up");
+    ip("link property add dev one altname the-first-of-two-ends");
+    ip("link property add dev two.7 altname another altname yet-another");
+    ip("addr add 192.0.2.1/24 dev one");
+    let before = world.state();
+    for (change, holds) in [
+        ("link::del(\"one\");", "ipv4/conf/two.7"),
+        ("sysctl::set(\"net.ipv4.conf.one.rp_filter\", 1); link::del(\"two.7\");", "ipv4/conf/one"),
+        ("link::get(\"one\").set(\"netns blue\");", "ipv4/conf/one"),
+        ("link::get(\"one\").set(\"mtu 1000\");", "ipv6/conf/one"),
+    ] {
+        let plan = world.fyke_well(&["plan", &world.recipe("off", change)]).out;
+        assert!(plan.contains("  - net.ipv6.conf.one.accept_ra 0\n") && !plan.contains("base_reachable_time"), "{plan}");
+        world.fyke_well(&["run", &world.recipe("off", change)]);
+        let is_there = || std::path::Path::new(&format!("/proc/sys/net/{holds}")).exists();
+        assert!(!is_there(), "{change}");
+        let undone = world.undo();
+        assert_eq!(world.state(), before, "{change}: {undone:?}");
+        world.fyke_well(&["redo"]);
+        assert!(!is_there(), "{change}");
+        world.undo();
+        assert_eq!(world.state(), before, "{change}");
+    }
+    // One that has its name has its parameters anew, and so has one that has less room for a while.
+    for change in [
+        "link::del(\"one\"); link::add(\"one type veth peer name two.7\");",
+        "let one = link::get(\"one\"); one.set(\"mtu 1000\"); one.set(\"mtu 1400\");",
+    ] {
+        world.fyke_well(&["run", &world.recipe("anew", change)]);
+        assert_eq!(read("ipv6/conf/one/accept_ra"), "1", "{change}");
+        let undone = world.undo();
+        assert_eq!(world.state(), before, "{change}: {undone:?}");
+    }
+    ip("link del one");
+    ip("netns del blue");
 }

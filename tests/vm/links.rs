@@ -1,5 +1,8 @@
 //! Links that only a whole kernel has: packets in a VLAN, which goes down with the link it stands on.
 
+use std::fs;
+use std::path::Path;
+
 use super::features::does;
 use super::{Tests, tests};
 use crate::kernel::shown::links;
@@ -41,13 +44,23 @@ fn a_vlan_and_an_ipvlan_get_the_mtu_of_their_link(world: &World) {
     for line in ["eth1 name eth1.7 type vlan id 7", "eth1.7 name eth1.7.8 type vlan id 8", "eth1 name ipv0 type ipvlan mode l3"] {
         does(&format!("ip link add link {line}"));
     }
-    let before = links();
+    let folder = Path::new("/proc/sys/net/ipv6/conf/eth1.7.8");
+    fs::write(folder.join("accept_ra"), "0").unwrap();
+    let accepts = || fs::read_to_string(folder.join("accept_ra")).unwrap();
+    let before = (links(), accepts());
     world.fyke_well(&["run", &world.recipe("small", "link::get(\"eth1\").set(\"mtu 1400\");")]);
     for name in ["eth1.7", "eth1.7.8", "ipv0"] {
         assert!(does(&format!("ip link show {name}")).contains("mtu 1400"), "{name}");
     }
     world.undo();
-    assert_eq!(links(), before);
+    assert_eq!((links(), accepts()), before);
+    // What stands on a link goes with it, and with less than 1280 bytes nothing of IPv6 is left.
+    for change in ["link::get(\"eth1\").set(\"mtu 1200\");", "link::del(\"eth1.7\");"] {
+        world.fyke_well(&["run", &world.recipe("other", change)]);
+        assert!(!folder.exists(), "{change}");
+        world.undo();
+        assert_eq!((links(), accepts()), before, "{change}");
+    }
     does("ip link del eth1.7");
     does("ip link del ipv0");
 }

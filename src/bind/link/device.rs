@@ -224,7 +224,8 @@ pub mod functions {
     /// - `link`: the link or its name
     ///
     /// # Changes
-    /// The link and all that goes with it; undo makes it anew, with its index, and puts back what was on it.
+    /// The link and all that goes with it; undo makes it anew, with its index and its other names, and puts back what was on it and the kernel
+    /// parameters that it had to itself. The MTU of IPv6 is that of the link again.
     ///
     /// # Fails
     /// `not-found`: there is no such link. `refused`: it is hardware, or its other end is in another namespace.
@@ -249,7 +250,8 @@ pub mod functions {
     /// - `link`: the link or its name
     ///
     /// # Changes
-    /// The link and all that goes with it, if it was there; undo makes it anew, with its index, and puts back what was on it.
+    /// The link and all that goes with it, if it was there; undo makes it anew, with its index and its other names, and puts back what was on it and the kernel
+    /// parameters that it had to itself. The MTU of IPv6 is that of the link again.
     ///
     /// # Fails
     /// `refused`: it is hardware, or its other end is in another namespace.
@@ -277,7 +279,7 @@ pub mod functions {
     ///
     /// # Changes
     /// What is set; undo gives it the value that it had. A link that is set down loses its routes and its addresses of IPv6: they come back with it.
-    /// One that is moved loses all that is on it; undo brings it back with all of that, unless somebody has put something on it there.
+    /// One that is moved loses all that is on it and its kernel parameters; undo brings it back with all of that, unless somebody has put something on it there.
     ///
     /// # Fails
     /// `not-found`: there is no such link, no such master, or no such namespace. `exists`: the new name is taken, also in the namespace that it is

@@ -103,12 +103,11 @@ impl Live {
         }
     }
 
-    /// Makes changes, in their order.
-    pub fn write(&mut self, changes: &[Change]) -> Result<(), Refusal> {
-        let mut made = Made::by(changes);
+    /// Makes a part of some changes, in their order.
+    pub fn write<'a>(&mut self, changes: &'a [Change], made: &mut Made<'a>) -> Result<(), Refusal> {
         let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
         for (at, change) in changes.iter().enumerate() {
-            let its = steps_of(change, &mut made).map_err(|fault| Refusal { fault, at })?;
+            let its = steps_of(change, made).map_err(|fault| Refusal { fault, at })?;
             steps.extend(its.into_iter().map(|step| (at, step)));
         }
         let mut rest = &steps[..];
@@ -211,8 +210,8 @@ fn of_routes(routes: Vec<(crate::model::link::route::Key, crate::model::link::ro
     found
 }
 
-/// The links that are made by a list of changes.
-struct Made<'a> {
+/// The links that are made by a list of changes, of which only a part is made at a time.
+pub struct Made<'a> {
     /// Those that stand before the change at hand.
     devs: Vec<&'a Dev>,
     /// The addresses that links get.
@@ -226,7 +225,8 @@ struct Made<'a> {
 }
 
 impl<'a> Made<'a> {
-    fn by(changes: &'a [Change]) -> Self {
+    /// Looks through changes.
+    pub fn by(changes: &'a [Change]) -> Self {
         let far_mac = |change: &'a Change| match (&change.object, &change.after) {
             (Any::Link(Object::Far(far)), Some(AnyState::Link(State::Far(there)))) => Some((&**far, there.mac.as_ref()?)),
             _ => None,
@@ -281,15 +281,19 @@ fn steps_of<'a>(change: &'a Change, made: &mut Made<'a>) -> Result<Vec<Step<'a>>
         },
         (Object::Far(far), _, None) => far.moved().map(|dev| Step::Back(far, dev)).into_iter().collect(),
         (Object::Link(dev), ..) if made.moved.contains(dev) => Vec::new(),
-        (Object::Link(dev), None, Some(State::Link(link))) if ["tun", "tap"].contains(&link.kind.as_str()) => vec![Step::Tun(dev, link)],
+        (Object::Link(dev), None, Some(State::Link(link))) if ["tun", "tap"].contains(&link.kind.as_str()) => {
+            [Step::Tun(dev, link)].into_iter().chain(link::call(dev, &link.altnames).map(Step::Order)).collect()
+        }
         (Object::Link(dev), None, Some(State::Link(link))) if !made.devs.contains(&dev) => {
             made.devs.push(dev);
             made.devs.extend(&link.peer);
             let netns = link.far.as_ref().map(|far| Ok((&far.dev, far::place(far, change)?))).transpose()?;
             let mac = link.far.as_ref().and_then(|far| made.far_macs.get(far).copied());
             let far = netns.as_ref().map(|(dev, netns)| Destination { dev, netns: netns.as_fd(), mac });
-            order(link::add(dev, link, far, &|dev| made.macs.get(dev).map(|mac| (*mac).clone())))
+            let add = link::add(dev, link, far, &|dev| made.macs.get(dev).map(|mac| (*mac).clone()));
+            [add].into_iter().chain(link::call(dev, &link.altnames)).map(Step::Order).collect()
         }
+        (Object::Link(dev), None, Some(State::Link(link))) => link::call(dev, &link.altnames).into_iter().map(Step::Order).collect(),
         (Object::Setting(dev, Setting::Address), _, _) if made.devs.contains(&dev) => Vec::new(),
         (Object::Link(dev), Some(_), None) => order(link::del(dev)),
         (Object::Setting(dev, setting), _, Some(State::Setting(value))) => {

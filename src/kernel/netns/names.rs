@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statfs::statfs;
 
 use super::seek::processes;
-use super::{NAMED, Netns, release, seek};
+use super::{NAMED, NSFS_MAGIC, Netns, release, seek};
 use crate::kernel::{errno, process, state};
 use crate::model::netns::{Name, Object, Scope, Site, State};
 use crate::model::{Fault, Inventory, Kind, change};
@@ -79,6 +80,8 @@ fn look(path: &Path) -> Result<Option<Found>, Fault> {
         Ok(about) => match Netns::at(path) {
             Ok(netns) => Ok(Some(Found::Made(netns))),
             // The file that is made for a mount is empty, and nobody's to read.
+            // One that cannot be opened is there all the same.
+            Err(fault) if fault.kind != Kind::Input && statfs(path).is_ok_and(|about| about.filesystem_type() == NSFS_MAGIC) => Err(fault),
             Err(_) if about.is_file() && about.len() == 0 && about.permissions().mode() & 0o777 == 0 => Ok(Some(Found::Half)),
             Err(_) => Ok(None),
         },

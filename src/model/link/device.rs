@@ -32,6 +32,9 @@ pub struct Link {
     /// What was chosen.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub options: Options,
+    /// The names that it has besides its own, which is a setting.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub altnames: Vec<String>,
     /// All that the kernel told of its kind, for it to be made again as it was.
     #[serde(default, skip_serializing_if = "Raw::is_empty")]
     pub data: Raw,

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::address::About;
 use super::route::{Hop, Key as RouteKey, Way};
-use super::{Dev, Object, Setting, State, There, Value, address, neighbour, switches};
+use super::{Dev, Object, Setting, State, There, Value, address, neighbour, parameters, switches};
 use crate::model::Family;
 use crate::model::change::{Object as Any, State as AnyState};
-use crate::model::named::Inventory;
+use crate::model::named::{Inventory, Scope};
 
 /// What becomes of an object: another state, or none.
 pub(super) type Fate = (Any, Option<AnyState>);
@@ -48,6 +48,20 @@ pub fn follow(object: &Object, state: &State, inventory: &Inventory) -> Vec<Fate
     }
 }
 
+/// Gives what has to be read besides, in order to know which parameters are lost when an object gets a state, or goes.
+pub fn scopes_of_what_is_lost(object: &Object, state: Option<&State>, inventory: &Inventory) -> Vec<Scope> {
+    let here = Here(inventory);
+    let (links, families): (Vec<Dev>, &[Family]) = match (object, state) {
+        (Object::Link(dev), None) => (here.going_links(dev), &Family::BOTH),
+        (Object::Far(far), Some(_)) => (far.moved().cloned().into_iter().collect(), &Family::BOTH),
+        (Object::Setting(dev, Setting::Mtu), Some(State::Setting(Value::Number(mtu)))) if *mtu < IPV6_MTU => {
+            (here.all_with_mtu_of(dev, *mtu), &[Family::V6])
+        }
+        _ => return Vec::new(),
+    };
+    links.iter().flat_map(|dev| parameters::scopes(dev, families)).collect()
+}
+
 /// Gives what goes when IPv6 is switched off on the link of a name; on all for `all`.
 pub fn lost_with_ipv6(name: &str, inventory: &Inventory) -> Vec<Fate> {
     let here = Here(inventory);
@@ -62,7 +76,7 @@ fn other_end(dev: &Dev, link: &super::Link) -> Vec<Fate> {
         return vec![(Any::Link(Object::Far(Box::new(far.clone()))), Some(AnyState::Link(State::Far(there))))];
     }
     let Some(peer) = &link.peer else { return Vec::new() };
-    let state = super::Link { peer: Some(dev.clone()), ..link.clone() };
+    let state = super::Link { peer: Some(dev.clone()), altnames: Vec::new(), ..link.clone() };
     vec![(Any::Link(Object::Link(peer.clone())), Some(AnyState::Link(State::Link(Box::new(state)))))]
 }
 
@@ -141,6 +155,12 @@ impl<'a> Here<'a> {
         on_it.map(|(other, _)| other.clone()).collect()
     }
 
+    /// Gives a link and all that gets its MTU along with it.
+    fn all_with_mtu_of(&self, dev: &Dev, mtu: u32) -> Vec<Dev> {
+        let others = self.with_mtu_of(dev, mtu).into_iter().flat_map(|other| self.all_with_mtu_of(&other, mtu));
+        [dev.clone()].into_iter().chain(others).collect()
+    }
+
     fn addresses(&self, dev: &Dev) -> Vec<(&'a address::Key, &'a About)> {
         let mine = self.all().filter_map(|(object, state)| match (object, state) {
             (Object::Address(key), State::Address(about)) if key.dev == *dev => Some((key, about)),
@@ -185,8 +205,8 @@ impl<'a> Here<'a> {
         }
     }
 
-    /// Gives what goes with a link: its other end, what stands on it, and all that is on these.
-    fn without_link(&self, dev: &Dev) -> Vec<Fate> {
+    /// Gives a link that goes, its other end, and what stands on these.
+    fn going_links(&self, dev: &Dev) -> Vec<Dev> {
         let mut links = vec![dev.clone()];
         let mut next = 0;
         while let Some(one) = links.get(next).cloned() {
@@ -196,6 +216,12 @@ impl<'a> Here<'a> {
             links.extend(more);
             next += 1;
         }
+        links
+    }
+
+    /// Gives what goes with a link, and all that is on what goes.
+    fn without_link(&self, dev: &Dev) -> Vec<Fate> {
+        let links = self.going_links(dev);
         let mut found = self.cleared(&links);
         found.extend(self.all().filter_map(|(object, state)| match (object, state) {
             (Object::Setting(port, Setting::Master), State::Setting(Value::Link(Some(master))))
@@ -206,8 +232,7 @@ impl<'a> Here<'a> {
             _ => None,
         }));
         found.extend(self.all().filter(|(object, _)| is_end_of(object, &links)).map(|(object, _)| gone(object.clone())));
-        let settings = |dev: &Dev| Setting::ALL.iter().rev().map(|setting| Object::Setting(dev.clone(), *setting)).collect::<Vec<_>>();
-        found.extend(links.iter().rev().flat_map(settings).filter(|object| self.get(object).is_some()).map(gone));
+        found.extend(self.bared(&links));
         found.extend(links.iter().skip(1).rev().map(|link| gone(Object::Link(link.clone()))));
         found
     }
@@ -219,10 +244,18 @@ impl<'a> Here<'a> {
         found.extend(vlans.into_iter().map(|vlan| up(vlan, false)));
         let here = std::slice::from_ref(dev);
         found.extend(self.cleared(here));
-        let settings = Setting::ALL.iter().rev().map(|setting| Object::Setting(dev.clone(), *setting));
-        found.extend(settings.filter(|object| self.get(object).is_some()).map(gone));
+        found.extend(self.bared(here));
         found.push(gone(Object::Link(dev.clone())));
         found
+    }
+
+    /// Gives what links lose that they are set to. On the way back they have their parameters before they are up, and after what these depend on.
+    fn bared(&self, links: &[Dev]) -> Vec<Fate> {
+        let settings = |dev: &Dev| Setting::ALL.iter().rev().map(|setting| Object::Setting(dev.clone(), *setting)).collect::<Vec<_>>();
+        let there = links.iter().rev().flat_map(settings).filter(|object| self.get(object).is_some());
+        let (up, others): (Vec<_>, Vec<_>) = there.partition(|object| matches!(object, Object::Setting(_, Setting::Up)));
+        let parameters = links.iter().rev().flat_map(|dev| parameters::own(dev, &Family::BOTH, self.0)).map(|parameter| (parameter, None));
+        up.into_iter().map(gone).chain(parameters).chain(others.into_iter().map(gone)).collect()
     }
 
     /// Gives what becomes of neighbours, routes and addresses when the links are gone that they are on.
@@ -267,7 +300,11 @@ impl<'a> Here<'a> {
 
     /// Gives what a link loses with an MTU, and those that get the MTU along with it.
     fn with_mtu(&self, dev: &Dev, mtu: u32) -> Vec<Fate> {
-        let mut found = if mtu < IPV6_MTU { self.without_ipv6(std::slice::from_ref(dev)) } else { Vec::new() };
+        let mut found = Vec::new();
+        if mtu < IPV6_MTU {
+            found = self.without_ipv6(std::slice::from_ref(dev));
+            found.extend(parameters::own(dev, &[Family::V6], self.0).into_iter().map(|parameter| (parameter, None)));
+        }
         for other in self.with_mtu_of(dev, mtu) {
             found.extend(self.with_mtu(&other, mtu));
             found.push((Any::Link(Object::Setting(other, Setting::Mtu)), Some(AnyState::Link(State::Setting(Value::Number(mtu))))));
@@ -318,3 +355,6 @@ impl<'a> Here<'a> {
         found
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

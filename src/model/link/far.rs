@@ -186,6 +186,7 @@ pub fn is_on(object: &Any, state: &AnyState, dev: &Dev) -> bool {
         (Any::Link(Object::Link(of)), _) => of == dev,
         (Any::Link(object), AnyState::Link(state)) => object.needs(state).contains(&Any::Link(Object::Link(dev.clone()))),
         (Any::Tc(object), _) => object.device().as_str() == dev.name.as_str(),
+        (Any::Sysctl(key), _) => key.link().is_some_and(|name| name == dev.name.as_str()),
         _ => false,
     }
 }

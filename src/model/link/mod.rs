@@ -8,6 +8,7 @@ pub mod kind;
 mod name;
 pub mod names;
 pub mod neighbour;
+pub mod parameters;
 pub mod path;
 mod raw;
 pub mod route;
@@ -29,7 +30,7 @@ use super::{Family, Fault, Kind};
 use super::{sysctl, tc};
 
 pub use device::Link;
-pub use effects::{follow, go_with, lost_with_ipv6};
+pub use effects::{follow, go_with, lost_with_ipv6, scopes_of_what_is_lost};
 pub use far::{Far, There, Tie};
 pub use name::{Dev, Mac, Name, OF_MODULES};
 pub use raw::Raw;
@@ -289,6 +290,11 @@ impl Object {
             Self::Far(_) => "link",
         }
     }
+}
+
+/// Tells whether there is a link of this name.
+pub fn is_there(name: &str, inventory: &Inventory) -> bool {
+    inventory.keys().any(|object| matches!(object, Any::Link(Object::Link(dev)) if dev.name.as_str() == name))
 }
 
 /// Says that a name is taken by another link.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Inventory, Scope, agree, contents, followers, give, going_with, state_of, swap};
 use crate::model::change::{Change, Object, State};
 use crate::model::ipset::SetName;
-use crate::model::{Fault, Kind, Origin};
+use crate::model::{Fault, Kind, Origin, link};
 
 /// What can be done to an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,11 +38,14 @@ impl Edit {
 
     /// Gives what has to be read in order to do it.
     pub fn scopes(&self) -> Vec<Scope> {
+        self.of_links().map_or_else(|| self.object().scopes(), |(object, state)| object.scopes_to_get(state))
+    }
+
+    /// Gives what has to be read besides, in order to know what is lost by it.
+    pub fn scopes_of_what_is_lost(&self, inventory: &Inventory) -> Vec<Scope> {
         match self {
-            Edit::Add(Object::Link(object), State::Link(state))
-            | Edit::Set(Object::Link(object), State::Link(state))
-            | Edit::Ensure(Object::Link(object), State::Link(state)) => object.scopes_to_get(state),
-            edit => edit.object().scopes(),
+            Edit::Del(Object::Link(object)) | Edit::Absent(Object::Link(object)) => link::scopes_of_what_is_lost(object, None, inventory),
+            edit => edit.of_links().map_or_else(Vec::new, |(object, state)| link::scopes_of_what_is_lost(object, Some(state), inventory)),
         }
     }
 
@@ -63,13 +66,39 @@ impl Edit {
             }
             _ => false,
         };
+        // Parameters that are lost with a link are known by its name only.
+        let has_them_anew = self.has_parameters_anew() && earlier.iter().any(|(edit, _)| edit.loses_parameters());
         // What belongs to the machine is written where the run is at home.
         let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
         // What moves takes along all that is on it: nothing else is done in between.
         let moves = |edit: &Edit| edit.object().goes_first();
         makes_anew
+            || has_them_anew
             || earlier.last().is_some_and(|(last, _)| elsewhere(last))
             || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last) || moves(self) != moves(last))
+    }
+
+    /// Tells whether parameters go with what it changes.
+    fn loses_parameters(&self) -> bool {
+        match self {
+            Edit::Del(Object::Link(object)) | Edit::Absent(Object::Link(object)) => link::parameters::are_lost(object, None),
+            edit => edit.of_links().is_some_and(|(object, state)| link::parameters::are_lost(object, Some(state))),
+        }
+    }
+
+    /// Tells whether what it changes may have parameters of which others had those names.
+    fn has_parameters_anew(&self) -> bool {
+        self.of_links().is_some_and(|(object, state)| link::parameters::are_new(object, state))
+    }
+
+    /// Gives what it makes of a link, or of what is on one.
+    fn of_links(&self) -> Option<(&link::Object, &link::State)> {
+        match self {
+            Edit::Add(Object::Link(object), State::Link(state))
+            | Edit::Set(Object::Link(object), State::Link(state))
+            | Edit::Ensure(Object::Link(object), State::Link(state)) => Some((object, state)),
+            _ => None,
+        }
     }
 
     /// Tells whether it may make anew what another edit has made go with something else.

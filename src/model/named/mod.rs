@@ -17,7 +17,7 @@ use super::ipset::{Element, SetName};
 use super::{Family, Fault, cgroup, link, netns, sysctl, tc};
 
 pub use edit::{Edit, Wish, wish};
-pub use revert::revert;
+pub use revert::{revert, revert_again};
 pub use told::{Told, doubt, remarks};
 
 /// What there is, by its names.
@@ -150,6 +150,10 @@ impl Object {
     fn lacks(&self, state: &State, inventory: &Inventory) -> Option<String> {
         match (self, state) {
             (Object::Tc(object), State::Tc(state)) => object.container(Some(state), inventory).err(),
+            (Object::Sysctl(key), _) => {
+                let is_there = |name: &str| inventory.contains_key(self) || link::is_there(name, inventory);
+                key.link().filter(|name| !is_there(name)).map(|name| format!("link {name}"))
+            }
             _ => self.needs(state).into_iter().find(|needed| !inventory.contains_key(needed)).map(|needed| needed.to_string()),
         }
     }
@@ -415,13 +419,15 @@ fn give(inventory: &mut Inventory, object: Object, state: Option<State>) {
     match state {
         Some(state) => {
             inventory.extend(object.comes_with(&state).into_iter().filter(|_| !inventory.contains_key(&object)).collect::<Vec<_>>());
+            if let (Object::Link(object), State::Link(state)) = (&object, &state) {
+                link::parameters::forget(object, Some(state), inventory);
+            }
             inventory.insert(object, state);
         }
         None => {
             inventory.remove(&object);
-            // The parameters of a link are gone with it.
-            if let Object::Link(link::Object::Link(dev)) = &object {
-                inventory.retain(|other, _| !matches!(other, Object::Sysctl(key) if key.is_of_link(dev.name.as_str())));
+            if let Object::Link(object) = &object {
+                link::parameters::forget(object, None, inventory);
             }
         }
     }

@@ -9,6 +9,15 @@ use crate::model::{link, netns};
 
 /// Finds the changes that put a batch back, the latest first, where the present is what the batch left; and what is not.
 pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
+    way_back(present, changes, force, false)
+}
+
+/// Finds the rest of these changes where some of them may have been made already.
+pub fn revert_again(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Change>, Vec<Drift>) {
+    way_back(present, changes, force, true)
+}
+
+fn way_back(present: &Inventory, changes: &[Change], force: bool, again: bool) -> (Vec<Change>, Vec<Drift>) {
     let mut then = present.clone();
     for Change { object, .. } in changes.iter().filter(|change| change.object.names_links()) {
         // What was read over there does not know to what here it belongs.
@@ -17,7 +26,7 @@ pub fn revert(present: &Inventory, changes: &[Change], force: bool) -> (Vec<Chan
         }
     }
     let moved = changes.iter().filter(|change| change.after.is_some() && moved(change).is_some()).collect();
-    let mut way = Way { present, changes, moved, force, then, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
+    let mut way = Way { present, changes, moved, force, again, then, made: Vec::new(), drift: Vec::new(), touched: HashSet::new() };
     // A link that was moved comes back before all that was on it.
     let (moves, rest): (Vec<&Change>, Vec<&Change>) = changes.iter().rev().partition(|change| change.object.goes_first());
     moves.into_iter().chain(rest).for_each(|change| way.back(change));
@@ -31,6 +40,8 @@ struct Way<'a> {
     /// Those that have moved a link away.
     moved: Vec<&'a Change>,
     force: bool,
+    /// Whether some of the way may have been gone already.
+    again: bool,
     /// What there is after `made`.
     then: Inventory,
     made: Vec<Change>,
@@ -83,6 +94,8 @@ impl Way<'_> {
             }
             _ if agree(now.as_ref(), before) => self.report(change, false, "somebody put it back"),
             _ if self.force || agree(now.as_ref(), after) => self.put(change, now),
+            // What it belongs to is back, and has it as new.
+            Some(_) if self.again && after.is_none() && !change.object.can_be_made() => self.put(change, now),
             // A killed program left it so, on the way there or on the way back.
             Some(state) if state.is_half_made() => self.put(change, now),
             Some(state) => self.report(change, true, became(state)),

@@ -15,6 +15,7 @@ const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_GETNSID: u16 = 90;
+const RTM_NEWLINKPROP: u16 = 108;
 /// `struct rtgenmsg`, padded, and the attributes behind it: linux/net_namespace.h.
 const NSID_HEADER: usize = 4;
 const NETNSA_NSID: u16 = 1;
@@ -38,6 +39,8 @@ mod ifla {
     pub(super) const EXT_MASK: u16 = 29;
     pub(super) const LINK_NETNSID: u16 = 37;
     pub(super) const NEW_IFINDEX: u16 = 49;
+    pub(super) const PROP_LIST: u16 = 52;
+    pub(super) const ALT_IFNAME: u16 = 53;
     pub(super) const KIND: u16 = 1;
     pub(super) const DATA: u16 = 2;
 }
@@ -136,6 +139,10 @@ pub(super) fn read(body: &[u8]) -> Option<Found> {
                 found.nsid = Some(u32_of(value));
             }
             ifla::LINKINFO => info(value, &mut found),
+            ifla::PROP_LIST => {
+                let names = attributes(value).filter(|(kind, _)| *kind == ifla::ALT_IFNAME);
+                found.link.altnames = names.map(|(_, name)| text(name).to_owned()).collect();
+            }
             _ => {}
         }
     }
@@ -345,6 +352,17 @@ fn data(m: &mut Messages, link: &Link) {
     if let Some(parent) = link.parent.as_ref().filter(|_| link.kind == "vxlan") {
         m.attribute(3, &parent.index.to_ne_bytes());
     }
+}
+
+/// Writes the order to give a link other names besides its own; none where it has no others.
+pub fn call(dev: &Dev, altnames: &[String]) -> Option<Order> {
+    let order = || {
+        Order::new(RTM_NEWLINKPROP, how::CREATE | how::EXCL | how::APPEND, &[], |m| {
+            header(m, dev.index, 0, 0);
+            m.nest(ifla::PROP_LIST, |m| altnames.iter().for_each(|name| m.text(ifla::ALT_IFNAME, name)));
+        })
+    };
+    (!altnames.is_empty()).then(order)
 }
 
 /// Writes the order to move a link to another namespace, where it has this name and this index.
