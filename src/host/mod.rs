@@ -20,6 +20,7 @@ pub mod params;
 pub mod recipe;
 pub mod reflect;
 mod resolve;
+pub mod rows;
 mod spelling;
 pub mod value;
 pub mod write;

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use rhai::{Array, Blob, Dynamic, Engine, Map, NativeCallContext, Position};
 use serde::{Serialize, Serializer};
 
+use super::rows::Rows;
 use super::spelling;
 use crate::bind;
 use crate::bind::field::{Field, Fields};
@@ -33,6 +34,8 @@ pub enum Value {
     /// A map; its entries keep their order.
     #[serde(serialize_with = "as_map")]
     Map(Vec<(Cow<'static, str>, Value)>),
+    /// An array of things that have the same fields, as maps in JSON.
+    Rows(Box<Rows>),
 }
 
 impl Value {
@@ -50,6 +53,9 @@ impl Value {
             return Ok(scalar);
         }
         if let Some(list) = value.read_lock::<Array>() {
+            if let Some(rows) = Rows::take(&list, |field| Self::said(engine, field, depth + 1))? {
+                return Ok(Value::Rows(Box::new(rows)));
+            }
             return list.iter().map(|v| Self::take_at(engine, v, depth + 1)).collect::<Result<_, _>>().map(Value::List);
         }
         if let Some(map) = value.read_lock::<Map>() {
@@ -70,19 +76,21 @@ impl Value {
 
     /// Takes the fields of a thing over.
     fn told(engine: &Engine, fields: Fields, depth: usize) -> Result<Self, Fault> {
-        let field = |(name, field): (&'static str, Field)| {
-            let value = match field {
-                Field::Word(word) => Value::Text(word.into()),
-                Field::Text(text) => Value::Text(text.into()),
-                Field::Holders(holders) => {
-                    let each = holders.iter().map(|holder| Self::told(engine, holder.fields(), depth + 2));
-                    Value::List(each.collect::<Result<_, _>>()?)
-                }
-                Field::Value(value) => Self::take_at(engine, &value, depth + 1)?,
-            };
-            Ok((name.into(), value))
-        };
+        let field = |(name, field): (&'static str, Field)| Ok((name.into(), Self::said(engine, field, depth)?));
         fields.into_iter().map(field).collect::<Result<_, Fault>>().map(Value::Map)
+    }
+
+    /// Takes what a field says over.
+    fn said(engine: &Engine, field: Field, depth: usize) -> Result<Self, Fault> {
+        match field {
+            Field::Word(word) => Ok(Value::Text(word.into())),
+            Field::Text(text) => Ok(Value::Text(text.into())),
+            Field::Holders(holders) => {
+                let each = holders.iter().map(|holder| Self::told(engine, holder.fields(), depth + 2));
+                each.collect::<Result<_, _>>().map(Value::List)
+            }
+            Field::Value(value) => Self::take_at(engine, &value, depth + 1),
+        }
     }
 
     /// Makes a value of a text.
@@ -123,6 +131,7 @@ impl Value {
             Value::Text(s) => (&**s).into(),
             Value::List(list) => Dynamic::from_array(list.iter().map(Self::to_dynamic).collect()),
             Value::Map(map) => Dynamic::from_map(map.iter().map(|(k, v)| ((&**k).into(), v.to_dynamic())).collect()),
+            Value::Rows(rows) => Dynamic::from_array(rows.maps().map(|map| map.to_dynamic()).collect()),
         }
     }
 
@@ -134,7 +143,7 @@ impl Value {
             Value::Int(_) => "integer",
             Value::Float(_) => "number",
             Value::Text(_) => "string",
-            Value::List(_) => "array",
+            Value::List(_) | Value::Rows(_) => "array",
             Value::Map(_) => "map",
         }
     }
@@ -150,6 +159,7 @@ impl Value {
             Value::Text(s) => format!("{s:?}"),
             Value::List(list) => format!("[{}]", joined(list.iter().map(Self::quoted))),
             Value::Map(map) => format!("#{{{}}}", joined(map.iter().map(|(k, v)| format!("{k}: {}", v.quoted())))),
+            Value::Rows(rows) => format!("[{}]", joined(rows.maps().map(|map| map.quoted()))),
             Value::Unit => "()".to_owned(),
             scalar => scalar.to_string(),
         }

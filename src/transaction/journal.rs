@@ -1,5 +1,6 @@
 //! The journal: what was intended, what was done, what was lifted. Written before the kernel is touched.
 
+mod forget;
 mod places;
 
 use std::collections::HashSet;
@@ -15,7 +16,7 @@ use crate::model::iptables::{Owner, RunId};
 use crate::model::netns::Site;
 use crate::model::{Change, Fault, Kind, Object, Origin, State};
 
-const VERSION: i64 = 9;
+const VERSION: i64 = 10;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -25,14 +26,19 @@ CREATE TABLE runs (
     boot TEXT NOT NULL, namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, started INTEGER NOT NULL,
     term TEXT, deadline INTEGER, term_state TEXT, modules TEXT NOT NULL
 );
+CREATE INDEX runs_by_parent ON runs (parent);
 CREATE TABLE batches (
-    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, changes TEXT NOT NULL, left INTEGER,
+    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, state TEXT NOT NULL, left INTEGER,
     namespace INTEGER NOT NULL, home TEXT NOT NULL, backend TEXT NOT NULL, machine INTEGER NOT NULL,
     of INTEGER,
     PRIMARY KEY (run, number)
 );
 CREATE INDEX batches_by_place ON batches (run, namespace);
 CREATE INDEX batches_of_the_machine ON batches (run) WHERE machine;
+CREATE TABLE bodies (
+    run TEXT NOT NULL, batch INTEGER NOT NULL, changes TEXT NOT NULL,
+    PRIMARY KEY (run, batch), FOREIGN KEY (run, batch) REFERENCES batches
+);
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
 CREATE INDEX made_by_batch ON made (run, batch);
@@ -165,8 +171,10 @@ impl Journal {
         let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into(), machine.into(), of];
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
+            ("DELETE FROM bodies WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
-            ("INSERT INTO batches VALUES (?, ?, 'intended', ?, NULL, ?, ?, ?, ?, ?)", [key(), vec![body.into()], place].concat()),
+            ("INSERT INTO batches VALUES (?, ?, 'intended', NULL, ?, ?, ?, ?, ?)", [key(), place].concat()),
+            ("INSERT INTO bodies VALUES (?, ?, ?)", [key(), vec![body.into()]].concat()),
         ];
         for change in changes.iter().filter(|change| change.makes() && change.object.is_asked_for_its_maker()) {
             let values = [vec![json(&change.object)?.into()], key()].concat();
@@ -201,7 +209,7 @@ impl Journal {
         let mut statements = vec![("UPDATE batches SET state = ? WHERE run = ? AND number = ?", values)];
         for Inheritance { heir, batch, .. } in inherited {
             let values = vec![sealed(&json(&batch.changes)?).into(), heir.as_str().into(), batch.number.into()];
-            statements.push(("UPDATE batches SET changes = ? WHERE run = ? AND number = ?", values));
+            statements.push(("UPDATE bodies SET changes = ? WHERE run = ? AND batch = ?", values));
         }
         self.store.write(statements)
     }
@@ -250,38 +258,6 @@ impl Journal {
     /// Gives what was done last with a run: an undo, a redo.
     pub fn last_done_with(&self, run: &RunId) -> Result<Option<RunRecord>, Fault> {
         Ok(self.select("WHERE parent = ? ORDER BY rowid DESC LIMIT 1", vec![run.as_str().into()])?.pop())
-    }
-
-    /// Forgets what was lifted or rolled back long ago, but for the last `keep` runs: their undos, their changes, and themselves.
-    ///
-    /// What made nf_tables register a table or a chain stays, once for each, as a run without changes: see [`Journal::registrations`].
-    pub fn forget(&mut self, keep: usize) -> Result<(), Fault> {
-        // Some at a time, because to look for them costs more than to leave them.
-        const SOME: usize = 64;
-        let closed = "SELECT id FROM runs WHERE kind = 'run' AND state IN ('lifted', 'rolled-back') \
-                      AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.parent = runs.id AND other.state = 'running') \
-                      ORDER BY rowid DESC LIMIT";
-        if self.store.read(&format!("{closed} 1 OFFSET {}", keep + SOME), Vec::new())?.is_empty() {
-            return Ok(());
-        }
-        let old = format!("SELECT id FROM runs WHERE id IN ({closed} -1 OFFSET {keep}) OR parent IN ({closed} -1 OFFSET {keep})");
-        let later = "SELECT 1 FROM made AS other JOIN runs AS theirs ON theirs.id = other.run JOIN runs AS mine ON mine.id = made.run \
-                     JOIN batches AS there ON there.run = other.run AND there.number = other.batch \
-                     JOIN batches AS here ON here.run = made.run AND here.number = made.batch \
-                     WHERE other.object = made.object AND other.rowid > made.rowid \
-                     AND theirs.boot = mine.boot AND there.namespace = here.namespace";
-        let statements = [
-            format!("DELETE FROM acts WHERE run IN ({old})"),
-            format!("DELETE FROM made WHERE run IN ({old}) AND object NOT LIKE '{{\"table\":%' AND object NOT LIKE '{{\"base-chain\":%'"),
-            format!("DELETE FROM made WHERE run IN ({old}) AND EXISTS ({later})"),
-            format!("UPDATE batches SET changes = '{}' WHERE run IN ({old})", sealed("[]")),
-            format!(
-                "DELETE FROM batches WHERE run IN ({old}) \
-                 AND NOT EXISTS (SELECT 1 FROM made WHERE made.run = batches.run AND made.batch = batches.number)"
-            ),
-            format!("DELETE FROM runs WHERE id IN ({old}) AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id)"),
-        ];
-        self.store.write(statements.iter().map(|sql| (sql.as_str(), Vec::new())))
     }
 
     /// Gives the runs of one boot that concern a network namespace, the oldest first.
@@ -344,7 +320,8 @@ impl Journal {
 
     /// Gives the batches of a run with their changes, the oldest first.
     pub fn batches(&self, run: &RunId) -> Result<Vec<Batch>, Fault> {
-        let sql = "SELECT number, state, changes, left, namespace, home, backend, of FROM batches WHERE run = ? ORDER BY number";
+        let sql = "SELECT number, state, changes, left, namespace, home, backend, of FROM batches \
+                   LEFT JOIN bodies ON bodies.run = batches.run AND bodies.batch = number WHERE batches.run = ? ORDER BY number";
         let rows = self.store.read(sql, vec![run.as_str().into()])?;
         let batch = |row: &Vec<Value>| {
             Ok(Batch {

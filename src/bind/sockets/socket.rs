@@ -58,7 +58,7 @@ impl Socket {
     /// Gives what there is to say of the socket: as ss(8) does, and more where more was asked for.
     pub(in crate::bind) fn fields(&self) -> Fields {
         let socket = self.found();
-        let mut fields = Fields::with_capacity(16);
+        let mut fields = Fields::with_capacity(10);
         fields.push(("proto", socket.proto.name().into()));
         fields.extend(socket.kind.map(|kind| ("kind", kind.into())));
         fields.extend([

@@ -13,22 +13,41 @@ const NARROW: usize = 8;
 
 /// A table of text with a heading.
 #[derive(Clone, Debug)]
-pub(crate) struct Table<'a> {
+pub(crate) struct Table {
     heading: Vec<String>,
-    rows: Vec<Vec<Cow<'a, str>>>,
+    /// The text of all cells.
+    text: String,
+    /// Where each of them ends in it.
+    ends: Vec<usize>,
 }
 
-impl<'a> Table<'a> {
+impl Table {
     /// Makes a table with these columns.
     pub(crate) fn new<S: Into<String>>(heading: impl IntoIterator<Item = S>) -> Self {
-        Self { heading: heading.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        Self { heading: heading.into_iter().map(Into::into).collect(), text: String::new(), ends: Vec::new() }
     }
 
-    /// Adds a row; each cell is shown on one line.
-    pub(crate) fn row<S: Into<Cow<'a, str>>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        let breaks = |byte: u8| byte == b'\n' || byte == b'\t';
-        let flat = |cell: Cow<'a, str>| if cell.bytes().any(breaks) { cell.replace(['\n', '\t'], " ").into() } else { cell };
-        self.rows.push(cells.into_iter().map(|cell| flat(cell.into())).collect());
+    /// Adds a row, of as many cells as there are columns.
+    pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        cells.into_iter().for_each(|cell| self.cell(|text| text.push_str(cell.as_ref())));
+    }
+
+    /// Adds a cell to the row that is not full yet. It is shown on one line.
+    pub(crate) fn cell(&mut self, write: impl FnOnce(&mut String)) {
+        let start = self.text.len();
+        write(&mut self.text);
+        if self.text.as_bytes()[start..].iter().any(|byte| [b'\n', b'\t'].contains(byte)) {
+            let flat = self.text[start..].replace(['\n', '\t'], " ");
+            self.text.truncate(start);
+            self.text.push_str(&flat);
+        }
+        self.ends.push(self.text.len());
+    }
+
+    /// Gives the cells, one row after the other.
+    fn cells(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.text[std::mem::replace(&mut start, *end)..*end])
     }
 
     /// Writes the table, cut to `bound` columns when there is one.
@@ -36,33 +55,38 @@ impl<'a> Table<'a> {
         let Some(widths) = self.widths(bound) else { return self.records(paint, bound) };
         let columns: Vec<(usize, bool)> = widths.into_iter().zip(self.numbers()).collect();
         let width: usize = columns.iter().map(|(width, _)| width + GAP).sum();
-        let mut text = String::with_capacity(width * (self.rows.len() + 1));
-        line(&mut text, &self.heading, &columns, |text, cell| text.push_str(&paint.bold(cell)));
-        self.rows.iter().for_each(|row| line(&mut text, row, &columns, String::push_str));
+        let rows = self.ends.len() / self.heading.len().max(1);
+        let mut text = String::with_capacity(width * (rows + 1));
+        line(&mut text, &mut self.heading.iter().map(String::as_str), &columns, |text, cell| text.push_str(&paint.bold(cell)));
+        let mut cells = self.cells();
+        (0..rows).for_each(|_| line(&mut text, &mut cells, &columns, String::push_str));
         text
     }
 
     /// Writes each row as fields, a blank line between two of them.
     fn records(&self, paint: Paint, bound: Option<usize>) -> String {
-        let record = |row: &Vec<Cow<'a, str>>| {
-            fields(self.heading.iter().map(String::as_str).zip(row.iter().map(|cell| &**cell)), |name| paint.bold(name), bound)
-        };
-        self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
+        let cells: Vec<&str> = self.cells().collect();
+        let record =
+            |row: &[&str]| fields(self.heading.iter().map(String::as_str).zip(row.iter().copied()), |name| paint.bold(name), bound);
+        cells.chunks_exact(self.heading.len().max(1)).map(record).collect::<Vec<_>>().join("\n")
     }
 
     /// Tells which columns hold numbers only, with a unit or without: those line up on the right.
     fn numbers(&self) -> Vec<bool> {
-        let number = |at: usize| self.rows.iter().all(|row| row.get(at).is_some_and(|cell| is_number(cell)));
-        (0..self.heading.len()).map(|at| !self.rows.is_empty() && number(at)).collect()
+        let mut numbers = vec![!self.ends.is_empty(); self.heading.len()];
+        for (at, cell) in self.cells().enumerate() {
+            let all = &mut numbers[at % self.heading.len()];
+            *all = *all && is_number(cell);
+        }
+        numbers
     }
 
     /// Gives the width of each column; nothing if there is no room for them.
     fn widths(&self, bound: Option<usize>) -> Option<Vec<usize>> {
         let mut widths: Vec<usize> = self.heading.iter().map(|cell| width(cell)).collect();
-        for row in &self.rows {
-            for (widest, cell) in widths.iter_mut().zip(row) {
-                *widest = width(cell).max(*widest);
-            }
+        for (at, cell) in self.cells().enumerate() {
+            let widest = &mut widths[at % self.heading.len()];
+            *widest = width(cell).max(*widest);
         }
         let room = bound.map_or(usize::MAX, |columns| columns.saturating_sub(GAP * widths.len().saturating_sub(1)));
         // The widest column gives first: it is the one that has most to say, and most to spare.
@@ -138,20 +162,17 @@ fn prefix(text: &str, width: usize) -> usize {
 }
 
 /// Writes one line; a column is a width, and whether it lines up on the right.
-fn line<S: AsRef<str>>(text: &mut String, cells: &[S], columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
-    let mut padded = String::new();
-    for (at, (cell, (column, right))) in cells.iter().zip(columns).enumerate() {
-        let cell = cell.as_ref();
+fn line<'a>(text: &mut String, cells: &mut dyn Iterator<Item = &'a str>, columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
+    for (at, (column, right)) in columns.iter().enumerate() {
+        let cell = cells.next().unwrap_or_default();
         let shown = if width(cell) <= *column { Cow::Borrowed(cell) } else { cut(cell, *column).into() };
         let room = column.saturating_sub(width(&shown));
         let (before, after) = if *right { (room, 0) } else { (0, room) };
-        padded.clear();
-        blanks(&mut padded, before);
-        padded.push_str(&shown);
-        if at + 1 < cells.len() {
-            blanks(&mut padded, after + GAP);
+        blanks(text, before);
+        paint(text, &shown);
+        if at + 1 < columns.len() {
+            blanks(text, after + GAP);
         }
-        paint(text, &padded);
     }
     text.truncate(text.trim_end_matches(' ').len());
     text.push('\n');
@@ -196,7 +217,7 @@ fn cut(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn table() -> Table<'static> {
+    fn table() -> Table {
         let mut table = Table::new(["name", "what it does"]);
         table.row(["日本", "a rather long sentence about it"]);
         table.row(["b", "x\ny"]);
@@ -218,7 +239,7 @@ mod tests {
     }
 
     /// A table of rules, as a listing gives them.
-    fn rules() -> Table<'static> {
+    fn rules() -> Table {
         let mut table = Table::new(["family", "chain", "place", "packets", "bytes", "rule", "recipe"]);
         table.row([
             "ipv4",

@@ -1,6 +1,7 @@
 //! The value of a script: a table for a list of things, fields for one thing, plain text for the rest.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use super::table::fields;
 use super::{Paint, Table};
@@ -13,8 +14,9 @@ type Fields = [(Cow<'static, str>, Value)];
 pub(crate) fn value(value: &Value, paint: Paint, bound: Option<usize>) -> String {
     match value {
         Value::Unit => String::new(),
+        Value::Rows(rows) => table(rows.names(), rows.iter().map(|row| row.iter().map(Some)), paint, bound),
         Value::List(items) => match columns(items) {
-            Some(names) => table(items, &names, paint, bound),
+            Some(names) => table(&names, items.iter().map(|item| in_order(item, &names)), paint, bound),
             None => items.iter().map(|item| format!("{}\n", paint.text(&inline(item)))).collect(),
         },
         Value::Map(fields) => record(fields, paint, bound),
@@ -47,26 +49,32 @@ fn columns(items: &[Value]) -> Option<Vec<&str>> {
     (!names.is_empty()).then_some(names)
 }
 
-fn table(items: &[Value], names: &[&str], paint: Paint, bound: Option<usize>) -> String {
-    let mut table = Table::new(names.iter().map(|name| paint.text(name)));
-    for item in items {
-        let Value::Map(fields) = item else { continue };
-        let field = |(at, name): (usize, &&str)| {
-            let same = fields.get(at).filter(|(other, _)| other == name);
-            same.or_else(|| fields.iter().find(|(other, _)| other == name)).map(|(_, value)| value)
-        };
-        table.row(names.iter().enumerate().map(|name| field(name).map_or(Cow::Borrowed(""), |value| cell(value, paint))));
-    }
-    table.text(paint, bound)
+/// Gives the fields of a map in the order of some names, and nothing for one that it does not have.
+fn in_order<'a>(item: &'a Value, names: &'a [&str]) -> impl Iterator<Item = Option<&'a Value>> {
+    let fields: &Fields = if let Value::Map(fields) = item { fields } else { &[] };
+    names.iter().enumerate().map(move |(at, name)| {
+        let same = fields.get(at).filter(|(other, _)| other == name);
+        same.or_else(|| fields.iter().find(|(other, _)| other == name)).map(|(_, value)| value)
+    })
 }
 
-fn cell(value: &Value, paint: Paint) -> Cow<'_, str> {
-    let text = inline(value);
-    let escaped = match paint.text(&text) {
-        Cow::Owned(escaped) => Some(escaped),
-        Cow::Borrowed(_) => None,
-    };
-    escaped.map_or(text, Cow::Owned)
+fn table<'a, R: Iterator<Item = Option<&'a Value>>>(
+    names: &[&str],
+    rows: impl Iterator<Item = R>,
+    paint: Paint,
+    bound: Option<usize>,
+) -> String {
+    let mut table = Table::new(names.iter().map(|name| paint.text(name)));
+    for cell in rows.flatten() {
+        table.cell(|text| {
+            let _ = match cell {
+                None => Ok(()),
+                Some(Value::Int(number)) => write!(text, "{number}"),
+                Some(value) => text.write_str(&paint.text(&inline(value))),
+            };
+        });
+    }
+    table.text(paint, bound)
 }
 
 /// Writes the fields of a thing; those that have fields of their own as a tree.
@@ -96,7 +104,7 @@ fn inline(value: &Value) -> Cow<'_, str> {
         Value::Text(text) => Cow::Borrowed(text),
         Value::List(items) if items.is_empty() => Cow::Borrowed("[]"),
         Value::Map(fields) if fields.is_empty() => Cow::Borrowed("#{}"),
-        Value::List(_) | Value::Map(_) => {
+        Value::List(_) | Value::Map(_) | Value::Rows(_) => {
             let mut text = String::new();
             nested(value, &mut text);
             text.into()
@@ -116,6 +124,10 @@ fn nested(value: &Value, text: &mut String) {
             nested(item, text);
         }),
         Value::Map(fields) if !fields.is_empty() => fields.iter().for_each(|(name, value)| {
+            text.extend([std::mem::replace(&mut separator, ", "), name, ": "]);
+            nested(value, text);
+        }),
+        Value::Rows(rows) => rows.iter().flat_map(|row| rows.names().iter().zip(row)).for_each(|(name, value)| {
             text.extend([std::mem::replace(&mut separator, ", "), name, ": "]);
             nested(value, text);
         }),

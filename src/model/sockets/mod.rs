@@ -105,15 +105,49 @@ impl End {
 /// Prints as ss(8) does: `192.0.2.1:22`, `[::1]:22`, `*:22` for both families, `0.0.0.0:*` without a port.
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let port = match self {
-            End::Name(name) if name.is_empty() => return f.write_str("*"),
-            End::Name(name) => return f.write_str(name),
-            End::Inet(IpAddr::V4(address), port) => write!(f, "{address}").map(|()| port),
-            End::Inet(address, port) => write!(f, "[{address}]").map(|()| port),
-            End::Both(port) => f.write_str("*").map(|()| port),
-        }?;
-        if *port == 0 { f.write_str(":*") } else { write!(f, ":{port}") }
+        f.write_str(&self.text())
     }
+}
+
+impl End {
+    /// Writes it as ss(8) does. There are a hundred thousand of them in a list, so addresses of IPv4 and ports are written digit by digit.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity("255.255.255.255:65535".len());
+        let port = match self {
+            End::Name(name) if name.is_empty() => return "*".to_owned(),
+            End::Name(name) => return name.to_string(),
+            End::Inet(IpAddr::V4(address), port) => {
+                for (at, octet) in address.octets().into_iter().enumerate() {
+                    text.push_str(if at == 0 { "" } else { "." });
+                    push(&mut text, octet.into());
+                }
+                port
+            }
+            End::Inet(address, port) => {
+                text = format!("[{address}]");
+                port
+            }
+            End::Both(port) => {
+                text.push('*');
+                port
+            }
+        };
+        text.push(':');
+        if *port == 0 {
+            text.push('*')
+        } else {
+            push(&mut text, *port)
+        }
+        text
+    }
+}
+
+/// Adds a number to a text.
+fn push(text: &mut String, number: u16) {
+    if number > 9 {
+        push(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// How the kernel knows a socket again: what it gave in a listing, and takes in a question about this one or an order to destroy it.
@@ -208,11 +242,11 @@ impl Socket {
         };
         match (&self.interface, end.address()) {
             (Some(interface), Some(address)) if bound(address) => {
-                let text = end.to_string();
+                let text = end.text();
                 let (address, port) = text.rsplit_once(':').unwrap_or((&text, ""));
                 format!("{address}%{interface}:{port}")
             }
-            _ => end.to_string(),
+            _ => end.text(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{CONCERNS, Journal, json, sealed};
+use crate::kernel::store::Value;
 use crate::model::Fault;
 use crate::model::iptables::RunId;
 use crate::model::netns::Site;
@@ -70,8 +71,9 @@ impl Journal {
                 batch.changes.iter_mut().for_each(|change| change.renew(old, new));
                 let namespace = if batch.site.namespace == old { new } else { batch.site.namespace };
                 let body = sealed(&json(&batch.changes)?);
-                let values = vec![body.into(), namespace.cast_signed().into(), run.as_str().into(), batch.number.into()];
-                statements.push(("UPDATE batches SET changes = ?, namespace = ? WHERE run = ? AND number = ?", values));
+                let of = |value: Value| vec![value, run.as_str().into(), batch.number.into()];
+                statements.push(("UPDATE bodies SET changes = ? WHERE run = ? AND batch = ?", of(body.into())));
+                statements.push(("UPDATE batches SET namespace = ? WHERE run = ? AND number = ?", of(namespace.cast_signed().into())));
             }
         }
         self.store.write(statements)
