@@ -26,6 +26,7 @@ const EXIT_STATUS: Terms = &[
     ("8", "A limit or the deadline was reached. What the script had changed is rolled back."),
     ("64 to 113", "The script ended itself with this code."),
     ("130, 143", "Interrupted by SIGINT or SIGTERM, and rolled back."),
+    ("141", "Nobody reads what it prints any more, as behind head(1). What a script has changed stays."),
 ];
 
 const FILES: Terms = &[

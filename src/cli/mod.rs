@@ -58,6 +58,9 @@ use crate::kernel::process::share_one_heap;
 use crate::kernel::{identity, tool};
 use crate::model::{Fault, Kind};
 
+/// What a shell says of a program that SIGPIPE has ended.
+const BROKEN_PIPE: u8 = 128 + 13;
+
 /// Reads the arguments, runs the verb, gives the exit code.
 pub fn main() -> ExitCode {
     share_one_heap();
@@ -115,6 +118,7 @@ fn dispatch(screen: &Screen, line: &Line) -> Result<u8, Fault> {
 /// Gives the exit code of a fault. Bad input before which nothing was begun is told apart from a run that failed and was rolled back.
 fn exit_code(fault: &Fault, begun: bool) -> u8 {
     match fault.kind {
+        _ if show::nobody_reads(fault) => BROKEN_PIPE,
         Kind::Input | Kind::NotFound if !begun => 2,
         kind => kind.exit_code(),
     }

@@ -47,6 +47,8 @@ pub(crate) fn line_of_file(at: &Position) -> Option<String> {
 
 /// The columns that help and faults are fitted to where there is no terminal.
 const WIDTH: usize = 100;
+/// Why something is not printed that goes into a pipe whose other end is closed.
+const NOBODY_READS: &str = "nobody reads it any more";
 
 /// Standard output and standard error, and what is known of them.
 #[derive(Clone, Debug)]
@@ -107,7 +109,10 @@ impl Screen {
         if stdio::output_was_closed() && !text.is_empty() {
             return Err(lost("it is closed".to_owned()));
         }
-        write(text).map_err(|error| lost(error.to_string()))
+        write(text).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => lost(NOBODY_READS.to_owned()),
+            _ => lost(error.to_string()),
+        })
     }
 
     /// Prints a line of somebody else's text; on a terminal it cannot play tricks.
@@ -200,6 +205,9 @@ impl Screen {
 
     /// Shows a fault with its source line, or as JSON on standard output.
     pub(crate) fn fault(&self, fault: &Fault, exit: u8, line: Lines) {
+        if nobody_reads(fault) {
+            return;
+        }
         if !self.json || self.document(&json!({ "fault": fault, "exit": exit })).is_err() {
             self.note(&fault::text(fault, true, line, self.notes.on, self.width()));
         }
@@ -209,6 +217,12 @@ impl Screen {
     pub(crate) fn finding(&self, finding: &Fault, error: bool, line: Lines) {
         self.note(&fault::text(finding, error, line, self.notes.on, self.width()));
     }
+}
+
+/// Tells whether all that is wrong is that nobody reads what is printed: whoever took the first lines has what it wanted. Of a script that prints, it is told,
+/// for its changes are lifted.
+pub(crate) fn nobody_reads(fault: &Fault) -> bool {
+    fault.kind == Kind::System && fault.why == NOBODY_READS && fault.origin.is_none()
 }
 
 /// Prints what clap has to say, help and version to standard output and a misuse to standard error, and gives the exit code.

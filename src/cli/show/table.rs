@@ -162,7 +162,7 @@ fn prefix(text: &str, width: usize) -> usize {
 }
 
 /// Writes one line; a column is a width, and whether it lines up on the right.
-fn line<'a>(text: &mut String, cells: &mut dyn Iterator<Item = &'a str>, columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
+fn line(text: &mut String, cells: &mut dyn Iterator<Item = &str>, columns: &[(usize, bool)], paint: impl Fn(&mut String, &str)) {
     for (at, (column, right)) in columns.iter().enumerate() {
         let cell = cells.next().unwrap_or_default();
         let shown = if width(cell) <= *column { Cow::Borrowed(cell) } else { cut(cell, *column).into() };

@@ -89,7 +89,10 @@ pub(super) fn is_unknown_kind(refused: &Refused) -> bool {
 pub(super) fn unknown(tried: &str, kind: &Kind) -> Fault {
     let why = format!("Specified qdisc kind is unknown: this kernel has no {kind}");
     let module = kind.module();
-    Fault::new(model::Kind::Unsupported, tried, why).hint(format!(
-        "`modprobe {module}` loads it where the module is there; Debian has it in the package of a full kernel (linux-image-amd64), Fedora in kernel-modules-extra"
-    ))
+    let of_module = || {
+        format!(
+            "`modprobe {module}` loads it where the module is there; Debian has it in the package of a full kernel (linux-image-amd64), Fedora in kernel-modules-extra"
+        )
+    };
+    Fault::new(model::Kind::Unsupported, tried, why).hint(kind.hint().unwrap_or_else(of_module))
 }

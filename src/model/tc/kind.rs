@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Fault;
+use crate::model::near::did_you_mean;
 
 /// The name of a kind of qdisc.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,7 +34,44 @@ pub const KNOWN: &[&str] = &[
     "mq",
 ];
 
+/// The other kinds that Linux has or had: net/sched/ and tc(8).
+const OTHERS: &[&str] = &[
+    "atm",
+    "blackhole",
+    "cbq",
+    "cbs",
+    "choke",
+    "codel",
+    "drr",
+    "dsmark",
+    "dualpi2",
+    "etf",
+    "ets",
+    "fq_pie",
+    "gred",
+    "hfsc",
+    "hhf",
+    "mqprio",
+    "multiq",
+    "pie",
+    "plug",
+    "qfq",
+    "red",
+    "rr",
+    "sfb",
+    "skbprio",
+    "taprio",
+];
+
 impl Kind {
+    /// Says what may be meant by a name that no kind has.
+    pub fn hint(&self) -> Option<String> {
+        let all = || KNOWN.iter().chain(OTHERS).copied();
+        let is_one = all().any(|kind| kind == self.as_str()) || self.as_str().starts_with("teql");
+        let list = || format!("there are {} and what else tc(8) names", KNOWN.join(", "));
+        (!is_one).then(|| did_you_mean(self.as_str(), all()).unwrap_or_else(list))
+    }
+
     /// Takes a name as the kernel gives it.
     pub fn listed(name: &str) -> Self {
         Self(name.into())

@@ -67,8 +67,10 @@ impl Options {
         match words.peek() {
             None => Ok(options),
             Some(_) if super::kind::KNOWN.contains(&kind.as_str()) => Err(words.unknown(&[])),
-            Some(_) => Err(Fault::input(format!("read the options of {kind}"), "fyke does not know the options of this kind")
-                .hint("it can be set without any, and it is put back as it was")),
+            Some(_) => {
+                let fault = Fault::input(format!("read the options of {kind}"), "fyke does not know the options of this kind");
+                Err(fault.hint(kind.hint().unwrap_or_else(|| "it can be set without any, and it is put back as it was".to_owned())))
+            }
         }
     }
 
