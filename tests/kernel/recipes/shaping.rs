@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::super::confirm::{is_lifted_at, watchers};
 use super::super::shown::queues;
-use super::super::world::{World, in_a_world, until};
+use super::super::world::{World, in_a_world, tool, until};
 use super::{is_refused, runs};
 
 in_a_world! {
@@ -141,6 +141,17 @@ fn each_host_has_a_rate_of_its_own(world: &World) {
     assert!(free > 5.0 * limited, "{limited} {free}");
     world.undo();
     assert_eq!(world.state(), first);
+    world.undo();
+    assert_eq!(world.state(), before);
+    // A host of a net that is limited, too, is not in its rate.
+    runs(world, &["per-host-limit", "--interface", "eth0", "--host", "192.0.2.0/24,192.0.2.2", "--rate", "8mbit"]);
+    throughput_to(world, "192.0.2.2");
+    let classes = tool("tc", &["-s", "class", "show", "dev", "eth0"], "");
+    let counted = |handle: &str| -> u64 {
+        let class = classes.split("class htb ").find(|class| class.starts_with(&format!("{handle} "))).unwrap();
+        class.split_once("Sent ").unwrap().1.split(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(counted("1:1") > 100_000 && counted("1:2") < 10_000, "{classes:?}");
     world.undo();
     assert_eq!(world.state(), before);
 }
