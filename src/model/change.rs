@@ -142,7 +142,7 @@ impl Change {
         let is_quiet = match &self.object {
             Object::Table(..) | Object::BaseChain(_) => true,
             Object::Netns(netns::Object::Aside(_)) => true,
-            Object::Link(object) => object.is_quiet(self.after.is_some()),
+            Object::Link(object) => object.is_quiet(self.before.is_some() && self.after.is_some()),
             _ => false,
         };
         !self.is_claim() && !is_quiet

@@ -273,9 +273,9 @@ impl Object {
         fault.hint("it comes and goes with an address, a link or a packet")
     }
 
-    /// Tells whether it changes without a word: what a link is set to goes with it.
-    pub fn is_quiet(&self, after: bool) -> bool {
-        matches!(self, Self::Setting(..)) && !after
+    /// Tells whether it changes without a word: what a link is set to goes with it, and comes back with it. `stays` says that it is there before and after.
+    pub fn is_quiet(&self, stays: bool) -> bool {
+        matches!(self, Self::Setting(..)) && !stays
     }
 
     /// Gives the word for what it is.
