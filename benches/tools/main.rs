@@ -164,7 +164,8 @@ fn table(rows: &[Row]) -> String {
     let mut text = "| | fyke | the other | ratio | goal |\n|---|--:|--:|--:|--:|\n".to_owned();
     for Row { name, times: Medians { ours, theirs }, goal } in rows {
         let ratio = ours / theirs;
-        let goal = goal.map_or(String::new(), |goal| format!("{goal}{}", if ratio <= goal { "" } else { " (missed)" }));
+        let goal = goal
+            .map_or(String::new(), |goal| format!("{}{}", (goal * 100.0).round() / 100.0, if ratio <= goal { "" } else { " (missed)" }));
         text += &format!("| {name} | {:.1} ms | {:.1} ms | {ratio:.2} | {goal} |\n", ours * 1e3, theirs * 1e3);
     }
     text
