@@ -36,8 +36,10 @@ const NO_MODULES: &[&str] =
 /// Places of the file system that everything else is mounted on.
 const EMPTY: &[&str] = &["/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/disk", "/var/lib/fyke"];
 
-/// The suite of the kernel, where its files are read in the guest, too.
+/// The suite of the kernel, among what is shared.
 pub(super) const SUITE: &str = "suites/tc-testing/tc-tests";
+/// Where the guest has it.
+pub(super) const SUITE_IN_THE_GUEST: &str = "/suite";
 
 /// A kernel with its first file system.
 #[derive(Debug)]
@@ -99,10 +101,7 @@ fn archive(kernel: &Path) -> Archive {
     FILES.iter().filter(|path| Path::new(path).exists()).for_each(|path| archive.add(*path, Entry::Copy(path.into())));
     FOLDERS.iter().for_each(|folder| copies(&mut archive, Path::new(folder), Path::new(folder)));
     if let Some(suite) = shared(SUITE) {
-        // The tests look for it beside the folder that they were built in.
-        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        archive.add(project, Entry::Folder);
-        copies(&mut archive, &suite, &project.with_file_name("shared").join(SUITE));
+        copies(&mut archive, &suite, Path::new(SUITE_IN_THE_GUEST));
     }
     archive
 }

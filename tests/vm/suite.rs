@@ -2,12 +2,13 @@
 //! teardown. `make test` takes a sample; `make test-suites` takes all of them and writes docs/conformance.md.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::features::does;
-use super::image::SUITE;
+use super::image::{SUITE, SUITE_IN_THE_GUEST};
 use super::{Tests, tests};
 use crate::bad_inputs::shared;
 use crate::kernel::world::World;
@@ -126,7 +127,7 @@ fn with_names(command: &str, tc: &str) -> String {
 }
 
 fn cases() -> Vec<Case> {
-    let folder = shared(SUITE).unwrap_or_default();
+    let folder = Path::new(SUITE_IN_THE_GUEST);
     let of_kind = |kind: &&'static str| -> Vec<Case> {
         let Ok(text) = fs::read_to_string(folder.join(format!("{kind}.json"))) else { return Vec::new() };
         serde_json::from_str::<Vec<Value>>(&text).unwrap().iter().map(|case| Case::read(kind, case)).collect()
