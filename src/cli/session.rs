@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{Options, Reach};
 use super::ended::remember;
 use super::place::Place;
-use super::show::{Lines, Screen, nobody_reads};
+use super::show::{Lines, Screen};
 use super::trace::{self, Patience};
 use super::{exit_code, notice, watch};
 use crate::bind::session::Pause;
@@ -214,7 +214,7 @@ impl<'a> Session<'a> {
             Ok(code) => code,
             // The changes are in force: only the news of them did not get through.
             Err(fault) => {
-                let code = if nobody_reads(&fault) { exit_code(&fault, true) } else { 1 };
+                let code = exit_code(&fault, true);
                 self.tell_fault(&fault, code, &|_| None);
                 code
             }

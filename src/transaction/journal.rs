@@ -37,7 +37,7 @@ CREATE INDEX batches_by_place ON batches (run, namespace);
 CREATE INDEX batches_of_the_machine ON batches (run) WHERE machine;
 CREATE TABLE bodies (
     run TEXT NOT NULL, batch INTEGER NOT NULL, changes TEXT NOT NULL,
-    PRIMARY KEY (run, batch), FOREIGN KEY (run, batch) REFERENCES batches
+    PRIMARY KEY (run, batch), FOREIGN KEY (run, batch) REFERENCES batches ON DELETE CASCADE
 );
 CREATE TABLE made (object TEXT NOT NULL, run TEXT NOT NULL, batch INTEGER NOT NULL, FOREIGN KEY (run, batch) REFERENCES batches);
 CREATE INDEX made_by_object ON made (object);
@@ -171,7 +171,6 @@ impl Journal {
         let place = vec![site.namespace.cast_signed().into(), site.home.as_str().into(), backend.into(), machine.into(), of];
         let mut statements = vec![
             ("DELETE FROM made WHERE run = ? AND batch = ?", key()),
-            ("DELETE FROM bodies WHERE run = ? AND batch = ?", key()),
             ("DELETE FROM batches WHERE run = ? AND number = ?", key()),
             ("INSERT INTO batches VALUES (?, ?, 'intended', NULL, ?, ?, ?, ?, ?)", [key(), place].concat()),
             ("INSERT INTO bodies VALUES (?, ?, ?)", [key(), vec![body.into()]].concat()),

@@ -219,8 +219,8 @@ impl Screen {
     }
 }
 
-/// Tells whether all that is wrong is that nobody reads what is printed: whoever took the first lines has what it wanted. Of a script that prints, it is told,
-/// for its changes are lifted.
+/// Tells whether all that is wrong is that nobody reads what is printed: whoever took the first lines has what it wanted. Where
+/// that has stopped a script, it is told.
 pub(crate) fn nobody_reads(fault: &Fault) -> bool {
     fault.kind == Kind::System && fault.why == NOBODY_READS && fault.origin.is_none()
 }

@@ -38,15 +38,15 @@ impl Edit {
 
     /// Gives what has to be read in order to do it.
     pub fn scopes(&self) -> Vec<Scope> {
-        self.of_links().map_or_else(|| self.object().scopes(), |(object, state)| object.scopes_to_get(state))
+        match self.of_links() {
+            Some((object, Some(state))) => object.scopes_to_get(state),
+            _ => self.object().scopes(),
+        }
     }
 
     /// Gives what has to be read besides, in order to know what is lost by it.
     pub fn scopes_of_what_is_lost(&self, inventory: &Inventory) -> Vec<Scope> {
-        match self {
-            Edit::Del(Object::Link(object)) | Edit::Absent(Object::Link(object)) => link::scopes_of_what_is_lost(object, None, inventory),
-            edit => edit.of_links().map_or_else(Vec::new, |(object, state)| link::scopes_of_what_is_lost(object, Some(state), inventory)),
-        }
+        self.of_links().map_or_else(Vec::new, |(object, state)| link::scopes_of_what_is_lost(object, state, inventory))
     }
 
     /// Tells whether earlier edits have to be written before this one: what is taken away with all that is in it and made anew is two changes, and
@@ -67,7 +67,9 @@ impl Edit {
             _ => false,
         };
         // Parameters that are lost with a link are known by its name only.
-        let has_them_anew = self.has_parameters_anew() && earlier.iter().any(|(edit, _)| edit.loses_parameters());
+        let is_new = |(object, state): (_, Option<_>)| state.is_some_and(|state| link::parameters::are_new(object, state));
+        let are_lost = |edit: &Edit| edit.of_links().is_some_and(|(object, state)| link::parameters::are_lost(object, state));
+        let has_them_anew = self.of_links().is_some_and(is_new) && earlier.iter().any(|(edit, _)| are_lost(edit));
         // What belongs to the machine is written where the run is at home.
         let elsewhere = |other: &Edit| other.object().is_of_the_machine() != self.object().is_of_the_machine();
         // What moves takes along all that is on it: nothing else is done in between.
@@ -78,25 +80,13 @@ impl Edit {
             || earlier.last().is_some_and(|(last, _)| swapped(self) || swapped(last) || moves(self) != moves(last))
     }
 
-    /// Tells whether parameters go with what it changes.
-    fn loses_parameters(&self) -> bool {
-        match self {
-            Edit::Del(Object::Link(object)) | Edit::Absent(Object::Link(object)) => link::parameters::are_lost(object, None),
-            edit => edit.of_links().is_some_and(|(object, state)| link::parameters::are_lost(object, Some(state))),
-        }
-    }
-
-    /// Tells whether what it changes may have parameters of which others had those names.
-    fn has_parameters_anew(&self) -> bool {
-        self.of_links().is_some_and(|(object, state)| link::parameters::are_new(object, state))
-    }
-
-    /// Gives what it makes of a link, or of what is on one.
-    fn of_links(&self) -> Option<(&link::Object, &link::State)> {
+    /// Gives what it makes of a link, or of what is on one; no state where that is to go.
+    fn of_links(&self) -> Option<(&link::Object, Option<&link::State>)> {
         match self {
             Edit::Add(Object::Link(object), State::Link(state))
             | Edit::Set(Object::Link(object), State::Link(state))
-            | Edit::Ensure(Object::Link(object), State::Link(state)) => Some((object, state)),
+            | Edit::Ensure(Object::Link(object), State::Link(state)) => Some((object, Some(state))),
+            Edit::Del(Object::Link(object)) | Edit::Absent(Object::Link(object)) => Some((object, None)),
             _ => None,
         }
     }

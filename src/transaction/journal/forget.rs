@@ -28,10 +28,6 @@ impl Journal {
             format!("DELETE FROM made WHERE run IN ({old}) AND EXISTS ({later})"),
             format!("UPDATE bodies SET changes = '{}' WHERE run IN ({old})", sealed("[]")),
             format!(
-                "DELETE FROM bodies WHERE run IN ({old}) \
-                 AND NOT EXISTS (SELECT 1 FROM made WHERE made.run = bodies.run AND made.batch = bodies.batch)"
-            ),
-            format!(
                 "DELETE FROM batches WHERE run IN ({old}) \
                  AND NOT EXISTS (SELECT 1 FROM made WHERE made.run = batches.run AND made.batch = batches.number)"
             ),
