@@ -35,8 +35,11 @@ format: ## Check the format of the sources
 lint: ## Check the lints
 	cargo clippy --locked --all-targets -- -D warnings
 
+# Two for each core: most of the tests wait for a kernel for a third of their time.
+THREADS := $(shell echo $$((2 * $$(nproc))))
+
 unit: ## Run the tests and the examples of the documentation
-	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else \
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast --test-threads $(THREADS); else \
 	  echo "cargo-nextest is not installed: cargo test runs the same tests, in one process a binary"; cargo test --locked --lib --bins --tests; fi
 	cargo test --locked --doc
 

@@ -5,20 +5,21 @@ use std::collections::BTreeSet;
 use super::{Transaction, company};
 use crate::kernel::named::Source;
 use crate::model::cgroup::Object as OfCgroups;
-use crate::model::named::{Edit, Scope, wish};
+use crate::model::named::{Draft, Edit, Scope, Wish};
 use crate::model::{Change, Fault, Inventory, Object, Origin, State};
 
 /// What is queued, and what there will be.
 #[derive(Default)]
 pub(super) struct Queue {
-    edits: Vec<(Edit, Origin)>,
-    /// What was read, with the edits on top.
-    wanted: Inventory,
+    draft: Draft,
+    /// What was read for it.
     read: BTreeSet<Scope>,
     /// What of that the edits are about.
     needed: BTreeSet<Scope>,
     /// The sets and groups that were found in the kernel.
     there: BTreeSet<Object>,
+    /// Whether the edits have to be done once more: something was read after them, beside which they could mean something else.
+    is_doubtful: bool,
     /// Whether something is queued that makes others go with it: they are not made again in the same batch.
     others_go: bool,
 }
@@ -26,12 +27,12 @@ pub(super) struct Queue {
 impl Queue {
     /// Tells whether a flush would have nothing to do.
     pub(super) fn is_clean(&self) -> bool {
-        self.edits.is_empty()
+        self.draft.edits().is_empty()
     }
 
     /// Tells whether what belongs to the machine is queued: then all that is queued does.
     pub(super) fn is_of_the_machine(&self) -> bool {
-        self.edits.iter().any(|(edit, _)| edit.object().is_of_the_machine())
+        self.draft.edits().iter().any(|(edit, _)| edit.object().is_of_the_machine())
     }
 
     /// Reads objects, with everything that is queued on top.
@@ -40,7 +41,7 @@ impl Queue {
             return kernel.read(scope);
         }
         self.load([scope.clone()], kernel)?;
-        let covered = self.wanted.iter().filter(|(object, state)| scope.covers(object, Some(state)));
+        let covered = self.draft.wanted().iter().filter(|(object, state)| scope.covers(object, Some(state)));
         Ok(covered.map(|(object, state)| (object.clone(), state.clone())).collect())
     }
 
@@ -50,22 +51,17 @@ impl Queue {
             return Ok(all_of(&object.own_scopes().into_iter().collect(), kernel)?.remove(object));
         }
         self.load(object.own_scopes(), kernel)?;
-        Ok(self.wanted.get(object).cloned())
+        Ok(self.draft.wanted().get(object).cloned())
     }
 
     /// Queues edits, all of them or none. What has to be there is looked for now.
     pub(super) fn add(&mut self, edits: Vec<Edit>, origin: Origin, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
-        let earlier = self.edits.len();
+        let earlier = self.draft.edits().len();
         for edit in edits {
-            let done = self.prepare(&edit, kernel).and_then(|()| edit.apply(&mut self.wanted));
-            match done {
-                Ok(touched) => self.others_go |= touched.len() > 1,
-                Err(fault) => {
-                    self.edits.truncate(earlier);
-                    return self.read_again(kernel).and(Err(fault));
-                }
+            match self.prepare(&edit, kernel).and_then(|()| self.draft.add(edit, origin.clone())) {
+                Ok(touched) => self.others_go |= touched > 1,
+                Err(fault) => return self.read_again(earlier, kernel).and(Err(fault)),
             }
-            self.edits.push((edit, origin.clone()));
         }
         Ok(())
     }
@@ -73,7 +69,7 @@ impl Queue {
     /// Reads what an edit is about, and what is lost by it.
     fn prepare(&mut self, edit: &Edit, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
         self.need(edit.scopes(), kernel)?;
-        self.need(edit.scopes_of_what_is_lost(&self.wanted), kernel)
+        self.need(edit.scopes_of_what_is_lost(self.draft.wanted()), kernel)
     }
 
     fn need(&mut self, scopes: Vec<Scope>, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
@@ -82,17 +78,26 @@ impl Queue {
         Ok(())
     }
 
-    /// Reads all anew, and does once more what is queued.
-    fn read_again(&mut self, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
-        self.wanted.clear();
-        let read = std::mem::take(&mut self.read);
-        self.load(read, kernel)?;
-        self.edits.iter().try_for_each(|(edit, _)| edit.apply(&mut self.wanted).map(drop))
+    /// Reads all anew, and does once more the first edits of what is queued.
+    fn read_again(&mut self, edits: usize, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
+        self.is_doubtful = true;
+        self.draft.forget_behind(edits);
+        self.draft = Draft::with(all_of(&self.read, kernel)?, self.draft.edits())?;
+        self.is_doubtful = false;
+        Ok(())
+    }
+
+    /// Finds the changes that are asked for of what there is now. Where that is what the edits were done to, they are not done again.
+    fn wish(&self, present: Inventory) -> Result<Wish, Fault> {
+        if !self.is_doubtful && self.read == self.needed && *self.draft.present() == present {
+            return self.draft.wish();
+        }
+        Draft::with(present, self.draft.edits())?.wish()
     }
 
     /// Tells whether what is queued has to be written before an edit.
     pub(super) fn is_to_be_written_before(&self, edit: &Edit) -> bool {
-        self.others_go && edit.may_follow_others_that_went() || edit.needs_a_batch(&self.edits, &self.wanted)
+        self.others_go && edit.may_follow_others_that_went() || edit.needs_a_batch(self.draft.edits(), self.draft.wanted())
     }
 
     /// Tells whether an object that can hold others is there without what is queued.
@@ -109,11 +114,12 @@ impl Queue {
         let mut found = all_of(&new, kernel)?;
         // What is queued of it already counts.
         let is_known = |object: &Object, state: &State| {
-            self.wanted.contains_key(object) || self.read.iter().any(|read| read.covers(object, Some(state)))
+            self.draft.wanted().contains_key(object) || self.read.iter().any(|read| read.covers(object, Some(state)))
         };
         found.retain(|object, state| !is_known(object, state));
         self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_) | Object::Cgroup(_))).cloned());
-        self.wanted.append(&mut found);
+        self.is_doubtful |= !self.is_clean();
+        self.draft.learn(found);
         self.read.extend(new);
         Ok(())
     }
@@ -150,7 +156,7 @@ impl Transaction {
         // The queue has read it, too, but not in this turn: others may have written since. Only what is read here counts for the journal.
         let mut present = all_of(&named.needed, kernel.named())?;
         ledger.recall(&mut present)?;
-        let wish = wish(&present, &named.edits)?;
+        let wish = named.wish(present)?;
         let mut changes = wish.changes;
         changes.extend(ledger.relied_on(wish.claims)?);
         changes.iter_mut().for_each(|change| change.netns = ledger.label());

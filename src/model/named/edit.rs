@@ -1,9 +1,9 @@
-//! What is asked of named objects, and the changes that come of it.
+//! What can be asked of a named object.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use super::{Inventory, Scope, agree, contents, followers, give, going_with, state_of, swap};
-use crate::model::change::{Change, Object, State};
+use super::{Inventory, Scope, contents, followers, give, going_with, swap};
+use crate::model::change::{Object, State};
 use crate::model::ipset::SetName;
 use crate::model::{Fault, Kind, Origin, link};
 
@@ -204,108 +204,4 @@ fn rival(inventory: &Inventory, object: &Object) -> Option<Object> {
 fn take(inventory: &mut Inventory, object: &Object) -> Vec<Object> {
     let fates = going_with(inventory, object).into_iter().chain([(object.clone(), None)]).collect();
     done(inventory, fates)
-}
-
-/// What edits make of what there is.
-#[derive(Debug, Default)]
-pub struct Wish {
-    /// The changes, in the order in which their objects were first asked for.
-    pub changes: Vec<Change>,
-    /// What several runs may rely on, and what was as it should be already.
-    pub claims: Vec<Change>,
-}
-
-/// Refuses more elements than a hash holds: the kernel would stop halfway.
-fn full(wanted: &Inventory, order: &[(Object, &Origin)]) -> Result<(), Fault> {
-    let mut last: BTreeMap<&SetName, &Origin> = BTreeMap::new();
-    for (object, origin) in order {
-        if let Object::Member(set, _) = object {
-            last.insert(set, origin);
-        }
-    }
-    for (name, origin) in last {
-        let set = Object::Set(name.clone());
-        let Some(State::Set(definition)) = wanted.get(&set) else { continue };
-        let Some(most) = definition.maxelem.filter(|_| !definition.forceadd) else { continue };
-        let elements = contents(wanted, &set).count();
-        if elements > most as usize {
-            let why = format!("it would have {elements} elements, and it holds {most} at most");
-            let fault = Fault::new(Kind::Refused, format!("fill the {set}"), why).hint("make it with a larger `maxelem`");
-            return Err(fault.at((*origin).clone()));
-        }
-    }
-    Ok(())
-}
-
-/// Puts what is in something that goes before it, also where it was elsewhere in between: that is the way back, too.
-fn inside_first(present: &Inventory, wanted: &Inventory, order: &mut Vec<(Object, &Origin)>) {
-    let goes = |object: &Object| object.gives_way() && present.contains_key(object) && !wanted.contains_key(object);
-    let mut at = 0;
-    while let Some(object) = order.get(at).map(|(object, _)| object.clone()) {
-        if goes(&object) {
-            let inside: HashSet<&Object> = contents(present, &object).map(|(inside, _)| inside).collect();
-            let (late, rest): (Vec<_>, Vec<_>) =
-                order.split_off(at).into_iter().partition(|(other, _)| inside.contains(other) && goes(other));
-            at += late.len();
-            order.extend(late.into_iter().chain(rest));
-        }
-        at += 1;
-    }
-}
-
-/// Finds the changes that edits ask for. An object that is changed several times changes once.
-pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault> {
-    let mut wanted = present.clone();
-    let mut order: Vec<(Object, &Origin)> = Vec::new();
-    let mut seen: HashSet<Object> = HashSet::new();
-    for (edit, origin) in edits {
-        // What is gone already with something else has its place before that.
-        let own = edit.object();
-        let was_there = wanted.contains_key(&own);
-        let is_gone = matches!(edit, Edit::Absent(_)) && !was_there;
-        let touched = edit.apply(&mut wanted).map_err(|fault| fault.at(origin.clone()))?;
-        let others_went = touched.len() > 1;
-        for object in touched {
-            let is_emptied = || seen.contains(&object) && present.contains_key(&object) && contents(&wanted, &object).next().is_none();
-            let comes_last = object.gives_way() && (others_went || is_emptied());
-            let goes_with_all = !is_gone && object.holds_others() && (comes_last || !wanted.contains_key(&object));
-            // What went with something else, and is made once more, has its place behind that.
-            let comes_again = object == own
-                && !present.contains_key(&own)
-                && !was_there
-                && wanted.contains_key(&object)
-                && !object.gives_way()
-                && !object.holds_others();
-            if (goes_with_all || comes_again) && seen.contains(&object) {
-                // What is in it goes first, also if it was asked for before.
-                order.retain(|(other, _)| *other != object);
-            }
-            if seen.insert(object.clone()) || goes_with_all || comes_again {
-                order.push((object, origin));
-            }
-        }
-    }
-    inside_first(present, &wanted, &mut order);
-    full(&wanted, &order)?;
-    let mut wish = Wish::default();
-    let asked_for: HashSet<Object> = edits.iter().map(|(edit, _)| edit.object()).collect();
-    for (object, origin) in order {
-        let (before, after) = (state_of(present, &object), state_of(&wanted, &object));
-        let (asked_for, stays) = (asked_for.contains(&object), agree(before.as_ref(), after.as_ref()));
-        // What follows and stays as it was has to be known all the same: it follows on the way back, too.
-        if stays && !object.is_shared() {
-            continue;
-        }
-        if let Some(why) = before.as_ref().and_then(State::lacks).filter(|_| !stays) {
-            let fault = Fault::new(Kind::Refused, format!("change the {object}"), format!("{why}, so it could not be put back"));
-            return Err(fault.hint("take it away by hand, if nobody needs it back").at(origin.clone()));
-        }
-        let change = Change::new(object, before, after);
-        match stays && asked_for {
-            // Of what is as it is asked for something may be learned.
-            true => wish.claims.push(Change { origin: Some(origin.clone()), before: change.after.clone(), ..change }),
-            false => wish.changes.push(Change { origin: (!stays).then(|| origin.clone()), ..change }),
-        }
-    }
-    Ok(wish)
 }

@@ -3,6 +3,7 @@
 //! Rules are known by their places and have a model of their own. For all else an object has a state or is not there, a change goes from one
 //! state to another, and what was changed is put back if it still is what it was changed to.
 
+mod draft;
 mod edit;
 mod revert;
 #[cfg(test)]
@@ -16,7 +17,8 @@ use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
 use super::{Family, Fault, cgroup, link, netns, sysctl, tc};
 
-pub use edit::{Edit, Wish, wish};
+pub use draft::{Draft, Wish, wish};
+pub use edit::Edit;
 pub use revert::{revert, revert_again};
 pub use told::{Told, doubt, remarks};
 
