@@ -38,9 +38,9 @@ pub(crate) fn run(screen: &Screen, options: &Options, words: &Undo) -> Result<u8
 
 /// Tells what a recipe lifts, if that is all that it does: what another one has set, of the instance that the same parameters make.
 pub(crate) fn of_recipe(recipe: &Recipe, words: &[String], safety: Safety) -> Result<Option<Undo>, Fault> {
-    let interface = recipe.interface()?;
-    let Some(lifted) = &interface.header.lifts else { return Ok(None) };
-    let instance = params::parse(&recipe.name, &interface, words)?.instance;
+    // The head alone tells it: most recipes lift nothing, and are parsed where they run.
+    let Some(lifted) = recipe.header()?.lifts else { return Ok(None) };
+    let instance = params::parse(&recipe.name, &recipe.interface()?, words)?.instance;
     // A recipe of a package speaks of those of the same package.
     let lifted = recipe.package.as_ref().map_or_else(|| lifted.clone(), |unit| format!("{}:{lifted}", unit.package));
     let lifted = Owner::new(&lifted, &instance).to_string();
