@@ -18,8 +18,6 @@ pub(super) struct Queue {
     needed: BTreeSet<Scope>,
     /// The sets and groups that were found in the kernel.
     there: BTreeSet<Object>,
-    /// Whether the edits have to be done once more: something was read after them, beside which they could mean something else.
-    is_doubtful: bool,
     /// Whether something is queued that makes others go with it: they are not made again in the same batch.
     others_go: bool,
 }
@@ -60,7 +58,10 @@ impl Queue {
         for edit in edits {
             match self.prepare(&edit, kernel).and_then(|()| self.draft.add(edit, origin.clone())) {
                 Ok(touched) => self.others_go |= touched > 1,
-                Err(fault) => return self.read_again(earlier, kernel).and(Err(fault)),
+                Err(fault) => {
+                    self.draft.rewind(earlier);
+                    return Err(fault);
+                }
             }
         }
         Ok(())
@@ -78,18 +79,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Reads all anew, and does once more the first edits of what is queued.
-    fn read_again(&mut self, edits: usize, kernel: &mut (impl Source + ?Sized)) -> Result<(), Fault> {
-        self.is_doubtful = true;
-        self.draft.forget_behind(edits);
-        self.draft = Draft::with(all_of(&self.read, kernel)?, self.draft.edits())?;
-        self.is_doubtful = false;
-        Ok(())
-    }
-
     /// Finds the changes that are asked for of what there is now. Where that is what the edits were done to, they are not done again.
     fn wish(&self, present: Inventory) -> Result<Wish, Fault> {
-        if !self.is_doubtful && self.read == self.needed && *self.draft.present() == present {
+        // What was read besides is not read anew: the edits are done without it.
+        if self.read == self.needed && *self.draft.present() == present {
             return self.draft.wish();
         }
         Draft::with(present, self.draft.edits())?.wish()
@@ -118,7 +111,6 @@ impl Queue {
         };
         found.retain(|object, state| !is_known(object, state));
         self.there.extend(found.keys().filter(|object| matches!(object, Object::Set(_) | Object::Cgroup(_))).cloned());
-        self.is_doubtful |= !self.is_clean();
         self.draft.learn(found);
         self.read.extend(new);
         Ok(())

@@ -17,6 +17,8 @@ pub struct Draft {
     /// The objects that were touched, in the order in which they are changed, each with the edit that touched it.
     order: Vec<(Object, usize)>,
     seen: HashSet<Object>,
+    /// Whether the edits have to be done once more: more was learned behind them, beside which they could mean something else.
+    is_doubtful: bool,
 }
 
 /// What edits make of what there is.
@@ -29,11 +31,6 @@ pub struct Wish {
 }
 
 impl Draft {
-    /// Begins with what there is.
-    pub fn of(present: Inventory) -> Self {
-        Self { wanted: present.clone(), present, ..Self::default() }
-    }
-
     /// Does edits to what there is.
     pub fn with(present: Inventory, edits: &[(Edit, Origin)]) -> Result<Self, Fault> {
         let mut draft = Self::of(present);
@@ -41,6 +38,10 @@ impl Draft {
             draft.add(edit.clone(), origin.clone()).map_err(|fault| fault.at(origin.clone()))?;
         }
         Ok(draft)
+    }
+
+    fn of(present: Inventory) -> Self {
+        Self { wanted: present.clone(), present, ..Self::default() }
     }
 
     /// Gives what there is without the edits.
@@ -58,15 +59,28 @@ impl Draft {
         &self.edits
     }
 
-    /// Forgets all edits but the first; what they have done stays done.
-    pub fn forget_behind(&mut self, first: usize) {
-        self.edits.truncate(first);
-    }
-
     /// Learns of more that there is.
     pub fn learn(&mut self, mut found: Inventory) {
-        self.present.extend(found.clone());
+        if found.is_empty() {
+            return;
+        }
+        self.is_doubtful |= !self.edits.is_empty();
+        // Copied as a whole it is copied faster.
+        self.present.append(&mut found.clone());
         self.wanted.append(&mut found);
+    }
+
+    /// Takes back all edits but the first ones.
+    pub fn rewind(&mut self, first: usize) {
+        let mut rewound = Self::of(std::mem::take(&mut self.present));
+        for (edit, origin) in self.edits.drain(..).take(first) {
+            if rewound.add(edit.clone(), origin.clone()).is_err() {
+                // It was done when less was known; it is refused when it is written.
+                rewound.edits.push((edit, origin));
+                rewound.is_doubtful = true;
+            }
+        }
+        *self = rewound;
     }
 
     /// Does an edit, and gives how many objects it touches.
@@ -101,6 +115,9 @@ impl Draft {
 
     /// Finds the changes that the edits ask for. An object that is changed several times changes once.
     pub fn wish(&self) -> Result<Wish, Fault> {
+        if self.is_doubtful {
+            return Self::with(self.present.clone(), &self.edits)?.wish();
+        }
         let Self { present, wanted, edits, .. } = self;
         let mut order: Vec<(Object, &Origin)> = self.order.iter().map(|(object, by)| (object.clone(), &edits[*by].1)).collect();
         inside_first(present, wanted, &mut order);
@@ -131,6 +148,7 @@ impl Draft {
 }
 
 /// Finds the changes that edits ask for.
+#[cfg(test)]
 pub fn wish(present: &Inventory, edits: &[(Edit, Origin)]) -> Result<Wish, Fault> {
     Draft::with(present.clone(), edits)?.wish()
 }

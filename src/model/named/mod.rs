@@ -17,7 +17,9 @@ use super::change::{Change, Object, State};
 use super::ipset::{Element, SetName};
 use super::{Family, Fault, cgroup, link, netns, sysctl, tc};
 
-pub use draft::{Draft, Wish, wish};
+#[cfg(test)]
+pub use draft::wish;
+pub use draft::{Draft, Wish};
 pub use edit::Edit;
 pub use revert::{revert, revert_again};
 pub use told::{Told, doubt, remarks};

@@ -113,6 +113,34 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
+proptest! {
+    /// What edits come to is the same, whether some objects were learned of between them, one was refused, or the last were taken back.
+    #[test]
+    fn a_draft_is_what_its_edits_are(before in proptest::collection::vec(edit(), 0..6), edits in proptest::collection::vec(edit(), 1..12), late in 0_usize..6, kept in 0_usize..12) {
+        let mut start = Inventory::new();
+        before.iter().for_each(|edit| drop(edit.apply(&mut start)));
+        let later: Inventory = start.clone().into_iter().take(late).collect();
+        let mut draft = Draft::default();
+        draft.learn(start.clone().into_iter().skip(late).collect());
+        let mut later = Some(later);
+        for (at, edit) in edits.into_iter().enumerate() {
+            if at == late {
+                later.take().into_iter().for_each(|later| draft.learn(later));
+            }
+            if draft.add(edit, Origin::at("x", 1, 1)).is_err() {
+                draft.rewind(draft.edits().len());
+            }
+        }
+        later.into_iter().for_each(|later| draft.learn(later));
+        let said = |wish: Result<Wish, Fault>| wish.map(|wish| (wish.changes, wish.claims));
+        prop_assert_eq!(said(draft.wish()), said(wish(&start, draft.edits())));
+        let first: Vec<_> = draft.edits().iter().take(kept).cloned().collect();
+        draft.rewind(kept);
+        prop_assert_eq!(draft.edits(), &first[..]);
+        prop_assert_eq!(said(draft.wish()), said(wish(&start, &first)));
+    }
+}
+
 /// Equal but for what nobody has chosen.
 fn same(one: &Inventory, other: &Inventory) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.agrees(other.1))
