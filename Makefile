@@ -35,11 +35,11 @@ format: ## Check the format of the sources
 lint: ## Check the lints
 	cargo clippy --locked --all-targets -- -D warnings
 
-# Tests wait, for a kernel, a clock or another process: one for each core leaves a third of the cores' time over.
+# Tests wait, for a kernel, a clock or another process: one for each core leaves a third of the cores' time over. And all that
+# fails is shown, not the first of it alone.
 THREADS := $(shell echo $$(($$(nproc) * 3 / 2)))
 
 unit: ## Run the tests and the examples of the documentation
-	@# All that fails is shown, not the first alone.
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast --test-threads $(THREADS); else \
 	  echo "cargo-nextest is not installed: cargo test runs the same tests, in one process a binary"; cargo test --locked --lib --bins --tests; fi
 	cargo test --locked --doc
