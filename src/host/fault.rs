@@ -147,7 +147,9 @@ fn unknown_function(signature: &str, tried: &str, engine: &Engine, text: &str) -
     let types: Vec<_> = types.trim_end_matches(')').split(',').map(|t| reflect::script_type(t.trim())).filter(|t| !t.is_empty()).collect();
     let known = reflect::known(engine);
     let bare = name.rsplit("::").next().unwrap_or(name);
-    let same: Vec<_> = known.iter().filter(|k| k.qualified() == name || (k.name == name && k.bare)).collect();
+    let mut same: Vec<_> = known.iter().filter(|k| k.qualified() == name || (k.name == name && k.bare)).collect();
+    // Those first that begin with what was given.
+    same.sort_by_cached_key(|k| (k.params.first().map(|(_, of)| of) != types.first(), k.signature()));
     let why = format!("there is no function {name}({})", types.join(", "));
     let fault = Fault::new(Kind::Script, tried, why);
     if !same.is_empty() {

@@ -93,6 +93,7 @@ fn faults_say_where_and_what_to_do() {
     let at = |text: &str| told(&fault(text));
     assert_eq!(at("let port = 1;\nprot + 1"), "<eval>:2:1: cannot read <eval>: the variable `prot` is not defined (did you mean `port`?)");
     assert_eq!(at("lenn(\"x\")"), "<eval>:1:1: cannot evaluate the expression: there is no function lenn(string) (did you mean `len`?)");
+    assert!(at("\"x\".set(1, 2)").ends_with("(there is set(string: string, index: int, character: char), set(array: array, index: int, value: any), set(blob: blob, index: int, value: int), set(map: map, property: string, value: any))"), "{}", at("\"x\".set(1, 2)"));
     assert_eq!(at("throw \"no luck\""), "<eval>:1:1: cannot evaluate the expression: no luck");
     let refused = fault("throw #{ kind: \"input\", message: \"not that\", hint: \"this\" }");
     assert_eq!((refused.kind, told(&refused).as_str()), (Kind::Input, "<eval>:1:1: cannot evaluate the expression: not that (this)"));
