@@ -46,7 +46,7 @@ fn what_comes_is_captured_and_counted(world: &World) {
     assert_eq!(captured(world, &format!("#{{ {filter}, count: 10, time: \"10s\" }}"), 50, 1000, "seen.packets"), 10);
     let found =
         value(world, "let seen = raw::capture(\"eth0\", #{ filter: #{ port: 9 }, time: \"150ms\" }); [seen.packets, seen.time.seconds]");
-    assert!(found[0] == 0 && (0.15..10.0).contains(&found[1].as_f64().unwrap()), "{found}");
+    assert!(found[0] == 0 && (0.15..1.0).contains(&found[1].as_f64().unwrap()), "{found}");
 }
 
 fn a_file_is_read_by_others(world: &World) {

@@ -60,7 +60,7 @@ fn a_ping_sums_up(world: &World) {
     assert_eq!(said.code, Some(130), "{said:?}");
     let lines = said.out.matches("64 bytes from 192.0.2.2: icmp_seq=").count();
     let (sent, received) = (number(&said.out, " packets transmitted, "), number(&said.out, " received"));
-    assert!((3..100).contains(&sent) && received == lines && sent - received < 2, "{said:?}");
+    assert!((3..20).contains(&sent) && received == lines && sent - received < 2, "{said:?}");
     assert!(said.out.contains("--- 192.0.2.2 ping statistics ---") && said.out.contains("rtt min/avg/max/mdev = "), "{said:?}");
     assert!(said.err.contains(&format!("! exchanged {sent} of 100 packets of icmp with 192.0.2.2, which cannot be lifted")), "{said:?}");
     assert!(!said.err.contains("error"), "{said:?}");

@@ -57,7 +57,7 @@ fn a_rate_is_kept(world: &World) {
     let found = value(world, &format!("let sent = {send}; [sent.packets, sent.time.seconds, sent.rate]"));
     let seconds = found[1].as_f64().unwrap();
     // The last of 200 is due after 199 parts of 400 of a second, and is never sent earlier.
-    assert!(found[0] == 200 && (0.497..10.0).contains(&seconds), "{found}");
+    assert!(found[0] == 200 && (0.497..1.5).contains(&seconds), "{found}");
     assert!(found[2].as_f64().unwrap() < 403.0, "{found}");
 }
 
@@ -70,7 +70,7 @@ fn limits_end_a_stream(world: &World) {
     let found = send("#{}");
     assert!(found[0] == 1000 && found[1].as_f64().unwrap() >= 0.999, "{found}");
     let found = send("#{ count: 1000000, rate: 1000000000, time: \"200ms\" }");
-    assert!(found[0].as_i64().unwrap() < 1_000_000 && (0.2..10.0).contains(&found[1].as_f64().unwrap()), "{found}");
+    assert!(found[0].as_i64().unwrap() < 1_000_000 && (0.2..1.0).contains(&found[1].as_f64().unwrap()), "{found}");
     let endless = format!("raw::open(\"ipv4\", \"raw\").send_many({packet}, #{{ count: 1000000000, rate: 100, time: \"1h\" }})");
     let said = world.fyke(&["--timeout", "300ms", "eval", &endless]);
     assert!(said.code == Some(8) && said.err.contains("the deadline is over"), "{said:?}");
