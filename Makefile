@@ -37,7 +37,7 @@ lint: ## Check the lints
 
 # Tests wait, for a kernel, a clock or another process: one for each core leaves a third of the cores' time over. And all that
 # fails is shown, not the first of it alone.
-THREADS := $(shell echo $$(($$(nproc) * 3 / 2)))
+THREADS = $(shell echo $$(($$(nproc) * 3 / 2)))
 
 unit: ## Run the tests and the examples of the documentation
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast --test-threads $(THREADS); else \
